@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Commands that change something: each is audited with its author in the same transaction. */
+#include "command.h"
+#include "csv.h"
+#include "gateway.h"
+#include "intake.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+static int audit(struct command *c, const char *action, const char *object, const char *detail)
+{
+	return MIN(db_run(c->db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
+			   "itttt", clock_utc_us(), c->author, action, object, detail),
+		0);
+}
+
+/* A full id, or its beginning when that is unique (at least 4 digits, as printed on the console). */
+static int find_id(struct command *c, const char *name, const char *exact_sql, struct uuid *ret)
+{
+	const char *text = command_text(c, name);
+	size_t len = strlen(text);
+	char low[33], high[33];
+	uint8_t from[16], to[16];
+	if (len < 4 || len > 32)
+		return command_refuse(c, "bad_id",
+			"Expected an id of 4 to 32 hexadecimal digits, as the lists print it.",
+			"编号应为列表中显示的4到32位十六进制数字。");
+	memset(low, '0', 32);
+	memset(high, 'f', 32);
+	low[32] = high[32] = 0;
+	memcpy(low, text, len);
+	memcpy(high, text, len);
+	if (!unhex(from, 16, low) || !unhex(to, 16, high))
+		return command_refuse(c, "bad_id", "Expected hexadecimal digits.", "编号应为十六进制。");
+	_cleanup_(row_endp) struct row *r =
+		db_query(c->db, exact_sql, "bb", from, sizeof(from), to, sizeof(to));
+	int rc = row_next(r);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return command_refuse(c, "unknown_id", "Nothing has this id. Look it up in the list again.",
+			"没有此编号，请在列表中核对。");
+	size_t n;
+	const void *id = row_blob(r, 0, &n);
+	memcpy(ret->bytes, id, MIN(n, sizeof(ret->bytes)));
+	if (row_next(r) > 0)
+		return command_refuse(c, "ambiguous_id", "Several have this beginning: give more digits.",
+			"有多个编号以此开头，请多输入几位。");
+	return 0;
+}
+
+static int64_t resident_of(struct command *c, const char *token)
+{
+	return db_int(c->db, 0, "SELECT id FROM resident WHERE token=?", "t", token);
+}
+
+static int refuse_resident(struct command *c)
+{
+	return command_refuse(c, "unknown_resident",
+		"There is no such resident. Import the roster first: vitalgate import FILE.",
+		"没有此居民。请先导入名册：vitalgate import 文件。");
+}
+
+/* --- alerts ------------------------------------------------------------------------------------ */
+
+static int act_ack(struct command *c)
+{
+	static const char *const outcomes[] = {"reached", "advised", "referred", "not_reached", "artefact"};
+	const char *outcome = command_text(c, "outcome");
+	struct uuid id;
+	bool known = false;
+	for (size_t i = 0; i < ELEMENTS(outcomes); i++)
+		known |= streq(outcome, outcomes[i]);
+	if (!known)
+		return command_refuse(c, "bad_outcome",
+			"Say the outcome: reached, advised, referred, not_reached or artefact.",
+			"请注明结果：reached 已联系 / advised 已指导 / referred 已转诊 / not_reached 未联系上 / "
+			"artefact 误测。");
+	int rc = find_id(c, "alert",
+		"SELECT uuid FROM alert WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
+	if (rc < 0)
+		return rc;
+	/* whoever was not reached is still in danger: the alert stays active */
+	bool over = !streq(outcome, "not_reached");
+	rc = db_run(c->db,
+		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? THEN 'acknowledged' ELSE state END,"
+		" ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND state='active'",
+		"ittib", (int64_t)over, c->author, outcome, clock_utc_us(), id.bytes, sizeof(id.bytes));
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return command_refuse(c, "already_acknowledged",
+			"This alert was acknowledged before; `vitalgate alerts --all` says by whom.",
+			"该警报已被确认；vitalgate alerts --all 可查看确认人。");
+	int64_t row = 0, revision = 0;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(c->db,
+			"SELECT id,revision FROM alert WHERE uuid=?", "b", id.bytes, sizeof(id.bytes));
+		if (row_next(r) <= 0)
+			return -EIO;
+		row = row_int(r, 0);
+		revision = row_int(r, 1);
+	}
+	char text[33];
+	rc = outbox_add(c->gateway->outbox, c->db, OBJECT_ALERT, row, &id, (int)revision);
+	if (rc >= 0)
+		rc = audit(c, "ack", hex(text, id.bytes, sizeof(id.bytes)), outcome);
+	json_hex(c->result, "alert", id.bytes, sizeof(id.bytes));
+	json_str(c->result, "state", over ? "acknowledged" : "active");
+	json_str(c->result, "by", c->author);
+	return rc;
+}
+
+/* --- residents and readings -------------------------------------------------------------------- */
+
+static int act_assign(struct command *c)
+{
+	const char *token = command_text(c, "resident");
+	bool nobody = streq(token, "-");
+	int64_t resident = nobody ? 0 : resident_of(c, token);
+	struct uuid id;
+	if (!resident && !nobody)
+		return refuse_resident(c);
+	int rc = find_id(c, "reading",
+		"SELECT DISTINCT uuid FROM reading WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
+	if (rc < 0)
+		return rc;
+	rc = intake_assign(c->gateway, c->db, &id, resident);
+	if (rc == -EALREADY)
+		return command_refuse(c, "already_so", "This reading is filed so already.", "该读数已如此归档。");
+	char text[33];
+	if (rc >= 0)
+		rc = audit(c, "assign", hex(text, id.bytes, sizeof(id.bytes)), token);
+	json_hex(c->result, "reading", id.bytes, sizeof(id.bytes));
+	json_str(c->result, "resident", nobody ? NULL : token);
+	return rc;
+}
+
+static int argument_time(const struct command *c, const char *name, int64_t fallback, int64_t *ret)
+{
+	const char *text = command_text(c, name);
+	struct vg_civil t;
+	unsigned y, mo, d, h = 0, mi = 0, s = 0;
+	if (!text[0]) {
+		*ret = fallback;
+		return 0;
+	}
+	if (sscanf(text, "%4u-%2u-%2uT%2u:%2u:%2u", &y, &mo, &d, &h, &mi, &s) < 3)
+		return -EINVAL;
+	t = (struct vg_civil){(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, (uint8_t)mi, (uint8_t)s};
+	return clock_civil_utc(&t, ret) ? 0 : -EINVAL;
+}
+
+static int act_bind(struct command *c)
+{
+	const char *device_name = command_text(c, "device"), *token = command_text(c, "resident");
+	int64_t device = db_int(c->db, 0, "SELECT id FROM device WHERE name=?", "t", device_name);
+	int64_t slot = command_number(c, "slot", -1), from, to;
+	bool nobody = streq(token, "-");
+	int64_t resident = nobody ? 0 : resident_of(c, token);
+	if (!device)
+		return command_refuse(c, "unknown_device",
+			"There is no such device. `vitalgate devices` lists those of vitalgate.yaml.",
+			"没有此设备。vitalgate devices 列出配置文件中的设备。");
+	if (!resident && !nobody)
+		return refuse_resident(c);
+	if (argument_time(c, "from", clock_utc_us(), &from) < 0 ||
+		argument_time(c, "to", INT64_MAX, &to) < 0 || to <= from)
+		return command_refuse(c, "bad_time",
+			"Expected local times such as 2026-11-21 or 2026-11-21T08:00:00, from before to.",
+			"时间格式应为 2026-11-21 或 2026-11-21T08:00:00，且开始早于结束。");
+	/* what held for this slot (or alone) ends where the new binding begins */
+	int rc = db_run(c->db,
+		"UPDATE binding SET valid_to=?1 WHERE device=?2 AND (valid_to IS NULL OR valid_to>?1)"
+		" AND valid_from<=?1 AND (user_slot IS NULL OR ?3<0 OR user_slot=?3)",
+		"iii", from, device, slot);
+	if (rc >= 0 && resident)
+		rc = db_run(c->db,
+			"INSERT INTO binding(device,resident,user_slot,valid_from,valid_to,author)"
+			" VALUES(?,?,?,?,?,?)",
+			"iipipt", device, resident, slot >= 0 ? &slot : NULL, from,
+			to == INT64_MAX ? NULL : &to, c->author);
+	if (rc >= 0)
+		rc = audit(c, "bind", device_name, token);
+	json_str(c->result, "device", device_name);
+	json_str(c->result, "resident", nobody ? NULL : token);
+	json_time(c->result, "from", from);
+	return MIN(rc, 0);
+}
+
+/* --- the roster -------------------------------------------------------------------------------- */
+
+static bool token_good(const char *t)
+{
+	size_t n = strlen(t);
+	for (const char *p = t; *p; p++)
+		if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_')
+			return false;
+	return n >= 1 && n <= 31;
+}
+
+static bool programmes_good(const char *text)
+{
+	static const char *const known[] = {"hypertension", "t2dm", "copd", "elderly"};
+	for (const char *p = text; *p;) {
+		size_t n = strcspn(p, ";");
+		bool good = false;
+		for (size_t i = 0; i < ELEMENTS(known); i++)
+			good |= strlen(known[i]) == n && memcmp(known[i], p, n) == 0;
+		if (!good)
+			return false;
+		p += n + (p[n] == ';');
+	}
+	return true;
+}
+
+static const char *field(const struct csv *csv, const char *name)
+{
+	const char *text = csv_get(csv, name);
+	return text ? text : "";
+}
+
+/* The first thing wrong with a row, or NULL. Digits in a token may be an ID number or a phone. */
+static const char *row_wrong(const struct csv *csv)
+{
+	const char *token = field(csv, "token"), *doctor = field(csv, "doctor");
+	const char *sex = field(csv, "sex"), *birth = field(csv, "birth_date");
+	int64_t t;
+	if (!token_good(token))
+		return "token: expected 1 to 31 letters, digits, - or _";
+	if (strspn(token, "0123456789Xx") == strlen(token) && strlen(token) >= 11)
+		return "token: looks like an ID or phone number; use a pseudonymous token";
+	if (doctor[0] && !token_good(doctor))
+		return "doctor: expected a staff token such as D-0001";
+	if (birth[0] && !clock_date_utc(birth, &t) && !(strlen(birth) == 4 && atoi(birth) > 1880))
+		return "birth_date: expected YYYY-MM-DD or YYYY";
+	if (sex[0] && !streq(sex, "M") && !streq(sex, "F"))
+		return "sex: expected M or F";
+	if (!programmes_good(field(csv, "programmes")))
+		return "programmes: expected some of hypertension;t2dm;copd;elderly";
+	if (field(csv, "valid_from")[0] && !clock_date_utc(field(csv, "valid_from"), &t))
+		return "valid_from: expected YYYY-MM-DD";
+	if (field(csv, "valid_to")[0] && !clock_date_utc(field(csv, "valid_to"), &t))
+		return "valid_to: expected YYYY-MM-DD";
+	return NULL;
+}
+
+static int store_resident(struct command *c, const struct csv *csv)
+{
+	int64_t from, to;
+	bool has_from = clock_date_utc(field(csv, "valid_from"), &from);
+	bool has_to = clock_date_utc(field(csv, "valid_to"), &to);
+	if (has_to)
+		to += 86400 * CLOCK_SECOND_US; /* the last day counts whole */
+	return MIN(db_run(c->db,
+			   "INSERT INTO resident(token,birth_date,sex,programmes,doctor,team,valid_from,"
+			   "valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(token) DO"
+			   " UPDATE SET birth_date=excluded.birth_date, sex=excluded.sex,"
+			   " programmes=excluded.programmes, doctor=excluded.doctor, team=excluded.team,"
+			   " valid_from=excluded.valid_from, valid_to=excluded.valid_to,"
+			   " setting=excluded.setting, changed=excluded.changed",
+			   "ttttttppti", field(csv, "token"), field(csv, "birth_date"),
+			   field(csv, "sex"), field(csv, "programmes"), field(csv, "doctor"),
+			   field(csv, "team"), has_from ? &from : NULL, has_to ? &to : NULL,
+			   field(csv, "settings"), clock_utc_us()),
+		0);
+}
+
+static int columns_wrong(struct command *c, const struct csv *csv)
+{
+	static const char *const known[] = {"token", "birth_date", "sex", "programmes", "doctor", "team",
+		"valid_from", "valid_to", "settings"};
+	for (unsigned i = 0; i < csv->n_columns; i++) {
+		bool good = false;
+		for (size_t k = 0; k < ELEMENTS(known); k++)
+			good |= streq(csv->columns[i], known[k]);
+		if (good)
+			continue;
+		char en[256], zh[256];
+		snprintf(en, sizeof(en),
+			"Column \"%.40s\" is not ours; names, ID numbers, phones and addresses must not be "
+			"imported. See config/residents.example.csv.",
+			csv->columns[i]);
+		snprintf(zh, sizeof(zh),
+			"列“%.40s”不可导入；姓名、身份证号、电话、地址不得导入。参见 "
+			"config/residents.example.csv。",
+			csv->columns[i]);
+		return command_refuse(c, "unknown_column", en, zh);
+	}
+	if (csv_get(csv, "token"))
+		return 0;
+	return command_refuse(c, "no_token", "The first line must name a column \"token\".",
+		"首行必须包含 token 列。");
+}
+
+/* All or nothing: every wrong line is told, and then nothing is changed. */
+static int act_import(struct command *c)
+{
+	const json_t *text = json_object_get(c->args, "csv");
+	struct csv csv;
+	char error[200], first[300] = "";
+	unsigned good = 0, bad = 0;
+	if (!json_is_string(text))
+		return command_refuse(c, "csv_missing", "Expected the roster as text in \"csv\".",
+			"csv 参数应为名册文本。");
+	int rc = csv_open_text(&csv, "roster", json_string_value(text), json_string_length(text), error,
+		sizeof(error));
+	if (rc < 0)
+		return command_refuse(c, "bad_csv", error, "名册文件格式错误。");
+	rc = columns_wrong(c, &csv);
+	while (rc >= 0 && (rc = csv_row(&csv, error, sizeof(error))) != 0) {
+		const char *wrong = rc < 0 ? error : row_wrong(&csv);
+		if (wrong && !bad++)
+			snprintf(first, sizeof(first), "line %u: %s", csv.line, wrong);
+		if (rc < 0)
+			break;
+		good++;
+		if (!wrong && (rc = store_resident(c, &csv)) < 0)
+			break;
+	}
+	csv_close(&csv);
+	if (bad) {
+		char en[256], zh[256];
+		snprintf(en, sizeof(en), "Nothing was imported: %u of %u lines are wrong; the first is %.150s",
+			bad, good, first);
+		snprintf(zh, sizeof(zh), "未导入任何内容：共 %u 行，%u 行有误；首个错误：%.150s", good, bad,
+			first);
+		return command_refuse(c, "bad_lines", en, zh);
+	}
+	if (rc >= 0) {
+		char detail[32];
+		snprintf(detail, sizeof(detail), "%u residents", good);
+		rc = audit(c, "import", "roster", detail);
+	}
+	json_int(c->result, "residents", good);
+	return rc;
+}
+
+/* --- what the platform refused ----------------------------------------------------------------- */
+
+static int act_resend(struct command *c)
+{
+	struct uuid id;
+	int rc = find_id(c, "id",
+		"SELECT DISTINCT uuid FROM outbox WHERE uuid BETWEEN ? AND ? AND state=3 LIMIT 2", &id);
+	if (rc < 0)
+		return rc;
+	/* due at once, by the way that repeats take */
+	rc = db_run(c->db,
+		"UPDATE outbox SET state=0, next_try=1, tries=0, reason=NULL WHERE uuid=? AND state=3", "b",
+		id.bytes, sizeof(id.bytes));
+	char text[33];
+	if (rc >= 0)
+		rc = audit(c, "resend", hex(text, id.bytes, sizeof(id.bytes)), NULL);
+	json_hex(c->result, "id", id.bytes, sizeof(id.bytes));
+	return rc;
+}
+
+const struct command_entry act_commands[] = {
+	{"ack", act_ack},
+	{"assign", act_assign},
+	{"bind", act_bind},
+	{"import", act_import},
+	{"resend", act_resend},
+	{0},
+};

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The companion program: what its parts share. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct cli {
+	const char *config; /* path of vitalgate.yaml */
+	const char *socket; /* of the daemon; from the configuration when not given */
+	const char *tables; /* directory of the code tables */
+	bool json;	    /* machine-readable output */
+	bool chinese;
+};
+
+/* Sends one command; the whole reply, or NULL with a sentence on stderr. `args` is taken over. */
+json_t *client_ask(const struct cli *cli, const char *command, json_t *args);
+/* The "result" of a reply, printed as an error when it was refused (then NULL). Borrowed from `reply`. */
+json_t *client_result(const struct cli *cli, json_t *reply);
+
+void show_status(const struct cli *cli, const json_t *result);
+void show_devices(const struct cli *cli, const json_t *result);
+void show_readings(const struct cli *cli, const json_t *result, bool head);
+void show_alerts(const struct cli *cli, const json_t *result);
+void show_followup(const struct cli *cli, const json_t *result);
+void show_events(const struct cli *cli, const json_t *result);
+
+/* `vitalgate decode`: runs a driver on bytes. Exit status. */
+int decode_main(const struct cli *cli, int argc, char **argv);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The local door from outside: one JSON line there, one back. */
+#include "cli.h"
+#include "config.h"
+#include "util.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static bool socket_path(const struct cli *cli, char *out, size_t size)
+{
+	static struct config config;
+	char error[512];
+	if (cli->socket)
+		return snprintf(out, size, "%s", cli->socket) < (int)size;
+	if (config_load(cli->config, &config, error, sizeof(error)) < 0) {
+		fprintf(stderr, "vitalgate: %s\n", error);
+		return false;
+	}
+	return snprintf(out, size, "%s/control.sock", config.runtime) < (int)size;
+}
+
+static int connect_daemon(const struct cli *cli)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	if (!socket_path(cli, a.sun_path, sizeof(a.sun_path)))
+		return -EINVAL;
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		fprintf(stderr, "vitalgate: %s: %s\n%s\n", a.sun_path, strerror(errno),
+			cli->chinese ? "守护进程未运行？请执行 systemctl status vitalgated 查看。"
+				     : "Is the daemon running? Look at `systemctl status vitalgated`.");
+		return -errno;
+	}
+	int taken = fd;
+	fd = -1;
+	return taken;
+}
+
+static bool send_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+		if (n <= 0)
+			return false;
+		text += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+json_t *client_ask(const struct cli *cli, const char *command, json_t *args)
+{
+	json_t *order = json_pack("{s:i,s:s,s:o}", "v", 1, "cmd", command, "args", args);
+	_cleanup_(freep) char *text = order ? json_dumps(order, JSON_COMPACT) : NULL;
+	json_decref(order);
+	_cleanup_(closep) int fd = text ? connect_daemon(cli) : -1;
+	if (fd < 0)
+		return NULL;
+	json_error_t e;
+	json_t *reply = NULL;
+	if (send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1))
+		reply = json_loadfd(fd, JSON_DISABLE_EOF_CHECK, &e);
+	if (!reply)
+		fprintf(stderr, "vitalgate: the daemon went away before it answered; ask again\n");
+	return reply;
+}
+
+json_t *client_result(const struct cli *cli, json_t *reply)
+{
+	if (!reply)
+		return NULL;
+	if (json_is_true(json_object_get(reply, "ok")))
+		return json_object_get(reply, "result");
+	const json_t *error = json_object_get(reply, "error");
+	const char *text = json_string_value(json_object_get(error, cli->chinese ? "zh" : "en"));
+	fprintf(stderr, "vitalgate: %s\n", text ? text : "refused without a reason");
+	return NULL;
+}

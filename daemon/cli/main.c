@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* vitalgate: the companion program for engineers, nurses and scripts. */
+#include "alert.h"
+#include "cli.h"
+#include "config.h"
+#include "followup.h"
+#include "session.h"
+#include "util.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <locale.h>
+
+#define FOLLOW_MS 300
+
+static const char help_en[] =
+	"usage: vitalgate [--config FILE] [--json] [--lang zh|en] COMMAND\n"
+	"  status                          how the gateway is; what the platform refused\n"
+	"  devices                         instruments, whose they are, what they delivered\n"
+	"  readings [--resident R] [--follow] [--limit N]\n"
+	"  alerts [--all]                  alerts that nobody has acknowledged (or all)\n"
+	"  ack ALERT OUTCOME [--by D]      reached | advised | referred | not_reached | artefact\n"
+	"  followup RESIDENT               draft of the follow-up form\n"
+	"  unassigned                      readings that belong to nobody yet, and why\n"
+	"  assign READING RESIDENT|-       say whose reading it is (-: nobody's)\n"
+	"  import FILE.csv                 the roster, all or nothing\n"
+	"  bind DEVICE RESIDENT|- [--slot N] [--from T] [--to T]\n"
+	"  events                          what happened that is not a measurement\n"
+	"  resend ID                       send again what the platform refused\n"
+	"  decode [DRIVER CHANNEL HEX...]  run a driver on bytes\n"
+	"  check-config [FILE]             check vitalgate.yaml and the tables\n";
+static const char help_zh[] =
+	"用法：vitalgate [--config 文件] [--json] [--lang zh|en] 命令\n"
+	"  status                          网关状态；平台拒收的内容\n"
+	"  devices                         设备、绑定居民、解码统计\n"
+	"  readings [--resident 居民] [--follow] [--limit N]\n"
+	"  alerts [--all]                  未确认（或全部）警报\n"
+	"  ack 警报 结果 [--by 医生]        reached | advised | referred | not_reached | artefact\n"
+	"  followup 居民                   随访表草稿\n"
+	"  unassigned                      尚未归属的读数及原因\n"
+	"  assign 读数 居民|-              指定读数归属（-：不属于任何人）\n"
+	"  import 文件.csv                 导入名册，全部成功或全部不导入\n"
+	"  bind 设备 居民|- [--slot N] [--from 时间] [--to 时间]\n"
+	"  events                          非测量事件\n"
+	"  resend 编号                     重新发送被平台拒收的内容\n"
+	"  decode [驱动 通道 HEX...]       用驱动解码字节\n"
+	"  check-config [文件]             检查配置与表格\n";
+
+struct arguments {
+	const char *words[3];
+	int n;
+	const char *resident, *by, *from, *to;
+	long long slot, limit;
+	bool follow, all;
+};
+
+static int finish(const struct cli *cli, json_t *reply,
+	void (*show)(const struct cli *, const json_t *))
+{
+	json_t *result = client_result(cli, reply);
+	int status = result ? 0 : 1;
+	if (cli->json && reply) {
+		json_dumpf(result ? result : reply, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+		putchar('\n');
+	} else if (result && show) {
+		show(cli, result);
+	} else if (result) {
+		puts(cli->chinese ? "完成" : "done");
+	}
+	json_decref(reply);
+	return status;
+}
+
+static void show_reading_list(const struct cli *cli, const json_t *result)
+{
+	show_readings(cli, result, true);
+}
+
+/* New rows as they come, oldest first; survives a restart of the daemon. */
+static void follow(const struct cli *cli)
+{
+	json_int_t after = 0;
+	bool head = true;
+	while (true) {
+		json_t *reply = client_ask(cli, "readings", json_pack("{s:I,s:i}", "after", after, "limit", 100));
+		json_t *result = client_result(cli, reply);
+		const json_t *list = json_object_get(result, "readings");
+		size_t i, n = json_array_size(list);
+		const json_t *r;
+		json_array_foreach(list, i, r)
+			after = MAX(after, json_integer_value(json_object_get(r, "seq")));
+		if (n && cli->json)
+			json_array_foreach(list, i, r)
+			{
+				json_dumpf(r, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
+				putchar('\n');
+			}
+		else if (n)
+			show_readings(cli, result, head);
+		head &= n == 0;
+		fflush(stdout);
+		json_decref(reply);
+		if (n < 100)
+			usleep(FOLLOW_MS * 1000);
+	}
+}
+
+static int run_readings(const struct cli *cli, const struct arguments *a)
+{
+	if (a->follow)
+		follow(cli);
+	json_t *args = json_pack("{s:I}", "limit", (json_int_t)a->limit);
+	if (a->resident)
+		json_object_set_new(args, "resident", json_string(a->resident));
+	return finish(cli, client_ask(cli, "readings", args), show_reading_list);
+}
+
+static int run_import(const struct cli *cli, const char *path)
+{
+	_cleanup_(fclosep) FILE *f = streq(path, "-") ? fdopen(dup(0), "r") : fopen(path, "re");
+	size_t size = 4 * 1024 * 1024, n = 0;
+	_cleanup_(freep) char *text = malloc(size);
+	if (!f || !text) {
+		fprintf(stderr, "vitalgate: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	n = fread(text, 1, size, f);
+	json_t *csv = json_stringn(text, n);
+	if (!csv || n == size) {
+		fprintf(stderr, "vitalgate: %s: expected a UTF-8 file of at most 4 MiB%s\n", path,
+			csv ? "" : "; save it as \"CSV UTF-8\"");
+		json_decref(csv);
+		return 1;
+	}
+	return finish(cli, client_ask(cli, "import", json_pack("{s:o}", "csv", csv)), NULL);
+}
+
+static int run_bind(const struct cli *cli, const struct arguments *a)
+{
+	json_t *args = json_pack("{s:s,s:s}", "device", a->words[0], "resident", a->words[1]);
+	if (a->slot >= 0)
+		json_object_set_new(args, "slot", json_integer(a->slot));
+	if (a->from)
+		json_object_set_new(args, "from", json_string(a->from));
+	if (a->to)
+		json_object_set_new(args, "to", json_string(a->to));
+	return finish(cli, client_ask(cli, "bind", args), NULL);
+}
+
+static int check_config(const struct cli *cli, const char *path)
+{
+	static struct config config;
+	char error[512], file[320];
+	if (config_load(path, &config, error, sizeof(error)) < 0) {
+		fprintf(stderr, "%s\n", error);
+		return 1;
+	}
+	for (unsigned i = 0; i < config.n_devices; i++)
+		if (!driver_find(config.devices[i].driver)) {
+			fprintf(stderr, "%s:%u: devices[%u].driver: expected one that `vitalgate decode` "
+					"lists, got \"%s\"\n",
+				path, config.devices[i].line, i, config.devices[i].driver);
+			return 1;
+		}
+	struct codes *codes = codes_load(config.tables, error, sizeof(error));
+	struct alert_rules *rules = NULL;
+	struct forms *forms = NULL;
+	if (codes) {
+		snprintf(file, sizeof(file), "%s/alerts.yaml", config.tables);
+		rules = alert_rules_load(file, codes, error, sizeof(error));
+	}
+	if (rules) {
+		snprintf(file, sizeof(file), "%s/forms.csv", config.tables);
+		forms = forms_load(file, codes, error, sizeof(error));
+	}
+	if (forms)
+		printf(cli->chinese ? "%s：正确（%u 台设备，%u 个平台；表 %s，规则 %s）\n"
+				    : "%s: good (%u devices, %u sinks; tables %s, rules %s)\n",
+			path, config.n_devices, config.n_sinks, codes_version(codes),
+			alert_rules_version(rules));
+	else
+		fprintf(stderr, "%s\n", error);
+	int rc = forms ? 0 : 1;
+	forms_free(forms);
+	alert_rules_free(rules);
+	codes_free(codes);
+	return rc;
+}
+
+static int usage(const struct cli *cli, int status)
+{
+	fputs(cli->chinese ? help_zh : help_en, status ? stderr : stdout);
+	return status;
+}
+
+static int dispatch(const struct cli *cli, const char *command, const struct arguments *a)
+{
+	static const struct {
+		const char *name;
+		void (*show)(const struct cli *, const json_t *);
+	} plain[] = {{"status", show_status}, {"devices", show_devices},
+		{"unassigned", show_reading_list}, {"events", show_events}};
+	for (size_t i = 0; i < ELEMENTS(plain); i++)
+		if (streq(command, plain[i].name))
+			return finish(cli,
+				client_ask(cli, command, json_pack("{s:I}", "limit", (json_int_t)a->limit)),
+				plain[i].show);
+	if (streq(command, "readings"))
+		return run_readings(cli, a);
+	if (streq(command, "alerts"))
+		return finish(cli,
+			client_ask(cli, "alerts",
+				json_pack("{s:b,s:I}", "all", a->all, "limit", (json_int_t)a->limit)),
+			show_alerts);
+	if (streq(command, "followup") && a->n == 1)
+		return finish(cli,
+			client_ask(cli, "followup", json_pack("{s:s}", "resident", a->words[0])),
+			show_followup);
+	if (streq(command, "ack") && a->n == 2)
+		return finish(cli,
+			client_ask(cli, "ack",
+				json_pack("{s:s,s:s,s:s*}", "alert", a->words[0], "outcome", a->words[1],
+					"by", a->by)),
+			NULL);
+	if (streq(command, "assign") && a->n == 2)
+		return finish(cli,
+			client_ask(cli, "assign",
+				json_pack("{s:s,s:s}", "reading", a->words[0], "resident", a->words[1])),
+			NULL);
+	if (streq(command, "resend") && a->n == 1)
+		return finish(cli, client_ask(cli, "resend", json_pack("{s:s}", "id", a->words[0])), NULL);
+	if (streq(command, "import") && a->n == 1)
+		return run_import(cli, a->words[0]);
+	if (streq(command, "bind") && a->n == 2)
+		return run_bind(cli, a);
+	if (streq(command, "check-config") && a->n <= 1)
+		return check_config(cli, a->n ? a->words[0] : cli->config);
+	return usage(cli, streq(command, "help") ? 0 : 2);
+}
+
+static bool wants_chinese(void)
+{
+	const char *lang = getenv("LC_ALL");
+	if (!lang || !*lang)
+		lang = getenv("LANG");
+	return lang && strncmp(lang, "zh", 2) == 0;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"socket", required_argument, NULL, 's'}, {"tables", required_argument, NULL, 't'},
+		{"json", no_argument, NULL, 'j'}, {"lang", required_argument, NULL, 'l'},
+		{"resident", required_argument, NULL, 'r'}, {"follow", no_argument, NULL, 'f'},
+		{"all", no_argument, NULL, 'a'}, {"by", required_argument, NULL, 'b'},
+		{"slot", required_argument, NULL, 'S'}, {"from", required_argument, NULL, 'F'},
+		{"to", required_argument, NULL, 'T'}, {"limit", required_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+	const char *env = getenv("VITALGATE_CONFIG");
+	struct cli cli = {.config = env ? env : "/etc/vitalgate/vitalgate.yaml", .chinese = wants_chinese()};
+	struct arguments a = {.slot = -1, .limit = 50};
+	int c;
+	if (!setlocale(LC_CTYPE, ""))
+		setlocale(LC_CTYPE, "C.UTF-8");
+	/* everything behind `decode` is its own */
+	for (int i = 1; i < argc; i++)
+		if (streq(argv[i], "decode"))
+			return decode_main(&cli, argc - i - 1, argv + i + 1);
+	while ((c = getopt_long(argc, argv, "c:jl:r:fan:hV", options, NULL)) >= 0)
+		switch (c) {
+		case 'c':
+			cli.config = optarg;
+			break;
+		case 's':
+			cli.socket = optarg;
+			break;
+		case 't':
+			cli.tables = optarg;
+			break;
+		case 'j':
+			cli.json = true;
+			break;
+		case 'l':
+			cli.chinese = streq(optarg, "zh");
+			break;
+		case 'r':
+			a.resident = optarg;
+			break;
+		case 'f':
+			a.follow = true;
+			break;
+		case 'a':
+			a.all = true;
+			break;
+		case 'b':
+			a.by = optarg;
+			break;
+		case 'S':
+			a.slot = atoll(optarg);
+			break;
+		case 'F':
+			a.from = optarg;
+			break;
+		case 'T':
+			a.to = optarg;
+			break;
+		case 'n':
+			a.limit = atoll(optarg);
+			break;
+		case 'V':
+			puts("vitalgate " VITALGATE_VERSION);
+			return 0;
+		default:
+			return usage(&cli, c == 'h' ? 0 : 2);
+		}
+	if (optind >= argc)
+		return usage(&cli, 2);
+	const char *command = argv[optind++];
+	while (optind < argc && a.n < 3)
+		a.words[a.n++] = argv[optind++];
+	return dispatch(&cli, command, &a);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Replies as text for people, in Chinese or English. */
+#include "cli.h"
+#include "util.h"
+
+#include <time.h>
+#include <wchar.h>
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *t = json_string_value(json_object_get(o, key));
+	return t ? t : "-";
+}
+
+static const char *say(const struct cli *cli, const char *en, const char *zh)
+{
+	return cli->chinese ? zh : en;
+}
+
+/* Columns on a terminal: a Chinese character takes two. */
+static void cell(const char *t, int width)
+{
+	mbstate_t state = {0};
+	int used = 0;
+	for (const char *p = t; *p;) {
+		wchar_t c;
+		size_t n = mbrtowc(&c, p, strlen(p), &state);
+		if (n == 0 || n > 4)
+			break;
+		int w = wcwidth(c);
+		used += w > 0 ? w : 0;
+		p += n;
+	}
+	fputs(t, stdout);
+	for (; used < width; used++)
+		putchar(' ');
+	putchar(' ');
+}
+
+/* "2026-11-21T08:00:00.123Z" in the zone of the caller, without the date's century. */
+static const char *local_time(const char *utc, char *out, size_t size)
+{
+	struct tm tm = {0};
+	if (!strptime(utc, "%Y-%m-%dT%H:%M:%S", &tm))
+		return utc;
+	time_t t = timegm(&tm);
+	localtime_r(&t, &tm);
+	strftime(out, size, "%m-%d %H:%M:%S", &tm);
+	return out;
+}
+
+static void number(const json_t *v, char *out, size_t size)
+{
+	const char *comparator = json_string_value(json_object_get(v, "comparator"));
+	const json_t *n = json_object_get(v, "value");
+	if (json_is_integer(n))
+		snprintf(out, size, "%s%lld", comparator ? comparator : "",
+			(long long)json_integer_value(n));
+	else
+		snprintf(out, size, "%s%.4g", comparator ? comparator : "", json_number_value(n));
+}
+
+/* "190/115 mm[Hg]  88 /min": the values of a reading in one line. */
+static void values_line(const json_t *values, char *out, size_t size)
+{
+	const char *kind;
+	json_t *v;
+	char n[32];
+	size_t at = 0;
+	const json_t *dia = json_object_get(values, "bp.dbp");
+	out[0] = 0;
+	json_object_foreach((json_t *)values, kind, v)
+	{
+		number(v, n, sizeof(n));
+		const char *unit = text(v, "unit");
+		if (streq(kind, "bp.sbp") && dia) {
+			char d[32];
+			number(dia, d, sizeof(d));
+			at += (size_t)snprintf(out + at, size - at, "%s/%s mmHg", n, d);
+		} else if (streq(kind, "bp.pulse")) {
+			at += (size_t)snprintf(out + at, size - at, "  %s/min", n);
+		} else if (!streq(kind, "bp.dbp") && !streq(kind, "bp.map")) {
+			at += (size_t)snprintf(
+				out + at, size - at, "%s%s %s %s", at ? "  " : "", kind, n, unit);
+		}
+		at = MIN(at, size - 1);
+	}
+}
+
+static void list_line(const json_t *list, char *out, size_t size)
+{
+	size_t i, at = 0;
+	const json_t *v;
+	out[0] = 0;
+	json_array_foreach(list, i, v)
+	{
+		at += (size_t)snprintf(
+			out + at, size - at, "%s%s", i ? "," : "", json_string_value(v));
+		at = MIN(at, size - 1);
+	}
+}
+
+void show_readings(const struct cli *cli, const json_t *result, bool head)
+{
+	size_t i;
+	const json_t *r;
+	char line[256], flags[160], when[32];
+	if (head) {
+		cell(say(cli, "id", "编号"), 9);
+		cell(say(cli, "taken", "测量时间"), 15);
+		cell(say(cli, "trust", "时间可信度"), 10);
+		cell(say(cli, "resident", "居民"), 12);
+		cell(say(cli, "device", "设备"), 12);
+		cell(say(cli, "values", "数值"), 34);
+		puts(say(cli, "evidence, flags", "归属依据、标记"));
+	}
+	json_array_foreach(json_object_get(result, "readings"), i, r)
+	{
+		const json_t *time = json_object_get(r, "time"), *who = json_object_get(r, "identity");
+		values_line(json_object_get(r, "values"), line, sizeof(line));
+		list_line(json_object_get(r, "flags"), flags, sizeof(flags));
+		printf("%.8s  ", text(r, "id"));
+		cell(local_time(text(time, "taken"), when, sizeof(when)), 15);
+		cell(text(time, "trust"), 10);
+		cell(text(r, "resident"), 12);
+		cell(text(json_object_get(r, "device"), "id"), 12);
+		cell(line, 34);
+		printf("%s%s%s\n", text(who, "evidence"), flags[0] ? ", " : "", flags);
+	}
+}
+
+void show_alerts(const struct cli *cli, const json_t *result)
+{
+	size_t i;
+	const json_t *a;
+	char labels[160], when[32], n[32];
+	cell(say(cli, "id", "编号"), 9);
+	cell(say(cli, "raised", "发出时间"), 15);
+	cell(say(cli, "severity", "级别"), 9);
+	cell(say(cli, "state", "状态"), 13);
+	cell(say(cli, "resident", "居民"), 12);
+	cell(say(cli, "to", "接收人"), 16);
+	puts(say(cli, "why", "原因"));
+	json_array_foreach(json_object_get(result, "alerts"), i, a)
+	{
+		const json_t *rule = json_array_get(json_object_get(a, "rules"), 0);
+		const json_t *to = json_object_get(a, "to"), *ack = json_object_get(a, "acknowledged");
+		char whom[64];
+		list_line(json_object_get(a, "labels"), labels, sizeof(labels));
+		number(rule, n, sizeof(n));
+		snprintf(whom, sizeof(whom), "%s %s", text(to, "role"), text(to, "token"));
+		printf("%.8s  ", text(a, "id"));
+		cell(local_time(text(a, "raised"), when, sizeof(when)), 15);
+		cell(text(a, "severity"), 9);
+		cell(text(a, "state"), 13);
+		cell(text(a, "resident"), 12);
+		cell(whom, 16);
+		printf("%s: %s %s %s [%s]", text(rule, cli->chinese ? "text_zh" : "text_en"),
+			text(rule, "kind"), n, text(rule, "unit"), labels);
+		if (ack)
+			printf(" %s %s", text(ack, "by"), text(ack, "outcome"));
+		putchar('\n');
+	}
+}
+
+void show_devices(const struct cli *cli, const json_t *result)
+{
+	static const char *const results[] = {
+		"reading", "nothing", "malformed", "out_of_sequence", "unsupported", "implausible"};
+	const json_t *live = json_object_get(result, "live");
+	size_t i;
+	const json_t *d;
+	char when[32];
+	cell(say(cli, "device", "设备"), 12);
+	cell(say(cli, "driver", "驱动"), 8);
+	cell(say(cli, "state", "状态"), 12);
+	cell(say(cli, "last seen", "最近数据"), 15);
+	cell(say(cli, "ack", "确认方式"), 8);
+	cell(say(cli, "bound to", "绑定居民"), 16);
+	puts("reading nothing malformed out_of_seq unsupported implausible");
+	json_array_foreach(json_object_get(result, "devices"), i, d)
+	{
+		const json_t *state = json_object_get(live, text(d, "id"));
+		const json_t *n = json_object_get(d, "results");
+		cell(text(d, "id"), 12);
+		cell(text(d, "driver"), 8);
+		cell(state ? text(state, "state") : say(cli, "not configured", "未配置"), 12);
+		cell(local_time(text(d, "last_seen"), when, sizeof(when)), 15);
+		cell(text(d, "ack_mode"), 8);
+		cell(text(d, "bound_to"), 16);
+		for (size_t k = 0; k < ELEMENTS(results); k++)
+			printf("%*lld ", (int[]){7, 7, 9, 10, 11, 11}[k],
+				(long long)json_integer_value(json_object_get(n, results[k])));
+		putchar('\n');
+	}
+}
+
+void show_status(const struct cli *cli, const json_t *result)
+{
+	const json_t *counts = json_object_get(result, "counts");
+	const json_t *store = json_object_get(result, "store"), *sink;
+	const char *name;
+	static const struct {
+		const char *key, *en, *zh;
+	} rows[] = {{"reading_rows", "readings stored (rows)", "已存读数（行）"},
+		{"unassigned", "unassigned readings", "未归属读数"},
+		{"alerts_active", "active alerts", "未确认警报"},
+		{"residents", "residents", "居民"},
+		{"outbox_pending", "waiting for the platform", "待发送"},
+		{"outbox_sent", "sent, not yet receipted", "已发送待回执"},
+		{"outbox_rejected", "refused by the platform", "被平台拒收"}};
+	printf("%s/%s/%s  %s\n", text(result, "org"), text(result, "site"), text(result, "gateway"),
+		text(result, "now"));
+	if (!json_is_true(json_object_get(result, "clock_plausible")))
+		puts(say(cli, "CLOCK NOT SET: readings are delivered labelled; set the time or reach NTP",
+			"网关时钟未设置：数据会带标记上传；请校时或连接NTP"));
+	cell(say(cli, "store", "存储"), 28);
+	puts(text(store, "state"));
+	json_object_foreach(json_object_get(result, "uplink"), name, sink)
+	{
+		cell(name, 28);
+		printf("%s %s\n", text(sink, "state"),
+			json_object_get(sink, "reason") ? text(sink, "reason") : "");
+	}
+	for (size_t i = 0; i < ELEMENTS(rows); i++) {
+		cell(say(cli, rows[i].en, rows[i].zh), 28);
+		printf("%lld\n", (long long)json_integer_value(json_object_get(counts, rows[i].key)));
+	}
+	size_t i;
+	const json_t *r;
+	json_array_foreach(json_object_get(result, "rejected"), i, r)
+		printf("  %.8s %s r%lld: %s (%s `vitalgate resend %.8s`)\n", text(r, "id"),
+			text(r, "object"), (long long)json_integer_value(json_object_get(r, "revision")),
+			text(r, "reason"), say(cli, "after mending it:", "修正后执行"), text(r, "id"));
+}
+
+void show_events(const struct cli *cli, const json_t *result)
+{
+	size_t i;
+	const json_t *e;
+	char when[32];
+	(void)cli;
+	json_array_foreach(json_object_get(result, "events"), i, e)
+	{
+		cell(local_time(text(e, "at"), when, sizeof(when)), 15);
+		cell(text(e, "device"), 12);
+		cell(text(e, "type"), 20);
+		puts(text(e, "detail"));
+	}
+}
+
+static void show_field(const struct cli *cli, const json_t *field)
+{
+	char value[128] = "", when[32];
+	const json_t *v = json_object_get(field, "value");
+	if (json_object_get(field, "systolic"))
+		snprintf(value, sizeof(value), "%lld/%lld mmHg",
+			(long long)json_number_value(json_object_get(field, "systolic")),
+			(long long)json_number_value(json_object_get(field, "diastolic")));
+	else if (json_is_string(v))
+		snprintf(value, sizeof(value), "%s", json_string_value(v));
+	else if (v)
+		number(field, value, sizeof(value));
+	printf("  %s ", value[0] ? "*" : " ");
+	cell(text(field, cli->chinese ? "zh" : "en"), 52);
+	if (!value[0])
+		fputs("____", stdout);
+	else
+		cell(value, 16);
+	if (json_object_get(field, "taken"))
+		printf("%s %s %.8s", local_time(text(field, "taken"), when, sizeof(when)),
+			text(field, "trust"), text(field, "reading"));
+	putchar('\n');
+}
+
+void show_followup(const struct cli *cli, const json_t *result)
+{
+	size_t i, k;
+	const json_t *draft, *field;
+	json_array_foreach(json_object_get(result, "drafts"), i, draft)
+	{
+		bool diabetes = streq(text(draft, "form"), "t2dm_followup_v3");
+		printf("%s  %s\n%s\n", text(result, "resident"),
+			diabetes ? say(cli, "type 2 diabetes follow-up (draft)", "2型糖尿病患者随访服务记录表（草稿）")
+				 : say(cli, "hypertension follow-up (draft)", "高血压患者随访服务记录表（草稿）"),
+			say(cli, "  * proposed from instruments; ____ for the doctor; nothing is confirmed",
+				"  * 由设备建议；____ 由医生填写；均未确认"));
+		json_array_foreach(json_object_get(draft, "fields"), k, field)
+			show_field(cli, field);
+	}
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "clock.h"
+
+#include "util.h"
+
+#include <fcntl.h>
+#include <time.h>
+
+#define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
+#define BUILT_US (INT64_C(1767225600) * CLOCK_SECOND_US) /* 2026-01-01: nothing ran this code before */
+#define AHEAD_US (5 * 60 * CLOCK_SECOND_US)   /* a device clock may be this far ahead of ours unasked */
+#define MEMORY_US (400 * DAY_US)	      /* records older than this are a reset clock, not memory */
+#define DEVICE_UNCERTAINTY_US (5 * 60 * CLOCK_SECOND_US)
+
+static int64_t read_clock(clockid_t id)
+{
+	struct timespec t;
+	clock_gettime(id, &t);
+	return t.tv_sec * CLOCK_SECOND_US + t.tv_nsec / 1000;
+}
+
+int64_t clock_utc_us(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
+int64_t clock_boot_us(void)
+{
+	return read_clock(CLOCK_BOOTTIME);
+}
+
+const uint8_t *clock_boot_id(void)
+{
+	static uint8_t id[16];
+	static bool known;
+	if (known)
+		return id;
+	known = true;
+	char text[64] = "", digits[33];
+	size_t n = 0;
+	_cleanup_(fclosep) FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+	if (f && fgets(text, sizeof(text), f)) {
+		for (const char *p = text; *p && n < 32; p++)
+			if (*p != '-' && *p != '\n')
+				digits[n++] = *p;
+		digits[n] = 0;
+		if (n != 32 || !unhex(id, 16, digits))
+			memset(id, 0, sizeof(id));
+	}
+	return id;
+}
+
+void clock_now(struct vg_now *ret)
+{
+	ret->utc_us = clock_utc_us();
+	ret->boot_us = clock_boot_us();
+	ret->civil = clock_civil(ret->utc_us);
+}
+
+bool clock_plausible(int64_t utc_us)
+{
+	return utc_us >= BUILT_US;
+}
+
+void clock_set_zone(const char *zone)
+{
+	setenv("TZ", zone, 1);
+	tzset();
+}
+
+struct vg_civil clock_civil(int64_t utc_us)
+{
+	time_t t = (time_t)(utc_us / CLOCK_SECOND_US);
+	struct tm tm;
+	if (!localtime_r(&t, &tm))
+		return (struct vg_civil){0};
+	return (struct vg_civil){(uint16_t)(tm.tm_year + 1900), (uint8_t)(tm.tm_mon + 1),
+		(uint8_t)tm.tm_mday, (uint8_t)tm.tm_hour, (uint8_t)tm.tm_min, (uint8_t)tm.tm_sec};
+}
+
+bool clock_civil_known(const struct vg_civil *c)
+{
+	static const uint8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	bool leap = (c->year % 4 == 0 && c->year % 100 != 0) || c->year % 400 == 0;
+	return c->year >= 1880 && c->year <= 9999 && c->month >= 1 && c->month <= 12 && c->day >= 1 &&
+		c->day <= days[c->month - 1] && (c->month != 2 || c->day <= 28 + leap) &&
+		c->hour < 24 && c->minute < 60 && c->second < 60;
+}
+
+bool clock_civil_utc(const struct vg_civil *c, int64_t *ret_utc_us)
+{
+	if (!clock_civil_known(c))
+		return false;
+	struct tm tm = {.tm_year = c->year - 1900,
+		.tm_mon = c->month - 1,
+		.tm_mday = c->day,
+		.tm_hour = c->hour,
+		.tm_min = c->minute,
+		.tm_sec = c->second,
+		.tm_isdst = 0};
+	time_t t = mktime(&tm);
+	if (tm.tm_isdst > 0) { /* summer time holds then: ask again with that said */
+		tm = (struct tm){.tm_year = c->year - 1900,
+			.tm_mon = c->month - 1,
+			.tm_mday = c->day,
+			.tm_hour = c->hour,
+			.tm_min = c->minute,
+			.tm_sec = c->second,
+			.tm_isdst = 1};
+		t = mktime(&tm);
+	}
+	*ret_utc_us = (int64_t)t * CLOCK_SECOND_US;
+	return true;
+}
+
+char *clock_civil_text(char *out, const struct vg_civil *c)
+{
+	snprintf(out, 20, "%04u-%02u-%02uT%02u:%02u:%02u", c->year % 10000u, c->month % 100u,
+		c->day % 100u, c->hour % 100u, c->minute % 100u, c->second % 100u);
+	return out;
+}
+
+bool clock_date_utc(const char *text, int64_t *ret_utc_us)
+{
+	unsigned y, m, d;
+	int end = 0;
+	if (sscanf(text, "%4u-%2u-%2u%n", &y, &m, &d, &end) != 3 || text[end])
+		return false;
+	struct vg_civil c = {(uint16_t)y, (uint8_t)m, (uint8_t)d, 0, 0, 0};
+	return clock_civil_utc(&c, ret_utc_us);
+}
+
+const char *trust_name(enum trust t)
+{
+	static const char *const names[] = {"corrected", "device", "arrival", "unknown"};
+	return names[t];
+}
+
+struct when clock_decide(const struct when_input *in)
+{
+	bool ours = clock_plausible(in->arrived_us);
+	int64_t device_us;
+	bool device = in->device && clock_civil_utc(in->device, &device_us);
+	if (device && ours && in->offset_known) {
+		int64_t t = device_us - in->offset_us;
+		/* corrected time in the future or out of any memory: the record is of an earlier clock
+		 * epoch of the device, the offset of today says nothing about it */
+		if (t <= in->arrived_us + AHEAD_US && t >= in->arrived_us - MEMORY_US)
+			return (struct when){MIN(t, in->arrived_us), CLOCK_SECOND_US, TRUST_CORRECTED};
+	}
+	if (device && ours && !in->offset_known && device_us <= in->arrived_us + AHEAD_US &&
+		device_us >= in->arrived_us - MEMORY_US)
+		return (struct when){device_us, DEVICE_UNCERTAINTY_US, TRUST_DEVICE};
+	if (!ours)
+		return (struct when){in->arrived_us, INT64_MAX, TRUST_UNKNOWN};
+	return (struct when){in->arrived_us, MEMORY_US, TRUST_ARRIVAL};
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Time that can be argued about. A device shows civil time without zone; the gateway's clock may be 1970;
+ * both are kept as they came, and what we believe is labelled with how far it can be trusted.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <vitalgate/driver.h>
+
+#define CLOCK_SECOND_US INT64_C(1000000)
+
+int64_t clock_utc_us(void);
+int64_t clock_boot_us(void);
+/* 16 bytes that name this boot of the machine, so that CLOCK_BOOTTIME stamps can be told apart. */
+const uint8_t *clock_boot_id(void);
+/* All three of one instant; civil time in the process's zone (TZ). */
+void clock_now(struct vg_now *ret);
+/* A gateway without RTC boots in 1970: before this version was written, the clock is surely wrong. */
+bool clock_plausible(int64_t utc_us);
+
+/* Zone of the site for the whole process. */
+void clock_set_zone(const char *zone);
+struct vg_civil clock_civil(int64_t utc_us);
+/* False when year, month or day is unknown or the date does not exist. */
+bool clock_civil_known(const struct vg_civil *c);
+/* In the site's zone. A civil time that occurs twice (end of summer time) is taken as the later one. */
+bool clock_civil_utc(const struct vg_civil *c, int64_t *ret_utc_us);
+/* "2024-06-15T17:17:27", unknown fields as zeros; `out` holds 20 bytes. */
+char *clock_civil_text(char *out, const struct vg_civil *c);
+/* "YYYY-MM-DD" -> start of that day in the site's zone. */
+bool clock_date_utc(const char *text, int64_t *ret_utc_us);
+
+/* How far `taken` can be trusted, best first. The names are stable. */
+enum trust {
+	TRUST_CORRECTED, /* corrected: device time minus the offset that its clock showed in this session */
+	TRUST_DEVICE,	 /* device: plausible against arrival, its clock was not compared */
+	TRUST_ARRIVAL,	 /* arrival: the device has no usable time; dated by the gateway */
+	TRUST_UNKNOWN,	 /* unknown: the gateway's own clock is not set */
+};
+const char *trust_name(enum trust t);
+
+struct when {
+	int64_t taken_us;
+	int64_t uncertainty_us;
+	enum trust trust;
+};
+
+struct when_input {
+	const struct vg_civil *device; /* NULL: none */
+	bool offset_known;
+	int64_t offset_us; /* device clock minus gateway clock in this session */
+	int64_t arrived_us;
+};
+
+/* Pure but for the zone. Never fails: what is doubtful is labelled, nothing waits for a better clock. */
+struct when clock_decide(const struct when_input *in);

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "command.h"
+
+#include "device.h"
+#include "forward.h"
+#include "gateway.h"
+#include "log.h"
+
+#include <errno.h>
+
+struct order {
+	struct job job;
+	struct gateway *gateway;
+	char *text;
+	size_t len;
+	char author[64];
+	char *live;
+	struct json reply;
+	bool refused;
+	void (*give)(void *arg, const char *text, size_t len);
+	void *arg;
+	int sink; /* -1: the local door */
+};
+
+int command_refuse(struct command *c, const char *code, const char *en, const char *zh)
+{
+	text_copy(c->code, sizeof(c->code), code, strlen(code));
+	text_copy(c->en, sizeof(c->en), en, strlen(en));
+	text_copy(c->zh, sizeof(c->zh), zh, strlen(zh));
+	return -EPROTO;
+}
+
+const char *command_text(const struct command *c, const char *name)
+{
+	const char *text = json_string_value(json_object_get(c->args, name));
+	return text ? text : "";
+}
+
+int64_t command_number(const struct command *c, const char *name, int64_t fallback)
+{
+	const json_t *v = json_object_get(c->args, name);
+	return json_is_integer(v) ? json_integer_value(v) : fallback;
+}
+
+static const struct command_entry *find(const char *name)
+{
+	static const struct command_entry *const tables[] = {query_commands, act_commands};
+	for (size_t t = 0; t < ELEMENTS(tables); t++)
+		for (const struct command_entry *e = tables[t]; e->name; e++)
+			if (streq(e->name, name))
+				return e;
+	return NULL;
+}
+
+static void reply_head(struct json *j, const char *id, bool ok)
+{
+	json_reset(j);
+	json_object_begin(j, NULL);
+	json_int(j, "v", 1);
+	json_str(j, "id", id);
+	json_bool(j, "ok", ok);
+}
+
+static void reply_error(struct json *j, const char *id, const struct command *c)
+{
+	reply_head(j, id, false);
+	json_object_begin(j, "error");
+	json_str(j, "code", c->code);
+	json_str(j, "en", c->en);
+	json_str(j, "zh", c->zh);
+	json_object_end(j);
+	json_object_end(j);
+}
+
+static bool replied_before(struct db *db, const char *id, struct json *reply)
+{
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT reply FROM command WHERE id=?", "t", id);
+	if (row_next(r) <= 0)
+		return false;
+	json_reset(reply);
+	json_raw(reply, NULL, row_text(r, 0));
+	return true;
+}
+
+static int carry_out(struct order *o, struct command *c, const char *name, const char *id)
+{
+	const struct command_entry *e = find(name);
+	if (!e)
+		return command_refuse(c, "unknown_command",
+			"This command does not exist. `vitalgate help` lists them.",
+			"没有此命令。可用 vitalgate help 查看。");
+	if (o->sink >= 0 && id[0] && replied_before(c->db, id, &o->reply))
+		return 0;
+	reply_head(&o->reply, id, true);
+	json_object_begin(&o->reply, "result");
+	int rc = e->run(c);
+	if (rc < 0)
+		return rc;
+	json_object_end(&o->reply);
+	json_object_end(&o->reply);
+	const char *text = json_text(&o->reply);
+	if (o->sink < 0 || !id[0] || !text)
+		return text ? 0 : -ENOMEM;
+	return MIN(db_run(c->db, "INSERT INTO command(id,at,reply) VALUES(?,?,?)", "tit", id,
+			   clock_utc_us(), text),
+		0);
+}
+
+static int run_order(struct job *job, struct db *db)
+{
+	struct order *o = (struct order *)job;
+	json_error_t e;
+	json_t *root = json_loadb(o->text, o->len, JSON_REJECT_DUPLICATES, &e);
+	const char *id = json_string_value(json_object_get(root, "id"));
+	const char *name = json_string_value(json_object_get(root, "cmd"));
+	const char *by = json_string_value(json_object_get(root, "by"));
+	char author[128];
+	snprintf(author, sizeof(author), "%s%s%.40s", o->author, by ? "/" : "", by ? by : "");
+	struct command c = {.gateway = o->gateway,
+		.db = db,
+		.args = json_object_get(root, "args"),
+		.author = author,
+		.live = o->live,
+		.result = &o->reply};
+	id = id && strlen(id) <= 64 ? id : "";
+	int rc;
+	if (!root || !name)
+		rc = command_refuse(&c, "malformed",
+			"Not a command: expected a JSON object with \"cmd\" and \"args\".",
+			"命令格式错误：应为包含 cmd 和 args 的 JSON 对象。");
+	else if (o->sink >= 0 && !id[0])
+		rc = command_refuse(&c, "id_missing",
+			"A command from the platform needs an \"id\" of at most 64 characters.",
+			"平台命令必须带有不超过64个字符的 id。");
+	else
+		rc = carry_out(o, &c, name, id);
+	if (rc < 0 && rc != -EPROTO)
+		command_refuse(&c, "not_stored", strerror(-rc), "存储失败，未执行。");
+	if (rc < 0)
+		reply_error(&o->reply, id, &c);
+	o->refused = rc < 0;
+	json_decref(root);
+	return rc;
+}
+
+static void order_done(struct job *job, int result)
+{
+	struct order *o = (struct order *)job;
+	if (result < 0 && !o->refused) { /* it ran, but its transaction was not committed */
+		struct command c = {0};
+		command_refuse(&c, "not_stored", strerror(-result), "存储失败，未执行。");
+		reply_error(&o->reply, "", &c);
+	}
+	const char *text = json_text(&o->reply);
+	if (text && o->sink >= 0)
+		forward_reply(
+			o->gateway->forward, (unsigned)o->sink, "up/reply", text, o->reply.len);
+	else if (o->give)
+		o->give(o->arg, text ? text : "{}", text ? o->reply.len : 2);
+	json_free(&o->reply);
+	free(o->live);
+	free(o->text);
+	free(o);
+}
+
+static char *live_state(struct gateway *g)
+{
+	struct json j = {0};
+	struct store_status s;
+	store_status(g->store, &s);
+	json_object_begin(&j, NULL);
+	json_int(&j, "uptime_s", (clock_boot_us() - g->started_boot_us) / CLOCK_SECOND_US);
+	json_object_begin(&j, "store");
+	json_str(&j, "state", s.failing ? strerror(-s.failing) : "ok");
+	json_int(&j, "commits", (int64_t)s.commits);
+	json_int(&j, "queued", s.queued);
+	json_object_end(&j);
+	if (g->forward)
+		forward_json(g->forward, &j);
+	if (g->devices)
+		devices_json(g->devices, &j);
+	json_object_end(&j);
+	char *text = json_take(&j);
+	json_free(&j);
+	return text;
+}
+
+static int submit(struct gateway *g, const char *text, size_t len, const char *author, int sink,
+	void (*give)(void *arg, const char *text, size_t len), void *arg)
+{
+	struct order *o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	o->text = malloc(len + 1);
+	o->live = live_state(g);
+	if (!o->text || !o->live) {
+		free(o->text);
+		free(o->live);
+		free(o);
+		return -ENOMEM;
+	}
+	memcpy(o->text, text, len);
+	o->len = len;
+	o->gateway = g;
+	o->sink = sink;
+	o->give = give;
+	o->arg = arg;
+	text_copy(o->author, sizeof(o->author), author, strlen(author));
+	o->job.run = run_order;
+	o->job.done = order_done;
+	store_submit(g->store, &o->job);
+	return 0;
+}
+
+int command_submit(struct gateway *g, const char *text, size_t len, const char *author,
+	void (*reply)(void *arg, const char *text, size_t len), void *arg)
+{
+	return submit(g, text, len, author, -1, reply, arg);
+}
+
+void command_from_platform(struct gateway *g, unsigned sink, const char *text, size_t len)
+{
+	char author[64];
+	snprintf(author, sizeof(author), "platform:%s", g->config->sinks[sink].name);
+	submit(g, text, len, author, (int)sink, NULL, NULL);
+}

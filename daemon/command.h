@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One command table, two doors: the local control socket and the platform's down/cmd. Both speak the same
+ * JSON: {"v":1,"id":"c-1","cmd":"ack","args":{..},"by":"D-0001"} -> {"v":1,"id":"c-1","ok":true,
+ * "result":{..}} or {"ok":false,"error":{"code":..,"en":..,"zh":..}}. A command with an id that was
+ * carried out before is not carried out again: its reply is given again.
+ *
+ * Commands run on the store thread, in one transaction with everything they change.
+ */
+#pragma once
+
+#include "db.h"
+#include "json.h"
+
+#include <jansson.h>
+
+#define COMMAND_TEXT_MAX (4 * 1024 * 1024) /* a roster of some ten thousand residents */
+
+struct gateway;
+
+struct command {
+	struct gateway *gateway;
+	struct db *db;
+	const json_t *args;
+	const char *author;  /* "local:root", "platform:platform/D-0001" */
+	const char *live;    /* what the loop knows: JSON object, for `status` and `devices` */
+	struct json *result; /* open object */
+	char code[32], en[256], zh[256]; /* of the error */
+};
+
+/* Refuses the command: `code` is stable, the texts are for people and name the next step. */
+int command_refuse(struct command *c, const char *code, const char *en, const char *zh);
+/* A text argument; "" when absent or no text. */
+const char *command_text(const struct command *c, const char *name);
+int64_t command_number(const struct command *c, const char *name, int64_t fallback);
+
+struct command_entry {
+	const char *name;
+	int (*run)(struct command *c); /* 0, or command_refuse()'s value, or -errno of the store */
+};
+extern const struct command_entry query_commands[]; /* query.c: look, change nothing */
+extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
+
+/* The loop's doors. `reply` is called once on the loop with the reply's text. */
+int command_submit(struct gateway *g, const char *text, size_t len, const char *author,
+	void (*reply)(void *arg, const char *text, size_t len), void *arg);
+void command_from_platform(struct gateway *g, unsigned sink, const char *text, size_t len);

@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Reads vitalgate.yaml by the table of keys (config_keys.c). The file is taken as a stream of libyaml
+ * events and never as a tree: nesting is as deep as the table and no deeper, and the first event that
+ * does not fit ends the reading with its line.
+ */
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <yaml.h>
+
+#include "config_keys.h"
+#include "util.h"
+
+struct reader {
+	yaml_parser_t parser;
+	yaml_event_t event; /* the current one */
+	unsigned line;	    /* of the current event */
+	const char *name, *text;
+	size_t len;
+	struct config *config;
+	char path[128];			/* "devices[0].baud": for messages */
+	unsigned seen[CONFIG_KEYS_MAX]; /* line of each key of this element; 0 = not there */
+	char *error;
+	size_t error_size;
+};
+
+static int __attribute__((format(printf, 3, 4)))
+config_fail(struct reader *r, unsigned line, const char *format, ...)
+{
+	char where[16] = "";
+	if (line)
+		snprintf(where, sizeof(where), ":%u", line);
+	int n = snprintf(r->error, r->error_size, "%s%s: %s%s", r->name, where, r->path,
+		r->path[0] ? ": " : "");
+	size_t used = MIN((size_t)MAX(n, 0), r->error_size);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(r->error + used, r->error_size - used, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* Appends a name or an index to the path; returns the length to cut it back to. */
+static size_t __attribute__((format(printf, 2, 3)))
+config_enter(struct reader *r, const char *format, ...)
+{
+	size_t before = strlen(r->path);
+	va_list args;
+	va_start(args, format);
+	vsnprintf(r->path + before, sizeof(r->path) - before, format, args);
+	va_end(args);
+	return before;
+}
+
+/* Is line `line` (from 1) indented with a tab? */
+static bool config_has_tab(const struct reader *r, unsigned line)
+{
+	const char *p = r->text, *end = r->text + r->len;
+	while (line > 1 && p < end)
+		line -= *p++ == '\n';
+	while (p < end && *p == ' ')
+		p++;
+	return p < end && *p == '\t';
+}
+
+static int config_syntax(struct reader *r)
+{
+	const yaml_parser_t *p = &r->parser;
+	unsigned line = (unsigned)p->problem_mark.line + 1;
+	r->path[0] = 0;
+	if (p->error == YAML_MEMORY_ERROR) {
+		config_fail(r, 0, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	if (p->error == YAML_READER_ERROR) { /* knows a position in bytes only */
+		line = 1;
+		for (size_t i = 0; i < p->problem_offset && i < r->len; i++)
+			line += r->text[i] == '\n';
+	}
+	return config_fail(r, line, "this is not YAML: %s%s%s%s", p->context ? p->context : "",
+		p->context ? ", " : "", p->problem ? p->problem : "unknown error",
+		config_has_tab(r, line) ? "; indent with blanks, not with tabs" : "");
+}
+
+/* What is not plain text below plain names is refused: it has no use here and hides things. */
+static int config_check_event(struct reader *r)
+{
+	const yaml_event_t *e = &r->event;
+	const yaml_char_t *anchor = NULL, *tag = NULL;
+	if (e->type == YAML_ALIAS_EVENT)
+		return config_fail(r, r->line,
+			"aliases (*%.40s) are not read; write the value here",
+			(const char *)e->data.alias.anchor);
+	if (e->type == YAML_SCALAR_EVENT) {
+		anchor = e->data.scalar.anchor;
+		tag = e->data.scalar.tag;
+		for (size_t i = 0; i < e->data.scalar.length; i++)
+			if (iscntrl(e->data.scalar.value[i]))
+				return config_fail(r, r->line,
+					"the value holds a line break or a control character");
+	} else if (e->type == YAML_SEQUENCE_START_EVENT) {
+		anchor = e->data.sequence_start.anchor;
+		tag = e->data.sequence_start.tag;
+	} else if (e->type == YAML_MAPPING_START_EVENT) {
+		anchor = e->data.mapping_start.anchor;
+		tag = e->data.mapping_start.tag;
+	}
+	if (anchor)
+		return config_fail(r, r->line, "anchors (&%.40s) are not read; write values out",
+			(const char *)anchor);
+	if (tag)
+		return config_fail(r, r->line, "tags (%.40s) are not read", (const char *)tag);
+	return 0;
+}
+
+static int config_next(struct reader *r)
+{
+	yaml_event_delete(&r->event);
+	if (!yaml_parser_parse(&r->parser, &r->event))
+		return config_syntax(r);
+	r->line = (unsigned)r->event.start_mark.line + 1;
+	return config_check_event(r);
+}
+
+static const char *config_scalar(const struct reader *r)
+{
+	return r->event.type == YAML_SCALAR_EVENT ? (const char *)r->event.data.scalar.value : NULL;
+}
+
+/* "name:" with nothing behind it. */
+static bool config_is_nothing(const struct reader *r)
+{
+	const char *text = config_scalar(r);
+	return text && !*text && r->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* The current event is not what `key` takes. */
+static int config_unexpected(struct reader *r, const struct key *key)
+{
+	char expects[192];
+	const char *text = config_scalar(r);
+	key_expects(key, expects, sizeof(expects));
+	if (config_is_nothing(r))
+		return config_fail(r, r->line, "expected %s, found nothing", expects);
+	if (text)
+		return config_fail(r, r->line, "expected %s, found \"%.60s%s\"", expects, text,
+			strlen(text) > 60 ? "..." : "");
+	return config_fail(r, r->line, "expected %s, found %s", expects,
+		r->event.type == YAML_MAPPING_START_EVENT ? "names with values" : "a list");
+}
+
+/* The name of `k` when it stands directly below `group` ("" = top, "devices[]"), else NULL. */
+static const char *config_child(const struct key *k, const char *group)
+{
+	size_t n = strlen(group);
+	if (strncmp(k->path, group, n) || (n && k->path[n] != '.'))
+		return NULL;
+	const char *name = k->path + n + (n > 0);
+	return strpbrk(name, ".[") ? NULL : name;
+}
+
+static const struct key *config_find(const char *group, const char *name)
+{
+	for (size_t i = 0; i < config_n_keys; i++) {
+		const char *child = config_child(&config_keys[i], group);
+		if (child && streq(child, name))
+			return &config_keys[i];
+	}
+	return NULL;
+}
+
+static unsigned config_seen(const struct reader *r, const char *path)
+{
+	for (size_t i = 0; i < config_n_keys; i++)
+		if (streq(config_keys[i].path, path))
+			return r->seen[i];
+	return 0;
+}
+
+/* Letters to add, drop or change (Levenshtein); names longer than any key are far away. */
+static unsigned config_distance(const char *a, const char *b)
+{
+	unsigned row[32];
+	size_t n = strlen(b);
+	if (n >= ELEMENTS(row) || strlen(a) >= ELEMENTS(row))
+		return UINT32_MAX;
+	for (size_t i = 0; i <= n; i++)
+		row[i] = (unsigned)i;
+	for (; *a; a++) {
+		unsigned corner = row[0]++;
+		for (size_t i = 1; i <= n; i++) {
+			unsigned change = corner + (*a != b[i - 1]);
+			corner = row[i];
+			row[i] = MIN(change, MIN(row[i], row[i - 1]) + 1);
+		}
+	}
+	return row[n];
+}
+
+static int config_unknown(struct reader *r, const char *group, const char *name)
+{
+	const char *near = NULL;
+	unsigned best = 3;
+	char known[400] = "";
+	size_t n = 0;
+	for (size_t i = 0; i < config_n_keys; i++) {
+		const char *child = config_child(&config_keys[i], group);
+		if (!child)
+			continue;
+		unsigned distance = config_distance(name, child);
+		if (distance < best) {
+			best = distance;
+			near = child;
+		}
+		if (n < sizeof(known))
+			n += (size_t)snprintf(
+				known + n, sizeof(known) - n, "%s%s", n ? ", " : "", child);
+	}
+	if (near)
+		return config_fail(
+			r, r->line, "unknown key \"%.40s\"; did you mean \"%s\"?", name, near);
+	return config_fail(r, r->line, "unknown key \"%.40s\"; known here: %s", name, known);
+}
+
+static int config_mapping(struct reader *r, const char *group, void *base);
+
+/* Driver options: any names. The current event is MAPPING_START. */
+static int config_options(struct reader *r, struct config_device *d)
+{
+	for (;;) {
+		int e = config_next(r);
+		if (e < 0 || r->event.type == YAML_MAPPING_END_EVENT)
+			return e;
+		const char *name = config_scalar(r);
+		struct config_option *o = &d->options[d->n_options];
+		if (!name || !*name ||
+			strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != strlen(name) ||
+			strlen(name) >= sizeof(o->name))
+			return config_fail(r, r->line,
+				"the name of an option has at most %zu small letters, digits and "
+				"'_'",
+				sizeof(o->name) - 1);
+		if (config_option(d, name))
+			return config_fail(r, r->line, "option \"%s\" is there twice", name);
+		if (d->n_options == CONFIG_OPTIONS_MAX)
+			return config_fail(r, r->line, "at most %d options", CONFIG_OPTIONS_MAX);
+		text_copy(o->name, sizeof(o->name), name, strlen(name));
+		size_t before = config_enter(r, ".%s", o->name);
+		e = config_next(r);
+		if (e < 0)
+			return e;
+		const char *value = config_scalar(r);
+		if (!value || !text_copy(o->value, sizeof(o->value), value, strlen(value)))
+			return config_fail(r, r->line, "expected a text of at most %zu bytes",
+				sizeof(o->value) - 1);
+		d->n_options++;
+		r->path[before] = 0;
+	}
+}
+
+/* Defaults for what was not there below `prefix` ("", "devices[]."); refuses what is required. */
+static int config_finish(struct reader *r, const char *prefix, void *base, unsigned line)
+{
+	for (size_t i = 0; i < config_n_keys; i++) {
+		const struct key *k = &config_keys[i];
+		size_t n = strlen(prefix);
+		bool inside = n ? !strncmp(k->path, prefix, n) : !strchr(k->path, '[');
+		if (!inside || r->seen[i] || !key_has_value(k))
+			continue;
+		if (!k->fallback)
+			return config_fail(
+				r, line, "the required key \"%s\" is missing", k->path + n);
+		if (!key_set(k, base, k->fallback)) {
+			char expects[192];
+			key_expects(k, expects, sizeof(expects));
+			return config_fail(r, line,
+				"\"%s\": expected %s, and its default \"%s\" is not", k->path + n,
+				expects, k->fallback);
+		}
+	}
+	return 0;
+}
+
+/* Brings the address into one form; false when it is none for this transport. */
+static bool config_address(struct config_device *d)
+{
+	static const char form[] = "xx:xx:xx:xx:xx:xx";
+	char *p = d->address;
+	if (d->transport == TRANSPORT_SERIAL)
+		return p[0] == '/' && p[1];
+	if (!strncmp(p, "unix:/", 6))
+		return strlen(p + 5) < 108; /* sun_path, unix(7) */
+	if (strlen(p) != strlen(form))
+		return false;
+	for (size_t i = 0; form[i]; i++) {
+		if (form[i] == ':' ? p[i] != ':' : !isxdigit((unsigned char)p[i]))
+			return false;
+		p[i] = (char)toupper((unsigned char)p[i]);
+	}
+	return true;
+}
+
+static int config_check_device(struct reader *r, struct config_device *d)
+{
+	static const char *const names[] = {[TRANSPORT_BLE] = "ble", [TRANSPORT_SERIAL] = "serial"};
+	for (size_t i = 0; i < config_n_keys; i++)
+		if (r->seen[i] && config_keys[i].transport &&
+			config_keys[i].transport != 1 + (int)d->transport)
+			return config_fail(r, r->seen[i], "\"%s\" has no meaning for transport %s",
+				strchr(config_keys[i].path, '.') + 1, names[d->transport]);
+	unsigned line = config_seen(r, "devices[].address");
+	if (!config_address(d))
+		return config_fail(r, line, "expected %s as address, found \"%.60s\"",
+			d->transport == TRANSPORT_BLE ? "six hex pairs such as C0:11:22:33:44:55"
+						      : "a device file such as /dev/ttyUSB0",
+			d->address);
+	/* Core Specification, Vol 6, Part B, 1.3.2.1: both top bits of a static address are set. */
+	if (d->random_address && d->address[2] == ':' && !strchr("CDEF", d->address[0]))
+		return config_fail(r, line,
+			"a random static address begins with C, D, E or F; others change, so pair "
+			"and use the identity address");
+	for (const struct config_device *o = r->config->devices; o < d; o++) {
+		if (streq(o->id, d->id))
+			return config_fail(r, config_seen(r, "devices[].id"),
+				"the id \"%s\" is taken by the device in line %u", d->id, o->line);
+		if (o->transport == d->transport && streq(o->address, d->address))
+			return config_fail(r, line,
+				"the address %s is taken by device \"%s\" in line %u", d->address,
+				o->id, o->line);
+	}
+	return 0;
+}
+
+static int config_check_sink(struct reader *r, struct config_sink *s)
+{
+	if (!s->port)
+		s->port = s->tls ? 8883 : 1883;
+	if (!s->cert_file[0] != !s->key_file[0])
+		return config_fail(r, config_seen(r, "sinks[].tls"),
+			"tls.cert and tls.key belong together; one of them is missing");
+	if (s->password_file[0] && !s->user[0])
+		return config_fail(r, config_seen(r, "sinks[].password_file"),
+			"a password needs a user (MQTT 3.1.1, 3.1.2.9)");
+	for (const struct config_sink *o = r->config->sinks; o < s; o++) {
+		if (streq(o->name, s->name))
+			return config_fail(r, config_seen(r, "sinks[].name"),
+				"the name \"%s\" is taken by the sink in line %u", s->name,
+				o->line);
+		if (streq(o->host, s->host) && o->port == s->port &&
+			streq(o->client_id, s->client_id))
+			return config_fail(r, s->line,
+				"sink \"%s\" in line %u has the same host, port and client_id: the "
+				"broker would throw out one for the other; give a client_id",
+				o->name, o->line);
+	}
+	return 0;
+}
+
+/* One element of a list. The current event is MAPPING_START. */
+static int config_element(struct reader *r, const char *group, void *base)
+{
+	unsigned line = r->line;
+	char prefix[16];
+	snprintf(prefix, sizeof(prefix), "%s.", group);
+	for (size_t i = 0; i < config_n_keys; i++)
+		if (!strncmp(config_keys[i].path, prefix, strlen(prefix)))
+			r->seen[i] = 0;
+	int e = config_mapping(r, group, base);
+	return e < 0 ? e : config_finish(r, prefix, base, line);
+}
+
+static int config_list(struct reader *r, const struct key *key)
+{
+	bool sinks = streq(key->path, "sinks");
+	struct config *c = r->config;
+	unsigned *n = sinks ? &c->n_sinks : &c->n_devices;
+	unsigned max = sinks ? CONFIG_SINKS_MAX : CONFIG_DEVICES_MAX;
+	for (;;) {
+		int e = config_next(r);
+		if (e < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
+			return e;
+		if (*n == max)
+			return config_fail(r, r->line, "at most %u are possible", max);
+		size_t before = config_enter(r, "[%u]", *n);
+		if (r->event.type != YAML_MAPPING_START_EVENT)
+			return config_fail(r, r->line,
+				"expected \"name: value\" behind the \"-\", found something else");
+		if (sinks) {
+			c->sinks[*n].line = r->line;
+			e = config_element(r, "sinks[]", &c->sinks[*n]);
+			e = e < 0 ? e : config_check_sink(r, &c->sinks[*n]);
+		} else {
+			c->devices[*n].line = r->line;
+			e = config_element(r, "devices[]", &c->devices[*n]);
+			e = e < 0 ? e : config_check_device(r, &c->devices[*n]);
+		}
+		if (e < 0)
+			return e;
+		++*n;
+		r->path[before] = 0;
+	}
+}
+
+/* The current event is the first of the value. */
+static int config_value(struct reader *r, const struct key *key, void *base)
+{
+	const char *text = config_scalar(r);
+	if (key_has_value(key))
+		return text && key_set(key, base, text) ? 0 : config_unexpected(r, key);
+	if (key->type == KEY_GROUP && key->size)
+		*(bool *)((char *)base + key->offset) = true;
+	/* All lines below the name may be comments. */
+	if (config_is_nothing(r))
+		return 0;
+	if (r->event.type !=
+		(key->type == KEY_LIST ? YAML_SEQUENCE_START_EVENT : YAML_MAPPING_START_EVENT))
+		return config_unexpected(r, key);
+	if (key->type == KEY_LIST)
+		return config_list(r, key);
+	if (key->type == KEY_MAP)
+		return config_options(r, base);
+	return config_mapping(r, key->path, base);
+}
+
+/* Names and values up to the end of this mapping. The current event is MAPPING_START. */
+static int config_mapping(struct reader *r, const char *group, void *base)
+{
+	for (;;) {
+		int e = config_next(r);
+		if (e < 0 || r->event.type == YAML_MAPPING_END_EVENT)
+			return e;
+		const char *name = config_scalar(r);
+		if (!name)
+			return config_fail(
+				r, r->line, "expected the name of a key, found more below");
+		const struct key *key = config_find(group, name);
+		if (!key)
+			return config_unknown(r, group, name);
+		unsigned *seen = &r->seen[key - config_keys];
+		if (*seen)
+			return config_fail(r, r->line,
+				"the key \"%s\" is there twice, first in line %u", name, *seen);
+		*seen = r->line;
+		size_t before = config_enter(r, "%s%s", r->path[0] ? "." : "", name);
+		e = config_next(r);
+		e = e < 0 ? e : config_value(r, key, base);
+		if (e < 0)
+			return e;
+		r->path[before] = 0;
+	}
+}
+
+static int config_root(struct reader *r)
+{
+	int e = config_next(r); /* STREAM_START */
+	e = e < 0 ? e : config_next(r);
+	if (e == 0 && r->event.type == YAML_DOCUMENT_START_EVENT)
+		e = config_next(r);
+	if (e < 0)
+		return e;
+	if (r->event.type == YAML_STREAM_END_EVENT || config_is_nothing(r))
+		return config_fail(r, 0,
+			"the file is empty; begin with \"version: 1\", org, site and gateway");
+	if (r->event.type != YAML_MAPPING_START_EVENT)
+		return config_fail(r, r->line, "expected \"name: value\", found something else");
+	unsigned line = r->line;
+	e = config_mapping(r, "", r->config);
+	e = e < 0 ? e : config_finish(r, "", r->config, line);
+	e = e < 0 ? e : config_next(r); /* DOCUMENT_END */
+	e = e < 0 ? e : config_next(r);
+	if (e == 0 && r->event.type != YAML_STREAM_END_EVENT)
+		return config_fail(
+			r, r->line, "a second document begins; one file is one configuration");
+	return e;
+}
+
+int config_parse(const char *name, const char *text, size_t len, struct config *ret, char *error,
+	size_t error_size)
+{
+	_cleanup_(freep) struct config *config = calloc(1, sizeof(*config));
+	struct reader r = {.name = name, .text = text, .len = len, .config = config};
+	r.error = error;
+	r.error_size = error_size;
+	if (len > CONFIG_FILE_MAX) {
+		config_fail(&r, 0, "the file is larger than %u KiB", CONFIG_FILE_MAX >> 10);
+		return -EFBIG;
+	}
+	if (!config || !yaml_parser_initialize(&r.parser)) {
+		config_fail(&r, 0, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
+	/* libyaml counts a byte-order mark as a column: the second key would stand to the left. */
+	size_t mark = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text + mark, len - mark);
+	int e = config_root(&r);
+	yaml_event_delete(&r.event);
+	yaml_parser_delete(&r.parser);
+	if (e == 0)
+		*ret = *config;
+	return e;
+}
+
+int config_load(const char *path, struct config *ret, char *error, size_t error_size)
+{
+	_cleanup_(fclosep) FILE *f = fopen(path, "re");
+	_cleanup_(freep) char *text = f ? malloc(CONFIG_FILE_MAX + 1) : NULL;
+	size_t len = text ? fread(text, 1, CONFIG_FILE_MAX + 1, f) : 0;
+	if (!text || ferror(f)) {
+		int e = errno ? -errno : -EIO;
+		snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(-e));
+		return e;
+	}
+	return config_parse(path, text, len, ret, error, error_size);
+}
+
+const char *config_option(const struct config_device *d, const char *name)
+{
+	for (unsigned i = 0; i < d->n_options; i++)
+		if (streq(d->options[i].name, name))
+			return d->options[i].value;
+	return NULL;
+}

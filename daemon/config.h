@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * vitalgate.yaml: static policy of one gateway. One table of keys (config_keys.c) validates it,
+ * documents it and is compared with config/vitalgate.yaml by a test. A file is taken whole or not at
+ * all; unknown keys are refused. Residents, bindings and limits are not here: they live in the store.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CONFIG_DEVICES_MAX 64
+#define CONFIG_SINKS_MAX 4
+#define CONFIG_OPTIONS_MAX 8
+
+enum carrier { TRANSPORT_BLE, TRANSPORT_SERIAL };
+
+/* What the patient field of this device's messages means at this site. */
+enum patient_field {
+	PATIENT_IGNORE, /* never trusted: the default */
+	PATIENT_TOKEN,	/* a resident's token */
+	PATIENT_SAMPLE, /* a sample number: shown to whoever assigns, identifies nobody */
+};
+
+struct config_option {
+	char name[24];
+	char value[64];
+};
+
+struct config_device {
+	char id[32]; /* our name for it: topics, logs, commands */
+	char driver[24];
+	enum carrier transport;
+	/* ble: "C0:11:22:33:44:55" in capitals or "unix:/path" (simulated); serial: a device path */
+	char address[128];
+	bool random_address; /* ble: the address is a random static one */
+	char adapter[8];     /* ble: "hci0", "" = any */
+	bool pairing;	     /* ble: ask the kernel for an encrypted link */
+	uint32_t baud;
+	uint8_t data_bits, stop_bits;
+	char parity; /* 'N', 'E', 'O' */
+	bool dtr, rts;
+	char station[32]; /* where it stands; "" = none */
+	enum patient_field patient_id;
+	bool test; /* everything from it is marked test and never filed */
+	unsigned n_options;
+	struct config_option options[CONFIG_OPTIONS_MAX]; /* of the driver */
+	unsigned line;					  /* in the file, for messages */
+};
+
+enum receipt { RECEIPT_PLATFORM, RECEIPT_BROKER };
+
+struct config_sink {
+	char name[32];
+	char host[128];
+	uint16_t port;	    /* never 0: without a configured port 8883 with TLS, else 1883 */
+	char client_id[64]; /* "" = vg-<gateway> */
+	char user[64];
+	char password_file[256]; /* first line; "" = none */
+	bool tls;
+	char ca_file[256], cert_file[256], key_file[256];
+	uint16_t keepalive_s;
+	enum receipt receipt;
+	uint32_t receipt_timeout_s; /* without a receipt the row is sent again */
+	uint16_t window;	    /* publishes in flight */
+	unsigned line;
+};
+
+struct config {
+	char org[32], site[32], gateway[32]; /* topic levels: [A-Za-z0-9_-] */
+	char zone[48];			     /* "Asia/Shanghai": what device clocks show */
+	char language[4];		     /* "zh" or "en": people-facing texts */
+	char site_contact[32];		     /* staff token that gets what has no doctor */
+	bool alerts;			     /* false: only transfer and store */
+	char store[256];		     /* directory of the database */
+	char runtime[256];		     /* directory of the sockets */
+	char tables[256];		     /* directory of the code and rule tables */
+	uint16_t commit_rows;		     /* rows of one transaction */
+	unsigned n_sinks;
+	struct config_sink sinks[CONFIG_SINKS_MAX];
+	unsigned n_devices;
+	struct config_device devices[CONFIG_DEVICES_MAX];
+};
+
+/*
+ * Reads and checks a file. 0, or -errno with `error`, one sentence that names file, line, key, what
+ * was expected and what was found: "vitalgate.yaml:12: devices[0].baud: expected one of 1200, 2400 ...
+ * 230400, found "96000"". CONFIG_ERROR_MAX bytes hold every sentence. `ret` is written only on
+ * success.
+ */
+#define CONFIG_ERROR_MAX 640
+#define CONFIG_FILE_MAX (1u << 20)
+int config_load(const char *path, struct config *ret, char *error, size_t error_size);
+int config_parse(const char *name, const char *text, size_t len, struct config *ret, char *error,
+	size_t error_size);
+
+/* One line per key: "devices[].data_bits\t7..8\t8\tdata bits of the line" (key, type, default,
+ * meaning). A required key has the default "(required)". */
+void config_document(void (*line)(const char *text, void *arg), void *arg);
+
+/* Value of the driver option `name` of this device, or NULL. */
+const char *config_option(const struct config_device *d, const char *name);

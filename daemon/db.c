@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "db.h"
+
+#include "util.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+
+#define STATEMENTS_MAX 128
+#define CHECKPOINT_PAGES 1000
+#define APPLICATION_ID 0x56474154 /* "VGAT" */
+
+struct row {
+	sqlite3_stmt *stmt;
+	struct db *db;
+	int error; /* of binding or preparing: told by the first row_next() */
+	bool busy;
+};
+
+struct db {
+	sqlite3 *sqlite;
+	struct row rows[STATEMENTS_MAX];
+	const char *sql[STATEMENTS_MAX]; /* literal behind rows[i], an open hash by address */
+	unsigned n_rows;
+	int log_pages;
+};
+
+static const char schema[] =
+#include "schema.inc"
+	;
+
+static int error_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
+	case SQLITE_CONSTRAINT:
+		return -EEXIST;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CANTOPEN:
+		return -ENOENT;
+	default:
+		return -EIO;
+	}
+}
+
+const char *db_error(struct db *db)
+{
+	return sqlite3_errmsg(db->sqlite);
+}
+
+static struct row *statement(struct db *db, const char *sql)
+{
+	size_t slot = ((uintptr_t)sql >> 3) % STATEMENTS_MAX;
+	while (db->sql[slot] && db->sql[slot] != sql)
+		slot = (slot + 1) % STATEMENTS_MAX;
+	struct row *r = &db->rows[slot];
+	if (db->sql[slot])
+		return r;
+	assert(++db->n_rows < STATEMENTS_MAX);
+	db->sql[slot] = sql;
+	r->db = db;
+	return r;
+}
+
+static int bind_all(sqlite3_stmt *stmt, const char *format, va_list args)
+{
+	int rc = SQLITE_OK;
+	for (int i = 0; format[i] && rc == SQLITE_OK; i++) {
+		const void *bytes;
+		const int64_t *number;
+		switch (format[i]) {
+		case 'i':
+			rc = sqlite3_bind_int64(stmt, i + 1, va_arg(args, int64_t));
+			break;
+		case 't':
+			bytes = va_arg(args, const char *);
+			rc = sqlite3_bind_text(stmt, i + 1, bytes, -1, SQLITE_TRANSIENT);
+			break;
+		case 'b':
+			bytes = va_arg(args, const void *);
+			rc = sqlite3_bind_blob64(
+				stmt, i + 1, bytes, va_arg(args, size_t), SQLITE_TRANSIENT);
+			break;
+		case 'p':
+			number = va_arg(args, const int64_t *);
+			rc = number ? sqlite3_bind_int64(stmt, i + 1, *number)
+				    : sqlite3_bind_null(stmt, i + 1);
+			break;
+		case 'n':
+			rc = sqlite3_bind_null(stmt, i + 1);
+			break;
+		default:
+			assert(!"db: format");
+		}
+	}
+	return rc;
+}
+
+static struct row *start(struct db *db, const char *sql, const char *format, va_list args)
+{
+	struct row *r = statement(db, sql);
+	assert(!r->busy);
+	r->busy = true;
+	r->error = 0;
+	if (!r->stmt) {
+		r->error = error_of(sqlite3_prepare_v3(
+			db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &r->stmt, NULL));
+		if (r->error == -EIO) /* our own mistake: SQL that does not compile */
+			fprintf(stderr, "%s\n%s\n", sqlite3_errmsg(db->sqlite), sql);
+		assert(r->error != -EIO);
+		if (r->error)
+			return r;
+	}
+	assert((size_t)sqlite3_bind_parameter_count(r->stmt) == strlen(format));
+	r->error = error_of(bind_all(r->stmt, format, args));
+	return r;
+}
+
+struct row *db_query(struct db *db, const char *sql, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	struct row *r = start(db, sql, format, args);
+	va_end(args);
+	return r;
+}
+
+int row_next(struct row *r)
+{
+	if (r->error)
+		return r->error;
+	int rc = sqlite3_step(r->stmt);
+	if (rc == SQLITE_ROW)
+		return 1;
+	r->error = error_of(rc);
+	return r->error;
+}
+
+void row_end(struct row *r)
+{
+	if (r->stmt) {
+		sqlite3_reset(r->stmt);
+		sqlite3_clear_bindings(r->stmt);
+	}
+	r->busy = false;
+}
+
+int64_t row_int(struct row *r, int column)
+{
+	return sqlite3_column_int64(r->stmt, column);
+}
+
+bool row_null(struct row *r, int column)
+{
+	return sqlite3_column_type(r->stmt, column) == SQLITE_NULL;
+}
+
+const char *row_text(struct row *r, int column)
+{
+	return (const char *)sqlite3_column_text(r->stmt, column);
+}
+
+const void *row_blob(struct row *r, int column, size_t *ret_len)
+{
+	const void *p = sqlite3_column_blob(r->stmt, column);
+	*ret_len = (size_t)sqlite3_column_bytes(r->stmt, column);
+	return p;
+}
+
+int db_run(struct db *db, const char *sql, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	_cleanup_(row_endp) struct row *r = start(db, sql, format, args);
+	va_end(args);
+	int rc;
+	while ((rc = row_next(r)) > 0)
+		;
+	return rc < 0 ? rc : sqlite3_changes(db->sqlite);
+}
+
+int64_t db_int(struct db *db, int64_t fallback, const char *sql, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	_cleanup_(row_endp) struct row *r = start(db, sql, format, args);
+	va_end(args);
+	return row_next(r) > 0 && !row_null(r, 0) ? row_int(r, 0) : fallback;
+}
+
+int db_script(struct db *db, const char *sql)
+{
+	return error_of(sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
+}
+
+int64_t db_last_id(struct db *db)
+{
+	return sqlite3_last_insert_rowid(db->sqlite);
+}
+
+static int count_log_pages(void *arg, sqlite3 *sqlite, const char *name, int pages)
+{
+	(void)sqlite;
+	(void)name;
+	((struct db *)arg)->log_pages = pages;
+	return SQLITE_OK;
+}
+
+bool db_checkpoint(struct db *db)
+{
+	if (db->log_pages < CHECKPOINT_PAGES)
+		return false;
+	db->log_pages = 0;
+	sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	return true;
+}
+
+static int64_t pragma(struct db *db, const char *sql)
+{
+	sqlite3_stmt *s = NULL;
+	int64_t v = -1;
+	if (sqlite3_prepare_v2(db->sqlite, sql, -1, &s, NULL) == SQLITE_OK &&
+		sqlite3_step(s) == SQLITE_ROW)
+		v = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return v;
+}
+
+static bool healthy(struct db *db)
+{
+	sqlite3_stmt *s = NULL;
+	bool ok = sqlite3_prepare_v2(db->sqlite, "PRAGMA quick_check(1)", -1, &s, NULL) == SQLITE_OK &&
+		sqlite3_step(s) == SQLITE_ROW &&
+		streq((const char *)sqlite3_column_text(s, 0), "ok");
+	sqlite3_finalize(s);
+	return ok;
+}
+
+/* Settings that must stand before the first page is written come first. */
+static int prepare(struct db *db)
+{
+	int rc = db_script(db,
+		"PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
+		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+		"PRAGMA secure_delete=ON; PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF;"
+		"PRAGMA cache_size=-2000; PRAGMA journal_size_limit=16777216; PRAGMA temp_store=MEMORY;");
+	if (rc < 0)
+		return rc;
+	int64_t version = pragma(db, "PRAGMA user_version");
+	if (version > DB_SCHEMA)
+		return -ENOTSUP;
+	if (version == DB_SCHEMA)
+		return pragma(db, "PRAGMA application_id") != APPLICATION_ID ? -ENOTSUP
+			: healthy(db)					     ? 0
+									     : -EUCLEAN;
+	if (version < 0)
+		return -EUCLEAN;
+	_Static_assert(DB_SCHEMA == 1, "a new version migrates, after a backup");
+	rc = db_script(db, "BEGIN IMMEDIATE");
+	if (rc >= 0)
+		rc = db_script(db, schema);
+	if (rc >= 0)
+		rc = db_script(db, "PRAGMA application_id=0x56474154; PRAGMA user_version=1; COMMIT");
+	return rc;
+}
+
+int db_open(const char *dir, struct db **ret)
+{
+	char path[512];
+	if (snprintf(path, sizeof(path), "%s/vitalgate.db", dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	struct db *db = calloc(1, sizeof(*db));
+	if (!db)
+		return -ENOMEM;
+	int rc = error_of(sqlite3_open_v2(path, &db->sqlite,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
+	if (rc == 0) {
+		sqlite3_extended_result_codes(db->sqlite, 1);
+		sqlite3_busy_timeout(db->sqlite, 2000);
+		rc = prepare(db);
+		/* after prepare(): setting a hook replaces SQLite's own checkpointing */
+		sqlite3_wal_hook(db->sqlite, count_log_pages, db);
+	}
+	if (rc < 0) {
+		db_close(db);
+		return rc;
+	}
+	*ret = db;
+	return 0;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (size_t i = 0; i < STATEMENTS_MAX; i++)
+		sqlite3_finalize(db->rows[i].stmt);
+	sqlite3_close(db->sqlite);
+	free(db);
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * SQLite, and the only file that sees it. A struct db belongs to one thread: the store thread.
+ *
+ * SQL is given as string literals; each is prepared once and found again by its address. Parameters are
+ * bound by a format: i int64_t, t const char * (NULL: null), b const void * + size_t (NULL: null),
+ * n nothing (null), p pointer to int64_t (NULL: null). Errors are negative errno: -ENOSPC disk full,
+ * -EROFS, -EIO, -EUCLEAN corrupt, -EEXIST a constraint, -EBUSY.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct db;
+struct row; /* a running statement */
+
+#define DB_SCHEMA 1
+
+/* Opens or creates <dir>/vitalgate.db. -EUCLEAN: it is damaged; -ENOTSUP: made by a newer version. */
+int db_open(const char *dir, struct db **ret);
+void db_close(struct db *db);
+
+/* Runs a statement to its end; number of changed rows, or -errno. */
+int db_run(struct db *db, const char *sql, const char *format, ...);
+/* Runs a script of several statements without parameters. */
+int db_script(struct db *db, const char *sql);
+
+/* Starts a query. row_next(): 1 a row, 0 end, -errno. Ends by itself with _cleanup_(row_endp). */
+struct row *db_query(struct db *db, const char *sql, const char *format, ...);
+int row_next(struct row *r);
+void row_end(struct row *r);
+int64_t row_int(struct row *r, int column);
+bool row_null(struct row *r, int column);
+const char *row_text(struct row *r, int column); /* valid until the next step; NULL = null */
+const void *row_blob(struct row *r, int column, size_t *ret_len);
+
+static inline void row_endp(struct row **r)
+{
+	if (*r)
+		row_end(*r);
+}
+
+/* First column of the first row; `fallback` when there is none. */
+int64_t db_int(struct db *db, int64_t fallback, const char *sql, const char *format, ...);
+
+int64_t db_last_id(struct db *db);
+/* Moves the log into the database file without waiting for anybody; true when it was large enough. */
+bool db_checkpoint(struct db *db);
+const char *db_error(struct db *db); /* SQLite's own sentence for the log */

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "device.h"
+
+#include "bluez.h"
+#include "gateway.h"
+#include "intake.h"
+#include "log.h"
+#include "session.h"
+#include "transport.h"
+
+#include <errno.h>
+
+#define FLUSH_US (5 * CLOCK_SECOND_US) /* counters of noise reach the store this often */
+#define DEVICE_MARKS_MAX 4
+
+struct device {
+	struct gateway *gateway;
+	const struct config_device *config;
+	const struct vg_driver *driver;
+	int64_t row;
+	char uid[96];	   /* fixed at enrolment; "" until it first delivered */
+	char said_uid[96]; /* what it says now */
+	struct transport *transport;
+	struct vg_session *session;
+	struct session_ops ops;
+	uint64_t number; /* of the session */
+	sd_event_source *timer, *gap, *flush;
+	struct mark marks[DEVICE_MARKS_MAX];
+	char last_end[64]; /* why the last connection ended */
+};
+
+struct devices {
+	struct gateway *gateway;
+	unsigned n;
+	struct device all[CONFIG_DEVICES_MAX];
+};
+
+/* --- what a session asks for -------------------------------------------------------------------- */
+
+static void op_send(void *arg, unsigned channel, const void *bytes, size_t len)
+{
+	struct device *d = arg;
+	int rc = d->transport->ops->send(d->transport, channel, bytes, len);
+	if (rc < 0)
+		log_warn(d->config->id, "cannot write to the instrument: %s", strerror(-rc));
+}
+
+static void op_confirm(void *arg)
+{
+	struct device *d = arg;
+	d->transport->ops->confirm(d->transport);
+}
+
+static void arm(sd_event_source *timer, unsigned ms)
+{
+	sd_event_source_set_time_relative(timer, ms * UINT64_C(1000));
+	sd_event_source_set_enabled(timer, ms ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static void op_timer(void *arg, unsigned ms)
+{
+	arm(((struct device *)arg)->timer, ms);
+}
+
+static void op_gap(void *arg, unsigned ms)
+{
+	arm(((struct device *)arg)->gap, ms);
+}
+
+static void op_done(void *arg, const char *why)
+{
+	struct device *d = arg;
+	d->transport->ops->close(d->transport, why);
+}
+
+static const char *op_option(void *arg, const char *name)
+{
+	return config_option(((struct device *)arg)->config, name);
+}
+
+static const uint8_t *op_mark(void *arg, const char *key, size_t *ret_len)
+{
+	struct device *d = arg;
+	for (size_t i = 0; i < DEVICE_MARKS_MAX; i++)
+		if (streq(d->marks[i].key, key) && key[0]) {
+			*ret_len = d->marks[i].len;
+			return d->marks[i].value;
+		}
+	return NULL;
+}
+
+static void keep_mark(struct device *d, const struct mark *m)
+{
+	for (size_t i = 0; i < DEVICE_MARKS_MAX; i++)
+		if (!d->marks[i].key[0] || streq(d->marks[i].key, m->key)) {
+			d->marks[i] = *m;
+			return;
+		}
+}
+
+static int run_unit(struct job *job, struct db *db)
+{
+	struct unit *u = (struct unit *)job;
+	return intake_unit(u->device->gateway, db, u);
+}
+
+static void unit_done(struct job *job, int result)
+{
+	struct unit *u = (struct unit *)job;
+	struct device *d = u->device;
+	struct vg_now now;
+	clock_now(&now);
+	if (result >= 0) {
+		if (!d->uid[0] && u->uid[0])
+			memcpy(d->uid, u->uid, sizeof(d->uid));
+		for (const struct mark *m = u->marks; m; m = m->next)
+			keep_mark(d, m);
+	} else {
+		log_error(d->config->id, "not stored, not acknowledged: %s", strerror(-result));
+	}
+	if (d->session && d->number == u->session)
+		session_verdict(d->session, u->ticket, result, &now);
+	unit_free(u);
+}
+
+static void op_submit(void *arg, struct unit *u)
+{
+	static const int fields[] = {[PATIENT_IGNORE] = PATIENT_FIELD_IGNORE,
+		[PATIENT_TOKEN] = PATIENT_FIELD_TOKEN,
+		[PATIENT_SAMPLE] = PATIENT_FIELD_SAMPLE};
+	struct device *d = arg;
+	u->device = d;
+	u->device_row = d->row;
+	u->patient_field = fields[d->config->patient_id];
+	u->test = d->config->test;
+	u->stranger = d->uid[0] && !streq(d->uid, u->uid);
+	u->job.run = run_unit;
+	u->job.done = unit_done;
+	store_submit(d->gateway->store, &u->job);
+}
+
+/* --- what a transport tells --------------------------------------------------------------------- */
+
+static void end_session(struct device *d)
+{
+	session_free(TAKE(d->session));
+	arm(d->timer, 0);
+	arm(d->gap, 0);
+}
+
+static void on_up(void *arg, const char *uid)
+{
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	end_session(d);
+	text_copy(d->said_uid, sizeof(d->said_uid), uid, strlen(uid));
+	if (d->uid[0] && !streq(d->uid, uid))
+		log_warn(d->config->id,
+			"says it is \"%s\", enrolled was \"%s\": its readings stay unassigned; "
+			"enrol it anew if it was exchanged",
+			uid, d->uid);
+	log_info(d->config->id, "connected (%s)", uid);
+	struct session_start start = {.driver = d->driver,
+		.codes = d->gateway->codes,
+		.number = ++d->number,
+		.uid = uid,
+		.ops = &d->ops};
+	d->session = session_new(&start, &now);
+}
+
+static void on_stream(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		session_stream(d->session, bytes, len, &now);
+}
+
+static void on_value(void *arg, int channel, const uint8_t *bytes, size_t len, bool indication)
+{
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		session_value(d->session, channel, bytes, len, indication, &now);
+}
+
+static void on_down(void *arg, const char *why)
+{
+	struct device *d = arg;
+	log_info(d->config->id, "disconnected: %s", why);
+	text_copy(d->last_end, sizeof(d->last_end), why, strlen(why));
+	end_session(d);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		session_expired(d->session, &now);
+	return 0;
+}
+
+static int on_gap(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		session_gap(d->session, &now);
+	return 0;
+}
+
+static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		session_flush(d->session, &now);
+	sd_event_source_set_time(source, usec + FLUSH_US);
+	return 0;
+}
+
+/* --- life --------------------------------------------------------------------------------------- */
+
+static bool option_known(const struct vg_driver *driver, const struct config_option *o)
+{
+	for (size_t i = 0; i < driver->n_options; i++) {
+		const struct vg_option *known = &driver->options[i];
+		if (!streq(known->name, o->name))
+			continue;
+		if (!known->choices)
+			return true;
+		for (const char *const *c = known->choices; *c; c++)
+			if (streq(*c, o->value))
+				return true;
+	}
+	return false;
+}
+
+static int check(const struct config_device *c, const struct vg_driver *driver)
+{
+	if (!driver) {
+		log_error(c->id, "line %u: driver \"%s\" does not exist; `vitalgate decode` lists them",
+			c->line, c->driver);
+		return -EINVAL;
+	}
+	enum carrier fit = driver->bus == VG_BUS_GATT ? TRANSPORT_BLE : TRANSPORT_SERIAL;
+	if (fit != c->transport) {
+		log_error(c->id, "line %u: driver \"%s\" needs transport %s", c->line, c->driver,
+			fit == TRANSPORT_BLE ? "ble" : "serial");
+		return -EINVAL;
+	}
+	for (unsigned i = 0; i < c->n_options; i++)
+		if (!option_known(driver, &c->options[i])) {
+			log_error(c->id, "line %u: driver \"%s\" has no option %s: %s", c->line,
+				c->driver, c->options[i].name, c->options[i].value);
+			return -EINVAL;
+		}
+	return 0;
+}
+
+static void load_marks(struct device *d, struct db *db)
+{
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT key,value FROM mark WHERE device=? LIMIT 4", "i", d->row);
+	while (row_next(r) > 0) {
+		struct mark m = {0};
+		const void *value = row_blob(r, 1, &m.len);
+		text_copy(m.key, sizeof(m.key), row_text(r, 0), strlen(row_text(r, 0)));
+		m.len = MIN(m.len, sizeof(m.value));
+		if (m.len)
+			memcpy(m.value, value, m.len);
+		keep_mark(d, &m);
+	}
+}
+
+/* Disarmed; a tenth of a second early or late is all the same here. */
+static int add_timer(sd_event *loop, sd_event_source **ret, sd_event_time_handler_t call, struct device *d)
+{
+	int rc = sd_event_add_time_relative(
+		loop, ret, CLOCK_BOOTTIME, FLUSH_US, CLOCK_SECOND_US / 10, call, d);
+	return rc < 0 ? rc : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
+}
+
+static int add(struct devices *all, const struct config_device *c)
+{
+	struct gateway *g = all->gateway;
+	struct device *d = &all->all[all->n];
+	*d = (struct device){.gateway = g, .config = c, .driver = driver_find(c->driver)};
+	int rc = check(c, d->driver);
+	if (rc < 0)
+		return rc;
+	d->ops = (struct session_ops){.send = op_send,
+		.confirm = op_confirm,
+		.timer = op_timer,
+		.gap = op_gap,
+		.done = op_done,
+		.submit = op_submit,
+		.option = op_option,
+		.mark = op_mark,
+		.arg = d};
+	d->row = intake_device(store_db(g->store), c->id, c->driver, c->address, d->uid);
+	if (d->row < 0)
+		return (int)d->row;
+	load_marks(d, store_db(g->store));
+	all->n++;
+	rc = add_timer(g->loop, &d->timer, on_timer, d);
+	if (rc >= 0)
+		rc = add_timer(g->loop, &d->gap, on_gap, d);
+	if (rc >= 0)
+		rc = add_timer(g->loop, &d->flush, on_flush, d);
+	if (rc < 0)
+		return rc;
+	sd_event_source_set_time_relative(d->flush, FLUSH_US);
+	return sd_event_source_set_enabled(d->flush, SD_EVENT_ON);
+}
+
+int devices_new(struct gateway *g, struct devices **ret)
+{
+	struct devices *d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->gateway = g;
+	for (unsigned i = 0; i < g->config->n_devices; i++) {
+		int rc = add(d, &g->config->devices[i]);
+		if (rc < 0) {
+			devices_free(d);
+			return rc;
+		}
+	}
+	*ret = d;
+	return 0;
+}
+
+int devices_start(struct devices *all)
+{
+	struct gateway *g = all->gateway;
+	for (unsigned i = 0; i < all->n; i++) {
+		struct device *d = &all->all[i];
+		const struct config_device *c = d->config;
+		struct transport_events events = {on_up, on_stream, on_value, on_down, d};
+		bool radio = c->transport == TRANSPORT_BLE && strncmp(c->address, "unix:", 5) != 0;
+		int rc = radio && !g->bluez ? bluez_new(g->loop, &g->bluez) : 0;
+		if (rc >= 0)
+			rc = c->transport == TRANSPORT_BLE
+				? ble_new(g->loop, g->bluez, c, d->driver, &events, &d->transport)
+				: serial_new(g->loop, c, &events, &d->transport);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void devices_stop(struct devices *all)
+{
+	for (unsigned i = 0; all && i < all->n; i++) {
+		struct device *d = &all->all[i];
+		transport_free(TAKE(d->transport));
+		session_free(TAKE(d->session));
+		d->timer = sd_event_source_disable_unref(d->timer);
+		d->gap = sd_event_source_disable_unref(d->gap);
+		d->flush = sd_event_source_disable_unref(d->flush);
+	}
+}
+
+void devices_free(struct devices *all)
+{
+	devices_stop(all);
+	free(all);
+}
+
+void devices_json(const struct devices *all, struct json *j)
+{
+	json_object_begin(j, "live");
+	for (unsigned i = 0; i < all->n; i++) {
+		const struct device *d = &all->all[i];
+		json_object_begin(j, d->config->id);
+		json_str(j, "state",
+			d->transport ? d->transport->ops->state(d->transport) : "stopped");
+		json_str(j, "says", d->said_uid);
+		json_str(j, "last_end", d->last_end);
+		json_object_end(j);
+	}
+	json_object_end(j);
+}

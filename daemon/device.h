@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The configured instruments: each has a driver, a transport that brings it back whenever it disappears,
+ * and at most one session. Loop thread.
+ */
+#pragma once
+
+#include "json.h"
+
+#include <stdbool.h>
+
+struct gateway;
+struct devices;
+
+/* Makes the rows of all configured devices; before the store thread runs. -EINVAL: an unknown driver or
+ * option, said in the log. */
+int devices_new(struct gateway *g, struct devices **ret);
+/* Starts the transports. */
+int devices_start(struct devices *d);
+/* Ends connections and sessions; units on their way to the store still come back to `d`. */
+void devices_stop(struct devices *d);
+/* After the store has ended. */
+void devices_free(struct devices *d);
+/* "live":{"cuff-1":{"state":..},...} into an open object. */
+void devices_json(const struct devices *d, struct json *j);

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "followup.h"
+
+#include "csv.h"
+#include "util.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FIELDS_MAX 96
+#define KINDS_MAX 32
+
+struct form_field {
+	char form[40], key[40], ws[24];
+	char zh[160], en[160];
+	char kinds[96];
+	bool fillable;
+};
+
+struct forms {
+	char version[32];
+	unsigned n, n_kinds;
+	struct form_field fields[FIELDS_MAX];
+	const char *kinds[KINDS_MAX]; /* point into the code table */
+};
+
+static const char *column(const struct csv *csv, const char *name)
+{
+	const char *text = csv_get(csv, name);
+	return text ? text : "";
+}
+
+static int add_kinds(struct forms *f, const struct codes *codes, const char *text)
+{
+	char copy[96], *save = NULL;
+	text_copy(copy, sizeof(copy), text, strlen(text));
+	for (char *k = strtok_r(copy, " ", &save); k; k = strtok_r(NULL, " ", &save)) {
+		const struct code *code = codes_find(codes, k);
+		bool known = false;
+		for (unsigned i = 0; code && i < f->n_kinds; i++)
+			known |= f->kinds[i] == code->kind;
+		if (!code || (!known && f->n_kinds == KINDS_MAX))
+			return -EINVAL;
+		if (!known)
+			f->kinds[f->n_kinds++] = code->kind;
+	}
+	return 0;
+}
+
+static int add_field(struct forms *f, const struct codes *codes, const struct csv *csv)
+{
+	struct form_field *to = &f->fields[f->n];
+	struct {
+		const char *name;
+		char *to;
+		size_t size;
+	} texts[] = {{"form", to->form, sizeof(to->form)}, {"key", to->key, sizeof(to->key)},
+		{"ws_de", to->ws, sizeof(to->ws)}, {"label_zh", to->zh, sizeof(to->zh)},
+		{"label_en", to->en, sizeof(to->en)}, {"kinds", to->kinds, sizeof(to->kinds)}};
+	if (f->n == FIELDS_MAX)
+		return -E2BIG;
+	for (size_t i = 0; i < ELEMENTS(texts); i++)
+		text_copy(texts[i].to, texts[i].size, column(csv, texts[i].name),
+			strlen(column(csv, texts[i].name)));
+	to->fillable = streq(column(csv, "device_fillable"), "y");
+	f->n++;
+	return to->form[0] && to->key[0] && to->zh[0] ? add_kinds(f, codes, to->kinds) : -EINVAL;
+}
+
+struct forms *forms_load(const char *path, const struct codes *codes, char *error, size_t error_size)
+{
+	struct csv csv;
+	struct forms *f = calloc(1, sizeof(*f));
+	if (!f || csv_open_file(&csv, path, error, error_size) < 0) {
+		free(f);
+		return NULL;
+	}
+	text_copy(f->version, sizeof(f->version), csv.version, strlen(csv.version));
+	int rc;
+	while ((rc = csv_row(&csv, error, error_size)) > 0)
+		if ((rc = add_field(f, codes, &csv)) < 0) {
+			snprintf(error, error_size,
+				"%s:%u: expected form, key, labels and kinds of codes.csv", path, csv.line);
+			break;
+		}
+	csv_close(&csv);
+	if (rc < 0) {
+		free(f);
+		return NULL;
+	}
+	return f;
+}
+
+void forms_free(struct forms *f)
+{
+	free(f);
+}
+
+const char *forms_version(const struct forms *f)
+{
+	return f->version;
+}
+
+const char *forms_kind(const struct forms *f, unsigned index)
+{
+	return index < f->n_kinds ? f->kinds[index] : NULL;
+}
+
+const char *followup_form(const char *programme)
+{
+	return streq(programme, "hypertension") ? "hypertension_followup_v3"
+		: streq(programme, "t2dm")	? "t2dm_followup_v3"
+						: NULL;
+}
+
+/* --- drafting ---------------------------------------------------------------------------------- */
+
+struct draft {
+	const struct forms *forms;
+	const struct followup_resident *who;
+	const struct followup_fact *facts;
+	size_t n;
+	struct json *j;
+};
+
+static const struct followup_fact *fact(const struct draft *d, const char *kind)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (streq(d->facts[i].kind, kind))
+			return &d->facts[i];
+	return NULL;
+}
+
+static void put_number(struct json *j, const struct followup_fact *f)
+{
+	json_milli(j, "value", f->milli, f->decimals);
+	if (f->comparator)
+		json_string_n(j, "comparator", &f->comparator, 1);
+}
+
+static void put_evidence(struct json *j, const struct followup_fact *f)
+{
+	json_str(j, "reading", f->reading);
+	json_time(j, "taken", f->taken_us);
+	json_str(j, "trust", f->trust);
+}
+
+/* Both pressures of one measurement, never of two. */
+static bool put_pressure(const struct draft *d)
+{
+	const struct followup_fact *s = fact(d, "bp.sbp"), *p = fact(d, "bp.dbp");
+	if (!s || !p || !streq(s->reading, p->reading))
+		return false;
+	json_milli(d->j, "systolic", s->milli, s->decimals);
+	json_milli(d->j, "diastolic", p->milli, p->decimals);
+	json_str(d->j, "unit", "mm[Hg]");
+	put_evidence(d->j, s);
+	return true;
+}
+
+/* kg / m2 in tenths, half away from zero: milli-kg and milli-cm give w * 1e8 / h^2. */
+static bool put_bmi(const struct draft *d)
+{
+	const struct followup_fact *w = fact(d, "weight"), *h = fact(d, "height");
+	if (!w || !h || h->milli <= 0)
+		return false;
+	__int128 square = (__int128)h->milli * h->milli;
+	int64_t tenths = (int64_t)((2 * (__int128)w->milli * 100000000 + square) / (2 * square));
+	json_milli(d->j, "value", tenths * 100, 1);
+	json_str(d->j, "unit", "kg/m2");
+	json_bool(d->j, "derived", true);
+	put_evidence(d->j, w);
+	return true;
+}
+
+static const struct followup_fact *newest(const struct draft *d, const char *kinds)
+{
+	const struct followup_fact *best = NULL;
+	char copy[96], *save = NULL;
+	text_copy(copy, sizeof(copy), kinds, strlen(kinds));
+	for (char *k = strtok_r(copy, " ", &save); k; k = strtok_r(NULL, " ", &save)) {
+		const struct followup_fact *f = fact(d, k);
+		if (f && (!best || f->taken_us > best->taken_us))
+			best = f;
+	}
+	return best;
+}
+
+static bool put_date(const struct draft *d, int64_t utc_us)
+{
+	struct vg_civil c = clock_civil(utc_us);
+	char text[20];
+	clock_civil_text(text, &c);
+	text[10] = 0;
+	json_str(d->j, "value", text);
+	return true;
+}
+
+/* The instant of the newest reading that the form uses; 0: none. */
+static int64_t visited(const struct draft *d, const char *form)
+{
+	int64_t last = 0;
+	for (unsigned i = 0; i < d->forms->n; i++) {
+		const struct form_field *field = &d->forms->fields[i];
+		const struct followup_fact *f =
+			streq(field->form, form) ? newest(d, field->kinds) : NULL;
+		if (f)
+			last = MAX(last, f->taken_us);
+	}
+	return last;
+}
+
+/* 1 at goal, 0 not, -1 unknown. National specification, third edition: under 140/90, from 65 years on
+ * under 150/90; fasting glucose under 7.0 mmol/L. */
+static int at_goal(const struct draft *d, const char *form, int64_t visit_us)
+{
+	const struct followup_fact *s = fact(d, "bp.sbp"), *p = fact(d, "bp.dbp");
+	const struct followup_fact *g = fact(d, "glu.fasting");
+	if (strncmp(form, "t2dm", 4) == 0)
+		return g ? g->milli < 7000 : -1;
+	if (!s || !p || !streq(s->reading, p->reading))
+		return -1;
+	int age = d->who->birth_year ? clock_civil(visit_us).year - d->who->birth_year : 0;
+	return s->milli < (age >= 65 ? 150000 : 140000) && p->milli < 90000;
+}
+
+/* Proposed: a quarter later when at goal, two weeks later when not. */
+static bool put_next_visit(const struct draft *d, const char *form)
+{
+	int64_t visit_us = visited(d, form), next_us;
+	int goal = visit_us ? at_goal(d, form, visit_us) : -1;
+	if (goal < 0)
+		return false;
+	struct vg_civil c = clock_civil(visit_us);
+	if (!goal)
+		return put_date(d, visit_us + 14 * 86400 * CLOCK_SECOND_US);
+	c.year = (uint16_t)(c.year + (c.month > 9));
+	c.month = (uint8_t)((c.month + 2) % 12 + 1);
+	while (!clock_civil_utc(&c, &next_us) && c.day > 28)
+		c.day--;
+	return put_date(d, next_us);
+}
+
+static bool put_visit_date(const struct draft *d, const char *form)
+{
+	int64_t visit_us = visited(d, form);
+	return visit_us && put_date(d, visit_us);
+}
+
+static bool put_value(const struct draft *d, const struct form_field *field)
+{
+	const struct followup_fact *f = newest(d, field->kinds);
+	if (!f)
+		return false;
+	put_number(d->j, f);
+	json_str(d->j, "kind", f->kind);
+	put_evidence(d->j, f);
+	return true;
+}
+
+static bool put_field(const struct draft *d, const struct form_field *field)
+{
+	if (!field->fillable)
+		return false;
+	if (streq(field->key, "visit_date"))
+		return put_visit_date(d, field->form);
+	if (streq(field->key, "next_visit_date"))
+		return put_next_visit(d, field->form);
+	if (streq(field->key, "bp"))
+		return put_pressure(d);
+	if (streq(field->key, "bmi") && put_bmi(d))
+		return true;
+	return put_value(d, field);
+}
+
+void followup_draft(const struct forms *forms, const char *form, const struct followup_resident *who,
+	const struct followup_fact *facts, size_t n_facts, struct json *j)
+{
+	struct draft d = {forms, who, facts, n_facts, j};
+	json_str(j, "form", form);
+	json_str(j, "forms_version", forms->version);
+	json_array_begin(j, "fields");
+	for (unsigned i = 0; i < forms->n; i++) {
+		const struct form_field *field = &forms->fields[i];
+		if (!streq(field->form, form))
+			continue;
+		json_object_begin(j, NULL);
+		json_str(j, "key", field->key);
+		json_str(j, "zh", field->zh);
+		json_str(j, "en", field->en);
+		if (field->ws[0])
+			json_str(j, "ws", field->ws);
+		json_bool(j, "filled", put_field(&d, field));
+		json_bool(j, "device_fillable", field->fillable);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}

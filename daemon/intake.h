@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Files what an instrument delivered: who, when, is it dangerous, what does it offer to the follow-up
+ * record, who must be told. One unit of work is one savepoint: all of it is there or nothing.
+ * Runs on the store thread; the decisions are pure functions of what is committed.
+ */
+#pragma once
+
+#include "db.h"
+#include "reading.h"
+
+struct gateway;
+
+int intake_unit(struct gateway *g, struct db *db, struct unit *u);
+
+/* A device as configured: its row, made when new. Returns the row or -errno; `uid` (96 bytes) gets the
+ * identity that was fixed, "" when it never delivered. */
+int64_t intake_device(struct db *db, const char *name, const char *driver, const char *address,
+	char *uid);
+
+/* A person says whose reading it is (resident 0: nobody's). Makes the next revision, moves evidence,
+ * draft and alert with it. -ENOENT: no such reading; -EALREADY: it is so already. */
+int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
+
+int intake_event(struct gateway *g, struct db *db, int64_t device, const char *type,
+	const char *detail, const struct bytes *raw, int64_t at_us, bool forward);

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* vitalgated: starts the rooms, feeds the watchdog, stops them in order. */
+#include "bluez.h"
+#include "command.h"
+#include "control.h"
+#include "device.h"
+#include "forward.h"
+#include "gateway.h"
+#include "intake.h"
+#include "log.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#define STORE_HANGS_US (60 * CLOCK_SECOND_US) /* one transaction longer than this is no life */
+#define CLOCK_CHECK_US (1 * CLOCK_SECOND_US)
+
+static int load_tables(struct gateway *g)
+{
+	char error[512] = "", path[320];
+	g->codes = codes_load(g->config->tables, error, sizeof(error));
+	if (g->codes) {
+		snprintf(path, sizeof(path), "%s/alerts.yaml", g->config->tables);
+		g->rules = alert_rules_load(path, g->codes, error, sizeof(error));
+	}
+	if (g->rules) {
+		snprintf(path, sizeof(path), "%s/forms.csv", g->config->tables);
+		g->forms = forms_load(path, g->codes, error, sizeof(error));
+	}
+	if (g->forms)
+		return 0;
+	log_error("tables", "%s", error);
+	return -EINVAL;
+}
+
+/* Values that are made once per database. */
+static int load_meta(struct gateway *g)
+{
+	struct db *db = store_db(g->store);
+	uint8_t fresh[40];
+	if (getrandom(fresh, sizeof(fresh), 0) != sizeof(fresh))
+		return -EIO;
+	char epoch[17];
+	hex(epoch, fresh, 8);
+	int rc = db_run(db, "INSERT OR IGNORE INTO meta(key,value) VALUES('epoch',?)", "t", epoch);
+	if (rc >= 0)
+		rc = db_run(db, "INSERT OR IGNORE INTO meta(key,value) VALUES('site_key',?)", "b",
+			fresh + 8, (size_t)32);
+	if (rc < 0)
+		return rc;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT (SELECT value FROM meta WHERE key='epoch'),"
+		"(SELECT value FROM meta WHERE key='site_key')",
+		"");
+	if (row_next(r) <= 0)
+		return -EIO;
+	size_t len;
+	const void *key = row_blob(r, 1, &len);
+	text_copy(g->epoch, sizeof(g->epoch), row_text(r, 0), strlen(row_text(r, 0)));
+	memcpy(g->site_key, key, MIN(len, sizeof(g->site_key)));
+	return 0;
+}
+
+static int64_t after_commit(void *arg, struct db *db, int64_t boot_us)
+{
+	return outbox_after_commit(((struct gateway *)arg)->outbox, db, boot_us);
+}
+
+static int start_store(struct gateway *g)
+{
+	struct store_hooks hooks = {after_commit, g};
+	int rc = store_new(g->loop, g->config->store, g->config->commit_rows, &hooks, &g->store);
+	if (rc == -ENOTSUP)
+		log_error("store", "%s was written by a newer vitalgate; install that version, or "
+				   "set paths.store to another directory",
+			g->config->store);
+	else if (rc < 0)
+		log_error("store", "%s: %s; the directory must exist and be writable", g->config->store,
+			strerror(-rc));
+	if (rc < 0)
+		return rc;
+	rc = load_meta(g);
+	if (rc >= 0)
+		rc = outbox_recover(store_db(g->store));
+	g->outbox = rc >= 0 ? outbox_new(g, forward_post, g) : NULL;
+	if (rc >= 0 && store_was_quarantined(g->store))
+		rc = intake_event(g, store_db(g->store), 0, "database_quarantined",
+			"the database was damaged and set aside; a new one was begun", NULL,
+			clock_utc_us(), true);
+	return rc < 0 ? rc : g->outbox ? 0 : -ENOMEM;
+}
+
+/* Fed only while loop and store are alive: a hung store is as good as a dead daemon. */
+static int on_beat(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct gateway *g = arg;
+	struct store_status s;
+	uint64_t every = CLOCK_CHECK_US;
+	store_status(g->store, &s);
+	bool alive = !s.busy_since_boot_us ||
+		clock_boot_us() - s.busy_since_boot_us < STORE_HANGS_US;
+	if (alive)
+		sd_notify(0, "WATCHDOG=1");
+	else
+		log_error("store", "no progress for a minute: the watchdog is not fed any more");
+	sd_watchdog_enabled(0, &every);
+	sd_event_source_set_time(source, usec + MIN(every / 2, (uint64_t)(5 * CLOCK_SECOND_US)));
+	return 0;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si, void *arg)
+{
+	(void)si;
+	(void)arg;
+	return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+static int start_loop(struct gateway *g)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	int rc = sd_event_default(&g->loop);
+	if (rc >= 0)
+		rc = sd_event_add_signal(g->loop, NULL, SIGTERM, on_signal, NULL);
+	if (rc >= 0)
+		rc = sd_event_add_signal(g->loop, NULL, SIGINT, on_signal, NULL);
+	return rc;
+}
+
+static int start_rooms(struct gateway *g)
+{
+	sd_event_source *beat = NULL;
+	if (mkdir(g->config->runtime, 0750) < 0 && errno != EEXIST) {
+		log_error("main", "%s: %s", g->config->runtime, strerror(errno));
+		return -errno;
+	}
+	int rc = devices_new(g, &g->devices);
+	if (rc >= 0)
+		rc = forward_new(g, &g->forward);
+	if (rc >= 0)
+		rc = control_new(g, &g->control);
+	if (rc == -EADDRINUSE)
+		log_error("main", "another vitalgated runs with %s; stop it first", g->config->runtime);
+	if (rc >= 0)
+		rc = store_run(g->store);
+	if (rc >= 0)
+		rc = devices_start(g->devices);
+	if (rc >= 0)
+		rc = sd_event_add_time_relative(
+			g->loop, &beat, CLOCK_BOOTTIME, 0, CLOCK_SECOND_US / 10, on_beat, g);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(beat, SD_EVENT_ON);
+	if (rc >= 0)
+		rc = sd_event_source_set_floating(beat, true);
+	sd_event_source_unref(beat);
+	return rc;
+}
+
+/* Instruments first, so that nothing new comes; then the store, so that what came is committed; its last
+ * answers still find the rooms they are for. */
+static void stop(struct gateway *g)
+{
+	sd_notify(0, "STOPPING=1");
+	devices_stop(g->devices);
+	store_free(g->store);
+	forward_free(TAKE(g->forward));
+	control_free(TAKE(g->control));
+	devices_free(g->devices);
+	bluez_free(g->bluez);
+	outbox_free(g->outbox);
+	forms_free(g->forms);
+	alert_rules_free(g->rules);
+	codes_free(g->codes);
+	sd_event_unref(g->loop);
+}
+
+static int usage(int status)
+{
+	fputs("usage: vitalgated --config FILE [--verbose]\n"
+	      "Runs the gateway in the foreground. `vitalgate --help` looks after it.\n",
+		status ? stderr : stdout);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+		{"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {0}};
+	static struct config config;
+	static struct gateway g;
+	const char *path = "/etc/vitalgate/vitalgate.yaml";
+	enum log_level level = LOG_INFO;
+	char error[512];
+	int c;
+	while ((c = getopt_long(argc, argv, "c:vh", options, NULL)) >= 0)
+		switch (c) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'v':
+			level = LOG_DETAIL;
+			break;
+		default:
+			return usage(c == 'h' ? 0 : 2);
+		}
+	log_init("vitalgated", level);
+	if (config_load(path, &config, error, sizeof(error)) < 0) {
+		log_error("config", "%s", error);
+		return 2;
+	}
+	umask(0077);
+	clock_set_zone(config.zone);
+	g.config = &config;
+	g.started_boot_us = clock_boot_us();
+	int rc = load_tables(&g);
+	if (rc >= 0)
+		rc = start_loop(&g);
+	if (rc >= 0)
+		rc = start_store(&g);
+	if (rc >= 0)
+		rc = start_rooms(&g);
+	if (rc >= 0) {
+		sd_notify(0, "READY=1");
+		log_note("main", "%s/%s/%s ready: %u devices, %u sinks", config.org, config.site,
+			config.gateway, config.n_devices, config.n_sinks);
+		rc = sd_event_loop(g.loop);
+	} else {
+		log_error("main", "not started: %s", strerror(-rc));
+	}
+	stop(&g);
+	return rc < 0 ? 1 : 0;
+}

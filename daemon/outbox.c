@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "outbox.h"
+
+#include "gateway.h"
+#include "log.h"
+#include "payload.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <jansson.h>
+
+#define WINDOW_MAX 256
+#define RETRY_SCAN_US (1 * CLOCK_SECOND_US)
+#define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
+
+
+enum lane { LANE_ALERT, LANE_LIVE, LANE_BACKLOG, LANES };
+
+/* A publish on its way: given to the uplink, no PUBACK yet. Memory only: after a crash it goes again. */
+struct flight {
+	uint32_t tag; /* 0: free */
+	unsigned n;
+	int64_t rows[OUTBOX_PACK_ROWS];
+};
+
+struct sink {
+	bool up;
+	int64_t live_from;     /* rows above it came since the broker was reached */
+	int64_t cursor[LANES]; /* last row handed over, per lane */
+	unsigned flying;
+	unsigned window;
+	int64_t next_scan_us;
+	struct flight flights[WINDOW_MAX];
+};
+
+struct outbox {
+	struct gateway *gateway;
+	void (*post)(void *arg, struct publish *p);
+	void *arg;
+	uint32_t last_tag;
+	struct sink sinks[CONFIG_SINKS_MAX];
+};
+
+struct due {
+	int64_t id, object;
+	enum object kind;
+};
+
+struct outbox *outbox_new(struct gateway *g, void (*post)(void *arg, struct publish *p), void *arg)
+{
+	struct outbox *o = calloc(1, sizeof(*o));
+	if (!o)
+		return NULL;
+	o->gateway = g;
+	o->post = post;
+	o->arg = arg;
+	for (unsigned i = 0; i < g->config->n_sinks; i++)
+		o->sinks[i].window = MIN(MAX(g->config->sinks[i].window, OUTBOX_ALERT_SLOTS + 1),
+			WINDOW_MAX);
+	return o;
+}
+
+void outbox_free(struct outbox *o)
+{
+	free(o);
+}
+
+void publish_free(struct publish *p)
+{
+	free(p->payload);
+	free(p);
+}
+
+int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object,
+	const struct uuid *uuid, int revision)
+{
+	for (unsigned i = 0; i < o->gateway->config->n_sinks; i++) {
+		int rc = db_run(db,
+			"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try)"
+			" VALUES(?,?,?,?,?,?,0,0)",
+			"iiiibi", (int64_t)i, (int64_t)(kind == OBJECT_ALERT ? 0 : 1), (int64_t)kind,
+			object, uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
+{
+	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3", "bi",
+		uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
+}
+
+int outbox_recover(struct db *db)
+{
+	return db_run(db, "UPDATE outbox SET state=0, next_try=0 WHERE state<>3 AND (state=1 OR next_try>0)",
+		"");
+}
+
+/* --- handing over ------------------------------------------------------------------------------ */
+
+static struct flight *flight_free(struct sink *s)
+{
+	for (unsigned i = 0; i < s->window; i++)
+		if (!s->flights[i].tag)
+			return &s->flights[i];
+	return NULL;
+}
+
+static bool flying(const struct sink *s, int64_t row)
+{
+	for (unsigned i = 0; i < s->window; i++)
+		for (unsigned k = 0; s->flights[i].tag && k < s->flights[i].n; k++)
+			if (s->flights[i].rows[k] == row)
+				return true;
+	return false;
+}
+
+/* Due rows of one lane; all of one kind, so that they can share a message. */
+static unsigned select_lane(struct db *db, unsigned sink, const struct sink *s, enum lane lane,
+	struct due *due)
+{
+	int64_t after = s->cursor[lane], upto = lane == LANE_BACKLOG ? s->live_from : INT64_MAX;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT id,kind,object FROM outbox WHERE sink=? AND state=0 AND lane=? AND id>? AND id<=?"
+		" AND next_try=0 ORDER BY id LIMIT 64",
+		"iiii", (int64_t)sink, (int64_t)(lane == LANE_ALERT ? 0 : 1), after, upto);
+	unsigned n = 0;
+	while (row_next(r) > 0 && n < OUTBOX_PACK_ROWS) {
+		struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
+		if (n && d.kind != due[0].kind)
+			break;
+		due[n++] = d;
+	}
+	return n;
+}
+
+/* One message of as many rows as fit; returns how many it took. */
+static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, const struct due *due,
+	unsigned n)
+{
+	struct sink *s = &o->sinks[sink];
+	struct flight *f = flight_free(s);
+	struct publish *p = f ? calloc(1, sizeof(*p)) : NULL;
+	if (!p)
+		return 0;
+	struct json j = {0};
+	unsigned taken = 0;
+	f->n = 0;
+	payload_open(o->gateway, due[0].kind, &j);
+	while (taken < n && (!taken || j.len < OUTBOX_PACK_BYTES)) {
+		if (payload_object(o->gateway, db, due[taken].kind, due[taken].object, due[taken].id,
+			    &j) < 0)
+			break;
+		f->rows[f->n++] = due[taken++].id;
+	}
+	payload_close(&j);
+	p->len = j.len;
+	p->payload = json_take(&j);
+	if (!taken || !p->payload) {
+		publish_free(p);
+		return 0;
+	}
+	if (++o->last_tag == 0)
+		o->last_tag = 1;
+	f->tag = p->tag = o->last_tag;
+	s->flying++;
+	p->sink = sink;
+	p->topic = payload_topic(due[0].kind);
+	o->post(o->arg, p);
+	return taken;
+}
+
+static void serve_lane(struct outbox *o, struct db *db, unsigned sink, enum lane lane)
+{
+	struct sink *s = &o->sinks[sink];
+	unsigned limit = lane == LANE_ALERT ? s->window : s->window - OUTBOX_ALERT_SLOTS;
+	struct due due[OUTBOX_PACK_ROWS];
+	while (s->flying < limit) {
+		unsigned n = select_lane(db, sink, s, lane, due);
+		unsigned taken = n ? hand_over(o, db, sink, due, n) : 0;
+		if (!taken)
+			return;
+		s->cursor[lane] = due[taken - 1].id;
+	}
+}
+
+/* Rows whose receipt did not come in time, or that the platform asked for again. */
+static void retry(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us)
+{
+	struct sink *s = &o->sinks[sink];
+	struct due due[OUTBOX_PACK_ROWS];
+	unsigned n = 0;
+	if (s->flying >= s->window - OUTBOX_ALERT_SLOTS)
+		return;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT id,kind,object FROM outbox WHERE sink=? AND state<=1 AND next_try>0 AND "
+			"next_try<=? ORDER BY state DESC,lane,id LIMIT 64",
+			"ii", (int64_t)sink, boot_us);
+		while (row_next(r) > 0 && n < OUTBOX_PACK_ROWS) {
+			struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
+			if (flying(s, d.id))
+				continue;
+			if (n && d.kind != due[0].kind)
+				break;
+			due[n++] = d;
+		}
+	}
+	if (n)
+		hand_over(o, db, sink, due, n);
+	s->next_scan_us = boot_us + (n ? 0 : RETRY_SCAN_US);
+}
+
+int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
+{
+	struct outbox *o = outbox;
+	int64_t due = INT64_MAX;
+	for (unsigned i = 0; i < o->gateway->config->n_sinks; i++) {
+		struct sink *s = &o->sinks[i];
+		if (!s->up)
+			continue;
+		for (enum lane lane = LANE_ALERT; lane < LANES; lane++)
+			serve_lane(o, db, i, lane);
+		if (boot_us >= s->next_scan_us)
+			retry(o, db, i, boot_us);
+		due = MIN(due, MAX(s->next_scan_us, boot_us + 50000));
+	}
+	return due;
+}
+
+/* --- answers ----------------------------------------------------------------------------------- */
+
+void outbox_up(struct outbox *o, struct db *db, unsigned sink)
+{
+	struct sink *s = &o->sinks[sink];
+	outbox_down(o, sink);
+	s->up = true;
+	s->live_from = db_int(db, 0, "SELECT max(id) FROM outbox", "");
+	s->cursor[LANE_LIVE] = s->live_from;
+}
+
+void outbox_down(struct outbox *o, unsigned sink)
+{
+	struct sink *s = &o->sinks[sink];
+	unsigned window = s->window;
+	memset(s, 0, sizeof(*s));
+	s->window = window;
+}
+
+static struct flight *flight_of(struct sink *s, uint32_t tag)
+{
+	for (unsigned i = 0; tag && i < s->window; i++)
+		if (s->flights[i].tag == tag)
+			return &s->flights[i];
+	return NULL;
+}
+
+int outbox_sent(struct outbox *o, struct db *db, unsigned sink, uint32_t tag)
+{
+	struct sink *s = &o->sinks[sink];
+	const struct config_sink *c = &o->gateway->config->sinks[sink];
+	struct flight *f = flight_of(s, tag);
+	if (!f)
+		return 0;
+	int64_t timeout = (int64_t)c->receipt_timeout_s * CLOCK_SECOND_US;
+	int rc = 0;
+	for (unsigned i = 0; i < f->n && rc >= 0; i++)
+		if (c->receipt == RECEIPT_BROKER)
+			rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", f->rows[i]);
+		else
+			rc = db_run(db,
+				"UPDATE outbox SET state=1, tries=tries+1, "
+				"next_try=?+(?<<min(tries,6)) WHERE id=? AND state<>3",
+				"iii", clock_boot_us(), timeout, f->rows[i]);
+	if (rc >= 0) {
+		f->tag = 0;
+		s->flying--;
+	}
+	return MIN(rc, 0);
+}
+
+void outbox_failed(struct outbox *o, unsigned sink, uint32_t tag)
+{
+	struct sink *s = &o->sinks[sink];
+	struct flight *f = flight_of(s, tag);
+	if (!f)
+		return;
+	f->tag = 0;
+	s->flying--;
+	/* begin again from the oldest row; what is flying is passed over by its state only after PUBACK,
+	 * so rows may go twice: the platform knows them by (id, revision) */
+	memset(s->cursor, 0, sizeof(s->cursor));
+	s->cursor[LANE_LIVE] = s->live_from;
+}
+
+static int receipt(struct db *db, unsigned sink, const json_t *item)
+{
+	const char *id = json_string_value(json_object_get(item, "id"));
+	const char *result = json_string_value(json_object_get(item, "result"));
+	const char *reason = json_string_value(json_object_get(item, "reason"));
+	int64_t revision = json_integer_value(json_object_get(item, "revision"));
+	struct uuid u;
+	if (!id || strlen(id) != 32 || !unhex(u.bytes, 16, id) || !result || revision < 1)
+		return -EBADMSG;
+	if (streq(result, "accepted"))
+		return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision=? AND sink=?", "bii",
+			u.bytes, sizeof(u.bytes), revision, (int64_t)sink);
+	if (streq(result, "rejected"))
+		return db_run(db,
+			"UPDATE outbox SET state=3, reason=? WHERE uuid=? AND revision=? AND sink=?",
+			"tbii", reason ? reason : "no reason given", u.bytes, sizeof(u.bytes), revision,
+			(int64_t)sink);
+	if (streq(result, "retry"))
+		return db_run(db,
+			"UPDATE outbox SET state=1, next_try=? WHERE uuid=? AND revision=? AND sink=? "
+			"AND state<>3",
+			"ibii", clock_boot_us() + RETRY_RECEIPT_US, u.bytes, sizeof(u.bytes), revision,
+			(int64_t)sink);
+	return -EBADMSG;
+}
+
+int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *text, size_t len)
+{
+	(void)o;
+	json_error_t e;
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
+	const json_t *list = json_object_get(root, "receipts");
+	int rc = json_is_array(list) ? 0 : -EBADMSG;
+	size_t i, bad = 0;
+	const json_t *item;
+	json_array_foreach(list, i, item)
+	{
+		int done = receipt(db, sink, item);
+		if (done == -EBADMSG)
+			bad++;
+		else if (done < 0) {
+			rc = done;
+			break;
+		}
+	}
+	if (bad || rc == -EBADMSG)
+		log_warn("outbox", "receipt message with %zu entries that are not receipts; the "
+				   "platform must send id (32 hex), revision, result",
+			bad + (rc == -EBADMSG));
+	json_decref(root);
+	return rc == -EBADMSG ? 0 : rc;
+}

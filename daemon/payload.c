@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "payload.h"
+
+#include "gateway.h"
+
+#include <errno.h>
+
+static const struct {
+	const char *topic, *list;
+} kinds[OBJECTS] = {
+	[OBJECT_READING] = {"up/reading", "readings"},
+	[OBJECT_ALERT] = {"up/alert", "alerts"},
+	[OBJECT_FOLLOWUP] = {"up/followup", "followups"},
+	[OBJECT_EVENT] = {"up/event", "events"},
+};
+
+const char *payload_topic(enum object kind)
+{
+	return kinds[kind].topic;
+}
+
+void payload_open(const struct gateway *g, enum object kind, struct json *j)
+{
+	json_object_begin(j, NULL);
+	json_int(j, "v", 1);
+	json_str(j, "gateway", g->config->gateway);
+	json_str(j, "epoch", g->epoch);
+	json_array_begin(j, kinds[kind].list);
+}
+
+void payload_close(struct json *j)
+{
+	json_array_end(j);
+	json_object_end(j);
+}
+
+static void head(struct json *j, struct row *r, int64_t seq)
+{
+	size_t len;
+	const void *id = row_blob(r, 0, &len);
+	json_object_begin(j, NULL);
+	json_hex(j, "id", id, len);
+	json_int(j, "revision", row_int(r, 1));
+	if (seq >= 0)
+		json_int(j, "seq", seq);
+}
+
+static void optional_int(struct json *j, const char *key, struct row *r, int column)
+{
+	if (!row_null(r, column))
+		json_int(j, key, row_int(r, column));
+}
+
+static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT uuid,revision,status,kind,token,evidence,grade,in_contract,test,device_time,"
+		"arrived,boot_id,boot_us,reading.offset_us,taken,uncertainty_us,trust,user_slot,seq,body,"
+		"conflicts_with,reading.driver,tables_version,device.name,uid,patient_hash IS NOT NULL,"
+		"committed_boot_us"
+		" FROM reading LEFT JOIN resident ON resident.id=reading.resident"
+		" LEFT JOIN device ON device.id=reading.device WHERE reading.id=?",
+		"i", row);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	size_t len;
+	head(j, r, seq);
+	json_str(j, "status", row_text(r, 2));
+	json_str(j, "kind", row_text(r, 3));
+	json_str(j, "resident", row_text(r, 4));
+	json_object_begin(j, "identity");
+	json_str(j, "evidence", row_text(r, 5));
+	json_str(j, "grade", row_text(r, 6));
+	json_bool(j, "in_contract", row_int(r, 7));
+	if (row_int(r, 25))
+		json_bool(j, "patient_id_typed", true);
+	json_object_end(j);
+	json_bool(j, "test", row_int(r, 8));
+	json_object_begin(j, "time");
+	json_time(j, "taken", row_int(r, 14));
+	json_str(j, "trust", row_text(r, 16));
+	if (row_int(r, 15) != INT64_MAX)
+		json_int(j, "uncertainty_s", row_int(r, 15) / CLOCK_SECOND_US);
+	json_str(j, "device", row_text(r, 9));
+	if (!row_null(r, 13))
+		json_milli(j, "device_offset_s", row_int(r, 13) / 1000, 3);
+	json_time(j, "arrived", row_int(r, 10));
+	const void *boot = row_blob(r, 11, &len);
+	json_hex(j, "boot_id", boot, len);
+	json_int(j, "boot_ms", row_int(r, 12) / 1000);
+	json_object_end(j);
+	json_object_begin(j, "device");
+	json_str(j, "id", row_text(r, 23));
+	json_str(j, "uid", row_text(r, 24));
+	json_str(j, "driver", row_text(r, 21));
+	optional_int(j, "user", r, 17);
+	optional_int(j, "seq", r, 18);
+	json_object_end(j);
+	json_members(j, row_text(r, 19));
+	if (!row_null(r, 20)) {
+		const void *other = row_blob(r, 20, &len);
+		json_hex(j, "conflicts_with", other, len);
+	}
+	json_str(j, "tables", row_text(r, 22));
+	json_int(j, "committed_boot_us", row_int(r, 26));
+	json_object_end(j);
+	return 1;
+}
+
+static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT alert.uuid,alert.revision,severity,state,recipient,role,token,body,raised,"
+		"ack_author,ack_outcome,acked,rules_version,alert.reading FROM alert"
+		" LEFT JOIN resident ON resident.id=alert.resident WHERE alert.id=?",
+		"i", row);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	size_t len;
+	const char *severity = row_text(r, 2);
+	bool active = streq(row_text(r, 3), "active");
+	head(j, r, seq);
+	json_str(j, "severity", severity);
+	json_str(j, "priority",
+		severity_priority(streq(severity, "critical") ? SEVERITY_CRITICAL : SEVERITY_WARNING));
+	json_str(j, "type", "SP"); /* IHE ACM facet 68485: physiological */
+	json_str(j, "state", row_text(r, 3));
+	json_str(j, "phase", active ? "start" : "continue");
+	json_str(j, "inactivation", active ? "enabled" : "alert-acknowledged");
+	json_str(j, "resident", row_text(r, 6));
+	json_object_begin(j, "to");
+	json_str(j, "role", row_text(r, 5));
+	json_str(j, "token", row_text(r, 4));
+	json_object_end(j);
+	const void *of = row_blob(r, 13, &len);
+	json_hex(j, "reading", of, len);
+	json_members(j, row_text(r, 7));
+	json_time(j, "raised", row_int(r, 8));
+	if (!row_null(r, 11)) {
+		json_object_begin(j, "acknowledged");
+		json_str(j, "by", row_text(r, 9));
+		json_str(j, "outcome", row_text(r, 10));
+		json_time(j, "at", row_int(r, 11));
+		json_object_end(j);
+	}
+	json_str(j, "rules_version", row_text(r, 12));
+	json_object_end(j);
+	return 1;
+}
+
+static int event(struct db *db, int64_t row, int64_t seq, struct json *j)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT event.uuid,1,type,at,detail,device.name FROM event"
+		" LEFT JOIN device ON device.id=event.device WHERE event.id=?",
+		"i", row);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	head(j, r, seq);
+	json_str(j, "type", row_text(r, 2));
+	json_str(j, "device", row_text(r, 5));
+	if (!row_null(r, 4))
+		json_str(j, "detail", row_text(r, 4));
+	json_time(j, "at", row_int(r, 3));
+	json_object_end(j);
+	return 1;
+}
+
+/* The latest usable fact of each kind that a form asks for: a form never rests on an unknown time. */
+static size_t facts_read(const struct forms *forms, struct db *db, int64_t resident,
+	struct followup_fact *facts, size_t max)
+{
+	size_t n = 0;
+	const char *kind;
+	for (unsigned i = 0; n < max && (kind = forms_kind(forms, i)); i++) {
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT e.milli,e.decimals,e.comparator,e.taken,e.trust,reading.uuid"
+			" FROM evidence e JOIN reading ON reading.id=e.reading"
+			" WHERE e.resident=? AND e.kind=? AND e.trust<>'unknown'"
+			" ORDER BY e.taken DESC LIMIT 1",
+			"it", resident, kind);
+		if (row_next(r) <= 0)
+			continue;
+		struct followup_fact *f = &facts[n++];
+		const char *comparator = row_text(r, 2);
+		size_t len;
+		const void *id = row_blob(r, 5, &len);
+		*f = (struct followup_fact){.milli = row_int(r, 0),
+			.decimals = (unsigned)row_int(r, 1),
+			.comparator = comparator ? comparator[0] : 0,
+			.taken_us = row_int(r, 3)};
+		text_copy(f->kind, sizeof(f->kind), kind, strlen(kind));
+		text_copy(f->trust, sizeof(f->trust), row_text(r, 4), strlen(row_text(r, 4)));
+		hex(f->reading, id, MIN(len, (size_t)16));
+	}
+	return n;
+}
+
+int payload_draft(const struct gateway *g, struct db *db, int64_t resident, const char *form,
+	struct json *j)
+{
+	struct followup_fact facts[64];
+	char token[64] = "";
+	struct followup_resident who = {.token = token};
+	{
+		_cleanup_(row_endp) struct row *r = db_query(
+			db, "SELECT token,birth_date FROM resident WHERE id=?", "i", resident);
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc;
+		const char *birth = row_text(r, 1);
+		text_copy(token, sizeof(token), row_text(r, 0), strlen(row_text(r, 0)));
+		who.birth_year = birth ? atoi(birth) : 0;
+	}
+	followup_draft(g->forms, form, &who, facts, facts_read(g->forms, db, resident, facts, ELEMENTS(facts)), j);
+	return 1;
+}
+
+static int draft(const struct gateway *g, struct db *db, int64_t row, int64_t seq, struct json *j)
+{
+	char form[64];
+	int64_t resident;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT draft.uuid,revision,form,resident,token,draft.changed FROM draft"
+			" JOIN resident ON resident.id=draft.resident WHERE draft.id=?",
+			"i", row);
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc;
+		text_copy(form, sizeof(form), row_text(r, 2), strlen(row_text(r, 2)));
+		resident = row_int(r, 3);
+		head(j, r, seq);
+		json_str(j, "status", "proposed");
+		json_str(j, "resident", row_text(r, 4));
+		json_time(j, "changed", row_int(r, 5));
+	}
+	payload_draft(g, db, resident, form, j);
+	json_object_end(j);
+	return 1;
+}
+
+int payload_object(const struct gateway *g, struct db *db, enum object kind, int64_t row, int64_t seq,
+	struct json *j)
+{
+	switch (kind) {
+	case OBJECT_READING:
+		return reading(db, row, seq, j);
+	case OBJECT_ALERT:
+		return alert(db, row, seq, j);
+	case OBJECT_EVENT:
+		return event(db, row, seq, j);
+	case OBJECT_FOLLOWUP:
+		return draft(g, db, row, seq, j);
+	case OBJECTS:
+		break;
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Commands that look and change nothing. Long lists come in pages: nobody may hold up the store. */
+#include "command.h"
+#include "gateway.h"
+#include "payload.h"
+
+#include <errno.h>
+
+#define PAGE_DEFAULT 50
+#define PAGE_MAX 500
+
+static int64_t page(const struct command *c)
+{
+	int64_t n = command_number(c, "limit", PAGE_DEFAULT);
+	return n < 1 ? 1 : MIN(n, PAGE_MAX);
+}
+
+static int list(struct command *c, const char *name, enum object kind, struct row *r)
+{
+	int rc;
+	json_array_begin(c->result, name);
+	while ((rc = row_next(r)) > 0) {
+		int done = payload_object(
+			c->gateway, c->db, kind, row_int(r, 0), row_int(r, 0), c->result);
+		if (done < 0)
+			return done;
+	}
+	json_array_end(c->result);
+	return rc;
+}
+
+static int refuse_resident(struct command *c)
+{
+	return command_refuse(c, "unknown_resident",
+		"There is no such resident. Import the roster, or look for the token in it.",
+		"没有此居民。请先导入名册或核对编号。");
+}
+
+static int query_readings(struct command *c)
+{
+	const char *token = command_text(c, "resident");
+	int64_t after = command_number(c, "after", -1);
+	if (token[0]) {
+		int64_t who = db_int(c->db, 0, "SELECT id FROM resident WHERE token=?", "t", token);
+		if (!who)
+			return refuse_resident(c);
+		_cleanup_(row_endp) struct row *r = db_query(c->db,
+			"SELECT id FROM reading WHERE resident=? AND superseded=0 AND id>?"
+			" ORDER BY taken DESC LIMIT ?",
+			"iii", who, after, page(c));
+		return list(c, "readings", OBJECT_READING, r);
+	}
+	if (after >= 0) {
+		_cleanup_(row_endp) struct row *r = db_query(c->db,
+			"SELECT id FROM reading WHERE id>? ORDER BY id LIMIT ?", "ii", after, page(c));
+		return list(c, "readings", OBJECT_READING, r);
+	}
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT id FROM reading WHERE superseded=0 ORDER BY id DESC LIMIT ?", "i", page(c));
+	return list(c, "readings", OBJECT_READING, r);
+}
+
+static int query_unassigned(struct command *c)
+{
+	json_int(c->result, "total",
+		db_int(c->db, 0,
+			"SELECT count(*) FROM reading WHERE resident IS NULL AND superseded=0", ""));
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT id FROM reading WHERE resident IS NULL AND superseded=0 ORDER BY id DESC LIMIT ?",
+		"i", page(c));
+	return list(c, "readings", OBJECT_READING, r);
+}
+
+static int query_alerts(struct command *c)
+{
+	int64_t after = command_number(c, "after", -1);
+	bool all = json_is_true(json_object_get(c->args, "all"));
+	_cleanup_(row_endp) struct row *r = all
+		? db_query(c->db, "SELECT id FROM alert WHERE id>? ORDER BY id DESC LIMIT ?", "ii", after,
+			  page(c))
+		: db_query(c->db,
+			  "SELECT id FROM alert WHERE id>? AND state='active' ORDER BY id DESC LIMIT ?",
+			  "ii", after, page(c));
+	return list(c, "alerts", OBJECT_ALERT, r);
+}
+
+static int query_events(struct command *c)
+{
+	_cleanup_(row_endp) struct row *r =
+		db_query(c->db, "SELECT id FROM event ORDER BY id DESC LIMIT ?", "i", page(c));
+	return list(c, "events", OBJECT_EVENT, r);
+}
+
+static int query_followup(struct command *c)
+{
+	const char *token = command_text(c, "resident");
+	char programmes[128] = "";
+	int64_t who = 0;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(
+			c->db, "SELECT id,programmes FROM resident WHERE token=?", "t", token);
+		if (row_next(r) > 0) {
+			who = row_int(r, 0);
+			text_copy(programmes, sizeof(programmes), row_text(r, 1), strlen(row_text(r, 1)));
+		}
+	}
+	if (!who)
+		return refuse_resident(c);
+	unsigned n = 0;
+	char *save = NULL;
+	json_str(c->result, "resident", token);
+	json_array_begin(c->result, "drafts");
+	for (char *p = strtok_r(programmes, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
+		const char *form = followup_form(p);
+		if (!form)
+			continue;
+		json_object_begin(c->result, NULL);
+		int rc = payload_draft(c->gateway, c->db, who, form, c->result);
+		json_object_end(c->result);
+		if (rc < 0)
+			return rc;
+		n++;
+	}
+	json_array_end(c->result);
+	if (!n)
+		return command_refuse(c, "no_programme",
+			"This resident is in no programme with a follow-up form (hypertension, t2dm).",
+			"该居民未纳入有随访表的项目（高血压、2型糖尿病）。");
+	return 0;
+}
+
+static int query_devices(struct command *c)
+{
+	static const char *const results[] = {"reading", "nothing", "malformed", "out_of_sequence",
+		"unsupported", "implausible"};
+	int rc;
+	json_array_begin(c->result, "devices");
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT name,driver,address,uid,last_seen,ack_mode,offset_us,battery,n_reading,n_nothing,"
+		"n_malformed,n_out_of_sequence,n_unsupported,n_implausible,"
+		"(SELECT group_concat(token||CASE WHEN user_slot IS NULL THEN '' ELSE ':'||user_slot END"
+		",' ') FROM binding JOIN resident ON resident.id=binding.resident WHERE"
+		" binding.device=device.id AND binding.valid_to IS NULL) FROM device ORDER BY name",
+		"");
+	while ((rc = row_next(r)) > 0) {
+		json_object_begin(c->result, NULL);
+		json_str(c->result, "id", row_text(r, 0));
+		json_str(c->result, "driver", row_text(r, 1));
+		json_str(c->result, "address", row_text(r, 2));
+		json_str(c->result, "uid", row_text(r, 3));
+		if (row_null(r, 4))
+			json_none(c->result, "last_seen");
+		else
+			json_time(c->result, "last_seen", row_int(r, 4));
+		json_str(c->result, "ack_mode", row_text(r, 5));
+		if (!row_null(r, 6))
+			json_milli(c->result, "clock_offset_s", row_int(r, 6) / 1000, 3);
+		if (!row_null(r, 7))
+			json_int(c->result, "battery_percent", row_int(r, 7));
+		json_str(c->result, "bound_to", row_text(r, 14));
+		json_object_begin(c->result, "results");
+		for (int i = 0; i < 6; i++)
+			json_int(c->result, results[i], row_int(r, 8 + i));
+		json_object_end(c->result);
+		json_object_end(c->result);
+	}
+	json_array_end(c->result);
+	json_members(c->result, c->live);
+	return rc;
+}
+
+static void counts(struct command *c)
+{
+	static const struct {
+		const char *name, *sql;
+	} all[] = {
+		{"reading_rows", "SELECT max(id) FROM reading"},
+		{"unassigned", "SELECT count(*) FROM reading WHERE resident IS NULL AND superseded=0"},
+		{"alerts_active", "SELECT count(*) FROM alert WHERE state='active'"},
+		{"residents", "SELECT count(*) FROM resident"},
+		{"outbox_pending", "SELECT count(*) FROM outbox WHERE state=0"},
+		{"outbox_sent", "SELECT count(*) FROM outbox WHERE state=1"},
+		{"outbox_rejected", "SELECT count(*) FROM outbox WHERE state=3"},
+	};
+	json_object_begin(c->result, "counts");
+	for (size_t i = 0; i < ELEMENTS(all); i++)
+		json_int(c->result, all[i].name, db_int(c->db, 0, all[i].sql, ""));
+	json_object_end(c->result);
+}
+
+/* What the platform refused is work for a person: it is named here until it is sent again or dropped. */
+static int rejected(struct command *c)
+{
+	static const char *const names[] = {"reading", "alert", "followup", "event"};
+	int rc;
+	json_array_begin(c->result, "rejected");
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT uuid,revision,kind,sink,reason FROM outbox WHERE state=3 ORDER BY id LIMIT 100", "");
+	while ((rc = row_next(r)) > 0) {
+		size_t len;
+		const void *id = row_blob(r, 0, &len);
+		json_object_begin(c->result, NULL);
+		json_hex(c->result, "id", id, len);
+		json_int(c->result, "revision", row_int(r, 1));
+		json_str(c->result, "object", names[row_int(r, 2) & 3]);
+		json_str(c->result, "sink", c->gateway->config->sinks[row_int(r, 3) & 3].name);
+		json_str(c->result, "reason", row_text(r, 4));
+		json_object_end(c->result);
+	}
+	json_array_end(c->result);
+	return rc;
+}
+
+static int query_status(struct command *c)
+{
+	const struct config *g = c->gateway->config;
+	json_str(c->result, "org", g->org);
+	json_str(c->result, "site", g->site);
+	json_str(c->result, "gateway", g->gateway);
+	json_str(c->result, "epoch", c->gateway->epoch);
+	json_time(c->result, "now", clock_utc_us());
+	json_bool(c->result, "clock_plausible", clock_plausible(clock_utc_us()));
+	json_str(c->result, "tables", codes_version(c->gateway->codes));
+	json_str(c->result, "rules", alert_rules_version(c->gateway->rules));
+	counts(c);
+	int rc = rejected(c);
+	json_members(c->result, c->live);
+	return rc;
+}
+
+const struct command_entry query_commands[] = {
+	{"status", query_status},
+	{"devices", query_devices},
+	{"readings", query_readings},
+	{"unassigned", query_unassigned},
+	{"alerts", query_alerts},
+	{"events", query_events},
+	{"followup", query_followup},
+	{0},
+};

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Whose reading is it? Pure: evidence in, decision out. Nothing is ever guessed: what is ambiguous,
+ * contradictory or unproven belongs to nobody and goes to the unassigned inbox with its reason.
+ */
+#pragma once
+
+#include "clock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* For a while after a device changed hands, a record without a usable time may be the former holder's. */
+#define RESIDENT_HANDOVER_DOUBT_US (7 * INT64_C(86400) * CLOCK_SECOND_US)
+
+struct resident_binding {
+	int64_t resident;
+	bool has_slot; /* false: the device belongs to this resident alone */
+	int slot;
+	int64_t from_us, to_us; /* to: INT64_MAX while it lasts */
+};
+
+struct resident_evidence {
+	bool test;     /* marked test: never anybody's */
+	bool stranger; /* the device is not the one that was enrolled */
+	bool conflict; /* the device told something else under the same identity before */
+	struct when when;
+	int64_t arrived_us;
+	int user; /* slot or person-id told by the device; -1 */
+	const struct resident_binding *bindings;
+	size_t n_bindings;
+	bool has_patient;	 /* the message names a patient, and the site says that it is a token */
+	int64_t patient_resident; /* that resident; 0: no such token */
+};
+
+struct resident_decision {
+	int64_t resident;     /* 0: nobody */
+	const char *evidence; /* stable word: "device_binding", "user_slot", "message_token", or why not */
+	const char *grade;    /* "none", "device", "slot", "message" (and "person", from a command) */
+};
+
+struct resident_decision resident_decide(const struct resident_evidence *e);

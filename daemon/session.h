@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * One session with one connected instrument: the driver's side of the contract. It cuts streams into
+ * frames, runs the driver, collects what it emits into units of work, and settles who may be told what
+ * when a unit has its verdict. It does no I/O: everything leaves through session_ops, so that the daemon,
+ * `vitalgate decode` and the fuzzers run the very same code.
+ */
+#pragma once
+
+#include "reading.h"
+
+#include <stdbool.h>
+#include <vitalgate/driver.h>
+
+#define SESSION_OWED_MAX 8     /* indications waiting for their unit */
+#define SESSION_BLOB_MAX (4 * 1024 * 1024)
+
+struct session_ops {
+	void (*send)(void *arg, unsigned channel, const void *bytes, size_t len);
+	void (*confirm)(void *arg); /* GATT: the oldest unconfirmed indication is safe */
+	void (*timer)(void *arg, unsigned ms);
+	/* Call session_gap() when nothing came for so long; 0: no more. May be NULL. */
+	void (*gap)(void *arg, unsigned ms);
+	void (*done)(void *arg, const char *why);
+	/* A unit is complete: commit it, then call session_verdict() with its ticket. Takes it over. */
+	void (*submit)(void *arg, struct unit *u);
+	const char *(*option)(void *arg, const char *name); /* NULL: not configured */
+	const uint8_t *(*mark)(void *arg, const char *key, size_t *ret_len);
+	void (*wave)(void *arg, const char *kind, struct vg_decimal value, bool bad);
+	void *arg;
+};
+
+struct session_start {
+	const struct vg_driver *driver;
+	const struct codes *codes;
+	uint64_t number; /* generation */
+	const char *uid;
+	bool excerpt;
+	const struct session_ops *ops;
+};
+
+/* NULL when memory is short. The driver's opened() runs inside. */
+struct vg_session *session_new(const struct session_start *start, const struct vg_now *now);
+/* Submits what was counted and not yet stored. Later verdicts are the caller's to drop. */
+void session_free(struct vg_session *s);
+
+void session_stream(struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now);
+/* `channel` -1: a handle that nobody asked for. */
+void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size_t len,
+	bool indication, const struct vg_now *now);
+void session_gap(struct vg_session *s, const struct vg_now *now);
+void session_expired(struct vg_session *s, const struct vg_now *now);
+void session_verdict(struct vg_session *s, vg_ticket ticket, int result, const struct vg_now *now);
+/* Submits counters that belong to no unit yet. */
+void session_flush(struct vg_session *s, const struct vg_now *now);
+
+const char *session_result_name(enum vg_result r);
+const struct vg_driver *driver_find(const char *name);

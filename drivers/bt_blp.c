@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Blood pressure monitors with the Bluetooth Blood Pressure Service, 0x1810.
+ *
+ * 2A35, indicated, little-endian:
+ *   flags u8 | systolic SFLOAT | diastolic SFLOAT | mean SFLOAT | [date time 7, b1] | [pulse
+ * SFLOAT, b2] | [user u8, b3] | [status u16, b4] flags  b0: 0 mmHg, 1 kPa; b5-7 reserved: seen set
+ * on real monitors, ignored user   255: unknown status b0 body movement, b1 cuff too loose, b2
+ * irregular pulse, b3-4 pulse 1 above 2 below the monitor's range, b5 improper position; the rest
+ * reserved date time: year u16, month, day, hour, minute, second; local, no zone; year, month or
+ * day 0: unknown Bytes behind the last field are tolerated (E2E-CRC of newer revisions). 2A36, the
+ * pressure while the cuff inflates, is not a measurement and is not subscribed.
+ *
+ * Not measured: a failed cuff sends NaN in all numbers with status 0 (seen: boso), so the number
+ * words decide, not the status. Systolic or diastolic without a number, infinities included: the
+ * service gives no limit to put beside a '<' or '>', so this is a failed measurement, with the
+ * reason as detail. Mean NaN, NRes or 0 and pulse NaN or 0 are normal and only leave that number
+ * out.
+ *
+ * Beurer (BM85 seen: flags 0x56): the user bit is clear but a user byte follows the pulse, and
+ * pulse and status are big-endian. Recognised when the strict layout leaves exactly one byte and
+ * the pulse is 30..220 read big-endian and not so read little-endian; option `quirk` overrides.
+ *
+ * 2A49 (feature) is read so that its raw value is on record; a status bit whose feature bit is
+ * clear is still passed on (that such a bit means nothing is not confirmed). 2A2B (10 bytes) and
+ * 2A08 inside 0x1810 (A&D) show the monitor's clock. Nothing is written: setting the clock is not
+ * confirmed to be harmless.
+ *
+ * Sources: GATT Specification Supplement, Blood Pressure Service; captured bytes of boso, Beurer
+ * BM85, Yuwell YE680B in public test suites.
+ */
+#include <string.h>
+#include <vitalgate/buf.h>
+#include <vitalgate/driver.h>
+#include <vitalgate/sfloat.h>
+#include <vitalgate/text.h>
+
+enum {
+	FLAG_KPA = 1,
+	FLAG_TIME = 2,
+	FLAG_PULSE = 4,
+	FLAG_USER = 8,
+	FLAG_STATUS = 16,
+};
+
+enum { FEATURE, CURRENT_TIME, DATE_TIME, BATTERY, MEASUREMENT };
+
+static const struct vg_channel channels[] = {
+	[FEATURE] = {.uuid16 = 0x2a49, .service16 = 0x1810, .use = VG_GATT_READ, .name = "2a49"},
+	[CURRENT_TIME] = {.uuid16 = 0x2a2b,
+		.service16 = 0x1805,
+		.use = VG_GATT_READ,
+		.name = "2a2b"},
+	[DATE_TIME] = {.uuid16 = 0x2a08, .service16 = 0x1810, .use = VG_GATT_READ, .name = "2a08"},
+	[BATTERY] = {.uuid16 = 0x2a19, .service16 = 0x180f, .use = VG_GATT_READ, .name = "2a19"},
+	[MEASUREMENT] = {.uuid16 = 0x2a35,
+		.service16 = 0x1810,
+		.use = VG_GATT_SUBSCRIBE | VG_GATT_REQUIRED,
+		.name = "2a35"},
+};
+
+/* One 2A35 cut into words; nothing is judged yet. */
+struct measurement {
+	uint8_t flags;
+	uint16_t sys, dia, map, pulse, status;
+	uint8_t user; /* 255: unknown or none */
+	struct vg_civil taken;
+	uint8_t identity[18]; /* date time, user, the five words as on the wire */
+	size_t left;	      /* bytes behind the last field */
+};
+
+static struct vg_civil civil_of(const uint8_t *p)
+{
+	return (struct vg_civil){
+		.year = (uint16_t)(p[0] | p[1] << 8),
+		.month = p[2],
+		.day = p[3],
+		.hour = p[4],
+		.minute = p[5],
+		.second = p[6],
+	};
+}
+
+static bool measurement_cut(
+	const uint8_t *bytes, size_t len, bool beurer, struct measurement *ret_m)
+{
+	static const uint8_t none[7];
+	struct buf b = buf_of(bytes, len);
+	struct measurement m = {.flags = buf_u8(&b), .user = 0xff};
+	const uint8_t *numbers = buf_bytes(&b, 6);
+	const uint8_t *time = m.flags & FLAG_TIME ? buf_bytes(&b, 7) : none;
+	const uint8_t *pulse = m.flags & FLAG_PULSE ? buf_bytes(&b, 2) : none;
+	if (m.flags & FLAG_USER || beurer)
+		m.user = buf_u8(&b);
+	const uint8_t *status = m.flags & FLAG_STATUS ? buf_bytes(&b, 2) : none;
+	if (b.failed)
+		return false;
+	struct buf n = buf_of(numbers, 6);
+	m.sys = buf_le16(&n);
+	m.dia = buf_le16(&n);
+	m.map = buf_le16(&n);
+	struct buf p = buf_of(pulse, 2), s = buf_of(status, 2);
+	m.pulse = beurer ? buf_be16(&p) : buf_le16(&p);
+	m.status = beurer ? buf_be16(&s) : buf_le16(&s);
+	m.taken = civil_of(time);
+	m.left = buf_left(&b);
+	memcpy(m.identity, time, 7);
+	m.identity[7] = m.user;
+	memcpy(m.identity + 8, numbers, 6);
+	memcpy(m.identity + 14, pulse, 2);
+	memcpy(m.identity + 16, status, 2);
+	*ret_m = m;
+	return true;
+}
+
+/* In units of 1e-8, the smallest an SFLOAT can say: at most 2048e15, so that two compare exactly.
+ */
+static int64_t fine(struct vg_decimal d)
+{
+	int64_t value = d.mantissa;
+	for (int i = -8; i < d.exponent; i++)
+		value *= 10;
+	return value;
+}
+
+static bool pulse_likely(uint16_t word)
+{
+	struct vg_decimal d = {0};
+	return vg_sfloat(word, &d) == VG_NUMBER && fine(d) >= 30 * INT64_C(100000000) &&
+	       fine(d) <= 220 * INT64_C(100000000);
+}
+
+static bool measurement_read(
+	struct vg_session *s, const uint8_t *bytes, size_t len, struct measurement *ret_m)
+{
+	struct vg_text quirk = vg_text_ended(vg_option(s, "quirk"));
+	if (vg_text_is(quirk, "beurer"))
+		return measurement_cut(bytes, len, true, ret_m);
+	struct measurement strict, beurer;
+	if (!measurement_cut(bytes, len, false, &strict))
+		return false;
+	uint16_t swapped = (uint16_t)(strict.pulse << 8 | strict.pulse >> 8);
+	if (!vg_text_is(quirk, "none") && strict.left == 1 && strict.flags & FLAG_PULSE &&
+		!(strict.flags & FLAG_USER) && pulse_likely(swapped) &&
+		!pulse_likely(strict.pulse) && measurement_cut(bytes, len, true, &beurer))
+		strict = beurer;
+	*ret_m = strict;
+	return true;
+}
+
+static void failed(struct vg_session *s, const char *detail)
+{
+	struct vg_event e = {.type = VG_EVENT_FAILED_MEASUREMENT, .detail = detail};
+	vg_event(s, &e);
+	vg_result(s, VG_NOTHING);
+}
+
+/* Is there a number in both words that a blood pressure needs? Else says so. */
+static bool pressures_read(struct vg_session *s, const struct measurement *m,
+	struct vg_decimal *ret_sys, struct vg_decimal *ret_dia)
+{
+	enum vg_number sys = vg_sfloat(m->sys, ret_sys), dia = vg_sfloat(m->dia, ret_dia);
+	if (sys == VG_NUMBER && dia == VG_NUMBER)
+		return true;
+	if (sys == VG_NUMBER_POSITIVE || dia == VG_NUMBER_POSITIVE)
+		failed(s, "pressure above the range of the monitor");
+	else if (sys == VG_NUMBER_NEGATIVE || dia == VG_NUMBER_NEGATIVE)
+		failed(s, "pressure below the range of the monitor");
+	else
+		failed(s, "no pressure measured");
+	return false;
+}
+
+/* Three bits, pulse above and below (status and pulse word may contradict each other), position. */
+#define FLAGS 6
+
+static size_t flags_of(const struct measurement *m, const char *flags[static FLAGS])
+{
+	static const char *const bits[] = {"body_movement", "cuff_too_loose", "irregular_pulse"};
+	struct vg_decimal ignored;
+	enum vg_number pulse = vg_sfloat(m->pulse, &ignored);
+	unsigned range = m->status >> 3 & 3;
+	size_t n = 0;
+	for (unsigned i = 0; i < 3; i++)
+		if (m->status & 1u << i)
+			flags[n++] = bits[i];
+	if (range == 1 || pulse == VG_NUMBER_POSITIVE)
+		flags[n++] = "pulse_above_range";
+	if (range == 2 || pulse == VG_NUMBER_NEGATIVE)
+		flags[n++] = "pulse_below_range";
+	if (m->status & 1u << 5)
+		flags[n++] = "improper_position";
+	return n;
+}
+
+static void measurement_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
+{
+	struct measurement m;
+	struct vg_decimal sys, dia, number;
+	if (!measurement_read(s, bytes, len, &m)) {
+		vg_result(s, VG_MALFORMED);
+		return;
+	}
+	if (!pressures_read(s, &m, &sys, &dia))
+		return;
+	if (fine(dia) >= fine(sys)) {
+		vg_result(s, VG_IMPLAUSIBLE);
+		return;
+	}
+
+	const char *unit = m.flags & FLAG_KPA ? "kPa" : "mmHg";
+	struct vg_quantity quantities[4] = {
+		{.kind = "bp.sbp", .value = sys, .unit = unit},
+		{.kind = "bp.dbp", .value = dia, .unit = unit},
+	};
+	size_t n = 2;
+	if (vg_sfloat(m.map, &number) == VG_NUMBER && number.mantissa)
+		quantities[n++] =
+			(struct vg_quantity){.kind = "bp.map", .value = number, .unit = unit};
+	if (vg_sfloat(m.pulse, &number) == VG_NUMBER && number.mantissa)
+		quantities[n++] =
+			(struct vg_quantity){.kind = "bp.pulse", .value = number, .unit = "/min"};
+
+	const char *flags[FLAGS];
+	bool dated = m.taken.year && m.taken.month && m.taken.day;
+	struct vg_reading r = {
+		.kind = "bp",
+		.taken = m.flags & FLAG_TIME ? &m.taken : NULL,
+		.user = m.user == 0xff ? -1 : m.user,
+		.seq = -1,
+		.quantities = quantities,
+		.n_quantities = n,
+		.flags = flags,
+		.n_flags = flags_of(&m, flags),
+		.identity = m.identity,
+		.identity_len = dated ? sizeof(m.identity) : 0,
+	};
+	vg_reading(s, &r);
+}
+
+static void clock_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
+{
+	struct buf b = buf_of(bytes, len);
+	const uint8_t *time = buf_bytes(&b, 7);
+	if (!time) {
+		vg_result(s, VG_MALFORMED);
+		return;
+	}
+	struct vg_civil civil = civil_of(time);
+	struct vg_event e = {.type = VG_EVENT_DEVICE_CLOCK, .civil = &civil};
+	vg_event(s, &e);
+	vg_result(s, VG_NOTHING);
+}
+
+static void battery_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
+{
+	struct buf b = buf_of(bytes, len);
+	struct vg_event e = {.type = VG_EVENT_BATTERY, .value = buf_u8(&b)};
+	if (b.failed) {
+		vg_result(s, VG_MALFORMED);
+		return;
+	}
+	if (e.value <= 100) /* more: unknown */
+		vg_event(s, &e);
+	vg_result(s, VG_NOTHING);
+}
+
+static void bt_blp_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len,
+	const struct vg_now *now)
+{
+	(void)now;
+	switch (channel) {
+	case MEASUREMENT:
+		measurement_heard(s, bytes, len);
+		break;
+	case CURRENT_TIME:
+	case DATE_TIME:
+		clock_heard(s, bytes, len);
+		break;
+	case BATTERY:
+		battery_heard(s, bytes, len);
+		break;
+	default:
+		vg_result(s, VG_NOTHING);
+	}
+}
+
+static const char *const quirks[] = {"auto", "none", "beurer", NULL};
+
+static const struct vg_option options[] = {
+	{.name = "quirk",
+		.fallback = "auto",
+		.choices = quirks,
+		.help = "layout of the measurement: auto recognises Beurer's, none is the "
+			"standard's"},
+};
+
+const struct vg_driver bt_blp = {
+	.name = "bt_blp",
+	.version = 1,
+	.title = "Bluetooth blood pressure monitor",
+	.title_zh = "蓝牙血压计",
+	.bus = VG_BUS_GATT,
+	.channels = channels,
+	.n_channels = sizeof(channels) / sizeof(channels[0]),
+	.options = options,
+	.n_options = sizeof(options) / sizeof(options[0]),
+	.heard = bt_blp_heard,
+};

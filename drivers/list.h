@@ -1,0 +1,3 @@
+/* One line per driver: the name of its table. Order carries no meaning. */
+VG_DRIVER(bt_blp)
+VG_DRIVER(lis01)

@@ -1,0 +1,176 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# A QEMU guest with the real Bluetooth stack of Debian 12: its kernel, bluetoothd and btvirt's virtual controllers.
+# The guest's root is this machine's root, read-only through 9p, with a tmpfs above it: no image is built, and what
+# is installed here is installed there.
+#
+#   rig.sh setup             install what is missing, unpack a kernel into the cache; needs root only the first time
+#   rig.sh run COMMAND ...   boot, run the command in the guest as root, in the current folder, and power off
+#
+# Exit status: of the command in `run`; 77 = this machine cannot (reason on stderr), 124 = the guest did not finish.
+# Environment: VITALGATE_CACHE (folder, ~/.cache/vitalgate)  RIG_OUT (mounted read-write at /out)  RIG_TIMEOUT (seconds)
+#   RIG_MEM (MiB)  RIG_CPUS  RIG_ACCEL (tcg | kvm)  RIG_TCG, RIG_CPU, RIG_QEMU (more for QEMU)  RIG_KERNEL (package)
+set -eu
+self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+home=${VITALGATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vitalgate}/bluez
+packages="qemu-system-x86 busybox-static kmod cpio xz-utils dbus bluez bluez-test-tools libbluetooth-dev \
+	python3-dbus python3-gi mosquitto mosquitto-clients"
+# From sha3_generic to drbg: bluetooth needs a random generator when it tests its ECDH, or Secure
+# Connections fail. algif_*: btvirt and bluetoothd have the kernel do their AES.
+modules="9pnet_virtio 9p virtio_pci virtio_console virtio-rng overlay sha3_generic jitterentropy_rng \
+	sha512_generic hmac ctr drbg ccm cmac ecb algif_hash algif_skcipher hci_vhci rfcomm bnep uhid"
+
+cannot() { echo "rig.sh: $*" >&2; exit 77; }
+kver() { ls "$home/kernel/lib/modules" 2>/dev/null | head -n 1; }
+quote() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
+
+install_packages() {
+	missing=
+	for p in $packages; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
+	done
+	[ -n "$missing" ] || return 0
+	[ "$(id -u)" = 0 ] || cannot "not installed:$missing (run 'tests/bluez/rig.sh setup' once as root)"
+	export DEBIAN_FRONTEND=noninteractive
+	apt="apt-get -qq -o DPkg::Lock::Timeout=600"
+	# shellcheck disable=SC2086
+	$apt install -y --no-install-recommends $missing >/dev/null 2>&1 ||
+		{ $apt update && $apt install -y --no-install-recommends $missing; } >/dev/null ||
+		cannot "apt-get cannot install:$missing"
+}
+
+# 6.1.190 is known to be good. 6.1.192 dies when an LE link ends between two virtual controllers (list corruption in
+# hci_chan_del) and takes bluetoothd with it. Else the newest there is.
+choose_kernel() {
+	apt-cache search --names-only '^linux-image-6\.1\.0-[0-9]+-amd64$' | awk '{ print $1 }' | sort -rV | while read -r p; do
+		apt-cache show "$p" | awk -v p="$p" '$1 == "Version:" { print p, $2; exit }'
+	done | awk '$2 ~ /^6\.1\.190-/ { good = $1 } $2 !~ /^6\.1\.192-/ && !other { other = $1 }
+		END { print good ? good : other }'
+}
+
+unpack_kernel() {
+	p=${RIG_KERNEL:-$(choose_kernel)}
+	if [ -z "$p" ]; then
+		apt-get -qq update || true
+		p=$(choose_kernel)
+	fi
+	[ -n "$p" ] || cannot "apt knows no usable linux-image-6.1.0-*-amd64"
+	new=$home/new
+	rm -rf "$new"
+	mkdir -p "$new/kernel"
+	(cd "$new" && apt-get -qq download "$p" 2>/dev/null) || cannot "cannot download $p"
+	dpkg-deb --fsys-tarfile "$new/$p"_*.deb | tar -C "$new/kernel" -xf - --wildcards './boot/vmlinuz*' \
+		'./lib/modules/*/modules.*' './lib/modules/*/kernel/crypto' './lib/modules/*/kernel/lib' \
+		'./lib/modules/*/kernel/net' './lib/modules/*/kernel/fs' './lib/modules/*/kernel/drivers/bluetooth' \
+		'./lib/modules/*/kernel/drivers/virtio' './lib/modules/*/kernel/drivers/char' \
+		'./lib/modules/*/kernel/drivers/hid'
+	depmod -b "$new/kernel" "$(ls "$new/kernel/lib/modules")"
+	# Uncompressed, it boots by PVH: under TCG the decompressor alone would cost seconds.
+	z=$(echo "$new"/kernel/boot/vmlinuz-*)
+	at=$(LC_ALL=C grep -aboP '\xFD7zXZ\x00' "$z" | head -n 1 | cut -d: -f1)
+	tail -c "+$((at + 1))" "$z" | xz -dc --single-stream >"$home/vmlinux"
+	rm -rf "$home/kernel"
+	mv "$new/kernel" "$home/kernel"
+	rm -rf "$new" "$home/initramfs.cpio"
+}
+
+build_initramfs() {
+	r=$home/initramfs
+	rm -rf "$r"
+	mkdir -p "$r/bin" "$r/mod" "$r/proc" "$r/sys" "$r/dev" "$r/low" "$r/up" "$r/new"
+	cp /bin/busybox "$r/bin/busybox"
+	: >"$r/mod/order"
+	for m in $modules; do
+		modprobe -d "$home/kernel" -S "$(kver)" --show-depends "$m" | awk '$1 == "insmod" { print $2 }'
+	done | awk '!seen[$0]++' | while read -r ko; do
+		cp "$ko" "$r/mod/"
+		basename "$ko" >>"$r/mod/order"
+	done
+	cat >"$r/init" <<-'EOF'
+		#!/bin/busybox sh
+		b=/bin/busybox
+		$b mount -t proc proc /proc
+		$b mount -t sysfs sysfs /sys
+		$b mount -t devtmpfs dev /dev
+		while read -r m; do $b insmod "/mod/$m" || $b echo "insmod $m failed"; done </mod/order
+		opt=trans=virtio,version=9p2000.L,msize=512000
+		$b mount -t 9p -o ro,cache=loose,$opt root /low || $b poweroff -f
+		$b mount -t tmpfs tmpfs /up
+		$b mkdir /up/u /up/w
+		$b mount -t overlay -o lowerdir=/low,upperdir=/up/u,workdir=/up/w overlay /new || $b poweroff -f
+		$b mount -t tmpfs tmpfs /new/run
+		$b mkdir -p /new/out /new/run/dbus /new/run/lock /new/lib/modules
+		$b ln -s "KERNEL/lib/modules/$($b uname -r)" /new/lib/modules/
+		$b mount -t 9p -o rw,cache=none,$opt out /new/out
+		$b mount --move /proc /new/proc
+		$b mount --move /sys /new/sys
+		$b mount --move /dev /new/dev
+		exec $b switch_root /new /bin/sh /out/.init
+	EOF
+	sed -i "s,KERNEL,$home/kernel," "$r/init"	# for what the running kernel asks for by itself
+	chmod 755 "$r/init"
+	(cd "$r" && find . | cpio -o -H newc --quiet >"$home/initramfs.new")
+	mv "$home/initramfs.new" "$home/initramfs.cpio"
+	rm -rf "$r"
+}
+
+setup() {
+	[ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || cannot "needs Debian on amd64"
+	install_packages
+	mkdir -p "$home" 2>/dev/null || cannot "cannot write $home"
+	exec 9>"$home/lock"
+	flock -w 600 9 || cannot "another setup holds $home/lock"
+	[ -n "$(kver)" ] && [ -s "$home/vmlinux" ] || unpack_kernel
+	[ "$home/initramfs.cpio" -nt "$self" ] || build_initramfs
+}
+
+run() {
+	[ -s "$home/vmlinux" ] && [ -f "$home/initramfs.cpio" ] || cannot "run 'rig.sh setup' first"
+	tmp=
+	out=${RIG_OUT:-}
+	[ -n "$out" ] || { tmp=$(mktemp -d); out=$tmp; }
+	rm -f "$out/.rc" "$out/.boot"
+	{
+		echo 'mkdir -p /dev/pts /dev/shm; mount -t devpts devpts /dev/pts; mount -t tmpfs tmpfs /dev/shm'
+		echo 'busybox ip link set lo up; hostname rig; umask 022'
+		echo 'for p in /sys/class/virtio-ports/*; do [ "$(cat $p/name)" = rig ] && port=/dev/${p##*/}; done'
+		printf 'cd %s 2>/dev/null\n' "$(quote "$PWD")"
+		echo 'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root'
+		echo 'read -r up _ </proc/uptime; echo "$up" >/out/.boot'
+		printf '('
+		for a in "$@"; do printf ' %s' "$(quote "$a")"; done
+		printf ' ) </dev/null >$port 2>&1; echo $? >/out/.rc\n'
+		echo 'sync; busybox poweroff -f'
+	} >"$out/.init"
+	case ${RIG_ACCEL:-tcg} in
+	kvm) accel="-accel kvm -cpu host" ;;
+	*) accel="-accel ${RIG_TCG:-tcg,thread=multi,tb-size=256} -cpu ${RIG_CPU:-max}" ;;
+	esac
+	# A chardev on stdio would block the guest's writes once stdin is at its end; a file on a pipe does not.
+	# shellcheck disable=SC2086
+	timeout --foreground "${RIG_TIMEOUT:-300}" qemu-system-x86_64 $accel ${RIG_QEMU:-} -M q35 -m "${RIG_MEM:-512}" \
+		-smp "${RIG_CPUS:-1}" -nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$home/vmlinux" -initrd "$home/initramfs.cpio" \
+		-append "console=ttyS0 panic=-1 mitigations=off quiet" \
+		-serial "file:$out/kernel.log" -device virtio-rng-pci -device virtio-serial-pci \
+		-chardev file,id=cmd,path=/dev/stdout,append=on -device virtserialport,chardev=cmd,name=rig \
+		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
+		-device virtio-9p-pci,fsdev=root,mount_tag=root \
+		-fsdev "local,id=out,path=$out,security_model=none" -device virtio-9p-pci,fsdev=out,mount_tag=out \
+		</dev/null 2>"$out/qemu.log" | cat
+	rc=124
+	[ ! -s "$out/.rc" ] || rc=$(cat "$out/.rc")
+	if [ ! -e "$out/.boot" ]; then
+		reason="the guest did not start: $(tail -n 1 "$out/qemu.log")"
+		[ -z "$tmp" ] || rm -rf "$tmp"
+		cannot "$reason"
+	fi
+	[ -z "$tmp" ] || rm -rf "$tmp"
+	exit "$rc"
+}
+
+case ${1:-} in
+setup) setup ;;
+run) shift; run "$@" ;;
+*) sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A finger clip that streams 60 frames of 5 bytes a second: bit 7 marks the first byte. Nothing is a
+ * reading here; the aggregator makes readings out of samples. */
+#include "skeletons.h"
+
+static struct vg_frame frame(const uint8_t *bytes, size_t len)
+{
+	size_t at = 0;
+	while (at < len && !(bytes[at] & 0x80))
+		at++;
+	for (size_t i = at + 1; i < at + 5 && i < len; i++)
+		if (bytes[i] & 0x80)
+			return (struct vg_frame){.skip = i};
+	return (struct vg_frame){.skip = at, .length = len - at >= 5 ? 5 : 0};
+}
+
+static void heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len,
+	const struct vg_now *now)
+{
+	int64_t pulse = bytes[3] | (bytes[2] & 0x40) << 1, saturation = bytes[4];
+	bool off = bytes[0] & 0x10;
+	(void)channel, (void)len, (void)now;
+	if (saturation != 0x7f)
+		vg_wave(s, "spo2", (struct vg_decimal){.mantissa = saturation}, off);
+	if (pulse != 0xff)
+		vg_wave(s, "spo2.pulse", (struct vg_decimal){.mantissa = pulse}, off);
+	vg_result(s, VG_NOTHING);
+}
+
+const struct vg_driver skeleton_spo2 = {.name = "skeleton_spo2",
+	.bus = VG_BUS_STREAM,
+	.frame_max = 64,
+	.frame_gap_ms = 100,
+	.heard = heard,
+	.frame = frame};
