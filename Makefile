@@ -31,10 +31,13 @@ UPLINK_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/uplink/*.c))
 CLI_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/cli/*.c))
 PROGRAMS := $(B)/vitalgated $(B)/vitalgate-uplink $(B)/vitalgate
 UNIT_TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
-FUZZ_SMOKE := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz_%,$(wildcard tests/fuzz/fuzz_*.c))
+PY_TESTS := $(filter-out tests/test_bluez.py,$(wildcard tests/test_*.py))
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/codes_probe
+FUZZ_EXECUTIONS ?= 400000
+FUZZ_SECONDS ?= 60
 
-.PHONY: all test test-bluez check-tests demo bench lint format install clean deps fuzz
+.PHONY: all test test-bluez demo bench lint format install clean deps fuzz
 all: $(PROGRAMS)
 
 $(B)/core.a: $(CORE_OBJ)
@@ -67,18 +70,69 @@ $(B)/daemon/db.o: $(B)/schema.inc
 $(B)/tests/test_%: tests/test_%.c $(B)/core.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -MMD -MP $(LDFLAGS) -o $@ $(filter %.c,$^) $(B)/core.a -lcmocka $(CORE_LIBS)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(B)/core.a -lcmocka $(CORE_LIBS)
 
-$(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/smoke.c $(B)/core.a
+$(B)/tests/codes_probe: tests/codes_probe.c $(B)/core.a
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+# A fuzz target sees the sources it needs and nothing else, always with sanitizers.
+fuzz_src = $(if $(filter att,$1),daemon/att.c daemon/att_find.c,drivers/$1.c)
+FUZZ_FLAGS := -std=gnu17 -D_GNU_SOURCE -Iinclude -Idaemon -Itests/fuzz -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+$(FUZZERS:%=$(B)/tests/fuzz_%): $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/smoke.c $(wildcard daemon/att*.[ch] drivers/*.c include/vitalgate/*.h tests/fuzz/*.h)
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -Itests/fuzz $(LDFLAGS) -o $@ $(filter %.c,$^) $(B)/core.a $(CORE_LIBS)
+	@$(CC) $(FUZZ_FLAGS) -o $@ $< tests/fuzz/smoke.c $(call fuzz_src,$*)
 
-$(B)/tests/%.so: tests/%.c
+$(B)/tests/slowdisk.so: tests/bluez/slowdisk.c
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC -shared -o $@ $< -ldl -pthread
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
+
+test: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
+	@tests/run $(UNIT_TESTS) \
+		$(foreach f,$(FUZZERS),"$(B)/tests/fuzz_$f $(FUZZ_EXECUTIONS) $(wildcard tests/captures/$f/*.cap)") \
+		$(PY_TESTS)
+
+test-bluez: $(PROGRAMS) $(TEST_HELPERS)
+	@tests/run --verbose tests/test_bluez.py
+
+demo:
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) -s deps; fi
+	@$(MAKE) -s -j2 all
+	@/usr/bin/python3 tests/demo.py
+
+# Coverage-guided, for as long as you like: make fuzz FUZZ_SECONDS=3600
+fuzz: $(FUZZERS:%=fuzz-%)
+fuzz-%:
+	@mkdir -p build-fuzz/$*
+	clang -fsanitize=fuzzer $(FUZZ_FLAGS) -o build-fuzz/fuzz_$* tests/fuzz/fuzz_$*.c $(call fuzz_src,$*)
+	build-fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 build-fuzz/$*
+
+bench: $(PROGRAMS)
+	@/usr/bin/python3 tests/bench.py
+
+# --- care
+
+FORMATTED := $(wildcard include/vitalgate/*.h daemon/*.[ch] daemon/*/*.[ch] drivers/*.[ch] tests/*.[ch] tests/*/*.[ch])
+format:
+	clang-format -i $(FORMATTED)
+
+lint:
+	clang-format --dry-run -Werror $(FORMATTED)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vitalgate $(DESTDIR)$(SYSCONFDIR)/vitalgate
+	install -m 0755 $(B)/vitalgated $(B)/vitalgate-uplink $(DESTDIR)$(PREFIX)/sbin/
+	install -m 0755 $(B)/vitalgate $(DESTDIR)$(PREFIX)/bin/
+	install -m 0644 config/*.csv config/alerts.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/
+	test -e $(DESTDIR)$(SYSCONFDIR)/vitalgate/vitalgate.yaml || install -m 0640 config/vitalgate.yaml $(DESTDIR)$(SYSCONFDIR)/vitalgate/
+
+clean:
+	rm -rf build build-san build-fuzz
+
+
 
 deps:
 	apt-get update -qq

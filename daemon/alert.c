@@ -6,6 +6,7 @@
 #include <yaml.h>
 
 #define RULES_MAX 128
+#define LIMIT_MAX 1000000000 /* of a limit: no kind of number comes near it */
 
 struct alert_rules {
 	char version[32];
@@ -25,6 +26,13 @@ const char *severity_priority(enum severity s)
 	return names[s];
 }
 
+/* "glu.*" = every kind that begins so. */
+static bool kind_matches(const char *pattern, const char *kind)
+{
+	const char *star = strchr(pattern, '*');
+	return star ? strncmp(pattern, kind, (size_t)(star - pattern)) == 0 : streq(pattern, kind);
+}
+
 /* --- loading ----------------------------------------------------------------------------------- */
 
 struct source {
@@ -34,7 +42,8 @@ struct source {
 	size_t error_size;
 };
 
-static int complain(const struct source *s, const yaml_node_t *at, const char *what, const char *got)
+static int complain(
+	const struct source *s, const yaml_node_t *at, const char *what, const char *got)
 {
 	snprintf(s->error, s->error_size, "%s:%zu: %s, got \"%.60s\"", s->path,
 		at ? at->start_mark.line + 1 : 1, what, got);
@@ -59,6 +68,8 @@ static bool parse_milli(const char *text, int64_t *ret)
 		for (end++; *end >= '0' && *end <= '9' && weight; end++, weight /= 10)
 			part += (*end - '0') * weight;
 	}
+	if (whole > LIMIT_MAX || whole < -LIMIT_MAX)
+		return false;
 	*ret = whole * 1000 + (negative ? -part : part);
 	return *end == 0;
 }
@@ -90,8 +101,8 @@ static int rule_key(struct source *s, struct alert_rule *r, const yaml_node_t *k
 	for (size_t i = 0; i < ELEMENTS(texts); i++)
 		if (streq(k, texts[i].name))
 			return text_copy(texts[i].to, texts[i].size, v, strlen(v))
-				? 0
-				: complain(s, value, "expected a shorter text", v);
+				       ? 0
+				       : complain(s, value, "expected a shorter text", v);
 	for (size_t i = 0; i < ELEMENTS(ops); i++)
 		if (streq(k, ops[i])) {
 			if (*limited)
@@ -99,15 +110,30 @@ static int rule_key(struct source *s, struct alert_rule *r, const yaml_node_t *k
 			*limited = true;
 			r->op = i;
 			return parse_milli(v, &r->limit_milli)
-				? 0
-				: complain(s, value, "expected a number", v);
+				       ? 0
+				       : complain(s, value, "expected a number", v);
 		}
 	if (streq(k, "severity"))
 		return parse_severity(v, &r->severity) == 0
-			? 0
-			: complain(s, value, "expected notice, warning or critical", v);
+			       ? 0
+			       : complain(s, value, "expected notice, warning or critical", v);
 	return complain(s, key,
-		"expected one of id, kind, at_least, above, at_most, below, severity, zh, en, source", k);
+		"expected one of id, kind, at_least, above, at_most, below, severity, zh, en, "
+		"source",
+		k);
+}
+
+/* A pattern that matches nothing would be a rule that is silent for ever. */
+static bool kind_known(const struct codes *codes, const char *pattern)
+{
+	const struct code *code;
+	const char *star = strchr(pattern, '*');
+	if (star && star[1])
+		return false;
+	for (size_t i = 0; (code = codes_at(codes, i)); i++)
+		if (kind_matches(pattern, code->kind))
+			return true;
+	return false;
 }
 
 static int rule_read(struct source *s, const yaml_node_t *node, const struct codes *codes,
@@ -130,7 +156,7 @@ static int rule_read(struct source *s, const yaml_node_t *node, const struct cod
 		!r->en[0])
 		return complain(s, node,
 			"expected id, kind, one limit, severity, zh, en and source", r->id);
-	if (!strchr(r->kind, '*') && !codes_find(codes, r->kind))
+	if (!kind_known(codes, r->kind))
 		return complain(s, node, "expected a kind of codes.csv", r->kind);
 	for (unsigned i = 0; i < rules->n; i++)
 		if (streq(rules->rules[i].id, r->id))
@@ -168,14 +194,15 @@ static int rules_read(struct source *s, const struct codes *codes, struct alert_
 	return 0;
 }
 
-struct alert_rules *alert_rules_load(const char *path, const struct codes *codes, char *error,
-	size_t error_size)
+struct alert_rules *alert_rules_load(
+	const char *path, const struct codes *codes, char *error, size_t error_size)
 {
 	struct source s = {.path = path, .error = error, .error_size = error_size};
 	_cleanup_(fclosep) FILE *f = fopen(path, "re");
 	if (!f) {
-		snprintf(error, error_size, "%s: %s; set paths.tables to the directory of the tables",
-			path, strerror(errno));
+		snprintf(error, error_size,
+			"%s: %s; set paths.tables to the directory of the tables", path,
+			strerror(errno));
 		return NULL;
 	}
 	struct alert_rules *rules = calloc(1, sizeof(*rules));
@@ -213,12 +240,6 @@ const char *alert_rules_version(const struct alert_rules *r)
 }
 
 /* --- judging ----------------------------------------------------------------------------------- */
-
-static bool kind_matches(const char *pattern, const char *kind)
-{
-	const char *star = strchr(pattern, '*');
-	return star ? strncmp(pattern, kind, (size_t)(star - pattern)) == 0 : streq(pattern, kind);
-}
 
 static bool fires(const struct alert_rule *r, const struct quantity *q)
 {
@@ -281,12 +302,15 @@ struct alert_doubt alert_label(const struct reading *r, const struct when *when,
 		d.labels[d.n++] = "clock_unknown";
 	else if (when->trust == TRUST_ARRIVAL)
 		d.labels[d.n++] = "time_of_arrival";
-	for (unsigned i = 0; i < r->n_quantities; i++)
-		if (r->quantities[i].comparator) {
-			d.labels[d.n++] = r->quantities[i].comparator == '>' ? "above_meter_range"
-									     : "below_meter_range";
-			break;
-		}
+	bool above = false, below = false;
+	for (unsigned i = 0; i < r->n_quantities; i++) {
+		above |= r->quantities[i].comparator == '>';
+		below |= r->quantities[i].comparator == '<';
+	}
+	if (above)
+		d.labels[d.n++] = "above_meter_range";
+	if (below)
+		d.labels[d.n++] = "below_meter_range";
 	for (unsigned i = 0; i < r->n_flags; i++)
 		d.labels[d.n++] = r->flags[i];
 	return d;

@@ -27,15 +27,16 @@ struct alert_rule {
 
 struct alert_rules;
 
-struct alert_rules *alert_rules_load(const char *path, const struct codes *codes, char *error,
-	size_t error_size);
+struct alert_rules *alert_rules_load(
+	const char *path, const struct codes *codes, char *error, size_t error_size);
 void alert_rules_free(struct alert_rules *r);
 const char *alert_rules_version(const struct alert_rules *r);
 
 struct alert_verdict {
 	enum severity severity;
 	unsigned n;
-	const struct alert_rule *rules[ALERT_HITS_MAX]; /* of the quantities that reach `severity` */
+	const struct alert_rule
+		*rules[ALERT_HITS_MAX]; /* of the quantities that reach `severity` */
 	unsigned quantity[ALERT_HITS_MAX];
 };
 
@@ -46,7 +47,7 @@ struct alert_verdict {
 struct alert_verdict alert_judge(const struct alert_rules *rules, const struct reading *r);
 
 struct alert_doubt {
-	const char *labels[8 + VG_FLAGS_MAX];
+	const char *labels[8 + VG_FLAGS_MAX + 1];
 	unsigned n;
 };
 

@@ -23,7 +23,7 @@
 #define BLE_WAIT_MIN_US 200000
 #define BLE_WAIT_MAX_US 5000000
 #define BLE_NO_BLUETOOTH_US 60000000
-#define BLE_REST_US 5000000    /* after the owner's close */
+#define BLE_REST_US 5000000    /* after a link that we ended */
 #define BLE_PATIENT_US 5000000 /* a connect that took this long before it failed was waiting */
 #define BLE_ACCURACY_US 10000
 #define BLE_LOG_BURST 6 /* lines of one cause a minute */
@@ -53,9 +53,10 @@ struct ble {
 	bool wants_adapter;	/* resting until bluez tells that it is ready */
 	unsigned failures;
 	uint64_t connect_us; /* when the connect began */
+	bool lost;	     /* the link ended by itself; else it is we who end it */
 	char doomed[80];     /* why the link is to end as soon as the loop runs; "" = it is not */
 	struct ble_uid uid;
-	struct log_limit said_up, said_down, said_state, said_refused;
+	struct log_limit said_down, said_state, said_refused;
 };
 
 static uint64_t boot_us(void)
@@ -118,6 +119,7 @@ static void ble_release(struct ble *t)
 	t->io = sd_event_source_disable_unref(t->io);
 	ble_socket_close(&t->socket);
 	t->doomed[0] = 0;
+	t->lost = false;
 	t->phase = RESTING;
 }
 
@@ -150,25 +152,27 @@ static void connect_failed(struct ble *t, int error)
 	ble_rest(t, streq(state, "no-bluetooth") ? BLE_NO_BLUETOOTH_US : next_pause(t));
 }
 
-static void ble_drop(struct ble *t, const char *why, bool by_owner)
+/* The kernel keeps a link that we let go for 2 s and gives it to the next connect: the device would see
+ * neither an end nor a beginning, and a meter that waits for a confirmation would wait on. */
+static void ble_drop(struct ble *t, const char *why)
 {
 	char text[sizeof(t->doomed)]; /* `why` may be t->doomed */
 	text_copy(text, sizeof(text), why, strlen(why));
-	bool was_up = t->phase == UP;
+	bool was_up = t->phase == UP, lost = t->lost;
 	uint32_t ignored = att_ignored(t->att);
 	ble_release(t);
 	if (!streq(t->state, "unpaired"))
 		t->state = "waiting";
-	if (was_up && !by_owner)
+	if (was_up && lost)
 		t->failures = 0;
-	ble_rest(t, by_owner && !t->peer.simulated ? BLE_REST_US : next_pause(t));
-	unsigned held_back;
-	if (log_allowed(&t->said_down, BLE_LOG_BURST, &held_back))
-		log_info(t->device->id, "link ended: %s", text);
+	ble_rest(t, lost || t->peer.simulated ? next_pause(t) : BLE_REST_US);
 	if (ignored)
 		log_detail(t->device->id, "%u of its PDUs made no sense", ignored);
+	unsigned held_back;
 	if (was_up)
 		t->base.events.down(t->base.events.arg, text);
+	else if (log_allowed(&t->said_down, BLE_LOG_BURST, &held_back))
+		log_info(t->device->id, "link ended before it was of use: %s", text);
 }
 
 /* Ends every call from the loop into att: what it waits for, or the end of the link. */
@@ -177,7 +181,7 @@ static void settle(struct ble *t)
 	if (t->phase < SETTING_UP)
 		return;
 	if (*t->doomed) {
-		ble_drop(t, t->doomed, false);
+		ble_drop(t, t->doomed);
 		return;
 	}
 	int64_t due_ms = att_deadline(t->att);
@@ -202,10 +206,12 @@ static void want_write(struct ble *t, bool yes)
 
 static void sent(struct ble *t, int r)
 {
-	if (r < 0)
-		doom(t, r == -ENOBUFS ? "the device takes no data" : strerror(-r));
-	else
+	if (r >= 0) {
 		want_write(t, r > 0);
+		return;
+	}
+	t->lost = r != -ENOBUFS && r != -ENOMEM;
+	doom(t, r == -ENOBUFS ? "the device takes no data" : strerror(-r));
 }
 
 static void on_att_send(void *arg, const uint8_t *pdu, size_t len)
@@ -226,9 +232,6 @@ static void tell_up(struct ble *t)
 	ble_uid_text(&t->uid, t->device->address, uid, sizeof(uid));
 	t->phase = UP;
 	t->state = "connected";
-	unsigned held_back;
-	if (log_allowed(&t->said_up, BLE_LOG_BURST, &held_back))
-		log_info(t->device->id, "connected: %s", uid);
 	t->base.events.up(t->base.events.arg, uid);
 }
 
@@ -261,8 +264,11 @@ static void on_att_event(void *arg, const struct att_event *e)
 	struct ble *t = arg;
 	if (t->phase < SETTING_UP || *t->doomed)
 		return; /* the owner closed, or the link ends: what att still has is not told */
-	/* Reads come in the order of the wants: Device Information is over at the driver's first. */
-	if (e->type == ATT_READY || (e->type == ATT_VALUE && e->index >= WANT_CHANNELS))
+	/* Reads come in the order of the wants: Device Information is over at the driver's first. A
+	 * device that gives no value and refuses what it must give is never up. */
+	bool value = e->type == ATT_VALUE && e->index >= WANT_CHANNELS;
+	if (value || e->type == ATT_NOTIFIED || e->type == ATT_INDICATED ||
+		e->type == ATT_SUBSCRIBED)
 		tell_up(t);
 	if (t->phase < SETTING_UP)
 		return; /* closed by the owner on hearing `up` */
@@ -320,10 +326,12 @@ static void input(struct ble *t)
 {
 	uint8_t pdu[ATT_MTU + 1]; /* one more: att sees that it is too long */
 	int n = ble_socket_receive(&t->socket, pdu, sizeof(pdu));
-	if (n > 0)
+	if (n > 0) {
 		att_input(t->att, pdu, (size_t)n, now_ms());
-	else if (n != -EAGAIN)
+	} else if (n != -EAGAIN) {
+		t->lost = true;
 		doom(t, n < 0 ? strerror(-n) : "the device closed the link");
+	}
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -435,7 +443,7 @@ static void ble_close(struct transport *base, const char *why)
 {
 	struct ble *t = (struct ble *)base;
 	if (t->phase >= SETTING_UP)
-		ble_drop(t, why, true);
+		ble_drop(t, why);
 }
 
 static void ble_free(struct transport *base)

@@ -7,9 +7,11 @@
 #include <time.h>
 
 #define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
-#define BUILT_US (INT64_C(1767225600) * CLOCK_SECOND_US) /* 2026-01-01: nothing ran this code before */
-#define AHEAD_US (5 * 60 * CLOCK_SECOND_US)   /* a device clock may be this far ahead of ours unasked */
-#define MEMORY_US (400 * DAY_US)	      /* records older than this are a reset clock, not memory */
+#define BUILT_US \
+	(INT64_C(1767225600) * CLOCK_SECOND_US) /* 2026-01-01: nothing ran this code before */
+#define AHEAD_US \
+	(5 * 60 * CLOCK_SECOND_US) /* a device clock may be this far ahead of ours unasked */
+#define MEMORY_US (400 * DAY_US)   /* records older than this are a reset clock, not memory */
 #define DEVICE_UNCERTAINTY_US (5 * 60 * CLOCK_SECOND_US)
 
 static int64_t read_clock(clockid_t id)
@@ -82,11 +84,21 @@ bool clock_civil_known(const struct vg_civil *c)
 {
 	static const uint8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = (c->year % 4 == 0 && c->year % 100 != 0) || c->year % 400 == 0;
-	return c->year >= 1880 && c->year <= 9999 && c->month >= 1 && c->month <= 12 && c->day >= 1 &&
-		c->day <= days[c->month - 1] && (c->month != 2 || c->day <= 28 + leap) &&
-		c->hour < 24 && c->minute < 60 && c->second < 60;
+	return c->year >= 1880 && c->year <= 9999 && c->month >= 1 && c->month <= 12 &&
+	       c->day >= 1 && c->day <= days[c->month - 1] &&
+	       (c->month != 2 || c->day <= 28 + leap) && c->hour < 24 && c->minute < 60 &&
+	       c->second < 60;
 }
 
+/* Seconds east of UTC that the zone shows at `t`. */
+static time_t zone_offset(time_t t)
+{
+	struct tm tm;
+	return localtime_r(&t, &tm) ? tm.tm_gmtoff : 0;
+}
+
+/* mktime() is of no use here: it wants to be told whether summer time holds, and lands on the day before
+ * when summer time begins at midnight. The zone shows at most two offsets around a civil time. */
 bool clock_civil_utc(const struct vg_civil *c, int64_t *ret_utc_us)
 {
 	if (!clock_civil_known(c))
@@ -96,19 +108,13 @@ bool clock_civil_utc(const struct vg_civil *c, int64_t *ret_utc_us)
 		.tm_mday = c->day,
 		.tm_hour = c->hour,
 		.tm_min = c->minute,
-		.tm_sec = c->second,
-		.tm_isdst = 0};
-	time_t t = mktime(&tm);
-	if (tm.tm_isdst > 0) { /* summer time holds then: ask again with that said */
-		tm = (struct tm){.tm_year = c->year - 1900,
-			.tm_mon = c->month - 1,
-			.tm_mday = c->day,
-			.tm_hour = c->hour,
-			.tm_min = c->minute,
-			.tm_sec = c->second,
-			.tm_isdst = 1};
-		t = mktime(&tm);
-	}
+		.tm_sec = c->second};
+	time_t shown = timegm(&tm);
+	time_t before = shown - zone_offset(shown - 86400),
+	       after = shown - zone_offset(shown + 86400);
+	time_t t = MAX(before, after), other = MIN(before, after);
+	if (t + zone_offset(t) != shown && other + zone_offset(other) == shown)
+		t = other;
 	*ret_utc_us = (int64_t)t * CLOCK_SECOND_US;
 	return true;
 }
@@ -146,7 +152,8 @@ struct when clock_decide(const struct when_input *in)
 		/* corrected time in the future or out of any memory: the record is of an earlier clock
 		 * epoch of the device, the offset of today says nothing about it */
 		if (t <= in->arrived_us + AHEAD_US && t >= in->arrived_us - MEMORY_US)
-			return (struct when){MIN(t, in->arrived_us), CLOCK_SECOND_US, TRUST_CORRECTED};
+			return (struct when){
+				MIN(t, in->arrived_us), CLOCK_SECOND_US, TRUST_CORRECTED};
 	}
 	if (device && ours && !in->offset_known && device_us <= in->arrived_us + AHEAD_US &&
 		device_us >= in->arrived_us - MEMORY_US)

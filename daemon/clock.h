@@ -25,7 +25,8 @@ void clock_set_zone(const char *zone);
 struct vg_civil clock_civil(int64_t utc_us);
 /* False when year, month or day is unknown or the date does not exist. */
 bool clock_civil_known(const struct vg_civil *c);
-/* In the site's zone. A civil time that occurs twice (end of summer time) is taken as the later one. */
+/* In the site's zone. A civil time that occurs twice (end of summer time) is taken as the later one; one
+ * that never occurs (its beginning) as shown by a clock that was not moved yet. */
 bool clock_civil_utc(const struct vg_civil *c, int64_t *ret_utc_us);
 /* "2024-06-15T17:17:27", unknown fields as zeros; `out` holds 20 bytes. */
 char *clock_civil_text(char *out, const struct vg_civil *c);
@@ -35,9 +36,9 @@ bool clock_date_utc(const char *text, int64_t *ret_utc_us);
 /* How far `taken` can be trusted, best first. The names are stable. */
 enum trust {
 	TRUST_CORRECTED, /* corrected: device time minus the offset that its clock showed in this session */
-	TRUST_DEVICE,	 /* device: plausible against arrival, its clock was not compared */
-	TRUST_ARRIVAL,	 /* arrival: the device has no usable time; dated by the gateway */
-	TRUST_UNKNOWN,	 /* unknown: the gateway's own clock is not set */
+	TRUST_DEVICE,  /* device: plausible against arrival, its clock was not compared */
+	TRUST_ARRIVAL, /* arrival: the device has no usable time; dated by the gateway */
+	TRUST_UNKNOWN, /* unknown: the gateway's own clock is not set */
 };
 const char *trust_name(enum trust t);
 

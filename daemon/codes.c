@@ -395,6 +395,11 @@ const char *codes_version(const struct codes *c)
 	return c->version;
 }
 
+const struct code *codes_at(const struct codes *c, size_t index)
+{
+	return index < c->n_codes ? &c->codes[index] : NULL;
+}
+
 const struct code *codes_find(const struct codes *c, const char *kind)
 {
 	size_t low = 0, high = c->n_codes;

@@ -35,6 +35,8 @@ void codes_free(struct codes *c);
 const char *codes_version(const struct codes *c); /* joined versions of the tables */
 
 const struct code *codes_find(const struct codes *c, const char *kind);
+/* By index, in no order that means anything; NULL after the last. */
+const struct code *codes_at(const struct codes *c, size_t index);
 /* The kind behind a driver's own test name (case and blanks do not matter); NULL = unknown. */
 const struct code *codes_local(const struct codes *c, const char *driver, const char *local);
 

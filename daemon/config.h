@@ -76,6 +76,7 @@ struct config {
 	char store[256];		     /* directory of the database */
 	char runtime[256];		     /* directory of the sockets */
 	char tables[256];		     /* directory of the code and rule tables */
+	uint16_t retention_days; /* how long what was delivered stays here */
 	uint16_t commit_rows;		     /* rows of one transaction */
 	unsigned n_sinks;
 	struct config_sink sinks[CONFIG_SINKS_MAX];

@@ -126,6 +126,8 @@ const struct key config_keys[] = {
 	 .meaning = "sockets"},
 	{"paths.tables", TEXT(path), .fallback = "/usr/share/vitalgate", IN_CONFIG(tables),
 	 .meaning = "code, unit, form and rule tables"},
+	{"retention_days", NUMBER(8, 3650), .fallback = "180", IN_CONFIG(retention_days),
+	 .meaning = "how long delivered readings stay here"},
 	{"commit_rows", NUMBER(1, 5000), .fallback = "256", IN_CONFIG(commit_rows),
 	 .meaning = "most readings that share one transaction"},
 

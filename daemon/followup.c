@@ -67,7 +67,8 @@ static int add_field(struct forms *f, const struct codes *codes, const struct cs
 	return to->form[0] && to->key[0] && to->zh[0] ? add_kinds(f, codes, to->kinds) : -EINVAL;
 }
 
-struct forms *forms_load(const char *path, const struct codes *codes, char *error, size_t error_size)
+struct forms *forms_load(
+	const char *path, const struct codes *codes, char *error, size_t error_size)
 {
 	struct csv csv;
 	struct forms *f = calloc(1, sizeof(*f));
@@ -80,7 +81,8 @@ struct forms *forms_load(const char *path, const struct codes *codes, char *erro
 	while ((rc = csv_row(&csv, error, error_size)) > 0)
 		if ((rc = add_field(f, codes, &csv)) < 0) {
 			snprintf(error, error_size,
-				"%s:%u: expected form, key, labels and kinds of codes.csv", path, csv.line);
+				"%s:%u: expected form, key, labels and kinds of codes.csv", path,
+				csv.line);
 			break;
 		}
 	csv_close(&csv);
@@ -109,7 +111,7 @@ const char *forms_kind(const struct forms *f, unsigned index)
 const char *followup_form(const char *programme)
 {
 	return streq(programme, "hypertension") ? "hypertension_followup_v3"
-		: streq(programme, "t2dm")	? "t2dm_followup_v3"
+	       : streq(programme, "t2dm")	? "t2dm_followup_v3"
 						: NULL;
 }
 
@@ -145,11 +147,11 @@ static void put_evidence(struct json *j, const struct followup_fact *f)
 	json_str(j, "trust", f->trust);
 }
 
-/* Both pressures of one measurement, never of two. */
+/* Both pressures of one measurement, never of two, and no HI or LO: the form has no room for a sign. */
 static bool put_pressure(const struct draft *d)
 {
 	const struct followup_fact *s = fact(d, "bp.sbp"), *p = fact(d, "bp.dbp");
-	if (!s || !p || !streq(s->reading, p->reading))
+	if (!s || !p || !streq(s->reading, p->reading) || s->comparator || p->comparator)
 		return false;
 	json_milli(d->j, "systolic", s->milli, s->decimals);
 	json_milli(d->j, "diastolic", p->milli, p->decimals);
@@ -162,7 +164,7 @@ static bool put_pressure(const struct draft *d)
 static bool put_bmi(const struct draft *d)
 {
 	const struct followup_fact *w = fact(d, "weight"), *h = fact(d, "height");
-	if (!w || !h || h->milli <= 0)
+	if (!w || !h || h->milli <= 0 || w->comparator || h->comparator)
 		return false;
 	__int128 square = (__int128)h->milli * h->milli;
 	int64_t tenths = (int64_t)((2 * (__int128)w->milli * 100000000 + square) / (2 * square));
@@ -211,17 +213,18 @@ static int64_t visited(const struct draft *d, const char *form)
 }
 
 /* 1 at goal, 0 not, -1 unknown. National specification, third edition: under 140/90, from 65 years on
- * under 150/90; fasting glucose under 7.0 mmol/L. */
+ * under 150/90; fasting glucose under 7.0 mmol/L, and above 3.9: a low one is a referral to check. */
 static int at_goal(const struct draft *d, const char *form, int64_t visit_us)
 {
 	const struct followup_fact *s = fact(d, "bp.sbp"), *p = fact(d, "bp.dbp");
 	const struct followup_fact *g = fact(d, "glu.fasting");
 	if (strncmp(form, "t2dm", 4) == 0)
-		return g ? g->milli < 7000 : -1;
+		return g ? g->milli < 7000 && g->milli > 3900 && !g->comparator : -1;
 	if (!s || !p || !streq(s->reading, p->reading))
 		return -1;
 	int age = d->who->birth_year ? clock_civil(visit_us).year - d->who->birth_year : 0;
-	return s->milli < (age >= 65 ? 150000 : 140000) && p->milli < 90000;
+	return s->milli < (age >= 65 ? 150000 : 140000) && p->milli < 90000 &&
+	       s->comparator != '>' && p->comparator != '>';
 }
 
 /* Proposed: a quarter later when at goal, two weeks later when not. */
@@ -232,8 +235,10 @@ static bool put_next_visit(const struct draft *d, const char *form)
 	if (goal < 0)
 		return false;
 	struct vg_civil c = clock_civil(visit_us);
+	c.hour = 12; /* so that no change to or from summer time moves the date */
 	if (!goal)
-		return put_date(d, visit_us + 14 * 86400 * CLOCK_SECOND_US);
+		return clock_civil_utc(&c, &next_us) &&
+		       put_date(d, next_us + 14 * 86400 * CLOCK_SECOND_US);
 	c.year = (uint16_t)(c.year + (c.month > 9));
 	c.month = (uint8_t)((c.month + 2) % 12 + 1);
 	while (!clock_civil_utc(&c, &next_us) && c.day > 28)
@@ -249,7 +254,8 @@ static bool put_visit_date(const struct draft *d, const char *form)
 
 static bool put_value(const struct draft *d, const struct form_field *field)
 {
-	const struct followup_fact *f = newest(d, field->kinds);
+	/* weight and height are there to be computed with: they are no index by themselves */
+	const struct followup_fact *f = newest(d, streq(field->key, "bmi") ? "bmi" : field->kinds);
 	if (!f)
 		return false;
 	put_number(d->j, f);
@@ -273,8 +279,9 @@ static bool put_field(const struct draft *d, const struct form_field *field)
 	return put_value(d, field);
 }
 
-void followup_draft(const struct forms *forms, const char *form, const struct followup_resident *who,
-	const struct followup_fact *facts, size_t n_facts, struct json *j)
+void followup_draft(const struct forms *forms, const char *form,
+	const struct followup_resident *who, const struct followup_fact *facts, size_t n_facts,
+	struct json *j)
 {
 	struct draft d = {forms, who, facts, n_facts, j};
 	json_str(j, "form", form);

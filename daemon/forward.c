@@ -64,8 +64,8 @@ static int run_answer(struct job *job, struct db *db)
 			rc = outbox_sent(o, db, a->sink, a->tags[i]);
 		break;
 	case ANSWER_FAILED:
-		for (unsigned i = 0; i < a->n; i++)
-			outbox_failed(o, a->sink, a->tags[i]);
+		for (unsigned i = 0; i < a->n && rc >= 0; i++)
+			rc = outbox_failed(o, db, a->sink, a->tags[i], a->text ? a->text : "");
 		break;
 	case ANSWER_RECEIPTS:
 		rc = outbox_receipts(o, db, a->sink, a->text, a->len);
@@ -97,16 +97,26 @@ static struct answer *answer_new(struct port *p, int what)
 	a->job.run = run_answer;
 	a->job.done = answer_done;
 	a->job.patient = true;
-	a->job.reads_only = what == ANSWER_UP || what == ANSWER_DOWN || what == ANSWER_FAILED;
+	a->job.reads_only = what == ANSWER_UP || what == ANSWER_DOWN;
 	return a;
 }
 
-static void tell_store(struct port *p, int what, uint32_t tag)
+static void tell_store(struct port *p, int what)
 {
 	struct answer *a = answer_new(p, what);
+	if (a)
+		store_submit(p->forward->gateway->store, &a->job);
+}
+
+static void tell_failed(struct port *p, const struct link_packet *packet)
+{
+	struct answer *a = answer_new(p, ANSWER_FAILED);
 	if (!a)
 		return;
-	a->tags[a->n++] = tag;
+	a->tags[a->n++] = packet->tag;
+	a->text = strndup((const char *)packet->payload, packet->len);
+	log_warn(p->forward->gateway->config->sinks[p->sink].name, "a message was not taken: %s",
+		a->text ? a->text : "");
 	store_submit(p->forward->gateway->store, &a->job);
 }
 
@@ -133,7 +143,7 @@ static void port_closed(struct port *p, const char *why)
 	p->up = false;
 	text_copy(p->reason, sizeof(p->reason), why, strlen(why));
 	drop_waiting(p);
-	tell_store(p, ANSWER_DOWN, 0);
+	tell_store(p, ANSWER_DOWN);
 }
 
 static int send_publish(struct port *p, const struct publish *out)
@@ -249,17 +259,17 @@ static void on_packet(struct port *p, const struct link_packet *packet)
 	case LINK_UP:
 		p->up = true;
 		log_note(name, "connected to the broker");
-		tell_store(p, ANSWER_UP, 0);
+		tell_store(p, ANSWER_UP);
 		break;
 	case LINK_DOWN:
 		p->up = false;
 		text_copy(p->reason, sizeof(p->reason), (const char *)packet->payload, packet->len);
 		log_warn(name, "broker lost: %s", p->reason);
 		drop_waiting(p);
-		tell_store(p, ANSWER_DOWN, 0);
+		tell_store(p, ANSWER_DOWN);
 		break;
 	case LINK_FAILED:
-		tell_store(p, ANSWER_FAILED, packet->tag);
+		tell_failed(p, packet);
 		break;
 	case LINK_MESSAGE:
 		on_message(p, packet);
@@ -387,7 +397,7 @@ static int on_rewind(sd_event_source *source, uint64_t usec, void *arg)
 	struct forward *f = arg;
 	for (unsigned i = 0; i < f->gateway->config->n_sinks; i++)
 		if (f->ports[i].up)
-			tell_store(&f->ports[i], ANSWER_UP, 0);
+			tell_store(&f->ports[i], ANSWER_UP);
 	return 0;
 }
 

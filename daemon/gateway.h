@@ -30,5 +30,5 @@ struct gateway {
 	struct forward *forward;
 	struct control *control;
 	struct bluez *bluez;
-	int64_t started_boot_us;
+	int64_t started_boot_us, cleaned_boot_us;
 };

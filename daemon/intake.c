@@ -180,8 +180,12 @@ static char *body_of(const struct unit *u, const struct reading *r)
 	struct json j = {0};
 	json_object_begin(&j, NULL);
 	reading_json_body(r, &j, true);
-	if (r->has_patient && u->patient_field == PATIENT_FIELD_SAMPLE)
-		json_str(&j, "sample", r->patient);
+	if (r->has_patient && u->patient_field == PATIENT_FIELD_SAMPLE) {
+		char sample[VG_TEXT_MAX + 1];
+		text_copy(sample, sizeof(sample), r->patient, strlen(r->patient));
+		reading_mask(sample);
+		json_str(&j, "sample", sample);
+	}
 	json_object_end(&j);
 	char *text = json_take(&j);
 	json_free(&j);

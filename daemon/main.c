@@ -8,6 +8,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
+#include "retention.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -17,7 +18,9 @@
 #include <systemd/sd-daemon.h>
 
 #define STORE_HANGS_US (60 * CLOCK_SECOND_US) /* one transaction longer than this is no life */
-#define CLOCK_CHECK_US (1 * CLOCK_SECOND_US)
+#define BEAT_US (1 * CLOCK_SECOND_US)
+#define RETENTION_US (3600 * CLOCK_SECOND_US)
+#define RETENTION_LOOK_US (30 * CLOCK_SECOND_US)
 
 static int load_tables(struct gateway *g)
 {
@@ -99,7 +102,7 @@ static int on_beat(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct gateway *g = arg;
 	struct store_status s;
-	uint64_t every = CLOCK_CHECK_US;
+	uint64_t every = BEAT_US;
 	store_status(g->store, &s);
 	bool alive = !s.busy_since_boot_us ||
 		clock_boot_us() - s.busy_since_boot_us < STORE_HANGS_US;
@@ -109,6 +112,48 @@ static int on_beat(sd_event_source *source, uint64_t usec, void *arg)
 		log_error("store", "no progress for a minute: the watchdog is not fed any more");
 	sd_watchdog_enabled(0, &every);
 	sd_event_source_set_time(source, usec + MIN(every / 2, (uint64_t)(5 * CLOCK_SECOND_US)));
+	return 0;
+}
+
+struct cleaning {
+	struct job job;
+	unsigned days;
+};
+
+static int run_cleaning(struct job *job, struct db *db)
+{
+	int rc = retention_run(db, clock_utc_us(), ((struct cleaning *)job)->days);
+	if (rc > 0)
+		log_info("store", "%d readings left after their time", rc);
+	return rc < 0 ? rc : 0;
+}
+
+static void cleaning_done(struct job *job, int result)
+{
+	(void)result; /* the next one tries again */
+	free(job);
+}
+
+/* Old rows leave once an hour; on a full disk at once, and younger ones, too. */
+static int on_retention(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct gateway *g = arg;
+	struct store_status s;
+	int64_t now = clock_boot_us();
+	store_status(g->store, &s);
+	bool full = s.failing == -ENOSPC;
+	sd_event_source_set_time(source, usec + RETENTION_LOOK_US);
+	if (!full && g->cleaned_boot_us && now - g->cleaned_boot_us < RETENTION_US)
+		return 0;
+	struct cleaning *c = calloc(1, sizeof(*c));
+	if (!c)
+		return 0;
+	g->cleaned_boot_us = now;
+	c->job.run = run_cleaning;
+	c->job.done = cleaning_done;
+	c->job.patient = true;
+	c->days = full ? RETENTION_FULL_DISK_DAYS : g->config->retention_days;
+	store_submit(g->store, &c->job);
 	return 0;
 }
 
@@ -134,9 +179,22 @@ static int start_loop(struct gateway *g)
 	return rc;
 }
 
+/* A timer that the loop itself keeps. */
+static int add_timer(struct gateway *g, uint64_t first_us, sd_event_time_handler_t call)
+{
+	sd_event_source *source = NULL;
+	int rc = sd_event_add_time_relative(
+		g->loop, &source, CLOCK_BOOTTIME, first_us, CLOCK_SECOND_US / 10, call, g);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(source, SD_EVENT_ON);
+	if (rc >= 0)
+		rc = sd_event_source_set_floating(source, true);
+	sd_event_source_unref(source);
+	return rc;
+}
+
 static int start_rooms(struct gateway *g)
 {
-	sd_event_source *beat = NULL;
 	if (mkdir(g->config->runtime, 0750) < 0 && errno != EEXIST) {
 		log_error("main", "%s: %s", g->config->runtime, strerror(errno));
 		return -errno;
@@ -153,13 +211,9 @@ static int start_rooms(struct gateway *g)
 	if (rc >= 0)
 		rc = devices_start(g->devices);
 	if (rc >= 0)
-		rc = sd_event_add_time_relative(
-			g->loop, &beat, CLOCK_BOOTTIME, 0, CLOCK_SECOND_US / 10, on_beat, g);
+		rc = add_timer(g, 0, on_beat);
 	if (rc >= 0)
-		rc = sd_event_source_set_enabled(beat, SD_EVENT_ON);
-	if (rc >= 0)
-		rc = sd_event_source_set_floating(beat, true);
-	sd_event_source_unref(beat);
+		rc = add_timer(g, RETENTION_LOOK_US, on_retention);
 	return rc;
 }
 

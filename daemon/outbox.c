@@ -12,6 +12,8 @@
 #define WINDOW_MAX 256
 #define RETRY_SCAN_US (1 * CLOCK_SECOND_US)
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
+#define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
+#define FAILED_MAX 8			 /* then it is called rejected */
 
 
 enum lane { LANE_ALERT, LANE_LIVE, LANE_BACKLOG, LANES };
@@ -196,16 +198,19 @@ static void retry(struct outbox *o, struct db *db, unsigned sink, int64_t boot_u
 		return;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT id,kind,object FROM outbox WHERE sink=? AND state<=1 AND next_try>0 AND "
-			"next_try<=? ORDER BY state DESC,lane,id LIMIT 64",
+			"SELECT id,kind,object,tries FROM outbox WHERE sink=? AND state<=1 AND next_try>0"
+			" AND next_try<=? ORDER BY state DESC,lane,id LIMIT 64",
 			"ii", (int64_t)sink, boot_us);
 		while (row_next(r) > 0 && n < OUTBOX_PACK_ROWS) {
 			struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
+			bool alone = row_int(r, 3) > 1; /* perhaps its company was the trouble */
 			if (flying(s, d.id))
 				continue;
-			if (n && d.kind != due[0].kind)
+			if (n && (alone || d.kind != due[0].kind))
 				break;
 			due[n++] = d;
+			if (alone)
+				break;
 		}
 	}
 	if (n)
@@ -281,18 +286,24 @@ int outbox_sent(struct outbox *o, struct db *db, unsigned sink, uint32_t tag)
 	return MIN(rc, 0);
 }
 
-void outbox_failed(struct outbox *o, unsigned sink, uint32_t tag)
+/* The broker or the library would not take it: again later, alone, and in the end a person's business.
+ * Without the pause a message that is too long for the broker would go round for ever. */
+int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, const char *reason)
 {
 	struct sink *s = &o->sinks[sink];
 	struct flight *f = flight_of(s, tag);
 	if (!f)
-		return;
+		return 0;
+	int rc = 0;
+	for (unsigned i = 0; i < f->n && rc >= 0; i++)
+		rc = db_run(db,
+			"UPDATE outbox SET tries=tries+1, next_try=?1+(?2<<min(tries,6)), reason=?3,"
+			" state=CASE WHEN tries>=?4 THEN 3 ELSE state END WHERE id=?5 AND state<>3",
+			"iitii", clock_boot_us(), (int64_t)FAILED_US, reason, (int64_t)FAILED_MAX,
+			f->rows[i]);
 	f->tag = 0;
 	s->flying--;
-	/* begin again from the oldest row; what is flying is passed over by its state only after PUBACK,
-	 * so rows may go twice: the platform knows them by (id, revision) */
-	memset(s->cursor, 0, sizeof(s->cursor));
-	s->cursor[LANE_LIVE] = s->live_from;
+	return MIN(rc, 0);
 }
 
 static int receipt(struct db *db, unsigned sink, const json_t *item)

@@ -55,6 +55,6 @@ int outbox_recover(struct db *db);
 void outbox_up(struct outbox *o, struct db *db, unsigned sink);
 void outbox_down(struct outbox *o, unsigned sink);
 int outbox_sent(struct outbox *o, struct db *db, unsigned sink, uint32_t tag);
-void outbox_failed(struct outbox *o, unsigned sink, uint32_t tag);
+int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, const char *reason);
 /* A receipt message of the platform (JSON text). Rows it does not know are counted, not an error. */
 int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *text, size_t len);

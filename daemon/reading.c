@@ -94,8 +94,8 @@ struct uuid uuid_random(void)
 	return id;
 }
 
-void reading_identify(struct reading *r, const char *uid, const char *driver,
-	const uint8_t *identity, size_t len)
+void reading_identify(
+	struct reading *r, const char *uid, const char *driver, const uint8_t *identity, size_t len)
 {
 	uint8_t text[sizeof(ID_VERSION) + 160 + VG_IDENTITY_MAX];
 	SHA2_CTX c;
@@ -115,11 +115,42 @@ void reading_identify(struct reading *r, const char *uid, const char *driver,
 	memcpy(r->content.bytes, digest, sizeof(r->content.bytes));
 }
 
+static bool all_digits(const char *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (t[i] < '0' || t[i] > '9')
+			return false;
+	return true;
+}
+
+/* An identity card number (GB 11643, check character ISO 7064 MOD 11-2) or a mobile phone number. */
+static bool looks_personal(const char *t)
+{
+	static const uint8_t weight[] = {7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2};
+	unsigned sum = 0;
+	size_t n = strlen(t);
+	if (n == 11)
+		return all_digits(t, 11) && t[0] == '1' && t[1] >= '3';
+	if (n != 18 || !all_digits(t, 17))
+		return false;
+	for (size_t i = 0; i < 17; i++)
+		sum += (unsigned)(t[i] - '0') * weight[i];
+	return t[17] == "10X98765432"[sum % 11] || (t[17] == 'x' && sum % 11 == 2);
+}
+
+void reading_mask(char *text)
+{
+	if (!looks_personal(text))
+		return;
+	size_t n = strlen(text);
+	memset(text, '*', n - 3);
+}
+
 static enum vg_result take_quantity(struct reading *out, const struct vg_quantity *q,
 	const char *driver, const struct codes *codes, char *why)
 {
-	const struct code *code =
-		q->kind ? codes_find(codes, q->kind) : codes_local(codes, driver, q->local ? q->local : "");
+	const struct code *code = q->kind ? codes_find(codes, q->kind)
+					  : codes_local(codes, driver, q->local ? q->local : "");
 	if (!code) {
 		snprintf(why, 96, "unknown test \"%.40s\"; add it to local_codes.csv",
 			q->kind	   ? q->kind
@@ -154,7 +185,7 @@ static enum vg_result take_quantity(struct reading *out, const struct vg_quantit
 enum vg_result reading_take(struct reading *out, const struct vg_reading *in, const char *driver,
 	const struct codes *codes, char *why)
 {
-	if (in->n_quantities > VG_QUANTITIES_MAX || in->n_flags >= VG_FLAGS_MAX ||
+	if (in->n_quantities > VG_QUANTITIES_MAX || in->n_flags > VG_FLAGS_MAX ||
 		in->n_notes > VG_NOTES_MAX || in->identity_len > VG_IDENTITY_MAX ||
 		!in->n_quantities) {
 		snprintf(why, 96, "more in one reading than the contract allows");
@@ -169,8 +200,7 @@ enum vg_result reading_take(struct reading *out, const struct vg_reading *in, co
 		out->taken = *in->taken;
 	bool dropped = false;
 	for (size_t i = 0; i < in->n_quantities; i++) {
-		enum vg_result result =
-			take_quantity(out, &in->quantities[i], driver, codes, why);
+		enum vg_result result = take_quantity(out, &in->quantities[i], driver, codes, why);
 		if (result != VG_READING && i == 0)
 			return result;
 		dropped |= result != VG_READING;
@@ -183,6 +213,7 @@ enum vg_result reading_take(struct reading *out, const struct vg_reading *in, co
 		struct note *n = &out->notes[out->n_notes++];
 		n->key = in->notes[i].key;
 		text_copy(n->text, sizeof(n->text), in->notes[i].text, in->notes[i].len);
+		reading_mask(n->text);
 	}
 	out->has_patient = in->patient_len > 0;
 	text_copy(out->patient, sizeof(out->patient), in->patient, in->patient_len);

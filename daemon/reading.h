@@ -48,7 +48,7 @@ struct reading {
 	enum vg_status status;
 	unsigned n_quantities, n_flags, n_notes;
 	struct quantity quantities[VG_QUANTITIES_MAX];
-	const char *flags[VG_FLAGS_MAX];
+	const char *flags[VG_FLAGS_MAX + 1]; /* the driver's and one of ours */
 	struct note notes[VG_NOTES_MAX];
 	bool has_patient;
 	char patient[VG_TEXT_MAX + 1]; /* as typed; never leaves memory */
@@ -110,6 +110,10 @@ bool bytes_copy(struct bytes *dst, const uint8_t *src, size_t len);
  */
 enum vg_result reading_take(struct reading *out, const struct vg_reading *in, const char *driver,
 	const struct codes *codes, char *why);
+
+/* People type ID card and phone numbers into fields for specimens: all but their last three characters
+ * are starred. */
+void reading_mask(char *text);
 
 /* id = hash(version, uid, driver, identity bytes); random when there are none. */
 void reading_identify(struct reading *r, const char *uid, const char *driver,

@@ -47,7 +47,7 @@ struct serial {
 	/* Bytes that the line has not taken yet; allocated only while there are any. */
 	uint8_t *queue;
 	size_t queue_at, queue_len;
-	struct log_limit said_up, said_down, said_failure;
+	struct log_limit said_up, said_failure;
 };
 
 static uint64_t boot_us(void)
@@ -73,13 +73,6 @@ static void serial_retry(struct serial *s)
 	serial_arm(s, delays_us[n]);
 }
 
-static void log_down(struct serial *s, const char *why)
-{
-	unsigned held_back;
-	if (log_allowed(&s->said_down, SERIAL_LOG_BURST, &held_back))
-		log_note(s->device->id, "line closed: %s", why);
-}
-
 static void serial_hang_up(struct serial *s)
 {
 	s->io = sd_event_source_disable_unref(s->io);
@@ -102,7 +95,6 @@ static void serial_drop(struct serial *s, const char *why)
 	serial_retry(s);
 	if (told)
 		return;
-	log_down(s, why);
 	s->base.events.down(s->base.events.arg, why);
 }
 
@@ -368,7 +360,6 @@ static void serial_close(struct transport *t, const char *why)
 	s->linger_until_us = boot_us() + SERIAL_LINGER_US;
 	serial_want_write(s, s->queue_len);
 	serial_arm(s, 0);
-	log_down(s, why);
 	s->base.events.down(s->base.events.arg, why);
 }
 

@@ -20,7 +20,8 @@ struct vg_session {
 	const struct vg_now *now;
 	const uint8_t *raw; /* the PDU or frame at hand */
 	size_t raw_len;
-	bool classed;		     /* the driver said a class for it */
+	bool classed; /* the driver said a class for it, the last one being: */
+	enum vg_result result;
 	uint32_t counts[VG_RESULTS]; /* not yet part of a unit */
 	const char *ack_mode;
 	bool offset_known;
@@ -57,8 +58,8 @@ const struct vg_driver *driver_find(const char *name)
 
 const char *session_result_name(enum vg_result r)
 {
-	static const char *const names[VG_RESULTS] = {"reading", "nothing", "malformed",
-		"out_of_sequence", "unsupported", "implausible"};
+	static const char *const names[VG_RESULTS] = {
+		"reading", "nothing", "malformed", "out_of_sequence", "unsupported", "implausible"};
 	return names[r];
 }
 
@@ -143,6 +144,7 @@ void vg_result(struct vg_session *s, enum vg_result result)
 	assert(result < VG_RESULTS);
 	s->counts[result]++;
 	s->classed = true;
+	s->result = result;
 }
 
 void *vg_state(struct vg_session *s)
@@ -168,17 +170,21 @@ const uint8_t *vg_marked(struct vg_session *s, const char *key, size_t *ret_len)
 vg_ticket vg_mark(struct vg_session *s, const char *key, const void *value, size_t len)
 {
 	struct unit *u = unit_at_hand(s);
-	struct mark *m = u ? calloc(1, sizeof(*m)) : NULL;
+	struct mark *m = u ? u->marks : NULL;
 	assert(len <= sizeof(m->value) && strlen(key) < sizeof(m->key));
+	while (m && !streq(m->key, key))
+		m = m->next;
+	if (u && !m && (m = calloc(1, sizeof(*m)))) {
+		text_copy(m->key, sizeof(m->key), key, strlen(key));
+		m->next = u->marks;
+		u->marks = m;
+	}
 	if (!m) {
 		s->short_of_memory = true;
 		return 0;
 	}
-	text_copy(m->key, sizeof(m->key), key, strlen(key));
-	memcpy(m->value, value, len);
+	memcpy(m->value, value, len); /* said twice in one callback: the later one holds */
 	m->len = len;
-	m->next = u->marks;
-	u->marks = m;
 	return u->ticket;
 }
 
@@ -205,8 +211,8 @@ static void note_clock(struct vg_session *s, const struct vg_event *e)
 
 vg_ticket vg_event(struct vg_session *s, const struct vg_event *in)
 {
-	static const char *const types[VG_EVENTS] = {"failed_measurement", "device_clock", "battery",
-		"device_error", "memory_full", "instrument_restart", "control_solution"};
+	static const char *const types[VG_EVENTS] = {"failed_measurement", "device_clock",
+		"battery", "device_error", "memory_full", "instrument_restart", "control_solution"};
 	assert(in->type < VG_EVENTS);
 	if (in->type == VG_EVENT_DEVICE_CLOCK)
 		note_clock(s, in);
@@ -217,8 +223,11 @@ vg_ticket vg_event(struct vg_session *s, const struct vg_event *in)
 	if (in->civil)
 		e->civil = *in->civil;
 	e->value = in->value;
-	if (s->driver->bus == VG_BUS_GATT && s->raw_len)
-		bytes_copy(&e->raw, s->raw, s->raw_len);
+	if (s->driver->bus == VG_BUS_GATT && s->raw_len &&
+		!bytes_copy(&e->raw, s->raw, s->raw_len)) {
+		s->short_of_memory = true;
+		return 0;
+	}
 	return s->unit->ticket;
 }
 
@@ -239,8 +248,8 @@ void vg_wave(struct vg_session *s, const char *kind, struct vg_decimal value, bo
 }
 
 /* A reading that cannot be kept as one is kept as what it is: an event with its raw bytes. */
-static void keep_as_event(struct vg_session *s, enum vg_result result, const char *why,
-	struct reading *r)
+static void keep_as_event(
+	struct vg_session *s, enum vg_result result, const char *why, struct reading *r)
 {
 	struct happening *e = add_event(s, session_result_name(result), why);
 	if (e)
@@ -250,8 +259,8 @@ static void keep_as_event(struct vg_session *s, enum vg_result result, const cha
 	free(r);
 }
 
-vg_ticket vg_rejected(struct vg_session *s, enum vg_result result, const char *why, const void *raw,
-	size_t len)
+vg_ticket vg_rejected(
+	struct vg_session *s, enum vg_result result, const char *why, const void *raw, size_t len)
 {
 	vg_result(s, result);
 	struct happening *e = add_event(s, session_result_name(result), why);
@@ -266,7 +275,8 @@ vg_ticket vg_reading(struct vg_session *s, const struct vg_reading *in)
 	struct unit *u = unit_at_hand(s);
 	struct reading *r = u ? calloc(1, sizeof(*r)) : NULL;
 	bool whole = !in->raw;
-	if (!r || !bytes_copy(&r->raw, whole ? s->raw : in->raw, whole ? s->raw_len : in->raw_len)) {
+	if (!r ||
+		!bytes_copy(&r->raw, whole ? s->raw : in->raw, whole ? s->raw_len : in->raw_len)) {
 		s->short_of_memory = true;
 		free(r);
 		return 0;
@@ -332,15 +342,11 @@ static void begin(struct vg_session *s, const uint8_t *bytes, size_t len, const 
 /* What came decoded to nothing at all: it is kept raw, so that it can be told as received. */
 static void keep_raw(struct vg_session *s)
 {
-	enum vg_result result = VG_NOTHING;
-	for (enum vg_result r = VG_MALFORMED; r < VG_RESULTS; r++)
-		if (s->counts[r])
-			result = r;
 	if (!s->classed)
 		vg_result(s, VG_NOTHING);
-	struct happening *e = add_event(s, session_result_name(result), NULL);
-	if (e)
-		bytes_copy(&e->raw, s->raw, s->raw_len);
+	struct happening *e = add_event(s, session_result_name(s->result), NULL);
+	if (e && !bytes_copy(&e->raw, s->raw, s->raw_len))
+		s->short_of_memory = true;
 }
 
 void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size_t len,
@@ -412,8 +418,9 @@ static void cut_frames(struct vg_session *s, bool give_up, const struct vg_now *
 		at += f.length;
 		submit(s);
 	}
-	memmove(s->held, s->held + at, s->n_held - at);
 	s->n_held -= at;
+	if (s->n_held && at)
+		memmove(s->held, s->held + at, s->n_held);
 	if (s->driver->frame_gap_ms && s->start.ops->gap)
 		s->start.ops->gap(s->start.ops->arg, s->n_held ? s->driver->frame_gap_ms : 0);
 	if (!s->n_held && s->held_size > 4096) {
@@ -422,7 +429,8 @@ static void cut_frames(struct vg_session *s, bool give_up, const struct vg_now *
 	}
 }
 
-void session_stream(struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now)
+void session_stream(
+	struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now)
 {
 	s->now = now;
 	while (len && !s->ended) {

@@ -580,6 +580,23 @@ static void the_owner_closes(void **state)
 	assert_string_equal(b->told, "U D U v0 D U v0 i1 D U v0 D U v0 ");
 }
 
+static void a_device_that_gives_nothing_is_never_up(void **state)
+{
+	struct bench *b = *state;
+	b->attributes[10].type = b->attributes[H_FEATURE].type = 0;
+	b->attributes[H_CCC].refuse = 0x03;
+	advertise(b);
+	start(b);
+	WAIT(b, b->links == 3, 1000);
+	assert_string_equal(b->told, "");
+	assert_int_equal(log_lines(b, "refuses subscribing to 2a35: ATT error 0x03"), 2);
+	b->attributes[H_CCC].refuse = 0;
+	WAIT(b, b->up == 1, 800);
+	assert_string_equal(b->told, "U ");
+	indicate(b);
+	WAIT(b, b->indications == 1, 500);
+}
+
 static void a_required_subscription_is_refused(void **state)
 {
 	struct bench *b = *state;
@@ -693,6 +710,7 @@ int main(void)
 		TEST(an_early_indication_waits), TEST(names_what_says_nothing_by_its_address),
 		TEST(keeps_what_it_found), TEST(comes_back_from_every_end),
 		TEST(waits_for_what_is_absent), TEST(writes_for_the_driver), TEST(the_owner_closes),
+		TEST(a_device_that_gives_nothing_is_never_up),
 		TEST(a_required_subscription_is_refused), TEST(nonsense_does_no_harm),
 		TEST(a_deaf_device_is_dropped), TEST(says_when_there_is_no_bluetooth),
 		TEST(refuses_a_configuration_that_cannot_work)};

@@ -440,7 +440,7 @@ static void rests_while_nothing_is_there(void **state)
 	assert_int_equal(l->down, 1);
 	assert_in_range(l->turns, 1, 24);
 	assert_true(clock() - cpu < CLOCKS_PER_SEC / 5);
-	assert_int_equal(log_lines(l, "\n"), 3);
+	assert_int_equal(log_lines(l, "\n"), 2);
 }
 
 static void coming_and_going_leaks_nothing(void **state)

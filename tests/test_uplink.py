@@ -1002,7 +1002,7 @@ def test_simulated_platform(b):
 
     def start(*more):
         process = subprocess.Popen(
-            [sys.executable, os.path.join(ROOT, "tests/sim/platform.py"), "--port",
+            [sys.executable, os.path.join(ROOT, "tests/sim/health_platform.py"), "--port",
              str(b.broker.port), "--base", BASE, "--ledger", ledger, "--control", control, *more])
         b.processes.append(process)
         return process

@@ -50,6 +50,10 @@ class Scenario:
         self.gateway = Gateway(self.build, self.address, pairing=True)
         self.gateway.start()
         self.delivered("bonded meter", record)
+        device = self.gateway.ask("devices")
+        uid, says = device["devices"][0]["uid"], device["live"]["cuff-1"]["says"]
+        check("bonded meter: enrolled as what it says once it is bonded",
+              uid == says == "sn:SN-BOND-0001", f"enrolled {uid}, says {says}")
 
     def back(self):
         """The meter remembers the subscription and sends without being asked."""

@@ -13,6 +13,7 @@ from guest import (SLOW_MS, Broker, Gateway, Record, Stack, check,
 
 ADDRESS = "C0:11:22:33:44:55"
 LATE_S = 10
+SOON_S = 10
 DELAY_S = 3
 
 
@@ -129,6 +130,16 @@ class Scenario:
         record = Record()
         self.delivered("bluetoothd restarted", raw_meter([record]), record)
 
+    def guarded(self):
+        """A serial number that cannot be read must not cost the reading."""
+        record = Record()
+        meter = raw_meter([record], "--guard-serial")
+        connected = meter.wait("connected")
+        self.delivered("meter that guards its serial number", meter, record)
+        waited = (meter.wait("indicated")["boot_us"] - connected["boot_us"]) / 1e6
+        check(f"meter that guards its serial number: subscribed within {SOON_S} s",
+              waited <= SOON_S, f"{waited:.1f} s")
+
     def mute(self):
         """A meter that connects and then says nothing: the gateway hangs up after 30 s."""
         record = Record()
@@ -161,6 +172,7 @@ def scenario(build):
         ("meter with own requests", s.client),
         ("adapter switched off and on", s.power_cycle),
         ("bluetoothd restarted", s.bluetoothd_restart),
+        ("meter that guards its serial number", s.guarded),
         ("mute meter", s.mute),
         ("stop", s.stopped),
     ])

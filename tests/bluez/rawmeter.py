@@ -104,7 +104,7 @@ class Database:
         self._service(0x180A)
         self._characteristic(READ, 0x2A29, b"Raw Instruments\0")
         self._characteristic(READ, 0x2A24, b"RAW-1")
-        self._characteristic(READ, 0x2A25, b"SN-RAW-0001")
+        self.serial = self._characteristic(READ, 0x2A25, b"SN-RAW-0001")
 
     def _add(self, kind, value):
         handle = len(self.rows) + 1
@@ -238,6 +238,8 @@ class Meter:
             self.error(p[0], handle, 0x01)
         elif handle == self.db.value:
             self.error(p[0], handle, 0x02)
+        elif handle == self.db.serial and self.options.guard_serial:
+            self.error(p[0], handle, 0x0F)
         else:
             self.att(bytes([p[0] + 1]) + self.db.rows[handle][1][offset:])
 
@@ -394,6 +396,8 @@ def main():
     add("--own-requests", action="store_true",
         help="be a client, too: send nothing before every own request was answered")
     add("--patience", type=float, default=5, metavar="S", help="for an own request")
+    add("--guard-serial", action="store_true",
+        help="want encryption, which this meter cannot do, for the serial number")
     add("--mute", type=int, default=0, metavar="N",
         help="answer nothing in the first N connections")
     add("--idle", type=float, default=1, metavar="S", help="hang up so long after the last record")

@@ -1,19 +1,24 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# A QEMU guest with the real Bluetooth stack of Debian 12: its kernel, bluetoothd and btvirt's virtual controllers.
-# The guest's root is this machine's root, read-only through 9p, with a tmpfs above it: no image is built, and what
-# is installed here is installed there.
+# A QEMU guest with the real Bluetooth stack of Debian 12: its kernel, bluetoothd and btvirt's virtual
+# controllers. The guest's root is this machine's root, read-only through 9p, with a tmpfs above it:
+# no image is built, and what is installed here is installed there.
 #
-#   rig.sh setup             install what is missing, unpack a kernel into the cache; needs root only the first time
-#   rig.sh run COMMAND ...   boot, run the command in the guest as root, in the current folder, and power off
+#   rig.sh setup             install what is missing (as root), unpack a kernel into the cache
+#   rig.sh run COMMAND ...   boot, run the command in the guest as root, here, and power off
 #
-# Exit status: of the command in `run`; 77 = this machine cannot (reason on stderr), 124 = the guest did not finish.
-# Environment: VITALGATE_CACHE (folder, ~/.cache/vitalgate)  RIG_OUT (mounted read-write at /out)  RIG_TIMEOUT (seconds)
-#   RIG_MEM (MiB)  RIG_CPUS  RIG_ACCEL (tcg | kvm)  RIG_TCG, RIG_CPU, RIG_QEMU (more for QEMU)  RIG_KERNEL (package)
+# Exit status: of the command; 77 = this machine cannot (reason on stderr), 124 = it did not finish.
+# Environment:
+#   VITALGATE_CACHE  folder (~/.cache/vitalgate)     RIG_OUT      folder, read-write at /out
+#   RIG_TIMEOUT      seconds (300)                   RIG_MEM      MiB (512)
+#   RIG_CPUS         (1)                             RIG_ACCEL    tcg, or kvm where it works
+#   RIG_TCG RIG_CPU RIG_QEMU   more for QEMU; on a loaded machine RIG_TCG=tcg,thread=single
+#                    RIG_QEMU="-icount shift=2" lets the guest's clock follow its instructions
+#   RIG_KERNEL       kernel package for setup
 set -eu
 self=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 home=${VITALGATE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vitalgate}/bluez
-packages="qemu-system-x86 busybox-static kmod cpio xz-utils dbus bluez bluez-test-tools libbluetooth-dev \
+packages="qemu-system-x86 busybox-static kmod cpio xz-utils dbus bluez bluez-test-tools \
 	python3-dbus python3-gi mosquitto mosquitto-clients"
 # From sha3_generic to drbg: bluetooth needs a random generator when it tests its ECDH, or Secure
 # Connections fail. algif_*: btvirt and bluetoothd have the kernel do their AES.
@@ -21,7 +26,7 @@ modules="9pnet_virtio 9p virtio_pci virtio_console virtio-rng overlay sha3_gener
 	sha512_generic hmac ctr drbg ccm cmac ecb algif_hash algif_skcipher hci_vhci rfcomm bnep uhid"
 
 cannot() { echo "rig.sh: $*" >&2; exit 77; }
-kver() { ls "$home/kernel/lib/modules" 2>/dev/null | head -n 1; }
+kver() { find "$home/kernel/lib/modules" -mindepth 1 -maxdepth 1 -printf '%f\n' 2>/dev/null; }
 quote() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 
 install_packages() {
@@ -39,10 +44,11 @@ install_packages() {
 		cannot "apt-get cannot install:$missing"
 }
 
-# 6.1.190 is known to be good. 6.1.192 dies when an LE link ends between two virtual controllers (list corruption in
-# hci_chan_del) and takes bluetoothd with it. Else the newest there is.
+# 6.1.190 is known to be good. 6.1.192 dies when an LE link ends between two virtual controllers (list
+# corruption in hci_chan_del) and takes bluetoothd with it. Else the newest there is.
 choose_kernel() {
-	apt-cache search --names-only '^linux-image-6\.1\.0-[0-9]+-amd64$' | awk '{ print $1 }' | sort -rV | while read -r p; do
+	apt-cache search --names-only '^linux-image-6\.1\.0-[0-9]+-amd64$' | awk '{ print $1 }' |
+		sort -rV | while read -r p; do
 		apt-cache show "$p" | awk -v p="$p" '$1 == "Version:" { print p, $2; exit }'
 	done | awk '$2 ~ /^6\.1\.190-/ { good = $1 } $2 !~ /^6\.1\.192-/ && !other { other = $1 }
 		END { print good ? good : other }'
@@ -59,11 +65,10 @@ unpack_kernel() {
 	rm -rf "$new"
 	mkdir -p "$new/kernel"
 	(cd "$new" && apt-get -qq download "$p" 2>/dev/null) || cannot "cannot download $p"
-	dpkg-deb --fsys-tarfile "$new/$p"_*.deb | tar -C "$new/kernel" -xf - --wildcards './boot/vmlinuz*' \
-		'./lib/modules/*/modules.*' './lib/modules/*/kernel/crypto' './lib/modules/*/kernel/lib' \
-		'./lib/modules/*/kernel/net' './lib/modules/*/kernel/fs' './lib/modules/*/kernel/drivers/bluetooth' \
-		'./lib/modules/*/kernel/drivers/virtio' './lib/modules/*/kernel/drivers/char' \
-		'./lib/modules/*/kernel/drivers/hid'
+	k='./lib/modules/*/kernel'
+	dpkg-deb --fsys-tarfile "$new/$p"_*.deb | tar -C "$new/kernel" -xf - --wildcards \
+		'./boot/vmlinuz*' './lib/modules/*/modules.*' "$k/crypto" "$k/lib" "$k/net" "$k/fs" \
+		"$k/drivers/bluetooth" "$k/drivers/virtio" "$k/drivers/char" "$k/drivers/hid"
 	depmod -b "$new/kernel" "$(ls "$new/kernel/lib/modules")"
 	# Uncompressed, it boots by PVH: under TCG the decompressor alone would cost seconds.
 	z=$(echo "$new"/kernel/boot/vmlinuz-*)
@@ -114,29 +119,44 @@ build_initramfs() {
 	rm -rf "$r"
 }
 
+# The initramfs is made anew when this file is newer: its contents are described here.
+ready() {
+	# shellcheck disable=SC3013
+	[ -s "$home/vmlinux" ] && [ "$home/initramfs.cpio" -nt "$self" ]
+}
+
 setup() {
 	[ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] || cannot "needs Debian on amd64"
 	install_packages
-	mkdir -p "$home" 2>/dev/null || cannot "cannot write $home"
+	if ready; then return 0; fi
+	mkdir -p "$home" 2>/dev/null && [ -w "$home" ] || cannot "cannot write $home"
 	exec 9>"$home/lock"
 	flock -w 600 9 || cannot "another setup holds $home/lock"
-	[ -n "$(kver)" ] && [ -s "$home/vmlinux" ] || unpack_kernel
-	[ "$home/initramfs.cpio" -nt "$self" ] || build_initramfs
+	if [ -z "$(kver)" ] || [ ! -s "$home/vmlinux" ]; then unpack_kernel; fi
+	build_initramfs
 }
 
 run() {
-	[ -s "$home/vmlinux" ] && [ -f "$home/initramfs.cpio" ] || cannot "run 'rig.sh setup' first"
+	ready || cannot "run 'rig.sh setup' first"
 	tmp=
 	out=${RIG_OUT:-}
 	[ -n "$out" ] || { tmp=$(mktemp -d); out=$tmp; }
 	rm -f "$out/.rc" "$out/.boot"
 	{
-		echo 'mkdir -p /dev/pts /dev/shm; mount -t devpts devpts /dev/pts; mount -t tmpfs tmpfs /dev/shm'
-		echo 'busybox ip link set lo up; hostname rig; umask 022'
-		echo 'for p in /sys/class/virtio-ports/*; do [ "$(cat $p/name)" = rig ] && port=/dev/${p##*/}; done'
+		cat <<-'EOF'
+			mkdir -p /dev/pts /dev/shm
+			mount -t devpts devpts /dev/pts
+			mount -t tmpfs tmpfs /dev/shm
+			busybox ip link set lo up
+			hostname rig
+			umask 022
+			export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+			for p in /sys/class/virtio-ports/*; do
+				[ "$(cat $p/name)" = rig ] && port=/dev/${p##*/}
+			done
+			: >/out/.boot
+		EOF
 		printf 'cd %s 2>/dev/null\n' "$(quote "$PWD")"
-		echo 'export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root'
-		echo 'read -r up _ </proc/uptime; echo "$up" >/out/.boot'
 		printf '('
 		for a in "$@"; do printf ' %s' "$(quote "$a")"; done
 		printf ' ) </dev/null >$port 2>&1; echo $? >/out/.rc\n'
@@ -146,18 +166,18 @@ run() {
 	kvm) accel="-accel kvm -cpu host" ;;
 	*) accel="-accel ${RIG_TCG:-tcg,thread=multi,tb-size=256} -cpu ${RIG_CPU:-max}" ;;
 	esac
-	# A chardev on stdio would block the guest's writes once stdin is at its end; a file on a pipe does not.
+	# A chardev on stdio would block the guest's writes once stdin ends; a file on a pipe does not.
 	# shellcheck disable=SC2086
-	timeout --foreground "${RIG_TIMEOUT:-300}" qemu-system-x86_64 $accel ${RIG_QEMU:-} -M q35 -m "${RIG_MEM:-512}" \
-		-smp "${RIG_CPUS:-1}" -nodefaults -no-user-config -display none -no-reboot \
+	timeout --foreground "${RIG_TIMEOUT:-300}" qemu-system-x86_64 $accel ${RIG_QEMU:-} -M q35 \
+		-m "${RIG_MEM:-512}" -smp "${RIG_CPUS:-1}" -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$home/vmlinux" -initrd "$home/initramfs.cpio" \
 		-append "console=ttyS0 panic=-1 mitigations=off quiet" \
 		-serial "file:$out/kernel.log" -device virtio-rng-pci -device virtio-serial-pci \
 		-chardev file,id=cmd,path=/dev/stdout,append=on -device virtserialport,chardev=cmd,name=rig \
 		-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
 		-device virtio-9p-pci,fsdev=root,mount_tag=root \
-		-fsdev "local,id=out,path=$out,security_model=none" -device virtio-9p-pci,fsdev=out,mount_tag=out \
-		</dev/null 2>"$out/qemu.log" | cat
+		-fsdev "local,id=out,path=$out,security_model=none" \
+		-device virtio-9p-pci,fsdev=out,mount_tag=out </dev/null 2>"$out/qemu.log" | cat
 	rc=124
 	[ ! -s "$out/.rc" ] || rc=$(cat "$out/.rc")
 	if [ ! -e "$out/.boot" ]; then
@@ -172,5 +192,5 @@ run() {
 case ${1:-} in
 setup) setup ;;
 run) shift; run "$@" ;;
-*) sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '3,19s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -20,29 +20,15 @@ platform that was killed reads it again at its start. One JSON object per line, 
 
 Envelopes and receipts: README "What the platform gets". Other programs use class Platform:
 start(), wait_ready(), command(), stop(); entries() and stored() read a ledger.
-
-This file has the name of a module of the standard library. Whoever says `import platform` in a
-program of this directory means that one, and gets it; load this file by its path.
 """
-import os
-import sys
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-elsewhere = [p for p in sys.path if os.path.abspath(p or ".") != HERE]
-if __name__ == "__main__":
-    sys.path[:] = elsewhere
-elif __name__ == "platform":
-    everywhere, sys.path[:] = sys.path[:], elsewhere
-    del sys.modules["platform"]
-    import platform  # noqa: this is what the caller will find
-    sys.path[:] = everywhere
-
 import argparse
 import json
+import os
 import random
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "retention.h"
+
+#include "clock.h"
+#include "util.h"
+
+#define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
+
+/* Oldest rows first, so that a clock that is wrong for an hour costs one portion of delivered rows. */
+static int delete_readings(struct db *db, int64_t before_us)
+{
+	int rc = db_run(db,
+		"CREATE TEMP TABLE IF NOT EXISTS leaving AS SELECT id FROM reading WHERE 0", "");
+	if (rc >= 0)
+		rc = db_run(db, "DELETE FROM leaving", "");
+	if (rc >= 0)
+		rc = db_run(db,
+			"INSERT INTO leaving SELECT id FROM reading r WHERE arrived<?"
+			" AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid)"
+			" AND NOT EXISTS (SELECT 1 FROM alert a WHERE a.reading=r.uuid AND"
+			" (a.state='active' OR EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid)))"
+			" AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS"
+			" (SELECT 1 FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind"
+			" AND n.taken>e.taken)) ORDER BY id LIMIT ?",
+			"ii", before_us, (int64_t)RETENTION_ROWS);
+	if (rc >= 0)
+		rc = db_run(db, "DELETE FROM evidence WHERE reading IN (SELECT id FROM leaving)", "");
+	if (rc >= 0)
+		rc = db_run(db,
+			"DELETE FROM alert WHERE reading IN"
+			" (SELECT uuid FROM reading WHERE id IN (SELECT id FROM leaving))",
+			"");
+	if (rc >= 0)
+		rc = db_run(db, "DELETE FROM reading WHERE id IN (SELECT id FROM leaving)", "");
+	return rc;
+}
+
+int retention_run(struct db *db, int64_t now_us, unsigned days)
+{
+	static const struct {
+		const char *sql;
+		unsigned days; /* 0: as configured */
+	} others[] = {
+		{"DELETE FROM event WHERE at<? AND type<>'study' AND NOT EXISTS"
+		 " (SELECT 1 FROM outbox WHERE outbox.uuid=event.uuid)",
+			0},
+		{"DELETE FROM device_offset WHERE at<?", 0},
+		{"DELETE FROM command WHERE at<?", RETENTION_COMMAND_DAYS},
+		{"DELETE FROM audit WHERE at<?", RETENTION_AUDIT_DAYS},
+	};
+	if (!clock_plausible(now_us))
+		return 0;
+	int rc = 0, deleted = delete_readings(db, now_us - days * DAY_US);
+	for (size_t i = 0; i < ELEMENTS(others) && deleted >= 0 && rc >= 0; i++)
+		rc = db_run(db, others[i].sql, "i",
+			now_us - (others[i].days ? others[i].days : days) * DAY_US);
+	return rc < 0 ? rc : deleted;
+}

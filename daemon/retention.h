@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The gateway is not the record: what the platform has, and nobody needs here, leaves after its time.
+ * Never deleted: what still has to be sent or was refused, an alert that nobody acknowledged and its
+ * reading, and the latest value of each kind of a resident, which the follow-up draft rests on.
+ */
+#pragma once
+
+#include "db.h"
+
+#include <stdint.h>
+
+#define RETENTION_ROWS 500	    /* at most in one transaction: nobody waits for us */
+#define RETENTION_AUDIT_DAYS 1095   /* who did what */
+#define RETENTION_COMMAND_DAYS 30   /* replies that may be asked for again */
+#define RETENTION_FULL_DISK_DAYS 7 /* what stays when the disk is full */
+
+/* Deletes one portion of what is older than `days` at `now_us`; number of readings deleted, or -errno.
+ * Does nothing while the clock is not set. */
+int retention_run(struct db *db, int64_t now_us, unsigned days);
