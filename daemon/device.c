@@ -24,13 +24,14 @@ struct device {
 	struct vg_session *session;
 	struct session_ops ops;
 	uint64_t number; /* of the session */
-	sd_event_source *timer, *gap, *flush;
+	sd_event_source *timer, *gap;
 	struct mark marks[DEVICE_MARKS_MAX];
 	char last_end[64]; /* why the last connection ended */
 };
 
 struct devices {
 	struct gateway *gateway;
+	sd_event_source *flush;
 	unsigned n;
 	struct device all[CONFIG_DEVICES_MAX];
 };
@@ -221,11 +222,12 @@ static int on_gap(sd_event_source *source, uint64_t usec, void *arg)
 
 static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
 {
-	struct device *d = arg;
+	struct devices *all = arg;
 	struct vg_now now;
 	clock_now(&now);
-	if (d->session)
-		session_flush(d->session, &now);
+	for (unsigned i = 0; i < all->n; i++)
+		if (all->all[i].session)
+			session_flush(all->all[i].session, &now);
 	sd_event_source_set_time(source, usec + FLUSH_US);
 	return 0;
 }
@@ -284,11 +286,11 @@ static void load_marks(struct device *d, struct db *db)
 	}
 }
 
-/* Disarmed; a tenth of a second early or late is all the same here. */
-static int add_timer(sd_event *loop, sd_event_source **ret, sd_event_time_handler_t call, struct device *d)
+/* A tenth of a second early or late is all the same here. */
+static int add_timer(sd_event *loop, sd_event_source **ret, sd_event_time_handler_t call, void *arg)
 {
 	int rc = sd_event_add_time_relative(
-		loop, ret, CLOCK_BOOTTIME, FLUSH_US, CLOCK_SECOND_US / 10, call, d);
+		loop, ret, CLOCK_BOOTTIME, FLUSH_US, CLOCK_SECOND_US / 10, call, arg);
 	return rc < 0 ? rc : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
 }
 
@@ -315,14 +317,7 @@ static int add(struct devices *all, const struct config_device *c)
 	load_marks(d, store_db(g->store));
 	all->n++;
 	rc = add_timer(g->loop, &d->timer, on_timer, d);
-	if (rc >= 0)
-		rc = add_timer(g->loop, &d->gap, on_gap, d);
-	if (rc >= 0)
-		rc = add_timer(g->loop, &d->flush, on_flush, d);
-	if (rc < 0)
-		return rc;
-	sd_event_source_set_time_relative(d->flush, FLUSH_US);
-	return sd_event_source_set_enabled(d->flush, SD_EVENT_ON);
+	return rc < 0 ? rc : add_timer(g->loop, &d->gap, on_gap, d);
 }
 
 int devices_new(struct gateway *g, struct devices **ret)
@@ -337,6 +332,13 @@ int devices_new(struct gateway *g, struct devices **ret)
 			devices_free(d);
 			return rc;
 		}
+	}
+	int rc = add_timer(g->loop, &d->flush, on_flush, d);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(d->flush, SD_EVENT_ON);
+	if (rc < 0) {
+		devices_free(d);
+		return rc;
 	}
 	*ret = d;
 	return 0;
@@ -363,13 +365,14 @@ int devices_start(struct devices *all)
 
 void devices_stop(struct devices *all)
 {
+	if (all)
+		all->flush = sd_event_source_disable_unref(all->flush);
 	for (unsigned i = 0; all && i < all->n; i++) {
 		struct device *d = &all->all[i];
 		transport_free(TAKE(d->transport));
 		session_free(TAKE(d->session));
 		d->timer = sd_event_source_disable_unref(d->timer);
 		d->gap = sd_event_source_disable_unref(d->gap);
-		d->flush = sd_event_source_disable_unref(d->flush);
 	}
 }
 
