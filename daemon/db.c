@@ -119,11 +119,12 @@ static struct row *start(struct db *db, const char *sql, const char *format, va_
 	r->busy = true;
 	r->error = 0;
 	if (!r->stmt) {
-		r->error = error_of(sqlite3_prepare_v3(
-			db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &r->stmt, NULL));
-		if (r->error == -EIO) /* our own mistake: SQL that does not compile */
+		int rc = sqlite3_prepare_v3(
+			db->sqlite, sql, -1, SQLITE_PREPARE_PERSISTENT, &r->stmt, NULL);
+		if (rc == SQLITE_ERROR) /* our own mistake: SQL that does not compile */
 			fprintf(stderr, "%s\n%s\n", sqlite3_errmsg(db->sqlite), sql);
-		assert(r->error != -EIO);
+		assert(rc != SQLITE_ERROR);
+		r->error = error_of(rc);
 		if (r->error)
 			return r;
 	}
@@ -222,9 +223,14 @@ static int count_log_pages(void *arg, sqlite3 *sqlite, const char *name, int pag
 	return SQLITE_OK;
 }
 
-bool db_checkpoint(struct db *db)
+int64_t db_changed(struct db *db)
 {
-	if (db->log_pages < CHECKPOINT_PAGES)
+	return sqlite3_total_changes64(db->sqlite);
+}
+
+bool db_checkpoint(struct db *db, bool at_once)
+{
+	if (db->log_pages < CHECKPOINT_PAGES && !at_once)
 		return false;
 	db->log_pages = 0;
 	sqlite3_wal_checkpoint_v2(db->sqlite, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -242,12 +248,12 @@ static int64_t pragma(struct db *db, const char *sql)
 	return v;
 }
 
-static bool healthy(struct db *db)
+static bool answers(struct db *db, const char *sql, const char *expected)
 {
 	sqlite3_stmt *s = NULL;
-	bool ok = sqlite3_prepare_v2(db->sqlite, "PRAGMA quick_check(1)", -1, &s, NULL) == SQLITE_OK &&
+	bool ok = sqlite3_prepare_v2(db->sqlite, sql, -1, &s, NULL) == SQLITE_OK &&
 		sqlite3_step(s) == SQLITE_ROW &&
-		streq((const char *)sqlite3_column_text(s, 0), "ok");
+		streq((const char *)sqlite3_column_text(s, 0), expected);
 	sqlite3_finalize(s);
 	return ok;
 }
@@ -265,12 +271,15 @@ static int prepare(struct db *db)
 	int64_t version = pragma(db, "PRAGMA user_version");
 	if (version > DB_SCHEMA)
 		return -ENOTSUP;
-	if (version == DB_SCHEMA)
-		return pragma(db, "PRAGMA application_id") != APPLICATION_ID ? -ENOTSUP
-			: healthy(db)					     ? 0
-									     : -EUCLEAN;
 	if (version < 0)
 		return -EUCLEAN;
+	/* a file system without shared memory refuses by answering "delete", and that loses commits */
+	if (!answers(db, "PRAGMA journal_mode", "wal"))
+		return -ENOSYS;
+	if (version == DB_SCHEMA)
+		return pragma(db, "PRAGMA application_id") != APPLICATION_ID ? -ENOTSUP
+			: answers(db, "PRAGMA quick_check(1)", "ok")	     ? 0
+									     : -EUCLEAN;
 	_Static_assert(DB_SCHEMA == 1, "a new version migrates, after a backup");
 	rc = db_script(db, "BEGIN IMMEDIATE");
 	if (rc >= 0)

@@ -46,6 +46,9 @@ static inline void row_endp(struct row **r)
 int64_t db_int(struct db *db, int64_t fallback, const char *sql, const char *format, ...);
 
 int64_t db_last_id(struct db *db);
-/* Moves the log into the database file without waiting for anybody; true when it was large enough. */
-bool db_checkpoint(struct db *db);
+/* Rows changed since db_open(), whether committed or not. */
+int64_t db_changed(struct db *db);
+/* Moves the log into the database file without waiting for anybody, when it is large enough or
+ * `at_once`: then the space of the log is free for what comes. True when it did. */
+bool db_checkpoint(struct db *db, bool at_once);
 const char *db_error(struct db *db); /* SQLite's own sentence for the log */

@@ -12,6 +12,7 @@
 
 #define FLUSH_US (5 * CLOCK_SECOND_US) /* counters of noise reach the store this often */
 #define DEVICE_MARKS_MAX 4
+#define NEWS_A_MINUTE 10
 
 struct device {
 	struct gateway *gateway;
@@ -27,6 +28,7 @@ struct device {
 	sd_event_source *timer, *gap;
 	struct mark marks[DEVICE_MARKS_MAX];
 	char last_end[64]; /* why the last connection ended */
+	struct log_limit news; /* a flapping line is told a few times a minute */
 };
 
 struct devices {
@@ -112,7 +114,7 @@ static void unit_done(struct job *job, int result)
 	struct vg_now now;
 	clock_now(&now);
 	if (result >= 0) {
-		if (!d->uid[0] && u->uid[0])
+		if (!d->uid[0] && u->readings)
 			memcpy(d->uid, u->uid, sizeof(d->uid));
 		for (const struct mark *m = u->marks; m; m = m->next)
 			keep_mark(d, m);
@@ -161,7 +163,11 @@ static void on_up(void *arg, const char *uid)
 			"says it is \"%s\", enrolled was \"%s\": its readings stay unassigned; "
 			"enrol it anew if it was exchanged",
 			uid, d->uid);
-	log_info(d->config->id, "connected (%s)", uid);
+	unsigned held_back;
+	if (log_allowed(&d->news, NEWS_A_MINUTE, &held_back))
+		log_info(d->config->id, "connected (%s)", uid);
+	if (held_back)
+		log_info(d->config->id, "%u more connections and ends in the minute before", held_back);
 	struct session_start start = {.driver = d->driver,
 		.codes = d->gateway->codes,
 		.number = ++d->number,
@@ -191,7 +197,9 @@ static void on_value(void *arg, int channel, const uint8_t *bytes, size_t len, b
 static void on_down(void *arg, const char *why)
 {
 	struct device *d = arg;
-	log_info(d->config->id, "disconnected: %s", why);
+	unsigned held_back;
+	if (log_allowed(&d->news, NEWS_A_MINUTE, &held_back))
+		log_info(d->config->id, "disconnected: %s", why);
 	text_copy(d->last_end, sizeof(d->last_end), why, strlen(why));
 	end_session(d);
 }

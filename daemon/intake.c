@@ -419,6 +419,7 @@ static int file_reading(struct gateway *g, struct db *db, const struct unit *u,
 
 /* --- the unit ---------------------------------------------------------------------------------- */
 
+/* The first reading enrols: until then a device may still hide its serial number from us. */
 static int file_device(struct db *db, const struct unit *u)
 {
 	const uint32_t *n = u->counts;
@@ -427,7 +428,7 @@ static int file_device(struct db *db, const struct unit *u)
 		"n_reading=n_reading+?, n_nothing=n_nothing+?, n_malformed=n_malformed+?,"
 		"n_out_of_sequence=n_out_of_sequence+?, n_unsupported=n_unsupported+?,"
 		"n_implausible=n_implausible+? WHERE id=?",
-		"titiiiiiii", u->uid[0] ? u->uid : NULL, u->arrived_us, u->ack_mode,
+		"titiiiiiii", u->readings && u->uid[0] ? u->uid : NULL, u->arrived_us, u->ack_mode,
 		(int64_t)n[VG_READING], (int64_t)n[VG_NOTHING], (int64_t)n[VG_MALFORMED],
 		(int64_t)n[VG_OUT_OF_SEQUENCE], (int64_t)n[VG_UNSUPPORTED], (int64_t)n[VG_IMPLAUSIBLE],
 		u->device_row);

@@ -98,6 +98,12 @@ static bool ballast_drop(const struct store *s)
 
 /* --- the thread ------------------------------------------------------------------------------ */
 
+/* True when the transaction itself is lost, not merely one job in it. */
+static bool fatal(int rc)
+{
+	return rc == -ENOSPC || rc == -EIO || rc == -EROFS || rc == -EUCLEAN || rc == -ENOMEM;
+}
+
 static int run_one(struct store *s, struct job *job)
 {
 	if (!job->run)
@@ -108,6 +114,8 @@ static int run_one(struct store *s, struct job *job)
 	if (rc < 0)
 		return rc;
 	job->result = job->run(job, s->db);
+	if (fatal(job->result)) /* SQLite may have undone everything, savepoint included */
+		return job->result;
 	if (job->result < 0) {
 		rc = db_script(s->db, "ROLLBACK TO job");
 		if (rc < 0)
@@ -115,12 +123,6 @@ static int run_one(struct store *s, struct job *job)
 	}
 	rc = db_script(s->db, "RELEASE job");
 	return rc < 0 ? rc : job->result;
-}
-
-/* True when the transaction itself is lost, not merely one job in it. */
-static bool fatal(int rc)
-{
-	return rc == -ENOSPC || rc == -EIO || rc == -EROFS || rc == -EUCLEAN || rc == -ENOMEM;
 }
 
 static int run_batch(struct store *s, struct jobs *batch)
@@ -145,6 +147,8 @@ static int run_batch(struct store *s, struct jobs *batch)
 	if (rc == -ENOSPC && ballast_drop(s))
 		log_error("store", "disk full: ballast given back; free space on the disk of %s",
 			s->dir);
+	if (rc == -ENOSPC)
+		db_checkpoint(s->db, true);
 	return rc;
 }
 
@@ -189,12 +193,14 @@ static void wait_for_work(struct store *s, int64_t due_us)
 	}
 }
 
-static void hand_back(struct store *s, struct jobs *batch, int rc)
+/* Only a transaction that wrote something proves that a failing disk is well again. */
+static void hand_back(struct store *s, struct jobs *batch, int rc, bool wrote)
 {
 	pthread_mutex_lock(&s->lock);
-	s->status.commits++;
+	s->status.commits += rc >= 0 && wrote;
 	s->status.jobs += batch->count;
-	s->status.failing = rc;
+	if (rc < 0 || wrote)
+		s->status.failing = rc;
 	jobs_move(&s->finished, batch);
 	pthread_mutex_unlock(&s->lock);
 	eventfd_write(s->done_fd, 1);
@@ -221,13 +227,14 @@ static void *thread_main(void *arg)
 			return NULL;
 		int rc = 0;
 		if (batch.first) {
+			int64_t before = db_changed(s->db);
 			rc = run_batch(s, &batch);
-			hand_back(s, &batch, rc);
+			hand_back(s, &batch, rc, db_changed(s->db) != before);
 		}
 		due_us = s->hooks.after_commit ? s->hooks.after_commit(
 							 s->hooks.arg, s->db, clock_boot_us())
 					       : INT64_MAX;
-		if (db_checkpoint(s->db) && rc == 0)
+		if (db_checkpoint(s->db, false) && rc == 0)
 			ballast_make(s);
 	}
 }

@@ -50,13 +50,13 @@ static inline uint8_t buf_u8(struct buf *b)
 static inline uint16_t buf_le16(struct buf *b)
 {
 	const uint8_t *p = buf_bytes(b, 2);
-	return p ? (uint16_t)(p[0] | p[1] << 8) : 0;
+	return (uint16_t)(p ? p[0] | p[1] << 8 : 0);
 }
 
 static inline uint16_t buf_be16(struct buf *b)
 {
 	const uint8_t *p = buf_bytes(b, 2);
-	return p ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+	return (uint16_t)(p ? p[0] << 8 | p[1] : 0);
 }
 
 static inline uint32_t buf_le32(struct buf *b)

@@ -22,7 +22,7 @@ TOPIC = "vg/v1/demo/village/gw-0001"
 SLOW_MS = RUN + "/slow_ms"
 SYNCS = OUT + "/syncs.jsonl"
 BLUETOOTHD = "/usr/libexec/bluetooth/bluetoothd"
-PATIENCE_S = 40
+PATIENCE_S = 30
 
 
 class CannotRun(Exception):

@@ -1,0 +1,702 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""End to end: simulated instruments, the real core, uplink and broker, a simulated platform.
+
+What the simulators' ledgers and the platform's ledger say is the truth; the database is looked at only
+where nobody else can know. Each function is one site; the sites run side by side. VITALGATE_ONLY=name
+runs one of them.
+"""
+import glob
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness  # noqa: E402
+from harness import Failure, Site, Skip, Tap, cuff_device, holds, lab_device, same, wait_until  # noqa: E402
+import json  # noqa: E402
+
+tap = Tap()
+TYPED = "TYPED-7741-NOBODY"  # what somebody keyed in at an instrument: it must not get out
+
+
+def record(sys_, dia, **more):
+    return json.dumps({"sys": sys_, "dia": dia, "map": dia + (sys_ - dia) // 3, "pulse": 72,
+                       "unit": "mmHg", "time": "now", **more})
+
+
+def result(value, test="GLU", unit="mmol/L", **more):
+    return json.dumps({"patient": "R-0002", "specimen": "S-1", "test": test, "value": value,
+                       "unit": unit, "flag": "N", "status": "F", "time": "now", **more})
+
+
+def measure(site, name, text):
+    """One new measurement; returns its key once the instrument was told that it is received."""
+    before = {e["key"] for e in site.events(name, "measured")}
+    holds(wait_until(lambda: os.path.exists(site.path(name + ".ctl"))), f"{name} did not start")
+    site.control(name, "record " + text)
+    new = wait_until(lambda: [e["key"] for e in site.events(name, "measured")
+                              if e["key"] not in before])
+    holds(new, f"{name} did not measure {text}")
+    holds(wait_until(lambda: told(site, name, new[0]), 15),
+          f"{name} was not told that {text} is received: {site.ledger(name)[-4:]}")
+    return new[0]
+
+
+def told(site, name, key):
+    return any(e["key"] == key for e in site.events(name, "told"))
+
+
+def delivered(site, device, count, seconds=15, **want):
+    """The platform's readings of a device, once there are `count`."""
+    wait_until(lambda: len(site.readings(device, **want)) >= count, seconds)
+    got = site.readings(device, **want)
+    same(len(got), count, f"readings of {device} {want} at the platform")
+    return got
+
+
+def alert(site, reading, revision=1, seconds=10):
+    found = wait_until(lambda: site.alert_of(reading, revision), seconds)
+    holds(found, f"no alert, revision {revision}, of reading {reading['id']}; there are "
+                 f"{[(a['id'], a['revision']) for a in site.received('up/alert').values()]}")
+    return found
+
+
+def drafts(site, resident):
+    return [d for d in site.received("up/followup").values() if d["resident"] == resident]
+
+
+def draft_fields(draft):
+    return {f["key"]: f for f in draft["fields"] if f["filled"]}
+
+
+def drained(site, seconds=15):
+    holds(wait_until(lambda: site.outbox() == 0, seconds), lambda_rows(site))
+
+
+def lambda_rows(site):
+    rows = site.query("SELECT id,lane,kind,hex(uuid),revision,state,tries,next_try FROM outbox")
+    return f"{len(rows)} rows wait in the outbox: {rows[:5]}"
+
+
+def nothing_wrong(site):
+    """The platform saw neither nonsense nor the same (id, revision) with other content."""
+    same([e for e in site.events("platform", "invalid", "conflict")], [], "at the platform")
+
+
+def device_counts(site, device):
+    return next(d["results"] for d in site.cli("devices")["devices"] if d["id"] == device)
+
+
+# --- one busy clinic
+
+
+def clinic():
+    devices = [cuff_device("cuff-1"), cuff_device("cuff-2"), cuff_device("cuff-3"),
+               cuff_device("cuff-4"), cuff_device("cuff-5"), lab_device("lab-1", "token"),
+               lab_device("lab-2", "ignore"), lab_device("lab-3", "sample")]
+    with Site(devices=devices) as site:
+        site.all()
+        site.cli("import", site.roster())
+        for words in (("cuff-1", "R-0001"), ("cuff-2", "R-0002", "--slot", "1"),
+                      ("cuff-2", "R-0003", "--slot", "2"), ("cuff-4", "R-0005"),
+                      ("cuff-5", "R-0004")):
+            site.cli("bind", *words, "--from", "2020-01-01")
+        clinic_cuff(site)
+        clinic_slots(site)
+        clinic_unbound(site)
+        clinic_out_of_contract(site)
+        clinic_faults(site)
+        clinic_lab(site)
+        clinic_typed(site)
+        clinic_same_again(site)
+        clinic_import(site)
+        clinic_ack_offline(site)
+        clinic_follow(site)
+        with tap.case("clinic: at the end everything is receipted and nothing was wrong", site):
+            drained(site)
+            nothing_wrong(site)
+            same([e for e in site.events("platform", "rejected")], [], "rejected")
+
+
+def clinic_cuff(site):
+    site.cuff("cuff-1")
+    with tap.case("cuff: 190/115 reaches the platform with codes, unit and resident", site):
+        measure(site, "cuff-1", record(190, 115, user=1))
+        r, = delivered(site, "cuff-1", 1)
+        same((r["resident"], r["status"], r["kind"]), ("R-0001", "final", "bp"))
+        same((r["identity"]["evidence"], r["identity"]["grade"], r["identity"]["in_contract"]),
+             ("device_binding", "device", True), "identity")
+        for kind, value, unit, ws, loinc, mdc in (
+                ("bp.sbp", 190, "mm[Hg]", "DE04.10.174.00", "8480-6", "150021"),
+                ("bp.dbp", 115, "mm[Hg]", "DE04.10.176.00", "8462-4", "150022"),
+                ("bp.pulse", 72, "/min", "DE04.10.118.00", "8867-4", "149546")):
+            v = r["values"][kind]
+            same((v["value"], v["unit"], v["ws"], v["loinc"], v["mdc"]),
+                 (value, unit, ws, loinc, mdc), kind)
+        holds(r["time"]["trust"] == "corrected" and abs(r["time"]["device_offset_s"]) < 3, r["time"])
+        told_at = site.events("cuff-1", "told")[-1]
+        same(r["time"]["device"], told_at["record"]["time"], "device time")
+        holds(r["committed_boot_us"] <= told_at["t"] * 1e6,
+              f"confirmed at {told_at['t']}, committed at {r['committed_boot_us']}")
+    with tap.case("cuff: the follow-up draft has it, with its evidence, and leaves people's fields open",
+                  site):
+        draft = wait_until(lambda: drafts(site, "R-0001"))
+        holds(draft, "no draft came")
+        fields = draft_fields(draft[-1])
+        same((fields["bp"]["systolic"], fields["bp"]["diastolic"]), (190, 115))
+        same(fields["bp"]["reading"], site.readings("cuff-1")[0]["id"])
+        same(draft[-1]["status"], "proposed")
+        for key in ("symptoms", "doctor_signature", "medication"):
+            holds(key not in fields, f"{key} was filled by a machine: {fields.get(key)}")
+    with tap.case("cuff: the critical alert goes to the contracted doctor; `ack` makes revision 2", site):
+        a = alert(site, site.readings("cuff-1")[0])
+        same((a["severity"], a["state"], a["to"]), ("critical", "active",
+             {"role": "doctor", "token": "D-0001"}))
+        same(sorted(rule["id"] for rule in a["rules"]), ["dbp-critical-high", "sbp-critical-high"])
+        site.cli("ack", a["id"][:8], "reached", "--by", "D-0001")
+        b = alert(site, site.readings("cuff-1")[0], 2)
+        same((b["id"], b["state"], b["acknowledged"]["outcome"]), (a["id"], "acknowledged", "reached"))
+        holds(b["acknowledged"]["by"].endswith("/D-0001"), b["acknowledged"])
+        holds("before" in site.refusal("--lang", "en", "ack", a["id"], "reached"), "acknowledged twice")
+    with tap.case("cuff: the draft of a later reading is the next revision of the same draft", site):
+        old = drafts(site, "R-0001")[-1]
+        measure(site, "cuff-1", record(131, 79))
+        new = wait_until(lambda: [d for d in drafts(site, "R-0001")
+                                  if d["revision"] > old["revision"]])
+        holds(new, "no new revision")
+        same(new[-1]["id"], old["id"])
+        same(draft_fields(new[-1])["bp"]["systolic"], 131)
+        same(site.alert_of(delivered(site, "cuff-1", 2)[1]), None, "alert of 131/79")
+
+
+def clinic_slots(site):
+    with tap.case("user slots: one cuff, two residents; unknown slots belong to nobody, with reason",
+                  site):
+        site.cuff("cuff-2", "--record", record(121, 71, user=1), "--record", record(122, 72, user=2),
+                  "--record", record(123, 73, user=3), "--record", record(124, 74))
+        got = {r["values"]["bp.sbp"]["value"]: (r["resident"], r["identity"]["evidence"],
+                                                r["status"]) for r in delivered(site, "cuff-2", 4)}
+        same(got, {121: ("R-0002", "user_slot", "final"), 122: ("R-0003", "user_slot", "final"),
+                   123: (None, "user_slot_not_bound", "unassigned"),
+                   124: (None, "user_slot_missing", "unassigned")})
+
+
+def clinic_unbound(site):
+    with tap.case("bound to nobody: critical goes to the site's contact at once, labelled", site):
+        site.cuff("cuff-3")
+        measure(site, "cuff-3", record(205, 99))
+        r, = delivered(site, "cuff-3", 1)
+        same((r["resident"], r["status"], r["identity"]["evidence"]), (None, "unassigned", "not_bound"))
+        a = alert(site, r)
+        same((a["resident"], a["to"]), (None, {"role": "site", "token": "S-0001"}))
+        holds("unassigned" in a["labels"], a["labels"])
+        listed = [u["id"] for u in site.cli("unassigned")["readings"]]
+        holds(r["id"] in listed, f"not in the inbox: {listed}")
+    with tap.case("assign: next revision, evidence, draft, and the alert moves to the doctor", site):
+        before = max([d["revision"] for d in drafts(site, "R-0003")], default=0)
+        site.cli("assign", r["id"], "R-0003")
+        holds(wait_until(lambda: site.readings("cuff-3")[0]["revision"] == 2),
+              "no revision 2 at the platform")
+        n = site.readings("cuff-3")[0]
+        same((n["resident"], n["status"], n["identity"]["evidence"], n["identity"]["grade"]),
+             ("R-0003", "amended", "assigned_by_person", "person"))
+        same(n["values"], r["values"], "values")
+        b = alert(site, r, 2)
+        same((b["id"], b["resident"], b["to"], b["state"]),
+             (a["id"], "R-0003", {"role": "doctor", "token": "D-0002"}, "active"))
+        holds("unassigned" not in b["labels"], f"stale label: {b['labels']}")
+        new = wait_until(lambda: [d for d in drafts(site, "R-0003") if d["revision"] > before
+                                  and d["form"].startswith("hyper")])
+        holds(new, "no new draft")
+        same(draft_fields(new[-1])["bp"]["reading"], r["id"], "evidence of the draft")
+        holds("already" in site.refusal("--lang", "en", "assign", r["id"], "R-0003"), "twice")
+    with tap.case("assign to nobody takes it back: reading, draft and alert follow", site):
+        site.cli("assign", r["id"], "-")
+        c = alert(site, r, 3)
+        same((c["resident"], c["to"]["token"]), (None, "S-0001"))
+        holds("unassigned" in c["labels"], c["labels"])
+        same(site.readings("cuff-3")[0]["resident"], None)
+        last = wait_until(lambda: [d for d in drafts(site, "R-0003") if d["revision"] >
+                                   new[-1]["revision"] and d["form"].startswith("hyper")])
+        holds(last, "no new draft")
+        holds(draft_fields(last[-1]).get("bp", {}).get("reading") != r["id"], "evidence stayed")
+
+
+def clinic_out_of_contract(site):
+    with tap.case("outside a contract: filed, and a critical value goes to the site, labelled", site):
+        site.cuff("cuff-4", "--record", record(188, 100))
+        r, = delivered(site, "cuff-4", 1)
+        same((r["resident"], r["identity"]["in_contract"]), ("R-0005", False))
+        a = alert(site, r)
+        same((a["resident"], a["to"]), ("R-0005", {"role": "site", "token": "S-0001"}))
+        holds("out_of_contract" in a["labels"], a["labels"])
+
+
+def clinic_faults(site):
+    with tap.case("cuff error: an event at the platform, confirmed, and no reading", site):
+        site.cuff("cuff-5", "--noise", "5", "--early-indication",
+                  "--drop-after-indication", "0.3", "--drop-before-confirm-processing", "0.3")
+        measure(site, "cuff-5", json.dumps({"nan": True, "time": "now"}))
+        holds(wait_until(lambda: [e for e in site.received("up/event").values()
+                                  if e["type"] == "failed_measurement" and e["device"] == "cuff-5"]),
+              "no event")
+        same(site.readings("cuff-5"), [])
+    with tap.case("records told again make no new rows", site):
+        keys = [measure(site, "cuff-5", record(110 + n, 65)) for n in range(12)]
+        delivered(site, "cuff-5", len(keys))
+        sent = [e["key"] for e in site.events("cuff-5", "sent")]
+        holds(len(sent) > len(set(sent)), "the cuff repeated nothing: the test proves nothing")
+        same(site.query("SELECT count(*) FROM reading JOIN device ON device.id=device"
+                        " WHERE name='cuff-5'")[0][0], len(keys), "rows")
+    with tap.case("a poison record is confirmed, counted, and holds up nothing", site):
+        before = device_counts(site, "cuff-5")
+        measure(site, "cuff-5", '{"hex":"1ebe007300"}')
+        measure(site, "cuff-5", record(109, 64))
+        counts = device_counts(site, "cuff-5")
+        holds(counts["malformed"] > before["malformed"], f"{before} -> {counts}")
+        raw = site.query("SELECT count(*) FROM event WHERE hex(raw)='1EBE007300'")[0][0]
+        holds(raw >= 1, "its bytes were not kept")
+
+
+def clinic_lab(site):
+    # two sites' worth of messages would make the order of events a matter of luck: one by one
+    site.analyser("lab-1", "--ack-timeout", "3", "--retry", "0.5", "--junk", "0.5",
+                  "--unknown", "0.3", "--bad-checksum", "0.3", "--restart", "0.3")
+    with tap.case("lab: \"> 33.3\" keeps its sign and is critical", site):
+        measure(site, "lab-1", result(">33.3", specimen="S-10", flag=">"))
+        r = delivered(site, "lab-1", 1)[0]
+        v = r["values"]["glu.random"]
+        same((v["value"], v["comparator"], v["unit"], v["received"]), (33.3, ">", "mmol/L", ">33.3"))
+        same((r["resident"], r["identity"]["evidence"]), ("R-0002", "message_token"))
+        a = alert(site, r)
+        same((a["severity"], a["rules"][0].get("comparator"), a["to"]["token"]),
+             ("critical", ">", "D-0001"))
+        holds("above_meter_range" in a["labels"], a["labels"])
+    with tap.case("lab: HI without a number is critical, too", site):
+        measure(site, "lab-1", result("HI", specimen="S-11", flag="HH"))
+        r = delivered(site, "lab-1", 2)[-1]
+        same(r["values"]["glu.random"].get("comparator"), ">")
+        same(alert(site, r)["severity"], "critical")
+    with tap.case("platform acknowledges by down/cmd: the same id twice acts once, replies twice", site):
+        a = alert(site, site.readings("lab-1")[0])
+        command = {"v": 1, "id": "c-1", "cmd": "ack", "by": "D-0001",
+                   "args": {"alert": a["id"], "outcome": "advised"}}
+        for _ in range(2):
+            site.control("platform", json.dumps(command))
+            time.sleep(0.3)
+        wait_until(lambda: len(site.events("platform", "reply")) >= 2)
+        replies = [e["object"] for e in site.events("platform", "reply")]
+        same([(r["id"], r["ok"]) for r in replies], [("c-1", True)] * 2, "replies")
+        same(replies[0], replies[1], "the second reply")
+        b = alert(site, site.readings("lab-1")[0], 2)
+        same((b["state"], b["acknowledged"]["by"]), ("acknowledged", "platform:platform/D-0001"))
+        same(site.query("SELECT count(*) FROM audit WHERE action='ack' AND object=?", a["id"])[0][0], 1,
+             "audit lines")
+        site.control("platform", json.dumps(dict(command, id="c-2", args={"alert": a["id"]})))
+        wait_until(lambda: len(site.events("platform", "reply")) >= 3)
+        bad = site.events("platform", "reply")[-1]["object"]
+        same((bad["id"], bad["ok"], bad["error"]["code"]), ("c-2", False, "bad_outcome"))
+    with tap.case("lab: noise and unknown records are counted by class, and shown", site):
+        holds(wait_until(lambda: site.events("lab-1", "fault"), 0.1), "the analyser made no noise")
+        measure(site, "lab-1", result("5.1", test="NOSUCH", specimen="S-12"))
+        counts = wait_until(lambda: (lambda c: c["unsupported"] and c["malformed"] and c)(
+            device_counts(site, "lab-1")), 12)
+        holds(counts, f"counted: {device_counts(site, 'lab-1')}")
+        holds([e for e in site.received("up/event").values() if e["type"] == "unsupported"
+               and "NOSUCH" in e.get("detail", "")], "no event names the unknown test")
+        text = subprocess.run([harness.BUILD + "/vitalgate", "--config", site.config, "--lang", "en",
+                               "devices"], capture_output=True, text=True, timeout=20).stdout
+        holds("lab-1" in text and "unsupported" in text, text)
+    same([e["why"] for e in site.events("lab-1", "error")], [], "errors of the analyser")
+
+
+def clinic_typed(site):
+    with tap.case("typed ids: unknown token, ignored and sample fields file nothing", site):
+        site.analyser("lab-2", "--ack-timeout", "3", "--retry", "0.5")
+        site.analyser("lab-3", "--ack-timeout", "3", "--retry", "0.5")
+        for lab in ("lab-1", "lab-2"):
+            measure(site, lab, result("5.5", specimen="S-20", patient=TYPED))
+        measure(site, "lab-2", result("5.6", specimen="S-21", patient="R-0001"))
+        measure(site, "lab-3", result("5.7", specimen="S-22", patient="K-0042"))
+        by = {}
+        for lab, count in (("lab-1", 3), ("lab-2", 2), ("lab-3", 1)):
+            by.update({r["notes"]["specimen"] + lab: r for r in delivered(site, lab, count)})
+        same({k: (by[k]["resident"], by[k]["identity"]["evidence"]) for k in sorted(by)[2:]},
+             {"S-20lab-1": (None, "unknown_patient_id"), "S-20lab-2": (None, "not_bound"),
+              "S-21lab-2": (None, "not_bound"), "S-22lab-3": (None, "not_bound")})
+        holds(by["S-20lab-1"]["identity"].get("patient_id_typed"), "that one was typed is not said")
+        holds("patient_id_typed" not in by["S-21lab-2"]["identity"], by["S-21lab-2"]["identity"])
+        same(by["S-22lab-3"].get("sample"), "K-0042")
+    with tap.case("typed ids: in clear nowhere: store, logs, payloads, command line", site):
+        found = []
+        for path in glob.glob(site.path("store/*")) + glob.glob(site.path("*.log")) + [
+                site.path("platform.ledger")]:
+            with open(path, "rb") as f:
+                if TYPED.encode() in f.read():
+                    found.append(os.path.basename(path))
+        for words in (("unassigned",), ("readings",), ("events", "--limit", "500"), ("devices",)):
+            if TYPED in json.dumps(site.cli(*words)):
+                found.append(words[0])
+        same(found, [], "the typed id is in")
+        with open(site.path("lab-1.ledger"), encoding="utf-8") as f:
+            holds(TYPED in f.read(), "it was never sent: the test proves nothing")
+
+
+def clinic_same_again(site):
+    fixed = time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - 3600))
+    first = result("6.2", specimen="S-30", time=fixed)
+    lab = "lab-3"
+    with tap.case("lab: the same result in a second message makes no new row", site):
+        n = len(site.readings(lab))
+        measure(site, lab, first)
+        measure(site, lab, first)
+        measure(site, lab, result("6.3", specimen="S-31", time=fixed))
+        delivered(site, lab, n + 2)
+    with tap.case("lab: same identity, other content: kept as a conflict, nobody's, forwarded", site):
+        measure(site, lab, result("19.9", specimen="S-30", time=fixed))
+        got = delivered(site, lab, n + 3)
+        kept = [r for r in got if r["notes"]["specimen"] == "S-30"]
+        old = next(r for r in kept if "conflicts_with" not in r)
+        new = next(r for r in kept if "conflicts_with" in r)
+        same((new["conflicts_with"], new["resident"], new["status"], new["identity"]["evidence"]),
+             (old["id"], None, "unassigned", "conflicting_content"))
+        same((old["values"]["glu.random"]["value"], new["values"]["glu.random"]["value"]), (6.2, 19.9))
+        same(old["revision"], 1, "the first one")
+        a = alert(site, new)
+        holds("conflict" in a["labels"], a["labels"])
+    fixed = time.strftime("%Y%m%d%H%M%S", time.localtime(time.time() - 7200))
+    with tap.case("lab: a corrected result is revision 2, amended, of the same resident", site):
+        n = len(site.readings("lab-1"))
+        measure(site, "lab-1", result("7.1", specimen="S-40", time=fixed))
+        measure(site, "lab-1", result("7.9", specimen="S-40", time=fixed, status="C"))
+        holds(wait_until(lambda: [r for r in site.readings("lab-1") if r["revision"] == 2]), "none")
+        r = next(r for r in delivered(site, "lab-1", n + 1) if r["revision"] == 2)
+        same((r["status"], r["resident"], r["values"]["glu.random"]["value"]),
+             ("amended", "R-0002", 7.9))
+        holds("conflicts_with" not in r, r)
+        values = [f["value"] for d in drafts(site, "R-0002") for f in d["fields"]
+                  if f.get("reading") == r["id"]]
+        same(values[-1:], [7.9], "in the draft")
+    with tap.case("lab: a correction that is dangerous reaches a person, also after an old alert", site):
+        measure(site, "lab-1", result("17.7", specimen="S-41", time=fixed))
+        measure(site, "lab-1", result("2.7", specimen="S-41", time=fixed, status="C"))
+        r = wait_until(lambda: [r for r in site.readings("lab-1") if r["revision"] == 2
+                                and r["notes"]["specimen"] == "S-41"])[0]
+        alert(site, r, 1)
+        b = alert(site, r, 2)
+        same(([rule["id"] for rule in b["rules"]], b["state"], b["rules"][0]["value"]),
+             (["glucose-critical-low"], "active", 2.7))
+
+
+def clinic_import(site):
+    with tap.case("import: every line or none; the refusal names the line", site):
+        text = harness.ROSTER_HEAD + "R-0100,,,hypertension,D-0001,T-0001,,,\n" \
+            "R-0101,1950-13-01,,hypertension,D-0001,T-0001,,,\nR-0102,,,golf,D-0001,,,,\n"
+        with open(site.path("bad.csv"), "w", encoding="utf-8") as f:
+            f.write(text)
+        refusal = site.refusal("--lang", "en", "import", site.path("bad.csv"))
+        holds("line 3" in refusal and "birth_date" in refusal and "2 of 3" in refusal, refusal)
+        same(site.query("SELECT count(*) FROM resident WHERE token LIKE 'R-01%'")[0][0], 0, "imported")
+        holds("行" in site.refusal("--lang", "zh", "import", site.path("bad.csv")), "not in Chinese")
+    with tap.case("import: columns that are not ours, a name above all, are refused", site):
+        for column in ("name", "phone", "address", "id_number"):
+            with open(site.path("bad.csv"), "w", encoding="utf-8") as f:
+                f.write(f"token,{column}\nR-0100,x\n")
+            refusal = site.refusal("--lang", "en", "import", site.path("bad.csv"))
+            holds(f'"{column}"' in refusal and "must not be imported" in refusal, refusal)
+        with open(site.path("bad.csv"), "w", encoding="utf-8") as f:
+            f.write("token\n11010119900101123X\n")
+        holds("looks like" in site.refusal("--lang", "en", "import", site.path("bad.csv")), "taken")
+        same(site.query("SELECT count(*) FROM resident")[0][0], 5, "residents")
+
+
+def clinic_ack_offline(site):
+    with tap.case("an alert that is raised and acknowledged while the broker is down arrives, and settles",
+                  site):
+        site.kill("broker")
+        measure(site, "cuff-1", record(199, 118))
+        found = wait_until(lambda: [a for a in site.cli("alerts")["alerts"]
+                                    if a["resident"] == "R-0001"])
+        site.cli("ack", found[0]["id"], "referred")
+        site.broker()
+        holds(wait_until(lambda: [a for a in site.received("up/alert").values()
+                                  if a["id"] == found[0]["id"] and a["revision"] == 2], 20),
+              "revision 2 did not come")
+        drained(site, 20)
+
+
+def clinic_follow(site):
+    with tap.case("readings --follow survives a restart of the core, says each once", site):
+        out = open(site.path("follow.out"), "wb")
+        follow = subprocess.Popen([harness.BUILD + "/vitalgate", "--config", site.config, "--json",
+                                   "readings", "--follow"], stdout=out, stderr=subprocess.DEVNULL)
+        out.close()
+        try:
+            before = site.query("SELECT count(*) FROM reading")[0][0]
+            seen = lambda: harness.read_ledger(site.path("follow.out"))  # noqa: E731
+            holds(wait_until(lambda: len(seen()) == before), f"{len(seen())} of {before} shown")
+            site.kill("core")
+            holds(wait_until(lambda: site.restart("core") and wait_until(site.answers)), "no core")
+            measure(site, "cuff-1", record(127, 81))
+            holds(wait_until(lambda: len(seen()) > before), "the new one is not shown")
+            last = seen()
+            same((len(last), last[-1]["values"]["bp.sbp"]["value"]), (before + 1, 127))
+            holds(follow.poll() is None, "it ended")
+        finally:
+            follow.kill()
+            follow.wait()
+
+
+# --- what a platform may answer
+
+
+def rejecting():
+    with Site(devices=[cuff_device("cuff-1")]) as site:
+        with tap.case("rejected objects are visible with their reason; the others go on", site):
+            site.all("--reject-kind", "alert")
+            site.cli("import", site.roster())
+            site.cli("bind", "cuff-1", "R-0001", "--from", "2020-01-01")
+            site.cuff("cuff-1")
+            measure(site, "cuff-1", record(191, 111))
+            measure(site, "cuff-1", record(118, 77))
+            delivered(site, "cuff-1", 2)
+            rejected = wait_until(lambda: site.cli("status")["rejected"])
+            same([(r["object"], r["reason"], r["sink"], r["revision"]) for r in rejected],
+                 [("alert", "simulated", "platform", 1)])
+            drained(site)
+            time.sleep(3)
+            same(len(site.events("platform", "rejected")), 1, "times it was sent")
+            same(site.cli("status")["counts"]["outbox_rejected"], 1)
+        with tap.case("resend: what was refused is sent again and leaves the list", site):
+            site.kill("platform")
+            site.platform()
+            site.cli("resend", rejected[0]["id"][:6])
+            holds(wait_until(lambda: site.received("up/alert"), 20), "it did not come")
+            holds(wait_until(lambda: not site.cli("status")["rejected"]), "still listed")
+            drained(site)
+            nothing_wrong(site)
+
+
+def retrying():
+    with Site(devices=[cuff_device("cuff-1")]) as site:
+        with tap.case("\"retry\" is not a loss and not a loop: sent again later, once", site):
+            site.all("--retry", "1")
+            site.cuff("cuff-1", "--record", record(192, 100))
+            wait_until(lambda: len(site.events("platform", "retry")) >= 2)
+            time.sleep(5)
+            put_off = site.events("platform", "retry")
+            same(sorted(e["topic"] for e in put_off), ["up/alert", "up/reading"], "put off in 5 s")
+            same(site.outbox(), 2, "rows that wait")
+            site.kill("platform")
+            site.platform()
+            delivered(site, "cuff-1", 1, 45)
+            holds(wait_until(lambda: site.received("up/alert"), 10), "the alert did not come")
+            drained(site)
+            nothing_wrong(site)
+
+
+def silent():
+    with Site(devices=[cuff_device("cuff-1")], receipt_timeout=1) as site:
+        with tap.case("a silent platform gets everything again; nothing is lost or counted twice", site):
+            site.all("--silent")
+            site.cuff("cuff-1", "--record", record(193, 100), "--record", record(117, 70))
+            delivered(site, "cuff-1", 2)
+            holds(wait_until(lambda: len({e["id"] for e in site.events("platform", "duplicate")}) == 3),
+                  "not sent again")
+            same(site.outbox(), 3, "rows without a receipt")
+            site.kill("platform")
+            site.platform()
+            drained(site, 20)
+            delivered(site, "cuff-1", 2)
+            same(len(site.events("platform", "stored")), 3, "objects stored")
+            nothing_wrong(site)
+
+
+def broker_receipt():
+    with Site(devices=[cuff_device("cuff-1")], receipt="broker") as site:
+        with tap.case("receipt: broker: the PUBACK empties the outbox, and only the PUBACK", site):
+            holds(site.core(), "no core")
+            site.uplink()
+            site.cuff("cuff-1", "--record", record(194, 100), "--record", record(116, 70))
+            wait_until(lambda: len(site.events("cuff-1", "told")) == 2)
+            time.sleep(0.5)
+            same(site.outbox(), 3, "rows while there is no broker")
+            site.broker()
+            drained(site, 20)
+
+
+def backlog():
+    count = 2000
+    with Site(devices=[cuff_device("cuff-1"), cuff_device("cuff-2")]) as site:
+        with tap.case("an alert overtakes a backlog of 2,000 readings", site):
+            holds(site.core(), "no core")
+            site.cli("import", site.roster())
+            site.cli("bind", "cuff-1", "R-0001", "--from", "2020-01-01")
+            site.cuff("cuff-1", "--random", str(count), "--criticals", "0", "--cuff-errors", "0")
+            wait_until(lambda: len(site.events("cuff-1", "told")) >= count, 60, 0.5)
+            site.cuff("cuff-2", "--record", record(212, 120))
+            holds(wait_until(lambda: site.events("cuff-2", "told")), "cuff-2 was not told")
+            before = site.outbox()
+            holds(before > count, f"only {before} rows wait")
+            site.broker()
+            site.platform("--verbose")
+            wait_until(lambda: "connected 0" in site.log("platform"))
+            site.uplink()
+            holds(wait_until(lambda: len(site.received("up/reading")) == count + 1, 40, 0.2),
+                  f"{len(site.received('up/reading'))} readings came")
+            order = [e["topic"] for e in site.events("platform", "stored")]
+            ahead = order[:order.index("up/alert")].count("up/reading")
+            tap.note(f"readings of the backlog ahead of the alert: {ahead} of {count}")
+            holds(ahead <= count * 0.05, f"{ahead} of {count} readings came before the alert")
+            drained(site, 20)
+            nothing_wrong(site)
+            same(len({e["object"]["time"]["device"] for e in site.events("platform", "stored")
+                      if e["topic"] == "up/reading" and e["object"]["device"]["id"] == "cuff-1"}),
+                 count, "different device times")
+
+
+# --- things that go wrong at the gateway
+
+
+def exchanged():
+    with Site(devices=[cuff_device("cuff-1")]) as site:
+        with tap.case("a cuff that answers with another serial number files under nobody", site):
+            site.all()
+            site.cli("import", site.roster())
+            site.cli("bind", "cuff-1", "R-0001", "--from", "2020-01-01")
+            site.cuff("cuff-1", "--serial", "A-1")
+            measure(site, "cuff-1", record(128, 80))
+            same(delivered(site, "cuff-1", 1)[0]["resident"], "R-0001")
+            site.kill("cuff-1")
+            site.cuff("cuff-1", "--serial", "B-2")
+            measure(site, "cuff-1", record(198, 101))
+            r = delivered(site, "cuff-1", 2)[1]
+            same((r["resident"], r["status"], r["identity"]["evidence"]),
+                 (None, "unassigned", "device_identity_changed"))
+            same(alert(site, r)["to"]["token"], "S-0001")
+        with tap.case("that is still known after the core was killed", site):
+            site.kill("core")
+            holds(wait_until(lambda: site.restart("core") and wait_until(site.answers)), "no core")
+            measure(site, "cuff-1", record(126, 79))
+            same(delivered(site, "cuff-1", 3)[2]["identity"]["evidence"], "device_identity_changed")
+            site.kill("cuff-1")
+            site.cuff("cuff-1", "--serial", "A-1")
+            measure(site, "cuff-1", record(125, 78))
+            same(delivered(site, "cuff-1", 4)[3]["resident"], "R-0001")
+
+
+def clockless():
+    name = "a gateway whose clock says 1970 delivers and alerts, and says what it does not know"
+    library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+    if not library:
+        tap.skip(name, "no libfaketime (Debian package faketime)")
+        return
+    with Site(devices=[cuff_device("cuff-1")]) as site:
+        with tap.case(name, site):
+            site.broker()
+            env = {"LD_PRELOAD": library[0], "FAKETIME": "@1970-01-01 08:05:00",
+                   "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": Site.ZONE}
+            holds(site.core(env), "no core")
+            site.platform("--verbose")
+            wait_until(lambda: "connected 0" in site.log("platform"))
+            site.uplink()
+            status = site.cli("status")
+            holds(status["now"].startswith("1970-01-01T00:0") and not status["clock_plausible"],
+                  status["now"])
+            site.cli("import", site.roster())
+            site.cli("bind", "cuff-1", "R-0001")
+            site.cuff("cuff-1", "--record", record(197, 102))
+            r, = delivered(site, "cuff-1", 1)
+            same(r["time"]["trust"], "unknown")
+            holds(r["time"]["taken"].startswith("1970"), r["time"])
+            same(r["time"]["device"], site.events("cuff-1", "told")[0]["record"]["time"], "raw time")
+            holds("uncertainty_s" not in r["time"], r["time"])
+            a = alert(site, r)
+            holds("clock_unknown" in a["labels"], a["labels"])
+            same(a["severity"], "critical")
+            drained(site)
+            nothing_wrong(site)
+
+
+def full_disk():
+    name = "disk full: no acknowledgement, no crash, and everything comes once there is room"
+    with Site(devices=[cuff_device("cuff-1"), lab_device("lab-1")]) as site:
+        store = site.path("store")
+        os.mkdir(store)
+        mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", store],
+                               capture_output=True, text=True)
+        if mount.returncode:
+            tap.skip(name, "cannot mount a small tmpfs: " + mount.stderr.strip())
+            return
+        try:
+            with tap.case(name, site):
+                full_disk_case(site, store)
+        finally:
+            site.kill("core")
+            subprocess.run(["umount", "-l", store])
+
+
+def fill(path):
+    with open(path, "ab", buffering=0) as f:
+        try:
+            while True:
+                f.write(bytes(65536))
+        except OSError:
+            pass
+
+
+def full_disk_case(site, store):
+    site.all()
+    total = 4000
+    site.cuff("cuff-1", "--random", str(total), "--criticals", "0.1", "--cuff-errors", "0",
+              "--rate", "400")
+    site.analyser("lab-1", "--ack-timeout", "3", "--retry", "0.5")
+    wait_until(lambda: site.events("cuff-1", "told"))
+    count = lambda: len(site.events("cuff-1", "told"))  # noqa: E731
+    # the daemon gives its ballast back at the first refusal: fill that, too, until nothing is taken
+    stalled, end = -1, time.monotonic() + 30
+    while time.monotonic() < end and stalled != count():
+        stalled = count()
+        fill(store + "/filler")
+        time.sleep(0.7)
+    holds(0 < stalled == count() < total, f"told {count()} of {total}: the disk never was full")
+    site.control("lab-1", "record " + result("5.0", specimen="S-50"))
+    time.sleep(2)
+    same(count(), stalled, "readings acknowledged on a full disk")
+    same(site.events("lab-1", "told"), [], "results acknowledged on a full disk")
+    holds(site.events("lab-1", "refused"), "the analyser heard nothing: it must hear NAK")
+    holds(site.running("core"), "the core died")
+    same(site.query("SELECT count(*) FROM reading")[0][0], stalled, "rows, as many as were told")
+    holds("full" in site.log("core") or "No space" in site.log("core"), "the log does not say why")
+    os.unlink(store + "/filler")
+    holds(wait_until(lambda: count() == total, 40, 0.5), f"{count()} of {total} told after that")
+    holds(wait_until(lambda: site.events("lab-1", "told"), 10), "the analyser was not told after that")
+    holds(wait_until(lambda: len(site.received("up/reading")) == total + 1, 30, 0.5),
+          f"{len(site.received('up/reading'))} at the platform")
+    drained(site, 20)
+    nothing_wrong(site)
+
+
+SITES = [clinic, retrying, full_disk, backlog, silent, rejecting, broker_receipt, exchanged, clockless]
+
+
+def run(site):
+    try:
+        site()
+    except Exception as error:  # outside a case: the site itself did not come up
+        tap.result(False, f"{site.__name__}: could not go on", f"{type(error).__name__}: {error}")
+
+
+def main():
+    only = os.environ.get("VITALGATE_ONLY")
+    chosen = [s for s in SITES if not only or s.__name__ == only]
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        list(pool.map(run, chosen))
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()
