@@ -103,7 +103,9 @@ static int act_ack(struct command *c)
 		revision = row_int(r, 1);
 	}
 	char text[33];
-	rc = outbox_add(c->gateway->outbox, c->db, OBJECT_ALERT, row, &id, (int)revision);
+	rc = outbox_supersede(c->db, &id, (int)revision);
+	if (rc >= 0)
+		rc = outbox_add(c->gateway->outbox, c->db, OBJECT_ALERT, row, &id, (int)revision);
 	if (rc >= 0)
 		rc = audit(c, "ack", hex(text, id.bytes, sizeof(id.bytes)), outcome);
 	json_hex(c->result, "alert", id.bytes, sizeof(id.bytes));

@@ -298,7 +298,7 @@ static void error_came(struct att *a, struct buf *b, int64_t now_ms)
 		return;
 	}
 	a->asked = 0;
-	if (worth_repeating(a, code) && a->retries < ATT_RETRIES_MAX) {
+	if (worth_repeating(a, code) && a->retries < a->patience) {
 		a->retries++;
 		a->waiting = true;
 		a->due_ms = now_ms + ATT_RETRY_MS;
@@ -387,9 +387,15 @@ void att_init(struct att *a, const struct att_want *wants, size_t n_wants, struc
 		memcpy(a->wants, wants, n_wants * sizeof(*wants));
 	a->n_wants = n_wants;
 	a->cache = cache;
+	a->patience = ATT_RETRIES_MAX;
 	a->offered = mtu;
 	a->mtu = MTU_MIN;
 	a->ops = *ops;
+}
+
+void att_expect_no_pairing(struct att *a)
+{
+	a->patience = ATT_RETRIES_FEW;
 }
 
 void att_start(struct att *a, int64_t now_ms)

@@ -26,7 +26,8 @@
 #define ATT_INDICATIONS_MAX 4	 /* unconfirmed; more is a protocol violation and closes the link */
 #define ATT_TRANSACTION_MS 30000 /* Vol 3, Part F, 3.3.3 */
 #define ATT_RETRY_MS 1000 /* a request refused for want of encryption is repeated after this */
-#define ATT_RETRIES_MAX 30
+#define ATT_RETRIES_MAX 30 /* while pairing may be under way */
+#define ATT_RETRIES_FEW 3  /* when only the device itself could bring the link to encrypt */
 
 struct att_uuid {
 	uint8_t bytes[16]; /* little-endian, 16-bit ones expanded into the Bluetooth base */
@@ -93,6 +94,8 @@ size_t att_size(void);
  * link's), 23..517. */
 void att_init(struct att *a, const struct att_want *wants, size_t n_wants, struct att_cache *cache,
 	uint16_t mtu, const struct att_ops *ops);
+/* After att_init(): nobody will pair. What the device guards is refused soon, not after half a minute. */
+void att_expect_no_pairing(struct att *a);
 /* The link is up. Times are CLOCK_BOOTTIME in ms. */
 void att_start(struct att *a, int64_t now_ms);
 void att_input(struct att *a, const uint8_t *pdu, size_t len, int64_t now_ms);

@@ -309,6 +309,8 @@ static void link_is_there(struct ble *t)
 	t->uid = (struct ble_uid){0};
 	want_write(t, false);
 	att_init(t->att, t->wants, t->n_wants, &t->cache, ATT_MTU, &ops);
+	if (!t->device->pairing)
+		att_expect_no_pairing(t->att);
 	att_start(t->att, now_ms());
 	settle(t);
 }

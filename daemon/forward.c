@@ -122,6 +122,19 @@ static void tell_failed(struct port *p, const struct link_packet *packet)
 
 /* --- publishing -------------------------------------------------------------------------------- */
 
+/* The outbox must hear of it: what it believes to be flying takes up a slot of its window. */
+static void too_long(struct port *p, const struct publish *out)
+{
+	static const char why[] = "too long for the link to the uplink";
+	log_error("forward", "message of %zu bytes is %s", out->len, why);
+	struct answer *a = out->tag ? answer_new(p, ANSWER_FAILED) : NULL;
+	if (!a)
+		return;
+	a->tags[a->n++] = out->tag;
+	a->text = strdup(why);
+	store_submit(p->forward->gateway->store, &a->job);
+}
+
 static void drop_waiting(struct port *p)
 {
 	while (p->waiting.first) {
@@ -171,7 +184,7 @@ static void port_drain(struct port *p)
 			return;
 		}
 		if (rc == -EMSGSIZE)
-			log_error("forward", "message of %zu bytes is too long for the link", out->len);
+			too_long(p, out);
 		p->waiting.first = out->job.next;
 		if (!p->waiting.first)
 			p->waiting.last = &p->waiting.first;

@@ -511,7 +511,8 @@ static int move_alert(struct gateway *g, struct db *db, const struct uuid *readi
 		row = row_int(r, 0);
 		revision = (int)row_int(r, 1);
 	}
-	return outbox_add(g->outbox, db, OBJECT_ALERT, row, &id, revision);
+	rc = outbox_supersede(db, &id, revision);
+	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, row, &id, revision);
 }
 
 int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)

@@ -12,9 +12,9 @@
 #define WINDOW_MAX 256
 #define RETRY_SCAN_US (1 * CLOCK_SECOND_US)
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
+#define REASON_MAX 200 /* bytes of what the platform says that we keep */
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
 #define FAILED_MAX 8			 /* then it is called rejected */
-
 
 enum lane { LANE_ALERT, LANE_LIVE, LANE_BACKLOG, LANES };
 
@@ -40,6 +40,7 @@ struct outbox {
 	void (*post)(void *arg, struct publish *p);
 	void *arg;
 	uint32_t last_tag;
+	struct log_limit receipt_log;
 	struct sink sinks[CONFIG_SINKS_MAX];
 };
 
@@ -138,7 +139,17 @@ static unsigned select_lane(struct db *db, unsigned sink, const struct sink *s, 
 	return n;
 }
 
-/* One message of as many rows as fit; returns how many it took. */
+/* A row that cannot be told must not hold up those behind it. */
+static void pass_over(struct db *db, int64_t row, int why)
+{
+	if (why < 0) /* unreadable now: it comes again with the next connection to the broker */
+		log_error("outbox", "row %lld cannot be read: %s", (long long)row, strerror(-why));
+	else
+		db_run(db, "UPDATE outbox SET state=3, next_try=0, reason=? WHERE id=?", "ti",
+			"its object is not in the store", row);
+}
+
+/* One message of as many rows as fit; returns how many rows are dealt with. */
 static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, const struct due *due,
 	unsigned n)
 {
@@ -151,18 +162,21 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, const 
 	unsigned taken = 0;
 	f->n = 0;
 	payload_open(o->gateway, due[0].kind, &j);
-	while (taken < n && (!taken || j.len < OUTBOX_PACK_BYTES)) {
-		if (payload_object(o->gateway, db, due[taken].kind, due[taken].object, due[taken].id,
-			    &j) < 0)
-			break;
-		f->rows[f->n++] = due[taken++].id;
+	while (taken < n && (!f->n || j.len < OUTBOX_PACK_BYTES)) {
+		const struct due *d = &due[taken++];
+		int rc = payload_object(o->gateway, db, d->kind, d->object, d->id, &j);
+		if (rc > 0)
+			f->rows[f->n++] = d->id;
+		else
+			pass_over(db, d->id, rc);
 	}
 	payload_close(&j);
 	p->len = j.len;
 	p->payload = json_take(&j);
-	if (!taken || !p->payload) {
+	if (!f->n || !p->payload) {
+		taken = p->payload ? taken : 0;
 		publish_free(p);
-		return 0;
+		return taken;
 	}
 	if (++o->last_tag == 0)
 		o->last_tag = 1;
@@ -188,34 +202,40 @@ static void serve_lane(struct outbox *o, struct db *db, unsigned sink, enum lane
 	}
 }
 
+static unsigned select_again(struct db *db, unsigned sink, const struct sink *s, int64_t lane,
+	int64_t boot_us, struct due *due)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT id,kind,object,tries FROM outbox WHERE sink=? AND lane=? AND next_try>0"
+		" AND next_try<=? AND state<=1 ORDER BY next_try LIMIT 64",
+		"iii", (int64_t)sink, lane, boot_us);
+	unsigned n = 0;
+	while (row_next(r) > 0 && n < OUTBOX_PACK_ROWS) {
+		struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
+		bool alone = row_int(r, 3) > 1; /* perhaps its company was the trouble */
+		if (flying(s, d.id))
+			continue;
+		if (n && (alone || d.kind != due[0].kind))
+			break;
+		due[n++] = d;
+		if (alone)
+			break;
+	}
+	return n;
+}
+
 /* Rows whose receipt did not come in time, or that the platform asked for again. */
 static void retry(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us)
 {
 	struct sink *s = &o->sinks[sink];
 	struct due due[OUTBOX_PACK_ROWS];
-	unsigned n = 0;
-	if (s->flying >= s->window - OUTBOX_ALERT_SLOTS)
-		return;
-	{
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT id,kind,object,tries FROM outbox WHERE sink=? AND state<=1 AND next_try>0"
-			" AND next_try<=? ORDER BY state DESC,lane,id LIMIT 64",
-			"ii", (int64_t)sink, boot_us);
-		while (row_next(r) > 0 && n < OUTBOX_PACK_ROWS) {
-			struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
-			bool alone = row_int(r, 3) > 1; /* perhaps its company was the trouble */
-			if (flying(s, d.id))
-				continue;
-			if (n && (alone || d.kind != due[0].kind))
-				break;
-			due[n++] = d;
-			if (alone)
-				break;
-		}
+	bool any = false;
+	for (int64_t lane = 0; lane <= 1; lane++) {
+		unsigned limit = lane ? s->window - OUTBOX_ALERT_SLOTS : s->window;
+		unsigned n = s->flying < limit ? select_again(db, sink, s, lane, boot_us, due) : 0;
+		any |= n && hand_over(o, db, sink, due, n);
 	}
-	if (n)
-		hand_over(o, db, sink, due, n);
-	s->next_scan_us = boot_us + (n ? 0 : RETRY_SCAN_US);
+	s->next_scan_us = boot_us + (any ? 0 : RETRY_SCAN_US);
 }
 
 int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
@@ -297,7 +317,8 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 	int rc = 0;
 	for (unsigned i = 0; i < f->n && rc >= 0; i++)
 		rc = db_run(db,
-			"UPDATE outbox SET tries=tries+1, next_try=?1+(?2<<min(tries,6)), reason=?3,"
+			"UPDATE outbox SET tries=tries+1, reason=?3,"
+			" next_try=CASE WHEN tries>=?4 THEN 0 ELSE ?1+(?2<<min(tries,6)) END,"
 			" state=CASE WHEN tries>=?4 THEN 3 ELSE state END WHERE id=?5 AND state<>3",
 			"iitii", clock_boot_us(), (int64_t)FAILED_US, reason, (int64_t)FAILED_MAX,
 			f->rows[i]);
@@ -306,36 +327,41 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 	return MIN(rc, 0);
 }
 
+/* What a receipt speaks of. Alerts (1) and drafts (2) are told as they are now: a receipt for a revision
+ * is one for all before it. */
+#define RECEIPTED                                                                                  \
+	"uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2)))"
+
 static int receipt(struct db *db, unsigned sink, const json_t *item)
 {
 	const char *id = json_string_value(json_object_get(item, "id"));
 	const char *result = json_string_value(json_object_get(item, "result"));
 	const char *reason = json_string_value(json_object_get(item, "reason"));
 	int64_t revision = json_integer_value(json_object_get(item, "revision"));
+	char why[REASON_MAX + 1];
 	struct uuid u;
 	if (!id || strlen(id) != 32 || !unhex(u.bytes, 16, id) || !result || revision < 1)
 		return -EBADMSG;
 	if (streq(result, "accepted"))
-		return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision=? AND sink=?", "bii",
-			u.bytes, sizeof(u.bytes), revision, (int64_t)sink);
+		return db_run(db, "DELETE FROM outbox WHERE " RECEIPTED, "bii", u.bytes,
+			sizeof(u.bytes), (int64_t)sink, revision);
+	reason = reason ? reason : "no reason given";
+	text_copy(why, sizeof(why), reason, strlen(reason));
 	if (streq(result, "rejected"))
-		return db_run(db,
-			"UPDATE outbox SET state=3, reason=? WHERE uuid=? AND revision=? AND sink=?",
-			"tbii", reason ? reason : "no reason given", u.bytes, sizeof(u.bytes), revision,
-			(int64_t)sink);
+		return db_run(db, "UPDATE outbox SET state=3, next_try=0, reason=?4 WHERE " RECEIPTED,
+			"biit", u.bytes, sizeof(u.bytes), (int64_t)sink, revision, why);
 	if (streq(result, "retry"))
 		return db_run(db,
-			"UPDATE outbox SET state=1, next_try=? WHERE uuid=? AND revision=? AND sink=? "
-			"AND state<>3",
-			"ibii", clock_boot_us() + RETRY_RECEIPT_US, u.bytes, sizeof(u.bytes), revision,
-			(int64_t)sink);
+			"UPDATE outbox SET state=1, next_try=?4 WHERE state<>3 AND " RECEIPTED, "biii",
+			u.bytes, sizeof(u.bytes), (int64_t)sink, revision,
+			clock_boot_us() + RETRY_RECEIPT_US);
 	return -EBADMSG;
 }
 
 int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *text, size_t len)
 {
-	(void)o;
 	json_error_t e;
+	unsigned held_back;
 	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
 	const json_t *list = json_object_get(root, "receipts");
 	int rc = json_is_array(list) ? 0 : -EBADMSG;
@@ -351,10 +377,11 @@ int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *
 			break;
 		}
 	}
-	if (bad || rc == -EBADMSG)
+	bad += rc == -EBADMSG;
+	if (bad && log_allowed(&o->receipt_log, 3, &held_back))
 		log_warn("outbox", "receipt message with %zu entries that are not receipts; the "
 				   "platform must send id (32 hex), revision, result",
-			bad + (rc == -EBADMSG));
+			bad);
 	json_decref(root);
 	return rc == -EBADMSG ? 0 : rc;
 }

@@ -165,6 +165,7 @@ CREATE TABLE outbox (
 	reason TEXT
 );
 CREATE INDEX outbox_due ON outbox(sink, state, lane, id);
+CREATE INDEX outbox_retry ON outbox(sink, lane, next_try) WHERE next_try > 0;
 CREATE INDEX outbox_object ON outbox(uuid, revision);
 
 CREATE TABLE command (                  -- replies by id: a command that comes twice acts once

@@ -261,6 +261,17 @@ static void test_encryption_never(void **state)
 	SCRIPT(r, "< 13", "= subscribed");
 }
 
+static void test_encryption_nobody_pairs(void **state)
+{
+	struct rig *r = *state;
+	rig_meter(r);
+	att_expect_no_pairing(r->att);
+	SCRIPT(r, FOUND, "> 0a 1500");
+	for (int i = 0; i < 3; i++)
+		SCRIPT(r, "< 01 0a 1500 05", "+ 1000", "> 0a 1500");
+	SCRIPT(r, "< 01 0a 1500 05", "= refused 0 read 05", "= ready");
+}
+
 static void test_timeout(void **state)
 {
 	struct rig *r = *state;
@@ -514,6 +525,7 @@ int main(void)
 		TEST(test_read_endless),
 		TEST(test_encryption),
 		TEST(test_encryption_never),
+		TEST(test_encryption_nobody_pairs),
 		TEST(test_timeout),
 		TEST(test_peer_requests),
 		TEST(test_peer_mtu),
