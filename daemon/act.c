@@ -10,8 +10,9 @@
 
 static int audit(struct command *c, const char *action, const char *object, const char *detail)
 {
-	return MIN(db_run(c->db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
-			   "itttt", clock_utc_us(), c->author, action, object, detail),
+	return MIN(
+		db_run(c->db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
+			"itttt", clock_utc_us(), c->author, action, object, detail),
 		0);
 }
 
@@ -32,20 +33,23 @@ static int find_id(struct command *c, const char *name, const char *exact_sql, s
 	memcpy(low, text, len);
 	memcpy(high, text, len);
 	if (!unhex(from, 16, low) || !unhex(to, 16, high))
-		return command_refuse(c, "bad_id", "Expected hexadecimal digits.", "编号应为十六进制。");
+		return command_refuse(
+			c, "bad_id", "Expected hexadecimal digits.", "编号应为十六进制。");
 	_cleanup_(row_endp) struct row *r =
 		db_query(c->db, exact_sql, "bb", from, sizeof(from), to, sizeof(to));
 	int rc = row_next(r);
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
-		return command_refuse(c, "unknown_id", "Nothing has this id. Look it up in the list again.",
+		return command_refuse(c, "unknown_id",
+			"Nothing has this id. Look it up in the list again.",
 			"没有此编号，请在列表中核对。");
 	size_t n;
 	const void *id = row_blob(r, 0, &n);
 	memcpy(ret->bytes, id, MIN(n, sizeof(ret->bytes)));
 	if (row_next(r) > 0)
-		return command_refuse(c, "ambiguous_id", "Several have this beginning: give more digits.",
+		return command_refuse(c, "ambiguous_id",
+			"Several have this beginning: give more digits.",
 			"有多个编号以此开头，请多输入几位。");
 	return 0;
 }
@@ -66,7 +70,8 @@ static int refuse_resident(struct command *c)
 
 static int act_ack(struct command *c)
 {
-	static const char *const outcomes[] = {"reached", "advised", "referred", "not_reached", "artefact"};
+	static const char *const outcomes[] = {
+		"reached", "advised", "referred", "not_reached", "artefact"};
 	const char *outcome = command_text(c, "outcome");
 	struct uuid id;
 	bool known = false;
@@ -75,28 +80,33 @@ static int act_ack(struct command *c)
 	if (!known)
 		return command_refuse(c, "bad_outcome",
 			"Say the outcome: reached, advised, referred, not_reached or artefact.",
-			"请注明结果：reached 已联系 / advised 已指导 / referred 已转诊 / not_reached 未联系上 / "
+			"请注明结果：reached 已联系 / advised 已指导 / referred 已转诊 / "
+			"not_reached 未联系上 / "
 			"artefact 误测。");
-	int rc = find_id(c, "alert",
-		"SELECT uuid FROM alert WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
+	int rc = find_id(
+		c, "alert", "SELECT uuid FROM alert WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
 	if (rc < 0)
 		return rc;
 	/* whoever was not reached is still in danger: the alert stays active */
 	bool over = !streq(outcome, "not_reached");
 	rc = db_run(c->db,
-		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? THEN 'acknowledged' ELSE state END,"
+		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? THEN 'acknowledged' ELSE "
+		"state END,"
 		" ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND state='active'",
-		"ittib", (int64_t)over, c->author, outcome, clock_utc_us(), id.bytes, sizeof(id.bytes));
+		"ittib", (int64_t)over, c->author, outcome, clock_utc_us(), id.bytes,
+		sizeof(id.bytes));
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
 		return command_refuse(c, "already_acknowledged",
-			"This alert was acknowledged before; `vitalgate alerts --all` says by whom.",
+			"This alert was acknowledged before; `vitalgate alerts --all` says by "
+			"whom.",
 			"该警报已被确认；vitalgate alerts --all 可查看确认人。");
 	int64_t row = 0, revision = 0;
 	{
-		_cleanup_(row_endp) struct row *r = db_query(c->db,
-			"SELECT id,revision FROM alert WHERE uuid=?", "b", id.bytes, sizeof(id.bytes));
+		_cleanup_(row_endp) struct row *r =
+			db_query(c->db, "SELECT id,revision FROM alert WHERE uuid=?", "b", id.bytes,
+				sizeof(id.bytes));
 		if (row_next(r) <= 0)
 			return -EIO;
 		row = row_int(r, 0);
@@ -130,7 +140,12 @@ static int act_assign(struct command *c)
 		return rc;
 	rc = intake_assign(c->gateway, c->db, &id, resident);
 	if (rc == -EALREADY)
-		return command_refuse(c, "already_so", "This reading is filed so already.", "该读数已如此归档。");
+		return command_refuse(
+			c, "already_so", "This reading is filed so already.", "该读数已如此归档。");
+	if (rc == -EPERM)
+		return command_refuse(c, "test_reading",
+			"This reading is marked as a test; it is never filed under a resident.",
+			"该读数为测试数据，不能归入居民档案。");
 	char text[33];
 	if (rc >= 0)
 		rc = audit(c, "assign", hex(text, id.bytes, sizeof(id.bytes)), token);
@@ -141,16 +156,23 @@ static int act_assign(struct command *c)
 
 static int argument_time(const struct command *c, const char *name, int64_t fallback, int64_t *ret)
 {
+	const json_t *given = json_object_get(c->args, name);
 	const char *text = command_text(c, name);
 	struct vg_civil t;
 	unsigned y, mo, d, h = 0, mi = 0, s = 0;
+	int day = 0, minute = 0, second = 0;
 	if (!text[0]) {
 		*ret = fallback;
-		return 0;
+		return !given || json_is_null(given) || json_is_string(given) ? 0 : -EINVAL;
 	}
-	if (sscanf(text, "%4u-%2u-%2uT%2u:%2u:%2u", &y, &mo, &d, &h, &mi, &s) < 3)
+	/* whole, or not at all: a time that is half understood would bind the wrong day */
+	sscanf(text, "%4u-%2u-%2u%nT%2u:%2u%n:%2u%n", &y, &mo, &d, &day, &h, &mi, &minute, &s,
+		&second);
+	int end = second ? second : minute ? minute : day;
+	if (!end || text[end])
 		return -EINVAL;
-	t = (struct vg_civil){(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, (uint8_t)mi, (uint8_t)s};
+	t = (struct vg_civil){
+		(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, (uint8_t)mi, (uint8_t)s};
 	return clock_civil_utc(&t, ret) ? 0 : -EINVAL;
 }
 
@@ -163,18 +185,27 @@ static int act_bind(struct command *c)
 	int64_t resident = nobody ? 0 : resident_of(c, token);
 	if (!device)
 		return command_refuse(c, "unknown_device",
-			"There is no such device. `vitalgate devices` lists those of vitalgate.yaml.",
+			"There is no such device. `vitalgate devices` lists those of "
+			"vitalgate.yaml.",
 			"没有此设备。vitalgate devices 列出配置文件中的设备。");
 	if (!resident && !nobody)
 		return refuse_resident(c);
 	if (argument_time(c, "from", clock_utc_us(), &from) < 0 ||
 		argument_time(c, "to", INT64_MAX, &to) < 0 || to <= from)
 		return command_refuse(c, "bad_time",
-			"Expected local times such as 2026-11-21 or 2026-11-21T08:00:00, from before to.",
+			"Expected local times such as 2026-11-21 or 2026-11-21T08:00:00, from "
+			"before to.",
 			"时间格式应为 2026-11-21 或 2026-11-21T08:00:00，且开始早于结束。");
+	/* "1" in quotes taken for no slot would give the whole device to one resident */
+	const json_t *given = json_object_get(c->args, "slot");
+	if (given && !json_is_null(given) && !(json_is_integer(given) && slot >= 0 && slot <= 255))
+		return command_refuse(c, "bad_slot",
+			"Expected a user slot of the device: 0 to 255.",
+			"用户位应为0到255的整数。");
 	/* what held for this slot (or alone) ends where the new binding begins */
 	int rc = db_run(c->db,
-		"UPDATE binding SET valid_to=?1 WHERE device=?2 AND (valid_to IS NULL OR valid_to>?1)"
+		"UPDATE binding SET valid_to=?1 WHERE device=?2 AND (valid_to IS NULL OR "
+		"valid_to>?1)"
 		" AND valid_from<=?1 AND (user_slot IS NULL OR ?3<0 OR user_slot=?3)",
 		"iii", from, device, slot);
 	if (rc >= 0 && resident)
@@ -256,10 +287,13 @@ static int store_resident(struct command *c, const struct csv *csv)
 	if (has_to)
 		to += 86400 * CLOCK_SECOND_US; /* the last day counts whole */
 	return MIN(db_run(c->db,
-			   "INSERT INTO resident(token,birth_date,sex,programmes,doctor,team,valid_from,"
-			   "valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(token) DO"
+			   "INSERT INTO "
+			   "resident(token,birth_date,sex,programmes,doctor,team,valid_from,"
+			   "valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON "
+			   "CONFLICT(token) DO"
 			   " UPDATE SET birth_date=excluded.birth_date, sex=excluded.sex,"
-			   " programmes=excluded.programmes, doctor=excluded.doctor, team=excluded.team,"
+			   " programmes=excluded.programmes, doctor=excluded.doctor, "
+			   "team=excluded.team,"
 			   " valid_from=excluded.valid_from, valid_to=excluded.valid_to,"
 			   " setting=excluded.setting, changed=excluded.changed",
 			   "ttttttppti", field(csv, "token"), field(csv, "birth_date"),
@@ -271,8 +305,8 @@ static int store_resident(struct command *c, const struct csv *csv)
 
 static int columns_wrong(struct command *c, const struct csv *csv)
 {
-	static const char *const known[] = {"token", "birth_date", "sex", "programmes", "doctor", "team",
-		"valid_from", "valid_to", "settings"};
+	static const char *const known[] = {"token", "birth_date", "sex", "programmes", "doctor",
+		"team", "valid_from", "valid_to", "settings"};
 	for (unsigned i = 0; i < csv->n_columns; i++) {
 		bool good = false;
 		for (size_t k = 0; k < ELEMENTS(known); k++)
@@ -281,7 +315,8 @@ static int columns_wrong(struct command *c, const struct csv *csv)
 			continue;
 		char en[256], zh[256];
 		snprintf(en, sizeof(en),
-			"Column \"%.40s\" is not ours; names, ID numbers, phones and addresses must not be "
+			"Column \"%.40s\" is not ours; names, ID numbers, phones and addresses "
+			"must not be "
 			"imported. See config/residents.example.csv.",
 			csv->columns[i]);
 		snprintf(zh, sizeof(zh),
@@ -302,40 +337,38 @@ static int act_import(struct command *c)
 	const json_t *text = json_object_get(c->args, "csv");
 	struct csv csv;
 	char error[200], first[300] = "";
-	unsigned good = 0, bad = 0;
+	unsigned lines = 0, bad = 0;
 	if (!json_is_string(text))
 		return command_refuse(c, "csv_missing", "Expected the roster as text in \"csv\".",
 			"csv 参数应为名册文本。");
-	int rc = csv_open_text(&csv, "roster", json_string_value(text), json_string_length(text), error,
-		sizeof(error));
+	int rc = csv_open_text(&csv, "roster", json_string_value(text), json_string_length(text),
+		error, sizeof(error));
 	if (rc < 0)
 		return command_refuse(c, "bad_csv", error, "名册文件格式错误。");
 	rc = columns_wrong(c, &csv);
 	while (rc >= 0 && (rc = csv_row(&csv, error, sizeof(error))) != 0) {
 		const char *wrong = rc < 0 ? error : row_wrong(&csv);
+		lines++;
 		if (wrong && !bad++)
 			snprintf(first, sizeof(first), "line %u: %s", csv.line, wrong);
-		if (rc < 0)
-			break;
-		good++;
-		if (!wrong && (rc = store_resident(c, &csv)) < 0)
-			break;
+		rc = wrong ? 0 : store_resident(c, &csv);
 	}
 	csv_close(&csv);
 	if (bad) {
 		char en[256], zh[256];
-		snprintf(en, sizeof(en), "Nothing was imported: %u of %u lines are wrong; the first is %.150s",
-			bad, good, first);
-		snprintf(zh, sizeof(zh), "未导入任何内容：共 %u 行，%u 行有误；首个错误：%.150s", good, bad,
-			first);
+		snprintf(en, sizeof(en),
+			"Nothing was imported: %u of %u lines are wrong; the first is %.150s", bad,
+			lines, first);
+		snprintf(zh, sizeof(zh), "未导入任何内容：共 %u 行，%u 行有误；首个错误：%.150s",
+			lines, bad, first);
 		return command_refuse(c, "bad_lines", en, zh);
 	}
 	if (rc >= 0) {
 		char detail[32];
-		snprintf(detail, sizeof(detail), "%u residents", good);
+		snprintf(detail, sizeof(detail), "%u residents", lines);
 		rc = audit(c, "import", "roster", detail);
 	}
-	json_int(c->result, "residents", good);
+	json_int(c->result, "residents", lines);
 	return rc;
 }
 
@@ -345,13 +378,15 @@ static int act_resend(struct command *c)
 {
 	struct uuid id;
 	int rc = find_id(c, "id",
-		"SELECT DISTINCT uuid FROM outbox WHERE uuid BETWEEN ? AND ? AND state=3 LIMIT 2", &id);
+		"SELECT DISTINCT uuid FROM outbox WHERE uuid BETWEEN ? AND ? AND state=3 LIMIT 2",
+		&id);
 	if (rc < 0)
 		return rc;
 	/* due at once, by the way that repeats take */
 	rc = db_run(c->db,
-		"UPDATE outbox SET state=0, next_try=1, tries=0, reason=NULL WHERE uuid=? AND state=3", "b",
-		id.bytes, sizeof(id.bytes));
+		"UPDATE outbox SET state=0, next_try=1, tries=0, reason=NULL WHERE uuid=? AND "
+		"state=3",
+		"b", id.bytes, sizeof(id.bytes));
 	char text[33];
 	if (rc >= 0)
 		rc = audit(c, "resend", hex(text, id.bytes, sizeof(id.bytes)), NULL);

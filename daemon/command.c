@@ -19,7 +19,8 @@ struct order {
 	bool refused;
 	void (*give)(void *arg, const char *text, size_t len);
 	void *arg;
-	int sink; /* -1: the local door */
+	int sink;    /* -1: the local door */
+	char id[65]; /* of the command: "" when it has none, or is none */
 };
 
 int command_refuse(struct command *c, const char *code, const char *en, const char *zh)
@@ -124,6 +125,7 @@ static int run_order(struct job *job, struct db *db)
 		.live = o->live,
 		.result = &o->reply};
 	id = id && strlen(id) <= 64 ? id : "";
+	text_copy(o->id, sizeof(o->id), id, strlen(id));
 	int rc;
 	if (!root || !name)
 		rc = command_refuse(&c, "malformed",
@@ -150,7 +152,7 @@ static void order_done(struct job *job, int result)
 	if (result < 0 && !o->refused) { /* it ran, but its transaction was not committed */
 		struct command c = {0};
 		command_refuse(&c, "not_stored", strerror(-result), "存储失败，未执行。");
-		reply_error(&o->reply, "", &c);
+		reply_error(&o->reply, o->id, &c);
 	}
 	const char *text = json_text(&o->reply);
 	if (text && o->sink >= 0)

@@ -252,8 +252,8 @@ static bool answers(struct db *db, const char *sql, const char *expected)
 {
 	sqlite3_stmt *s = NULL;
 	bool ok = sqlite3_prepare_v2(db->sqlite, sql, -1, &s, NULL) == SQLITE_OK &&
-		sqlite3_step(s) == SQLITE_ROW &&
-		streq((const char *)sqlite3_column_text(s, 0), expected);
+		  sqlite3_step(s) == SQLITE_ROW &&
+		  streq((const char *)sqlite3_column_text(s, 0), expected);
 	sqlite3_finalize(s);
 	return ok;
 }
@@ -265,7 +265,8 @@ static int prepare(struct db *db)
 		"PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
 		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 		"PRAGMA secure_delete=ON; PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF;"
-		"PRAGMA cache_size=-2000; PRAGMA journal_size_limit=16777216; PRAGMA temp_store=MEMORY;");
+		"PRAGMA cache_size=-2000; PRAGMA journal_size_limit=16777216; PRAGMA "
+		"temp_store=MEMORY;");
 	if (rc < 0)
 		return rc;
 	int64_t version = pragma(db, "PRAGMA user_version");
@@ -278,14 +279,15 @@ static int prepare(struct db *db)
 		return -ENOSYS;
 	if (version == DB_SCHEMA)
 		return pragma(db, "PRAGMA application_id") != APPLICATION_ID ? -ENOTSUP
-			: answers(db, "PRAGMA quick_check(1)", "ok")	     ? 0
+		       : answers(db, "PRAGMA quick_check(1)", "ok")	     ? 0
 									     : -EUCLEAN;
 	_Static_assert(DB_SCHEMA == 1, "a new version migrates, after a backup");
 	rc = db_script(db, "BEGIN IMMEDIATE");
 	if (rc >= 0)
 		rc = db_script(db, schema);
 	if (rc >= 0)
-		rc = db_script(db, "PRAGMA application_id=0x56474154; PRAGMA user_version=1; COMMIT");
+		rc = db_script(
+			db, "PRAGMA application_id=0x56474154; PRAGMA user_version=1; COMMIT");
 	return rc;
 }
 

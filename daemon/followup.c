@@ -11,7 +11,7 @@
 #define KINDS_MAX 32
 
 struct form_field {
-	char form[40], key[40], ws[24];
+	char form[40], key[40], ws[48];
 	char zh[160], en[160];
 	char kinds[96];
 	bool fillable;

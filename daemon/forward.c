@@ -219,7 +219,8 @@ void forward_post(void *gateway, struct publish *p)
 	store_post(g->store, &p->job);
 }
 
-void forward_reply(struct forward *f, unsigned sink, const char *topic, const char *text, size_t len)
+void forward_reply(
+	struct forward *f, unsigned sink, const char *topic, const char *text, size_t len)
 {
 	struct port *p = f && sink < CONFIG_SINKS_MAX ? &f->ports[sink] : NULL;
 	if (!p || p->fd < 0 || !p->up)
@@ -242,7 +243,8 @@ void forward_reply(struct forward *f, unsigned sink, const char *topic, const ch
 
 static bool topic_is(const struct link_packet *packet, const char *topic)
 {
-	return packet->topic_len == strlen(topic) && memcmp(packet->topic, topic, packet->topic_len) == 0;
+	return packet->topic_len == strlen(topic) &&
+	       memcmp(packet->topic, topic, packet->topic_len) == 0;
 }
 
 static void on_message(struct port *p, const struct link_packet *packet)
@@ -360,11 +362,12 @@ static int on_guest(sd_event_source *source, int fd, uint32_t revents, void *arg
 	if (rc == -EAGAIN)
 		return 0;
 	int sink = rc == 1 && packet.type == LINK_HELLO
-		? sink_named(f->gateway->config, packet.topic, packet.topic_len)
-		: -EBADMSG;
+			   ? sink_named(f->gateway->config, packet.topic, packet.topic_len)
+			   : -EBADMSG;
 	if (sink < 0) {
-		log_warn("forward", "an uplink said something else than the name of a sink; check its "
-				    "--sink and the configuration");
+		log_warn("forward",
+			"an uplink said something else than the name of a sink; check its "
+			"--sink and the configuration");
 		guest_leave(guest);
 		return 0;
 	}
@@ -394,7 +397,8 @@ static int on_accept(sd_event_source *source, int fd, uint32_t revents, void *ar
 		guest->fd = guest_fd;
 		int size = 2 * 1024 * 1024;
 		setsockopt(guest_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		if (sd_event_add_io(f->gateway->loop, &guest->io, guest_fd, EPOLLIN, on_guest, guest) < 0)
+		if (sd_event_add_io(
+			    f->gateway->loop, &guest->io, guest_fd, EPOLLIN, on_guest, guest) < 0)
 			guest_leave(guest);
 		return 0;
 	}

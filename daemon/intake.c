@@ -26,8 +26,8 @@ struct filing {
 	int64_t row;
 };
 
-int64_t intake_device(struct db *db, const char *name, const char *driver, const char *address,
-	char *uid)
+int64_t intake_device(
+	struct db *db, const char *name, const char *driver, const char *address, char *uid)
 {
 	int rc = db_run(db,
 		"INSERT INTO device(name,driver,address) VALUES(?,?,?)"
@@ -58,10 +58,12 @@ int intake_event(struct gateway *g, struct db *db, int64_t device, const char *t
 		return rc;
 	int64_t row = db_last_id(db);
 	if (row % 256 == 0)
-		db_run(db,
+		rc = db_run(db,
 			"DELETE FROM event WHERE id<=? AND type<>'study' AND NOT EXISTS"
 			" (SELECT 1 FROM outbox WHERE outbox.uuid=event.uuid)",
 			"i", row - EVENTS_KEPT);
+	if (rc < 0)
+		return rc;
 	return forward ? outbox_add(g->outbox, db, OBJECT_EVENT, row, &id, 1) : 0;
 }
 
@@ -76,8 +78,8 @@ static bool worth_telling(const char *type)
 	return false;
 }
 
-static int file_event(struct gateway *g, struct db *db, const struct unit *u,
-	const struct happening *e)
+static int file_event(
+	struct gateway *g, struct db *db, const struct unit *u, const struct happening *e)
 {
 	if (streq(e->type, "battery"))
 		return MIN(db_run(db, "UPDATE device SET battery=? WHERE id=?", "ii", e->value,
@@ -116,13 +118,13 @@ static void route(struct gateway *g, struct db *db, struct filing *f)
 		strlen(g->config->site_contact));
 	if (!f->who.resident)
 		return;
-	_cleanup_(row_endp) struct row *r = db_query(
-		db, "SELECT doctor,valid_from,valid_to FROM resident WHERE id=?", "i", f->who.resident);
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT doctor,valid_from,valid_to FROM resident WHERE id=?", "i", f->who.resident);
 	if (row_next(r) <= 0)
 		return;
 	const char *doctor = row_text(r, 0);
 	f->in_contract = !row_null(r, 1) && f->when.taken_us >= row_int(r, 1) &&
-		(row_null(r, 2) || f->when.taken_us < row_int(r, 2));
+			 (row_null(r, 2) || f->when.taken_us < row_int(r, 2));
 	if (!f->in_contract || !doctor || !doctor[0])
 		return;
 	f->role = "doctor";
@@ -133,11 +135,11 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 	const struct reading *r, bool conflict)
 {
 	struct resident_binding bindings[BINDINGS_MAX];
-	struct filing f = {.when = clock_decide(&(struct when_input){
-				   .device = r->has_taken ? &r->taken : NULL,
-				   .offset_known = u->offset_known,
-				   .offset_us = u->offset_us,
-				   .arrived_us = u->arrived_us}),
+	struct filing f = {
+		.when = clock_decide(&(struct when_input){.device = r->has_taken ? &r->taken : NULL,
+			.offset_known = u->offset_known,
+			.offset_us = u->offset_us,
+			.arrived_us = u->arrived_us}),
 		.conflict = conflict,
 		.revision = 1};
 	bool named = r->has_patient && u->patient_field == PATIENT_FIELD_TOKEN;
@@ -150,8 +152,8 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 		.bindings = bindings,
 		.n_bindings = bindings_read(db, u->device_row, bindings),
 		.has_patient = named,
-		.patient_resident = named ? db_int(db, 0, "SELECT id FROM resident WHERE token=?", "t",
-						    r->patient)
+		.patient_resident = named ? db_int(db, 0, "SELECT id FROM resident WHERE token=?",
+						    "t", r->patient)
 					  : 0};
 	f.who = resident_decide(&e);
 	f.status = f.who.resident ? "final" : "unassigned";
@@ -162,8 +164,8 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 /* --- rows -------------------------------------------------------------------------------------- */
 
 /* What was typed is a person's until proven a token: keep a keyed hash, to recognise it again. */
-static bool patient_hash(const struct gateway *g, const struct unit *u, const struct reading *r,
-	uint8_t *out)
+static bool patient_hash(
+	const struct gateway *g, const struct unit *u, const struct reading *r, uint8_t *out)
 {
 	if (!r->has_patient || u->patient_field == PATIENT_FIELD_IGNORE)
 		return false;
@@ -206,9 +208,12 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 	snprintf(driver, sizeof(driver), "%s/%u", u->driver, u->driver_version);
 	int rc = db_run(db,
 		"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
-		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_us,"
-		"trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,driver,tables_version,"
-		"committed_boot_us) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_"
+		"us,"
+		"trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,driver,tables_"
+		"version,"
+		"committed_boot_us) "
+		"VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		"bittipttiitibipiitpptbbbbtti", id->bytes, sizeof(id->bytes), (int64_t)f->revision,
 		f->status, r->kind, u->device_row, f->who.resident ? &f->who.resident : NULL,
 		f->who.evidence, f->who.grade, (int64_t)f->in_contract, (int64_t)u->test,
@@ -231,11 +236,12 @@ static int add_evidence(const struct gateway *g, struct db *db, const struct fil
 {
 	char text[2] = {comparator, 0};
 	return MIN(db_run(db,
-			   "INSERT INTO evidence(resident,kind,taken,reading,milli,decimals,comparator,"
+			   "INSERT INTO "
+			   "evidence(resident,kind,taken,reading,milli,decimals,comparator,"
 			   "trust,tables_version) VALUES(?,?,?,?,?,?,?,?,?)",
-			   "itiiiittt", f->who.resident, kind, f->when.taken_us, f->row, value.milli,
-			   (int64_t)value.decimals, comparator ? text : NULL, trust_name(f->when.trust),
-			   codes_version(g->codes)),
+			   "itiiiittt", f->who.resident, kind, f->when.taken_us, f->row,
+			   value.milli, (int64_t)value.decimals, comparator ? text : NULL,
+			   trust_name(f->when.trust), codes_version(g->codes)),
 		0);
 }
 
@@ -263,7 +269,8 @@ static int touch_drafts(struct gateway *g, struct db *db, int64_t resident)
 			"biti", fresh.bytes, sizeof(fresh.bytes), resident, form, clock_utc_us());
 		if (rc == 0)
 			rc = db_run(db,
-				"UPDATE draft SET revision=revision+1, changed=? WHERE resident=? AND form=?",
+				"UPDATE draft SET revision=revision+1, changed=? WHERE resident=? "
+				"AND form=?",
 				"iit", clock_utc_us(), resident, form);
 		if (rc < 0)
 			return rc;
@@ -272,8 +279,8 @@ static int touch_drafts(struct gateway *g, struct db *db, int64_t resident)
 		int revision = 1;
 		{
 			_cleanup_(row_endp) struct row *d = db_query(db,
-				"SELECT id,uuid,revision FROM draft WHERE resident=? AND form=?", "it",
-				resident, form);
+				"SELECT id,uuid,revision FROM draft WHERE resident=? AND form=?",
+				"it", resident, form);
 			if (row_next(d) <= 0)
 				return -EIO;
 			size_t len;
@@ -291,8 +298,8 @@ static int touch_drafts(struct gateway *g, struct db *db, int64_t resident)
 	return 0;
 }
 
-static int add_all_evidence(struct gateway *g, struct db *db, const struct reading *r,
-	const struct filing *f)
+static int add_all_evidence(
+	struct gateway *g, struct db *db, const struct reading *r, const struct filing *f)
 {
 	for (unsigned i = 0; i < r->n_quantities; i++) {
 		const struct quantity *q = &r->quantities[i];
@@ -305,8 +312,8 @@ static int add_all_evidence(struct gateway *g, struct db *db, const struct readi
 
 /* --- alerts ------------------------------------------------------------------------------------ */
 
-static char *alert_body(const struct reading *r, const struct alert_verdict *v,
-	const struct alert_doubt *doubt)
+static char *alert_body(
+	const struct reading *r, const struct alert_verdict *v, const struct alert_doubt *doubt)
 {
 	struct json j = {0};
 	json_object_begin(&j, NULL);
@@ -337,6 +344,40 @@ static char *alert_body(const struct reading *r, const struct alert_verdict *v,
 	return text;
 }
 
+/* The alert as it stands now, for the platform. */
+static int tell_alert(struct gateway *g, struct db *db, const struct uuid *id)
+{
+	int64_t row = 0;
+	int revision = 0;
+	{
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT id,revision FROM alert WHERE uuid=?", "b", id->bytes,
+				sizeof(id->bytes));
+		if (row_next(r) <= 0)
+			return -EIO;
+		row = row_int(r, 0);
+		revision = (int)row_int(r, 1);
+	}
+	int rc = outbox_supersede(db, id, revision);
+	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, row, id, revision);
+}
+
+/* The instrument corrected itself, and what it says now is dangerous, too: a new fact, whoever
+ * acknowledged the old one. */
+static int raise_again(struct gateway *g, struct db *db, const struct uuid *id,
+	const struct filing *f, enum severity severity, const char *body)
+{
+	int rc = db_run(db,
+		"UPDATE alert SET revision=revision+1, resident=?, severity=?, state='active', "
+		"recipient=?,"
+		" role=?, body=?, rules_version=?, ack_author=NULL, ack_outcome=NULL, acked=NULL"
+		" WHERE uuid=?",
+		"ptttttb", f->who.resident ? &f->who.resident : NULL, severity_name(severity),
+		f->recipient, f->role, body, alert_rules_version(g->rules), id->bytes,
+		sizeof(id->bytes));
+	return rc <= 0 ? rc : tell_alert(g, db, id);
+}
+
 /* The id follows from the reading's: the same reading raises the same alert, here or elsewhere, once. */
 static int raise_alert(struct gateway *g, struct db *db, const struct unit *u,
 	const struct reading *r, const struct uuid *reading, const struct filing *f)
@@ -351,24 +392,26 @@ static int raise_alert(struct gateway *g, struct db *db, const struct unit *u,
 	if (!body)
 		return -ENOMEM;
 	int rc = db_run(db,
-		"INSERT INTO alert(uuid,revision,reading,resident,severity,state,recipient,role,body,"
-		"raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?) ON CONFLICT(uuid) DO NOTHING",
+		"INSERT INTO "
+		"alert(uuid,revision,reading,resident,severity,state,recipient,role,body,"
+		"raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?) ON CONFLICT(uuid) DO "
+		"NOTHING",
 		"bbptttti"
 		"t",
 		id.bytes, sizeof(id.bytes), reading->bytes, sizeof(reading->bytes),
 		f->who.resident ? &f->who.resident : NULL, severity_name(v.severity), f->recipient,
 		f->role, body, u->arrived_us, alert_rules_version(g->rules));
-	if (rc <= 0)
-		return rc;
-	return outbox_add(g->outbox, db, OBJECT_ALERT, db_last_id(db), &id, 1);
+	if (rc == 0 && f->revision > 1)
+		return raise_again(g, db, &id, f, v.severity, body);
+	return rc <= 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, db_last_id(db), &id, 1);
 }
 
 /* --- a reading --------------------------------------------------------------------------------- */
 
 static bool known_content(struct db *db, const struct uuid *id, const struct uuid *content)
 {
-	return db_int(db, 0, "SELECT 1 FROM reading WHERE uuid=? AND content=? LIMIT 1", "bb", id->bytes,
-		       sizeof(id->bytes), content->bytes, sizeof(content->bytes)) == 1;
+	return db_int(db, 0, "SELECT 1 FROM reading WHERE uuid=? AND content=? LIMIT 1", "bb",
+		       id->bytes, sizeof(id->bytes), content->bytes, sizeof(content->bytes)) == 1;
 }
 
 static int retire(struct db *db, const struct uuid *id, int revision)
@@ -383,11 +426,11 @@ static int retire(struct db *db, const struct uuid *id, int revision)
 	return MIN(rc, 0);
 }
 
-static int file_reading(struct gateway *g, struct db *db, const struct unit *u,
-	const struct reading *r)
+static int file_reading(
+	struct gateway *g, struct db *db, const struct unit *u, const struct reading *r)
 {
-	int last = (int)db_int(db, 0, "SELECT max(revision) FROM reading WHERE uuid=?", "b", r->id.bytes,
-		sizeof(r->id.bytes));
+	int last = (int)db_int(db, 0, "SELECT max(revision) FROM reading WHERE uuid=?", "b",
+		r->id.bytes, sizeof(r->id.bytes));
 	if (last && known_content(db, &r->id, &r->content))
 		return 0; /* told again: harmless */
 	bool amends = last && r->status == VG_CORRECTED;
@@ -402,8 +445,11 @@ static int file_reading(struct gateway *g, struct db *db, const struct unit *u,
 			return 0;
 	}
 	struct filing f = decide(g, db, u, r, conflict);
+	int64_t before = 0;
 	int rc = 0;
 	if (amends) {
+		before = db_int(db, 0, "SELECT resident FROM reading WHERE uuid=? AND revision=?",
+			"bi", id.bytes, sizeof(id.bytes), (int64_t)last);
 		f.revision = last + 1;
 		f.status = f.who.resident ? "amended" : "unassigned";
 		rc = retire(db, &id, f.revision);
@@ -412,6 +458,8 @@ static int file_reading(struct gateway *g, struct db *db, const struct unit *u,
 		rc = insert_reading(g, db, u, r, &id, conflict ? &r->id : NULL, &f);
 	if (rc >= 0 && f.who.resident)
 		rc = add_all_evidence(g, db, r, &f);
+	if (rc >= 0 && before && before != f.who.resident)
+		rc = touch_drafts(g, db, before); /* what it rested on is gone */
 	if (rc >= 0)
 		rc = raise_alert(g, db, u, r, &id, &f);
 	return rc;
@@ -430,22 +478,22 @@ static int file_device(struct db *db, const struct unit *u)
 		"n_implausible=n_implausible+? WHERE id=?",
 		"titiiiiiii", u->readings && u->uid[0] ? u->uid : NULL, u->arrived_us, u->ack_mode,
 		(int64_t)n[VG_READING], (int64_t)n[VG_NOTHING], (int64_t)n[VG_MALFORMED],
-		(int64_t)n[VG_OUT_OF_SEQUENCE], (int64_t)n[VG_UNSUPPORTED], (int64_t)n[VG_IMPLAUSIBLE],
-		u->device_row);
+		(int64_t)n[VG_OUT_OF_SEQUENCE], (int64_t)n[VG_UNSUPPORTED],
+		(int64_t)n[VG_IMPLAUSIBLE], u->device_row);
 	if (rc < 0 || !u->offset_known)
 		return MIN(rc, 0);
-	int64_t known =
-		db_int(db, INT64_MIN, "SELECT offset_us FROM device WHERE id=?", "i", u->device_row);
+	int64_t known = db_int(
+		db, INT64_MIN, "SELECT offset_us FROM device WHERE id=?", "i", u->device_row);
 	if (known != INT64_MIN && llabs(known - u->offset_us) <= OFFSET_NEWS_US)
 		return 0;
-	rc = db_run(db, "UPDATE device SET offset_us=?, offset_at=? WHERE id=?", "iii", u->offset_us,
-		u->arrived_us, u->device_row);
+	rc = db_run(db, "UPDATE device SET offset_us=?, offset_at=? WHERE id=?", "iii",
+		u->offset_us, u->arrived_us, u->device_row);
 	if (rc >= 0)
 		rc = db_run(db,
 			"INSERT INTO device_offset(device,at,boot_id,boot_us,offset_us)"
 			" VALUES(?,?,?,?,?)",
-			"iibii", u->device_row, u->arrived_us, clock_boot_id(), (size_t)16, u->boot_us,
-			u->offset_us);
+			"iibii", u->device_row, u->arrived_us, clock_boot_id(), (size_t)16,
+			u->boot_us, u->offset_us);
 	return MIN(rc, 0);
 }
 
@@ -467,8 +515,8 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 /* --- assigning --------------------------------------------------------------------------------- */
 
 /* The evidence of a stored reading, from its own values. */
-static int evidence_from_body(struct gateway *g, struct db *db, const char *body,
-	const struct filing *f)
+static int evidence_from_body(
+	struct gateway *g, struct db *db, const char *body, const struct filing *f)
 {
 	json_t *root = json_loads(body, JSON_DECODE_INT_AS_REAL, NULL);
 	json_t *values = json_object_get(root, "values");
@@ -491,28 +539,22 @@ static int evidence_from_body(struct gateway *g, struct db *db, const char *body
 }
 
 /* The alert of a reading follows it to its new recipient, as a new revision. An acknowledgement stays. */
-static int move_alert(struct gateway *g, struct db *db, const struct uuid *reading,
-	const struct filing *f)
+static int move_alert(
+	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f)
 {
 	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
+	/* the labels say what is doubtful now; alert_label() writes "unconfirmed" first, then these */
+	const char *labels = !f->who.resident ? "[\"unconfirmed\",\"unassigned\""
+		: f->in_contract	      ? "[\"unconfirmed\""
+					      : "[\"unconfirmed\",\"out_of_contract\"";
 	int rc = db_run(db,
-		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=? WHERE uuid=?", "pttb",
-		f->who.resident ? &f->who.resident : NULL, f->recipient, f->role, id.bytes,
-		sizeof(id.bytes));
-	if (rc <= 0)
-		return rc;
-	int64_t row = 0;
-	int revision = 0;
-	{
-		_cleanup_(row_endp) struct row *r = db_query(
-			db, "SELECT id,revision FROM alert WHERE uuid=?", "b", id.bytes, sizeof(id.bytes));
-		if (row_next(r) <= 0)
-			return -EIO;
-		row = row_int(r, 0);
-		revision = (int)row_int(r, 1);
-	}
-	rc = outbox_supersede(db, &id, revision);
-	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, row, &id, revision);
+		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=?, body="
+		"replace(replace(replace(body,'[\"unconfirmed\",\"unassigned\"','[\"unconfirmed\"'),"
+		"'[\"unconfirmed\",\"out_of_contract\"','[\"unconfirmed\"'),'[\"unconfirmed\"',?)"
+		" WHERE uuid=?",
+		"ptttb", f->who.resident ? &f->who.resident : NULL, f->recipient, f->role, labels,
+		id.bytes, sizeof(id.bytes));
+	return rc <= 0 ? rc : tell_alert(g, db, &id);
 }
 
 int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
@@ -523,12 +565,15 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 	_cleanup_(freep) char *body = NULL;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT id,revision,taken,trust,resident,body FROM reading WHERE uuid=? AND "
+			"SELECT id,revision,taken,trust,resident,body,test FROM reading WHERE "
+			"uuid=? AND "
 			"superseded=0",
 			"b", id->bytes, sizeof(id->bytes));
 		int rc = row_next(r);
 		if (rc <= 0)
 			return rc < 0 ? rc : -ENOENT;
+		if (row_int(r, 6))
+			return -EPERM;
 		old = row_int(r, 0);
 		f.revision = (int)row_int(r, 1) + 1;
 		f.when.taken_us = row_int(r, 2);
@@ -545,10 +590,13 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 	route(g, db, &f);
 	int rc = db_run(db,
 		"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
-		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_us,"
-		"trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,driver,tables_version,"
+		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_"
+		"us,"
+		"trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,driver,tables_"
+		"version,"
 		"committed_boot_us) SELECT uuid,?,?,kind,device,?,'assigned_by_person',?,?,test,"
-		"device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_us,trust,user_slot,seq,"
+		"device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_us,trust,user_"
+		"slot,seq,"
 		"body,patient_hash,content,conflicts_with,raw,driver,tables_version,?"
 		" FROM reading WHERE id=?",
 		"itptiii", (int64_t)f.revision, f.status, resident ? &resident : NULL, f.who.grade,

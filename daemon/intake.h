@@ -19,7 +19,8 @@ int64_t intake_device(struct db *db, const char *name, const char *driver, const
 	char *uid);
 
 /* A person says whose reading it is (resident 0: nobody's). Makes the next revision, moves evidence,
- * draft and alert with it. -ENOENT: no such reading; -EALREADY: it is so already. */
+ * draft and alert with it. -ENOENT: no such reading; -EALREADY: it is so already;
+ * -EPERM: it is marked test. */
 int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
 
 int intake_event(struct gateway *g, struct db *db, int64_t device, const char *type,

@@ -13,7 +13,7 @@ int link_send(int fd, const struct link_packet *p)
 		.flags = p->flags,
 		.tag = p->tag,
 		.topic_len = (uint16_t)p->topic_len};
-	if (p->topic_len > LINK_TOPIC_MAX || sizeof(head) + p->topic_len + p->len > LINK_PACKET_MAX)
+	if (p->topic_len > LINK_TOPIC_MAX || p->len > LINK_PACKET_MAX - sizeof(head) - p->topic_len)
 		return -EMSGSIZE;
 	struct iovec parts[] = {{&head, sizeof(head)}, {(void *)p->topic, p->topic_len},
 		{(void *)p->payload, p->len}};

@@ -26,6 +26,9 @@ void log_line(enum log_level level, const char *unit, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	for (char *c = text; *c; c++) /* what somebody sent must not look like a line of ours */
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
 	if (log_terminal > 0)
 		fprintf(stderr, "%s %s: %s\n", log_program, unit, text);
 	else

@@ -12,9 +12,9 @@
 #define WINDOW_MAX 256
 #define RETRY_SCAN_US (1 * CLOCK_SECOND_US)
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
-#define REASON_MAX 200 /* bytes of what the platform says that we keep */
+#define REASON_MAX 200			/* bytes of what the platform says that we keep */
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
-#define FAILED_MAX 8			 /* then it is called rejected */
+#define FAILED_MAX 8			/* then it is called rejected */
 
 enum lane { LANE_ALERT, LANE_LIVE, LANE_BACKLOG, LANES };
 
@@ -58,8 +58,8 @@ struct outbox *outbox_new(struct gateway *g, void (*post)(void *arg, struct publ
 	o->post = post;
 	o->arg = arg;
 	for (unsigned i = 0; i < g->config->n_sinks; i++)
-		o->sinks[i].window = MIN(MAX(g->config->sinks[i].window, OUTBOX_ALERT_SLOTS + 1),
-			WINDOW_MAX);
+		o->sinks[i].window =
+			MIN(MAX(g->config->sinks[i].window, OUTBOX_ALERT_SLOTS + 1), WINDOW_MAX);
 	return o;
 }
 
@@ -81,8 +81,8 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 		int rc = db_run(db,
 			"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try)"
 			" VALUES(?,?,?,?,?,?,0,0)",
-			"iiiibi", (int64_t)i, (int64_t)(kind == OBJECT_ALERT ? 0 : 1), (int64_t)kind,
-			object, uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
+			"iiiibi", (int64_t)i, (int64_t)(kind == OBJECT_ALERT ? 0 : 1),
+			(int64_t)kind, object, uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
 		if (rc < 0)
 			return rc;
 	}
@@ -97,7 +97,8 @@ int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
 
 int outbox_recover(struct db *db)
 {
-	return db_run(db, "UPDATE outbox SET state=0, next_try=0 WHERE state<>3 AND (state=1 OR next_try>0)",
+	return db_run(db,
+		"UPDATE outbox SET state=0, next_try=0 WHERE state<>3 AND (state=1 OR next_try>0)",
 		"");
 }
 
@@ -121,12 +122,13 @@ static bool flying(const struct sink *s, int64_t row)
 }
 
 /* Due rows of one lane; all of one kind, so that they can share a message. */
-static unsigned select_lane(struct db *db, unsigned sink, const struct sink *s, enum lane lane,
-	struct due *due)
+static unsigned select_lane(
+	struct db *db, unsigned sink, const struct sink *s, enum lane lane, struct due *due)
 {
 	int64_t after = s->cursor[lane], upto = lane == LANE_BACKLOG ? s->live_from : INT64_MAX;
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT id,kind,object FROM outbox WHERE sink=? AND state=0 AND lane=? AND id>? AND id<=?"
+		"SELECT id,kind,object FROM outbox WHERE sink=? AND state=0 AND lane=? AND id>? "
+		"AND id<=?"
 		" AND next_try=0 ORDER BY id LIMIT 64",
 		"iiii", (int64_t)sink, (int64_t)(lane == LANE_ALERT ? 0 : 1), after, upto);
 	unsigned n = 0;
@@ -150,8 +152,8 @@ static void pass_over(struct db *db, int64_t row, int why)
 }
 
 /* One message of as many rows as fit; returns how many rows are dealt with. */
-static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, const struct due *due,
-	unsigned n)
+static unsigned hand_over(
+	struct outbox *o, struct db *db, unsigned sink, const struct due *due, unsigned n)
 {
 	struct sink *s = &o->sinks[sink];
 	struct flight *f = flight_free(s);
@@ -329,8 +331,7 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 
 /* What a receipt speaks of. Alerts (1) and drafts (2) are told as they are now: a receipt for a revision
  * is one for all before it. */
-#define RECEIPTED                                                                                  \
-	"uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2)))"
+#define RECEIPTED "uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2)))"
 
 static int receipt(struct db *db, unsigned sink, const json_t *item)
 {
@@ -348,12 +349,13 @@ static int receipt(struct db *db, unsigned sink, const json_t *item)
 	reason = reason ? reason : "no reason given";
 	text_copy(why, sizeof(why), reason, strlen(reason));
 	if (streq(result, "rejected"))
-		return db_run(db, "UPDATE outbox SET state=3, next_try=0, reason=?4 WHERE " RECEIPTED,
-			"biit", u.bytes, sizeof(u.bytes), (int64_t)sink, revision, why);
+		return db_run(db,
+			"UPDATE outbox SET state=3, next_try=0, reason=?4 WHERE " RECEIPTED, "biit",
+			u.bytes, sizeof(u.bytes), (int64_t)sink, revision, why);
 	if (streq(result, "retry"))
 		return db_run(db,
-			"UPDATE outbox SET state=1, next_try=?4 WHERE state<>3 AND " RECEIPTED, "biii",
-			u.bytes, sizeof(u.bytes), (int64_t)sink, revision,
+			"UPDATE outbox SET state=1, next_try=?4 WHERE state<>3 AND " RECEIPTED,
+			"biii", u.bytes, sizeof(u.bytes), (int64_t)sink, revision,
 			clock_boot_us() + RETRY_RECEIPT_US);
 	return -EBADMSG;
 }
@@ -379,8 +381,9 @@ int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *
 	}
 	bad += rc == -EBADMSG;
 	if (bad && log_allowed(&o->receipt_log, 3, &held_back))
-		log_warn("outbox", "receipt message with %zu entries that are not receipts; the "
-				   "platform must send id (32 hex), revision, result",
+		log_warn("outbox",
+			"receipt message with %zu entries that are not receipts; the "
+			"platform must send id (32 hex), revision, result",
 			bad);
 	json_decref(root);
 	return rc == -EBADMSG ? 0 : rc;

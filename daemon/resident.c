@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "resident.h"
 
+static const char after_handover[] = "time_unknown_after_handover";
+
 static struct resident_decision nobody(const char *why)
 {
 	return (struct resident_decision){0, why, "none"};
@@ -11,18 +13,23 @@ static bool holds(const struct resident_binding *b, int64_t at)
 	return at >= b->from_us && at < b->to_us;
 }
 
-/* A record that only arrival dates may be older than the binding that holds now. */
+/* A record that only arrival dates may be older than the binding that holds now: somebody else had the
+ * device, or the slot, until a short while ago, or before it came to its holder a short while ago. */
 static bool handover_doubt(const struct resident_evidence *e, const struct resident_binding *now)
 {
-	if (e->when.trust < TRUST_ARRIVAL ||
-		e->arrived_us - now->from_us > RESIDENT_HANDOVER_DOUBT_US)
+	int64_t recent_us = e->arrived_us - RESIDENT_HANDOVER_DOUBT_US;
+	if (e->when.trust < TRUST_ARRIVAL)
 		return false;
-	for (size_t i = 0; i < e->n_bindings; i++)
-		if (e->bindings[i].resident != now->resident &&
-			e->bindings[i].from_us < now->from_us &&
-			(!now->has_slot || !e->bindings[i].has_slot ||
-				e->bindings[i].slot == now->slot))
+	for (size_t i = 0; i < e->n_bindings; i++) {
+		const struct resident_binding *b = &e->bindings[i];
+		if (b->resident == now->resident ||
+			(now->has_slot && b->has_slot && b->slot != now->slot))
+			continue;
+		if (now->from_us >= recent_us && b->from_us < now->from_us)
 			return true;
+		if (b->from_us <= e->when.taken_us && b->to_us > recent_us)
+			return true;
+	}
 	return false;
 }
 
@@ -35,26 +42,46 @@ static struct resident_decision by_binding(const struct resident_evidence *e)
 		if (!holds(b, e->when.taken_us))
 			continue;
 		slots |= b->has_slot;
-		const struct resident_binding **to = !b->has_slot ? &exclusive
-			: b->slot == e->user			  ? &slot
-								  : NULL;
+		const struct resident_binding **to = !b->has_slot	  ? &exclusive
+						     : b->slot == e->user ? &slot
+									  : NULL;
 		if (!to)
 			continue;
 		if (*to && (*to)->resident != b->resident)
 			return nobody("bound_to_several");
-		*to = b;
+		if (!*to || b->from_us > (*to)->from_us)
+			*to = b;
 	}
 	if (exclusive && slots)
 		return nobody("bound_alone_and_by_slot");
 	if (!exclusive && !slot)
 		return nobody(!slots	    ? "not_bound"
-				: e->user < 0 ? "user_slot_missing"
-					      : "user_slot_not_bound");
+			      : e->user < 0 ? "user_slot_missing"
+					    : "user_slot_not_bound");
 	const struct resident_binding *b = slot ? slot : exclusive;
 	if (handover_doubt(e, b))
-		return nobody("time_unknown_after_handover");
+		return nobody(after_handover);
 	return (struct resident_decision){
 		b->resident, slot ? "user_slot" : "device_binding", slot ? "slot" : "device"};
+}
+
+/* The message names somebody who is none of those whose device, or slot of it, this was. */
+static bool contradicted(const struct resident_evidence *e, const struct resident_decision *bound)
+{
+	if (bound->resident)
+		return bound->resident != e->patient_resident;
+	bool others = false;
+	for (size_t i = 0; i < e->n_bindings; i++) {
+		const struct resident_binding *b = &e->bindings[i];
+		bool then = holds(b, e->when.taken_us);
+		if (b->has_slot && b->slot != e->user)
+			continue;
+		bool before = bound->evidence == after_handover && b->from_us <= e->when.taken_us;
+		if (b->resident == e->patient_resident && (then || before))
+			return false;
+		others |= then;
+	}
+	return others;
 }
 
 struct resident_decision resident_decide(const struct resident_evidence *e)
@@ -70,7 +97,7 @@ struct resident_decision resident_decide(const struct resident_evidence *e)
 		return bound;
 	if (!e->patient_resident)
 		return nobody("unknown_patient_id");
-	if (bound.resident && bound.resident != e->patient_resident)
+	if (contradicted(e, &bound))
 		return nobody("patient_id_contradicts_binding");
 	return (struct resident_decision){e->patient_resident, "message_token", "message"};
 }

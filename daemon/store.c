@@ -12,7 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 
-#define PATIENCE_US 20000	      /* how long patient jobs wait for company */
+#define PATIENCE_US 20000		/* how long patient jobs wait for company */
 #define BALLAST_BYTES (4 * 1024 * 1024) /* given back to a full disk so that deleting works */
 
 struct jobs {
@@ -231,9 +231,9 @@ static void *thread_main(void *arg)
 			rc = run_batch(s, &batch);
 			hand_back(s, &batch, rc, db_changed(s->db) != before);
 		}
-		due_us = s->hooks.after_commit ? s->hooks.after_commit(
-							 s->hooks.arg, s->db, clock_boot_us())
-					       : INT64_MAX;
+		due_us = s->hooks.after_commit
+				 ? s->hooks.after_commit(s->hooks.arg, s->db, clock_boot_us())
+				 : INT64_MAX;
 		if (db_checkpoint(s->db, false) && rc == 0)
 			ballast_make(s);
 	}
@@ -314,13 +314,15 @@ static int open_or_quarantine(struct store *s)
 	for (size_t i = 0; i < ELEMENTS(parts); i++) {
 		char from[320], to[360];
 		snprintf(from, sizeof(from), "%s/vitalgate.db%s", s->dir, parts[i]);
-		snprintf(to, sizeof(to), "%s/damaged-%lld.db%s", s->dir, (long long)stamp, parts[i]);
+		snprintf(
+			to, sizeof(to), "%s/damaged-%lld.db%s", s->dir, (long long)stamp, parts[i]);
 		if (rename(from, to) < 0 && errno != ENOENT)
 			return -errno;
 	}
 	s->quarantined = true;
-	log_error("store", "the database is damaged: set aside as damaged-%lld.db, a new one begun; "
-			   "keep the file for recovery",
+	log_error("store",
+		"the database is damaged: set aside as damaged-%lld.db, a new one begun; "
+		"keep the file for recovery",
 		(long long)stamp);
 	return db_open(s->dir, &s->db);
 }
@@ -343,8 +345,8 @@ static int start(struct store *s, sd_event *loop)
 	return 0;
 }
 
-int store_new(sd_event *loop, const char *dir, unsigned commit_rows, const struct store_hooks *hooks,
-	struct store **ret)
+int store_new(sd_event *loop, const char *dir, unsigned commit_rows,
+	const struct store_hooks *hooks, struct store **ret)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	if (!s)

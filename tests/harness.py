@@ -327,7 +327,8 @@ class Site:
     def control(self, name, text):
         """One datagram to a simulator: "record {...}", "unplug" or, to the platform, a command."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.sendto(text.encode(), self.path(name + ".ctl"))
+            wait_until(lambda: not s.connect_ex(self.path(name + ".ctl")), 5)
+            s.send(text.encode())
 
     def ledger(self, name):
         return read_ledger(self.path(name + ".ledger"))

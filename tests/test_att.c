@@ -269,7 +269,7 @@ static void test_encryption_nobody_pairs(void **state)
 	SCRIPT(r, FOUND, "> 0a 1500");
 	for (int i = 0; i < 3; i++)
 		SCRIPT(r, "< 01 0a 1500 05", "+ 1000", "> 0a 1500");
-	SCRIPT(r, "< 01 0a 1500 05", "= refused 0 read 05", "= ready");
+	SCRIPT(r, "< 01 0a 1500 05", "= refused 0 read 05", "= ready", "> 12 1300 0200");
 }
 
 static void test_timeout(void **state)

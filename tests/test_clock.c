@@ -14,14 +14,15 @@
 #include "clock.h"
 #include "util.h"
 
-#define SECONDS(n) ((n) * CLOCK_SECOND_US)
+#define SECONDS(n) ((n)*CLOCK_SECOND_US)
 #define DAYS(n) SECONDS(INT64_C(86400) * (n))
 #define ARRIVED SECONDS(INT64_C(1792540800)) /* 2026-10-21 00:00:00 UTC = 08:00 in Shanghai */
 
-static struct vg_civil civil(unsigned y, unsigned mo, unsigned d, unsigned h, unsigned mi, unsigned s)
+static struct vg_civil civil(
+	unsigned y, unsigned mo, unsigned d, unsigned h, unsigned mi, unsigned s)
 {
-	return (struct vg_civil){(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, (uint8_t)mi,
-		(uint8_t)s};
+	return (struct vg_civil){
+		(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, (uint8_t)mi, (uint8_t)s};
 }
 
 static int64_t utc_s(struct vg_civil c)
@@ -118,9 +119,9 @@ static void test_date(void **state)
 	clock_set_zone("Asia/Shanghai");
 	assert_true(clock_date_utc("2026-10-21", &us));
 	assert_int_equal(us, ARRIVED - SECONDS(8 * 3600));
-	static const char *const bad[] = {"", "2026", "2026-10", "2026-10-21 ", "2026-10-21T00:00:00",
-		"21-10-2026x", "2026-13-01", "2026-02-29", "2026-00-01", "2026-10-32", "2026--1-01",
-		"-026-01-01", "20261021", "2026/10/21", "0000-00-00"};
+	static const char *const bad[] = {"", "2026", "2026-10", "2026-10-21 ",
+		"2026-10-21T00:00:00", "21-10-2026x", "2026-13-01", "2026-02-29", "2026-00-01",
+		"2026-10-32", "2026--1-01", "-026-01-01", "20261021", "2026/10/21", "0000-00-00"};
 	for (size_t i = 0; i < ELEMENTS(bad); i++) {
 		us = 77;
 		print_message("# \"%s\"\n", bad[i]);
@@ -169,7 +170,7 @@ static void test_midnight(void **state)
 	assert_int_equal(utc_s(civil(2026, 12, 1, 0, 0, 0)), 1796090400);
 	assert_int_equal(utc_s(civil(2026, 10, 31, 23, 59, 59)), 1793501999);
 	assert_int_equal(utc_s(civil(2026, 11, 1, 1, 0, 0)), 1793502000);
-	assert_int_equal(utc_s(civil(2026, 11, 1, 0, 30, 0)), 1793503800); /* does not occur */
+	assert_int_equal(utc_s(civil(2026, 11, 1, 0, 30, 0)), 1793503800);  /* does not occur */
 	assert_int_equal(utc_s(civil(2026, 2, 14, 23, 30, 0)), 1771122600); /* the second one */
 	assert_int_equal(utc_s(civil(2026, 2, 15, 0, 0, 0)), 1771124400);
 
@@ -229,7 +230,8 @@ static void test_round_trip(void **state)
 
 /* --- clock_decide ------------------------------------------------------------------------------ */
 
-static struct when decide(const struct vg_civil *device, const int64_t *offset_us, int64_t arrived_us)
+static struct when decide(
+	const struct vg_civil *device, const int64_t *offset_us, int64_t arrived_us)
 {
 	return clock_decide(&(struct when_input){.device = device,
 		.offset_known = offset_us != NULL,
@@ -258,7 +260,7 @@ static void test_names(void **state)
 	assert_string_equal(trust_name(TRUST_ARRIVAL), "arrival");
 	assert_string_equal(trust_name(TRUST_UNKNOWN), "unknown");
 	assert_true(TRUST_CORRECTED < TRUST_DEVICE && TRUST_DEVICE < TRUST_ARRIVAL &&
-		TRUST_ARRIVAL < TRUST_UNKNOWN);
+		    TRUST_ARRIVAL < TRUST_UNKNOWN);
 }
 
 static void test_arrival(void **state)
@@ -300,8 +302,8 @@ static void test_device(void **state)
 static void test_corrected(void **state)
 {
 	(void)state;
-	static const int64_t offsets[] = {0, SECONDS(90), -SECONDS(90), SECONDS(3600), -DAYS(3),
-		DAYS(365), -DAYS(9000)};
+	static const int64_t offsets[] = {
+		0, SECONDS(90), -SECONDS(90), SECONDS(3600), -DAYS(3), DAYS(365), -DAYS(9000)};
 	for (size_t i = 0; i < ELEMENTS(offsets); i++) {
 		int64_t offset = offsets[i];
 		struct vg_civil c = shown(ARRIVED - SECONDS(60) + offset);

@@ -119,8 +119,9 @@ static bool make_frame(struct line *l)
 	strftime(clock, sizeof(clock), "%Y%m%d%H%M%S", localtime_r(&now, &civil));
 	l->at = l->len = 0;
 	l->stamp = (struct stamp){.first = l->first};
-	snprintf(text, sizeof(text), "%c%u", STX, l->frame % 8);
+	snprintf(text, sizeof(text), "%s%c%u", run.stream ? "\x05" : "", STX, l->frame % 8);
 	add(l, text);
+	size_t checked = l->len - 1;
 	if (l->frame == 1) {
 		snprintf(text, sizeof(text), "H|\\^&|||BENCH|||||||P|LIS2-A2|%s\r", clock);
 		add(l, text);
@@ -134,9 +135,9 @@ static bool make_frame(struct line *l)
 	if (l->frame == frames)
 		add(l, "L|1|N\r");
 	unsigned sum = ETX;
-	for (size_t i = 1; i < l->len; i++)
+	for (size_t i = checked; i < l->len; i++)
 		sum += (unsigned char)l->bytes[i];
-	snprintf(text, sizeof(text), "%c%02X\r\n", ETX, sum & 0xff);
+	snprintf(text, sizeof(text), "%c%02X\r\n%s", ETX, sum & 0xff, run.stream ? "\x04" : "");
 	add(l, text);
 	return true;
 }
@@ -198,7 +199,8 @@ static void next_frame(struct line *l, int64_t now)
 		send_frame(l, now);
 		return;
 	}
-	control(l, EOT);
+	if (!run.stream)
+		control(l, EOT);
 	l->first = 0;
 	plan_next(l, now);
 }
@@ -210,11 +212,13 @@ static void begin_message(struct line *l, int64_t now)
 		run.next += run.results;
 	}
 	l->frame = 0;
+	if (run.stream) {
+		next_frame(l, now);
+		return;
+	}
 	l->state = ASKED;
 	l->due_us = now + PATIENCE_US;
 	control(l, ENQ);
-	if (run.stream)
-		next_frame(l, now);
 }
 
 /* The answers to ENQ and to a frame; in a stream they are read and passed over. */
@@ -235,12 +239,6 @@ static void hear(struct line *l, int64_t now)
 	next_frame(l, now);
 }
 
-static bool open_elsewhere(const struct line *l)
-{
-	struct pollfd p = {.fd = l->fd};
-	return poll(&p, 1, 0) == 0;
-}
-
 static bool wants_message(const struct line *l, int64_t now)
 {
 	return run.started && (l->first || now < run.end_us) && now >= l->due_us;
@@ -248,12 +246,8 @@ static bool wants_message(const struct line *l, int64_t now)
 
 static void line_turn(struct line *l, int64_t now)
 {
-	if (l->state != AWAY && !open_elsewhere(l)) {
-		struct pollfd p = {.fd = l->fd};
-		if (poll(&p, 1, 0) > 0 && (p.revents & POLLHUP))
-			l->state = AWAY; /* what was not acknowledged comes again */
-	}
-	if (l->state == AWAY && open_elsewhere(l)) {
+	struct pollfd heard = {.fd = l->fd};
+	if (l->state == AWAY && poll(&heard, 1, 0) == 0) {
 		l->state = SETTLING;
 		l->due_us = now + SETTLE_US;
 	}
@@ -350,9 +344,12 @@ static void wait_turn(void)
 	if (ppoll(fds, run.lines + 1, &t, NULL) < 0 && errno != EINTR)
 		die("poll");
 	int64_t now = now_us();
-	for (unsigned i = 0; i < run.lines; i++)
+	for (unsigned i = 0; i < run.lines; i++) {
 		if (fds[i + 1].revents & POLLIN)
 			hear(&lines[i], now);
+		else if (fds[i + 1].revents & POLLHUP)
+			lines[i].state = AWAY; /* what was not acknowledged comes again */
+	}
 	if (!fds[0].revents)
 		return;
 	char order[200];

@@ -109,6 +109,8 @@ class Measurement(Characteristic):
         self.send()
 
     def linked(self, up):
+        if up == self.up:
+            return
         say("connected" if up else "disconnected", left=len(self.records))
         self.up, self.outstanding = up, False
         if up:
@@ -152,9 +154,8 @@ class Meter:
         self.bus = dbus.SystemBus()
         self.path = "/org/bluez/" + adapter
         self.adapter = self.bus.get_object("org.bluez", self.path)
-        properties = dbus.Interface(self.adapter, PROPERTIES)
-        properties.Set("org.bluez.Adapter1", "Alias", "BOND-BPM")
-        properties.Set("org.bluez.Adapter1", "Pairable", True)
+        self.adjust("Alias", "BOND-BPM")
+        self.adjust("Pairable", True)
         self.application = Application(self.bus, "/meter")
         self.measurement = None
         self.build(flag)
@@ -164,6 +165,18 @@ class Meter:
         self.agent = Agent(self.bus, "/meter/agent")
         self.bus.add_signal_receiver(self.changed, "PropertiesChanged", PROPERTIES,
                                      path_keyword="path")
+        self.bus.add_signal_receiver(self.added, "InterfacesAdded")
+
+    def adjust(self, name, value):
+        """bluetoothd may still be busy with the adapter that it has just switched on."""
+        for left in reversed(range(50)):
+            try:
+                dbus.Interface(self.adapter, PROPERTIES).Set("org.bluez.Adapter1", name, value)
+                return
+            except dbus.DBusException as e:
+                if e.get_dbus_name() != "org.bluez.Error.Busy" or not left:
+                    raise
+                time.sleep(0.1)
 
     def build(self, flag):
         pressure = Service(self.bus, "/meter/s0", {"UUID": uuid(0x1810), "Primary": True})
@@ -177,6 +190,10 @@ class Meter:
         ours = path.startswith(self.path + "/dev_")
         if ours and interface == "org.bluez.Device1" and "Connected" in changes:
             self.measurement.linked(bool(changes["Connected"]))
+
+    def added(self, path, interfaces):
+        """A gateway that was never here: its object may be born connected."""
+        self.changed("org.bluez.Device1", interfaces.get("org.bluez.Device1", {}), [], path)
 
     def switch_on(self):
         manager = dbus.Interface(self.bus.get_object("org.bluez", "/org/bluez"),

@@ -189,9 +189,13 @@ class Stack:
     def address(self, adapter):
         return str(self.objects("org.bluez.Adapter1")["/org/bluez/" + adapter]["Address"])
 
-    def bonded(self, adapter):
+    def peers(self, adapter, state):
+        """Addresses of the devices that are "Paired" or "Connected"."""
         return [str(d["Address"]) for path, d in self.objects("org.bluez.Device1").items()
-                if path.startswith("/org/bluez/" + adapter + "/") and d["Paired"]]
+                if path.startswith("/org/bluez/" + adapter + "/") and d[state]]
+
+    def wait_unlinked(self, adapter):
+        wait_for("link down", lambda: not self.peers(adapter, "Connected"))
 
 
 class Broker:
@@ -328,16 +332,25 @@ class Meter(Process):
 
     def wait(self, what, record=None, count=1, timeout_s=PATIENCE_S):
         def there():
+            ended = self.child.poll()  # asked first: what it said before its end counts
             found = self.events(what, record)
-            return found[count - 1] if len(found) >= count else None
+            if len(found) >= count:
+                return found[count - 1]
+            if ended:
+                with open(self.log, encoding="utf-8", errors="replace") as f:
+                    raise Failed(f"{self.name} ended ({ended})\n{f.read()[-2000:]}")
+            return None
         return wait_for(f"{self.name}: {what}{f' of {record}' if record else ''}", there, timeout_s)
 
     def wait_off(self, timeout_s=PATIENCE_S):
         wait_for(f"{self.name} off", lambda: not self.running(), timeout_s)
 
     def tell(self, line):
-        self.child.stdin.write(line.encode() + b"\n")
-        self.child.stdin.flush()
+        try:
+            self.child.stdin.write(line.encode() + b"\n")
+            self.child.stdin.flush()
+        except BrokenPipeError:
+            raise Failed(f"{self.name} has ended") from None
 
 
 def raw_meter(records, *options):

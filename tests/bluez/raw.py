@@ -31,7 +31,8 @@ class Scenario:
     def __init__(self, build):
         self.stack = Stack(1, "-l1", "-s")
         self.broker = Broker()
-        self.gateway = Gateway(build, ADDRESS, random_address=True, slowdisk=build + "/tests/slowdisk.so")
+        self.gateway = Gateway(build, ADDRESS, random_address=True,
+                               slowdisk=build + "/tests/slowdisk.so")
 
     def delivered(self, name, meter, *records):
         for record in records:
