@@ -122,12 +122,22 @@ format:
 lint:
 	clang-format --dry-run -Werror $(FORMATTED)
 
+# Into a running system (no DESTDIR) it also makes the users and gives them their files.
 install: all
-	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vitalgate $(DESTDIR)$(SYSCONFDIR)/vitalgate
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin share/vitalgate share/dbus-1/system.d \
+		lib/systemd/system lib/sysusers.d lib/tmpfiles.d) $(DESTDIR)$(SYSCONFDIR)/vitalgate
+	install -d -m 0700 $(DESTDIR)$(SYSCONFDIR)/vitalgate/credentials
 	install -m 0755 $(B)/vitalgated $(B)/vitalgate-uplink $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(B)/vitalgate $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 config/*.csv config/alerts.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/
+	install -m 0644 systemd/vitalgated.service systemd/vitalgate-uplink@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/vitalgate*.service
+	install -m 0644 systemd/vitalgate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vitalgate.conf
+	install -m 0644 systemd/vitalgate.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vitalgate.conf
+	install -m 0644 config/50-vitalgate.dbus.conf $(DESTDIR)$(PREFIX)/share/dbus-1/system.d/50-vitalgate.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/vitalgate/vitalgate.yaml || install -m 0640 config/vitalgate.yaml $(DESTDIR)$(SYSCONFDIR)/vitalgate/
+	test -n "$(DESTDIR)" || { systemd-sysusers vitalgate.conf && systemd-tmpfiles --create vitalgate.conf; }
+	test -n "$(DESTDIR)" || test ! -d /run/systemd/system || { systemctl daemon-reload && systemctl try-reload-or-restart dbus; }
 
 clean:
 	rm -rf build build-san build-fuzz

@@ -51,6 +51,10 @@ struct config_device {
 
 enum receipt { RECEIPT_PLATFORM, RECEIPT_BROKER };
 
+/* A file of a sink may also be "credential:NAME": the file NAME that systemd hands to the uplink and to
+ * nobody else (daemon/uplink/credential.h). */
+#define CONFIG_CREDENTIAL "credential:"
+
 struct config_sink {
 	char name[32];
 	char host[128];
@@ -76,7 +80,7 @@ struct config {
 	char store[256];		     /* directory of the database */
 	char runtime[256];		     /* directory of the sockets */
 	char tables[256];		     /* directory of the code and rule tables */
-	uint16_t retention_days; /* how long what was delivered stays here */
+	uint16_t retention_days;	     /* how long what was delivered stays here */
 	uint16_t commit_rows;		     /* rows of one transaction */
 	unsigned n_sinks;
 	struct config_sink sinks[CONFIG_SINKS_MAX];

@@ -37,9 +37,15 @@ static bool is_path(const char *text)
 	return *text == '/' && text[1];
 }
 
-static bool is_path_or_none(const char *text)
+/* "" or a path, or a name that is nothing but a file name behind CONFIG_CREDENTIAL. */
+static bool is_file_or_none(const char *text)
 {
-	return !*text || is_path(text);
+	size_t n = strlen(CONFIG_CREDENTIAL);
+	if (strncmp(text, CONFIG_CREDENTIAL, n) != 0)
+		return !*text || is_path(text);
+	text += n;
+	n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+	return n && !text[n];
 }
 
 static bool is_host(const char *text)
@@ -72,7 +78,8 @@ static const struct text_rule word = {
 	is_word, "letters, digits, '-' and '_' (it is part of topics)"};
 static const struct text_rule token = {is_word_or_none, "a token of letters, digits, '-' and '_'"};
 static const struct text_rule path = {is_path, "a path that begins with '/'"};
-static const struct text_rule file = {is_path_or_none, "a path that begins with '/'"};
+static const struct text_rule file = {
+	is_file_or_none, "a path that begins with '/', or " CONFIG_CREDENTIAL "NAME"};
 static const struct text_rule host = {is_host, "a host name or address"};
 static const struct text_rule adapter = {is_adapter, "hci0, hci1 ... or nothing"};
 static const struct text_rule zone = {

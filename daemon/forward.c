@@ -31,6 +31,7 @@ struct forward {
 	sd_event_source *accept, *rewind;
 	struct port ports[CONFIG_SINKS_MAX];
 	struct port guests[CONFIG_SINKS_MAX]; /* connected, sink not yet named */
+	unsigned next_guest;
 	uint8_t space[LINK_PACKET_MAX];
 };
 
@@ -390,19 +391,14 @@ static int on_accept(sd_event_source *source, int fd, uint32_t revents, void *ar
 	int guest_fd = listen_accept(fd);
 	if (guest_fd < 0)
 		return 0;
-	for (unsigned i = 0; i < CONFIG_SINKS_MAX; i++) {
-		struct port *guest = &f->guests[i];
-		if (guest->fd >= 0)
-			continue;
-		guest->fd = guest_fd;
-		int size = 2 * 1024 * 1024;
-		setsockopt(guest_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		if (sd_event_add_io(
-			    f->gateway->loop, &guest->io, guest_fd, EPOLLIN, on_guest, guest) < 0)
-			guest_leave(guest);
-		return 0;
-	}
-	close(guest_fd);
+	/* whoever said nothing all this time makes room: an uplink names its sink at once */
+	struct port *guest = &f->guests[f->next_guest++ % CONFIG_SINKS_MAX];
+	guest_leave(guest);
+	guest->fd = guest_fd;
+	int size = 2 * 1024 * 1024;
+	setsockopt(guest_fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (sd_event_add_io(f->gateway->loop, &guest->io, guest_fd, EPOLLIN, on_guest, guest) < 0)
+		guest_leave(guest);
 	return 0;
 }
 

@@ -1,13 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make demo`: a whole site on loopback for a minute, told as it happens, and its accounts at the end.
+"""`make demo`: a whole site on loopback for a minute, told as it happens, then its accounts.
 
-Every line comes from somebody's own record: the instruments' and the platform's ledgers (tests/sim),
-`vitalgate readings --follow`, `alerts` and `followup`. All of them tell CLOCK_BOOTTIME, so the lines of
-different tellers are held back for HOLD seconds and shown in the order in which things happened.
+Every line comes from somebody's own record: the ledgers of the instruments and of the platform
+(tests/sim), `vitalgate readings --follow`, `alerts` and `followup`. All of them tell
+CLOCK_BOOTTIME: lines are held back for HOLD seconds and shown in the order of what happened.
 
-Exit status: 0 when each reading that an instrument was told to be received is at the platform exactly
-once, and each alert too; 1 when not, or when the show could not go on; 130 after Ctrl-C.
+Exit status: 0 when each reading that an instrument was told to be received is at the platform
+exactly once, and each alert too; 1 when not, or when the show could not go on; 2 when something
+is not installed or not built; 130 after Ctrl-C.
 """
 import argparse
 import heapq
@@ -152,17 +153,18 @@ def milliseconds(seconds):
 
 
 def number(value):
-    return f"{value.get('comparator', '')}{value['value']:g}"
+    return f"{value.get('comparator', '')}{value['value']}"
 
 
-def values_text(values):
-    """The values of a reading as people write them."""
+def values_text(values, brief=False):
+    """The values of a reading as people write them; brief: without units and pulse."""
     if "bp.sbp" in values:
         pulse = values.get("bp.pulse")
-        return f"{number(values['bp.sbp'])}/{number(values['bp.dbp'])} mmHg" + \
-            (f" {number(pulse)}/min" if pulse else "")
+        return f"{number(values['bp.sbp'])}/{number(values['bp.dbp'])}" + \
+            ("" if brief else " mmHg" + (f" {number(pulse)}/min" if pulse else ""))
     names = {kind: test for test, kind in TESTS.items()}
-    return ", ".join(f"{names.get(k, k)} {number(v)} {v['unit']}" for k, v in values.items())
+    return ", ".join(f"{names.get(k, k)} {number(v)}" + ("" if brief else " " + v["unit"])
+                     for k, v in values.items())
 
 
 def record_text(record):
@@ -260,7 +262,8 @@ class Accounts:
                                     (twice, "more than once at the platform"),
                                     (strange, "at the platform, but from no instrument")) if keys]
         if len(self.kept) != len(self.arrived):
-            lines.append(f"{len(self.kept)} readings in the store, {len(self.arrived)} at the platform")
+            lines.append(f"{len(self.kept)} readings in the store, {len(self.arrived)} at the "
+                         "platform")
         if len(self.errors) != self.failures_arrived:
             lines.append(f"{len(self.errors)} cuff errors, {self.failures_arrived} at the platform")
         for alert, a in self.alerts.items():
@@ -271,7 +274,8 @@ class Accounts:
 
 
 def percentile(values, share):
-    return values[min(len(values) - 1, int(len(values) * share))] if values else 0.0
+    """In words."""
+    return milliseconds(values[min(len(values) - 1, int(len(values) * share))]) if values else "-"
 
 
 # The show
@@ -299,14 +303,19 @@ class Tail:
 
 
 class DemoSite(harness.Site):
-    """Its processes do not hear the terminal's Ctrl-C: we end them in order. Nor do they outlive us."""
+    """Its processes do not hear the terminal's Ctrl-C, so that we end them in order; and should we
+    be killed, they end as well."""
 
     ALONE = ["setsid", "setpriv", "--pdeathsig", "TERM"]
 
     def __init__(self, devices):
         super().__init__(devices)
         with open(self.path("mosquitto.conf"), "a", encoding="utf-8") as f:
-            f.write("set_tcp_nodelay true\n")      # else it holds small messages back for 40 ms
+            f.write("set_tcp_nodelay true\n"    # else it holds small messages back for 40 ms
+                    "user root\n")              # who changes the user forgets --pdeathsig
+
+    def __exit__(self, *_):
+        self.close(keep="VITALGATE_KEEP" in os.environ)
 
     def start(self, name, argv, env=None):
         return super().start(name, argv if argv[:4] == self.ALONE else self.ALONE + argv, env)
@@ -337,7 +346,8 @@ class Show:
     def say(self, who, verb, text, tone=None, t=None):
         """text may be a function: it is asked when the line is shown, and knows what came since."""
         self.count += 1
-        heapq.heappush(self.lines, (boottime() if t is None else t, self.count, who, verb, text, tone))
+        t = boottime() if t is None else t
+        heapq.heappush(self.lines, (t, self.count, who, verb, text, tone))
 
     def show_lines(self, until):
         while self.lines and self.lines[0][0] <= until:
@@ -380,7 +390,7 @@ class Show:
         self.tell_stored(r)
 
     def tell_stored(self, r):
-        """The gateway's line of a reading, whoever shows it first: --follow or the platform's copy."""
+        """The gateway's line of a reading, from --follow or from the platform's copy of it."""
         version, t, resident = (r["id"], r["revision"]), r["committed_boot_us"] / 1e6, r["resident"]
         if version in self.committed:
             return
@@ -390,13 +400,14 @@ class Show:
         if r["device"]["id"] in self.folded:
             return
         if not resident:
-            self.say("gateway", "unassigned", f"{r['id'][:8]} {values_text(r['values'])}: nobody is "
-                     f"named ({r['identity']['evidence']})", "warn", t)
+            self.say("gateway", "unassigned", f"{r['id'][:8]} {values_text(r['values'])}: nobody "
+                     f"is named ({r['identity']['evidence']})", "warn", t)
             return
         clock = r["time"].get("device_offset_s", 0) / 60
-        self.say("gateway", "stored", f"→ {resident} by {r['identity']['evidence']} · time "
-                 f"{r['time']['trust']}" + (f" (its clock is {abs(clock):.0f} min "
-                 f"{'fast' if clock > 0 else 'slow'})" if abs(clock) >= 1 else ""), t=t)
+        doubt = "" if abs(clock) < 1 else \
+            f" (its clock is {abs(clock):.0f} min {'fast' if clock > 0 else 'slow'})"
+        self.say("gateway", "stored", f"{values_text(r['values'], True)} → {resident} by "
+                 f"{r['identity']['evidence']} · time {r['time']['trust']}{doubt}", t=t)
         self.changed.append((t, resident))
 
     def ask(self, *words):
@@ -433,9 +444,9 @@ class Show:
             if not t:
                 continue
             rule, more = a["rules"][0], len(a["rules"]) - 1
-            self.say("gateway", "alert", f"{a['severity']} · {a['resident'] or '?'} → "
-                     f"{a['to']['token']} · {rule['text_zh']} {rule['text_en']}: {number(rule)} "
-                     f"(limit {rule['limit']:g})" + (f" +{more}" if more else ""), "alert", t + 2e-6)
+            text = f"{a['severity']} · {a['resident'] or '?'} → {a['to']['token']} · " \
+                   f"{rule['text_zh']} {rule['text_en']}: {number(rule)} (limit {rule['limit']:g})"
+            self.say("gateway", "alert", text + (f" +{more}" if more else ""), "alert", t + 2e-6)
             self.raised[alert] = None
 
     def hear_platform(self, e):
@@ -476,9 +487,10 @@ class Show:
             a.alerted[o["reading"]] = t
         if o["state"] == "acknowledged":
             ack, sent = o["acknowledged"], self.commands.get("ack-" + o["id"])
+            who = ack["by"].rsplit("/", 1)[-1]
+            late = f" · {milliseconds(t - sent)} after the command" if sent else ""
             self.say("platform", "acked", f"r{o['revision']} {o['resident']} · {ack['outcome']} by "
-                     + ack["by"].rsplit("/", 1)[-1]
-                     + (f" · {milliseconds(t - sent)} after the command" if sent else ""), "good", t)
+                     f"{who}{late}", "good", t)
             return
         self.say("platform", "alert", lambda: f"r{o['revision']} {o['resident'] or '?'} → "
                  + o["to"]["token"] + self.late(o["reading"], t), "alert", t)
@@ -550,8 +562,8 @@ class Show:
         end = boottime() + PATIENCE
         while not check():
             if boottime() > end:
-                raise Trouble(f"{what}: not within {PATIENCE} s; {self.site.dir}/*.log stay when "
-                              "VITALGATE_KEEP=1 is set")
+                raise Trouble(f"{what}: not within {PATIENCE} s. With VITALGATE_KEEP=1 the folder "
+                              f"stays, for a look at its logs.{self.site.tails(4)}")
             self.pump()
             time.sleep(0.005)
 
@@ -606,7 +618,8 @@ def act_site(show):
     site = show.site
     show.screen.headline(1, "现场", "The site", [
         "一个村卫生室网关：全部在本机回环地址，数据存于临时目录，结束时删除。",
-        "The gateway of a village clinic, all on loopback, its store in a folder that goes at the end."])
+        "The gateway of a village clinic, all on loopback, its store in a folder that goes at the "
+        "end."])
     show.say("site", "start", f"mosquitto on 127.0.0.1:{site.port}, keeps nothing over a restart")
     if not site.broker():
         raise Trouble("mosquitto does not answer: " + site.log("broker").strip()[-200:])
@@ -642,8 +655,8 @@ def act_site(show):
 def act_ordinary(show):
     show.act(2, "平常读数", "Ordinary readings",
              "先写入磁盘，再向仪器确认，再送平台；随访表草稿随之改变，仅为建议。",
-             "On disk first, then confirmed to the instrument, then to the platform. The draft of the "
-             "follow-up form changes with it; it stays a proposal.")
+             "On disk first, then confirmed to the instrument, then to the platform. The draft of "
+             "the follow-up form changes with it; it stays a proposal.")
     show.lab("R-0002", "GLU", "6.1", "mmol/L")
     show.breathe(1.6)
     show.cuff("cuff-1", 136, 84, 71)
@@ -665,8 +678,8 @@ def alert_and_answer(show, known, outcome):
 def act_pressure(show):
     show.act(3, "危急血压", "A dangerous blood pressure",
              "R-0001，1958年生，在家自测 190/115。警报直达签约医生，直到有人确认。",
-             "R-0001, a man born in 1958, measures 190/115 at home. His doctor is told at once, until "
-             "somebody acknowledges.")
+             "R-0001, a man born in 1958, measures 190/115 at home. His doctor is told at once, "
+             "until somebody acknowledges.")
     known = len(show.accounts.alerts_arrived)
     show.cuff("cuff-1", 190, 115, 88)
     alert_and_answer(show, known, "reached")
@@ -675,7 +688,8 @@ def act_pressure(show):
 def act_glucose(show):
     show.act(4, "血糖超量程", "Glucose off the scale",
              "分析仪只显示 HI，没有数字：按“高于量程”处理，照样报警。",
-             "The analyser says HI and no number: a value above its range, and an alert like any other.")
+             "The analyser says HI and no number: a value above its range, and an alert like any "
+             "other.")
     known = len(show.accounts.alerts_arrived)
     show.lab("R-0002", "GLU", "HI", "", "HH")
     alert_and_answer(show, known, "referred")
@@ -705,8 +719,8 @@ def act_power(show):
     show.act(6, "断电", "Power cut",
              f"巡诊包里的血压计存有 {BATCH} 条读数，无线信号不稳；传到一半，守护进程被 kill -9。",
              f"The cuff of the visit case delivers {BATCH} readings over a weak radio link. In the "
-             "middle of it the daemon is killed. What was not confirmed stays in the cuff and comes "
-             "again; what comes twice is known.")
+             "middle of it the daemon is killed. What was not confirmed stays in the cuff and "
+             "comes again; what comes twice is known.")
     a, site = show.accounts, show.site
     show.folded = {"cuff-3": "R-0004"}
     site.cuff("cuff-3", "--random", str(BATCH), "--cuff-errors", "0", "--criticals", "0.008",
@@ -719,6 +733,9 @@ def act_power(show):
     site.kill("core")
     a.outages.append([boottime(), None])
     show.say("gateway", "down", "kill -9 of vitalgated, in the middle of it", "alert")
+    if os.geteuid():    # a pty, unlike a real line, stays in exclusive use; only root may pass
+        show.tell("lab-1", "unplug")
+        show.tell("lab-1", "plug")
     show.breathe(0.5)
     show.cuff("cuff-1", 138, 86, 70)
     show.lab("R-0002", "GLU", "7.8", "mmol/L")
@@ -729,14 +746,15 @@ def act_power(show):
     t = boottime()
     site.restart("core")
     show.until(site.answers, "the daemon's start")
-    show.say("gateway", "up", f"vitalgated answers again after {milliseconds(boottime() - t)}", "good")
+    show.say("gateway", "up", f"vitalgated answers again after {milliseconds(boottime() - t)}",
+             "good")
     show.until(show.all_here, "everything at the platform after the power cut")
     a.outages[-1][1] = boottime()
     show.tally_at = 0
     show.say_tally(boottime())
     missing, twice, _ = a.compare()
-    show.say("gateway", "note", f"missing {len(missing)}, twice {len(twice)}; {a.told_again()} came "
-             "again and were known", "good")
+    show.say("gateway", "note", f"missing {len(missing)}, twice {len(twice)}; {a.told_again()} "
+             "came again and were known", "good")
     show.breathe(1)
     show.folded = {}
 
@@ -744,8 +762,8 @@ def act_power(show):
 def act_broker(show):
     show.act(7, "断网", "The network goes away",
              "平台连不上：读数照收、照存、照确认；恢复后警报先行，积压送清。",
-             "No broker: readings are taken, stored and confirmed all the same. When it is back, alerts "
-             "go first and the backlog drains, until the platform itself has receipted each.")
+             "No broker: readings are taken, stored and confirmed all the same. When it is back, "
+             "alerts go first and the backlog drains, until the platform has receipted each.")
     a, site = show.accounts, show.site
     site.kill("broker")
     a.outages.append([boottime(), None])
@@ -767,8 +785,8 @@ def act_broker(show):
     show.say("site", "up", "mosquitto is back, and has forgotten everything", "good")
     show.until(show.all_here, "the backlog at the platform")
     a.outages[-1][1] = boottime()
-    show.say("gateway", "note", f"backlog 0, {milliseconds(boottime() - t)} after the broker's return",
-             "good")
+    show.say("gateway", "note", f"积压 backlog 0, {milliseconds(boottime() - t)} after the "
+             "broker's return", "good")
     show.breathe(1)
     for alert in show.open_alerts():
         show.acknowledge(alert, show.dice.choice(("reached", "advised", "referred")))
@@ -791,7 +809,8 @@ def act_day(show):
     show.until(show.all_here, "the last readings at the platform")
 
 
-ACTS = (act_site, act_ordinary, act_pressure, act_glucose, act_nobody, act_power, act_broker, act_day)
+ACTS = (act_site, act_ordinary, act_pressure, act_glucose, act_nobody, act_power, act_broker,
+        act_day)
 
 
 def summary(screen, a, ended, problem=None):
@@ -812,25 +831,29 @@ def summary(screen, a, ended, problem=None):
             ("袖带错误", "cuff errors", f"{len(a.errors)}, at the platform {a.failures_arrived}"),
             ("警报", "alerts", f"{len(a.alerts)} raised, {len(a.alerts_arrived)} at the platform, "
              f"{a.acknowledged()} acknowledged"),
-            ("延迟", "last byte to platform", f"p50 {milliseconds(percentile(plain, 0.5))}, "
-             f"p99 {milliseconds(percentile(plain, 0.99))}  ({len(plain)} readings, all links up)"),
-            ("警报延迟", "last byte to alert", f"p50 {milliseconds(percentile(alerts, 0.5))}, "
-             f"longest {milliseconds(percentile(alerts, 1))}  ({len(alerts)} alerts, all links up)"),
-            ("中断期间", "through the outages", f"longest {milliseconds(percentile(outage, 1))}  "
+            ("延迟", "last byte to platform", f"p50 {percentile(plain, 0.5)}, "
+             f"p99 {percentile(plain, 0.99)}  ({len(plain)} readings, all links up)"),
+            ("警报延迟", "last byte to alert", f"p50 {percentile(alerts, 0.5)}, "
+             f"longest {percentile(alerts, 1)}  ({len(alerts)} alerts, all links up)"),
+            ("中断期间", "through the outages", f"longest {percentile(outage, 1)}  "
              f"({len(outage)} readings)")):
-        screen.print("  " + pad(zh, 12) + pad(en, 24) + text)
+        first, *more = wrap(text, screen.width - 38)
+        screen.print("  " + pad(zh, 12) + pad(en, 24) + first)
+        for part in more:
+            screen.print(" " * 38 + part)
     screen.print()
     faults = [] if ended == "interrupted" else ([problem] if problem else []) + a.faults()
     for fault in faults:
-        for n, part in enumerate(wrap(fault, screen.width - 4)):
+        parts = [part for line in fault.splitlines() for part in wrap(line, screen.width - 4)]
+        for n, part in enumerate(parts):
             screen.print(("  ! " if n == 0 else "    ") + part, "alert")
     word, tone, status = ("失败 FAILED", "alert", 1) if faults else \
         ("中断 stopped", "warn", 130) if ended == "interrupted" else ("完成 done", "good", 0)
-    screen.print(f"{word} {boottime() - screen.start:.0f} s · told {len(a.told)} · "
-                 f"platform {len(a.arrived)} · missing {len(missing)} · twice {len(twice)} · "
+    absent = "under way" if status == 130 else "missing"
+    screen.print(f"{word} · told {len(a.told)} · platform {len(a.arrived)} · "
+                 f"{absent} {len(missing)} · twice {len(twice)} · "
                  f"alerts {len(a.alerts)}, acked {a.acknowledged()} · "
-                 f"p50 {milliseconds(percentile(plain, 0.5))} "
-                 f"p99 {milliseconds(percentile(plain, 0.99))}", tone)
+                 f"p50 {percentile(plain, 0.5)} p99 {percentile(plain, 0.99)}", tone)
     return status
 
 
@@ -841,7 +864,7 @@ def missing_pieces():
             return f"{name} is not built in {harness.BUILD}: run `make` first."
     if not shutil.which("mosquitto") and not os.access("/usr/sbin/mosquitto", os.X_OK):
         return "mosquitto is missing: run `make deps` as root (or apt-get install mosquitto)."
-    if subprocess.run([harness.PYTHON, "-c", "import paho.mqtt.client"], capture_output=True).returncode:
+    if subprocess.run([harness.PYTHON, "-c", "import paho.mqtt"], capture_output=True).returncode:
         return "python3-paho-mqtt is missing: run `make deps` as root."
     folder = tempfile.gettempdir()
     if len(folder) > PATH_MAX:
@@ -874,10 +897,10 @@ def play(site, screen, accounts, options):
 
 
 def options_of(arguments):
-    parser = argparse.ArgumentParser(description="A simulated site for a minute, with its accounts.")
+    parser = argparse.ArgumentParser(description="A simulated site for a minute, and its accounts.")
     parser.add_argument("--seconds", type=float, default=60, metavar="N",
                         help="how long, at least 15 (%(default)s)")
-    parser.add_argument("--fast", action="store_true", help="the same acts in about 15 s, for tests")
+    parser.add_argument("--fast", action="store_true", help="the same acts in about 15 s")
     options = parser.parse_args(arguments)
     if options.seconds < 15:
         parser.error("--seconds: expected 15 or more")

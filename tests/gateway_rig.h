@@ -127,7 +127,8 @@ static inline void rig_run_store(struct rig *r)
 
 static inline void rig_close(struct rig *r)
 {
-	store_free(TAKE(r->gateway.store));
+	store_free(r->gateway.store);
+	r->gateway.store = NULL;
 	r->gateway.loop = sd_event_unref(r->gateway.loop);
 	rig_forget(r);
 	db_close(r->db);

@@ -179,8 +179,9 @@ class Beats:
 
 
 class Site:
-    """devices: list of dicts as in vitalgate.yaml, "{dir}" in them is the site's folder. The simulated
-    instruments cuff(name) and analyser(name) stand at unix:{dir}/<name>.sock and {dir}/<name>.tty."""
+    """devices: list of dicts as in vitalgate.yaml, "{dir}" in them is the site's folder. The
+    simulated instruments cuff(name) and analyser(name) stand at unix:{dir}/<name>.sock and
+    {dir}/<name>.tty."""
 
     GATEWAY = "gw-0001"
     ZONE = "Asia/Shanghai"  # what the instruments' clocks show
@@ -206,7 +207,8 @@ class Site:
                 "receipt_timeout_s": receipt_timeout, "window": window}
         text = ("version: 1\norg: demo\nsite: village\n"
                 f"gateway: {self.GATEWAY}\nzone: {self.ZONE}\nsite_contact: S-0001\n"
-                f"paths: {{store: {self.dir}/store, runtime: {self.dir}/run, tables: {ROOT}/config}}\n"
+                f"paths: {{store: {self.dir}/store, runtime: {self.dir}/run, "
+                f"tables: {ROOT}/config}}\n"
                 f"{extra}"
                 f"sinks:\n  - {json.dumps(sink)}\n")
         if devices:
@@ -219,9 +221,12 @@ class Site:
 
     def start(self, name, argv, env=None):
         """Starts or restarts a process under a name; its output goes to <name>.log."""
+        env = dict(os.environ, **(env or {}))
+        if "LD_PRELOAD" in env:  # builds with AddressSanitizer insist on being the first library
+            env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         log = open(self.path(name + ".log"), "ab")
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                   cwd=self.dir, env=dict(os.environ, **(env or {})))
+                                   cwd=self.dir, env=env)
         log.close()
         self.processes[name] = process
         self.commands[name] = (argv, env)

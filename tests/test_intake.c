@@ -349,7 +349,29 @@ static void test_counters(void **state)
 	expect_text("SELECT n_reading||','||n_nothing||','||n_malformed||','||n_out_of_sequence||','"
 		    "||n_unsupported||','||n_implausible FROM device",
 		"2,4,6,8,10,12");
-	expect_text("SELECT uid||ack_mode||(last_seen=1795000000000000) FROM device", "sn:1held1");
+	expect_text("SELECT coalesce(uid,'-')||ack_mode||(last_seen=1795000000000000) FROM device",
+		"-held1");
+}
+
+/* The first reading enrols the device; what comes before and after does not. */
+static void test_enrolment(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *says;
+		bool reading;
+		const char *enrolled;
+	} steps[] = {{"addr:1", false, "-"}, {"sn:1", true, "sn:1"}, {"sn:2", true, "sn:1"}};
+	for (size_t i = 0; i < ELEMENTS(steps); i++) {
+		struct unit *u = rig_unit(&rig);
+		text_copy(u->uid, sizeof(u->uid), steps[i].says, strlen(steps[i].says));
+		if (steps[i].reading)
+			rig_add(&rig, u, &(struct rig_bp){120, 80, 70, .identity = "1"});
+		assert_int_equal(rig_file(&rig, u), 0);
+		expect_text("SELECT coalesce(uid,'-') FROM device", steps[i].enrolled);
+	}
+	/* the same identity bytes of another device are another reading */
+	assert_int_equal(COUNT("reading"), 2);
 }
 
 static void test_events(void **state)
@@ -396,7 +418,7 @@ static void test_device_row(void **state)
 	assert_int_equal(
 		intake_device(rig.db, "cuff-1", "bt_blp", "C0:11:22:33:44:55", uid), rig.cuff);
 	assert_string_equal(uid, "");
-	offset_unit(0);
+	rig_bp(&rig, (struct rig_bp){120, 80, 70, .identity = "1"});
 	assert_int_equal(intake_device(rig.db, "cuff-1", "other", "x", uid), rig.cuff);
 	assert_string_equal(uid, "sn:1");
 	expect_text("SELECT driver||address FROM device", "otherx");
@@ -481,6 +503,7 @@ int main(void)
 		T(test_marks_with_the_unit),
 		T(test_offset_history),
 		T(test_counters),
+		T(test_enrolment),
 		T(test_events),
 		T(test_events_are_bounded),
 		T(test_device_row),

@@ -3,11 +3,12 @@
 """kill -9 of core, uplink, broker and platform at random moments while instruments deliver.
 
 Afterwards: every record that an instrument was told is received is at the platform exactly once by
-(id, revision), under the resident that it belongs to; every dangerous one has one alert. Who that is and
-what is dangerous is worked out here, from the simulators' ledgers and config/alerts.yaml alone.
+(id, revision), under the resident that it belongs to; every dangerous one has one alert. Who that
+is and what is dangerous is worked out here, from the simulators' ledgers and config/alerts.yaml.
 
-VITALGATE_KILLS: how many (300); VITALGATE_SEED: of their moments; VITALGATE_KILL_SECONDS: in how long.
-The disk takes its time (slowdisk.c): between what was heard and what is stored there is time to die.
+VITALGATE_KILLS: how many (300); VITALGATE_KILL_SECONDS: in how long; VITALGATE_SEED: of their
+moments and of the measurements. The disk takes its time (slowdisk.c): between what was heard and
+what is stored there is time to die.
 """
 import collections
 import contextlib
@@ -43,7 +44,8 @@ def rules():
     found = []
     with open(harness.ROOT + "/config/alerts.yaml", encoding="utf-8") as f:
         for line in f:
-            m = re.search(r"kind: \"?([\w.*]+)\"?, (at_least|at_most): ([\d.]+), severity: (\w+)", line)
+            m = re.search(r"kind: \"?([\w.*]+)\"?, (at_least|at_most): ([\d.]+), severity: (\w+)",
+                          line)
             if m and m[4] in ("critical", "warning"):
                 found.append((m[1], m[2], float(m[3])))
     holds(len(found) > 10, "config/alerts.yaml is not read any more")
@@ -105,7 +107,8 @@ def expectations(site):
             if x:
                 told[x.key] = x
         for e in site.events(name, "error", "unexpected"):
-            wrong.append(e)
+            if not e.get("hex", "").startswith("01"):  # that is the right answer to noise
+                wrong.append(e)
     return told, wrong
 
 
@@ -157,8 +160,9 @@ def start_instruments(site):
     site.cuff("cuff-1", *many, *beat, *faults, "--users", "3")
     site.cuff("cuff-2", *many, *beat, *faults, "--early-indication", "--noise", "2")
     # a frame that was cut off blocks the line for 5 s: wait a little longer for an answer
-    lab = [*beat, "--random", str(int(SECONDS * 3)), "--rate", "3", "--patients", "6", "--retry", "0.3",
-           "--bad-checksum", "0.05", "--restart", "0.1", "--qc", "0.03", "--unknown", "0.03"]
+    lab = [*beat, "--random", str(int(SECONDS * 3)), "--rate", "3", "--patients", "6",
+           "--bad-checksum", "0.05", "--restart", "0.1", "--qc", "0.03", "--unknown", "0.03",
+           "--retry", "0.3"]
     site.analyser("lab-1", *lab, "--per-message", "3", "--ack-timeout", "6")
     site.analyser("lab-2", *lab, "--per-message", "2", "--ack-timeout", "6", "--one-frame",
                   "--crlf", "lf")
@@ -259,7 +263,7 @@ def compare_events(tap, site, stored):
         failed = sum(bool(e["record"].get("nan")) for e in site.events(name, "told"))
         there = sum(e["topic"] == "up/event" and e["object"]["type"] == "failed_measurement" and
                     e["object"]["device"] == name for e in stored)
-        tap.result(there >= failed, f"{name}: failed measurements that were told are there as events",
+        tap.result(there >= failed, f"{name}: failed measurements that were told are events there",
                    f"told {failed}, at the platform {there}")
 
 
@@ -274,7 +278,8 @@ def check_store(tap, site):
         for name in os.listdir(site.path("store")):
             if name.startswith("vitalgate.db"):
                 shutil.copy(site.path("store/" + name), copy)
-        same([n for n in os.listdir(site.path("store")) if n.startswith("damaged")], [], "set aside")
+        damaged = [n for n in os.listdir(site.path("store")) if n.startswith("damaged")]
+        same(damaged, [], "set aside")
         with contextlib.closing(sqlite3.connect(copy + "/vitalgate.db")) as db:
             same(db.execute("PRAGMA integrity_check").fetchall(), [("ok",)])
             same(db.execute("SELECT count(*) FROM reading WHERE revision<>1").fetchall(), [(0,)],

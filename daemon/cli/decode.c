@@ -445,8 +445,9 @@ static struct codes *find_tables(const struct cli *cli)
 	char *slash = strrchr(beside, '/');
 	if (slash)
 		strcpy(slash, "/../config");
-	const char *places[] = {cli->tables, getenv("VITALGATE_TABLES"), VITALGATE_TABLES, beside};
-	for (size_t i = 0; i < ELEMENTS(places); i++) {
+	const char *given = cli->tables;
+	const char *places[] = {given, getenv("VITALGATE_TABLES"), VITALGATE_TABLES, beside};
+	for (size_t i = 0; i < (given ? 1 : ELEMENTS(places)); i++) {
 		struct codes *c =
 			places[i] ? codes_load(places[i], error, sizeof(error)) : NULL;
 		if (c)

@@ -262,11 +262,10 @@ int main(int argc, char **argv)
 	int c;
 	if (!setlocale(LC_CTYPE, ""))
 		setlocale(LC_CTYPE, "C.UTF-8");
-	/* everything behind `decode` is its own */
-	for (int i = 1; i < argc; i++)
-		if (streq(argv[i], "decode"))
-			return decode_main(&cli, argc - i - 1, argv + i + 1);
-	while ((c = getopt_long(argc, argv, "c:jl:r:fan:hV", options, NULL)) >= 0)
+	int own = 1; /* everything behind `decode` is its own */
+	while (own < argc && !streq(argv[own], "decode"))
+		own++;
+	while ((c = getopt_long(own, argv, "c:jl:r:fan:hV", options, NULL)) >= 0)
 		switch (c) {
 		case 'c':
 			cli.config = optarg;
@@ -313,6 +312,8 @@ int main(int argc, char **argv)
 		default:
 			return usage(&cli, c == 'h' ? 0 : 2);
 		}
+	if (own < argc && optind == own)
+		return decode_main(&cli, argc - own - 1, argv + own + 1);
 	if (optind >= argc)
 		return usage(&cli, 2);
 	const char *command = argv[optind++];

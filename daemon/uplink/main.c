@@ -11,6 +11,7 @@
 #include "../link.h"
 #include "../log.h"
 #include "../util.h"
+#include "credential.h"
 #include "mqtt.h"
 
 #include <errno.h>
@@ -407,7 +408,7 @@ static int run(struct uplink *u)
 	}
 }
 
-static const struct config_sink *find_sink(const struct config *c, const char *name)
+static struct config_sink *find_sink(struct config *c, const char *name)
 {
 	if (!name && c->n_sinks == 1)
 		return &c->sinks[0];
@@ -492,12 +493,14 @@ int main(int argc, char **argv)
 		log_note("main", "no sink is configured, nothing to do");
 		return EXIT_SUCCESS;
 	}
-	const struct config_sink *sink = find_sink(&config, name);
+	struct config_sink *sink = find_sink(&config, name);
 	if (!sink) {
 		log_error("main", "%s: %s", name ? name : "--sink",
 			name ? "no such sink" : "there are several sinks, name one");
 		return EXIT_FAILURE;
 	}
+	if (credential_resolve(sink) < 0)
+		return EXIT_FAILURE; /* credentials never change while we run: start again with new ones */
 	int r = serve(&config, sink);
 	log_error("main", "%s", strerror(-r));
 	return EXIT_FAILURE;

@@ -145,7 +145,7 @@ class Side:
     def others(self):
         return [self.sender.process.pid, self.site.processes["broker"].pid, os.getpid()]
 
-    def run(self, *order, meanwhile=None):
+    def run(self, *order, meanwhile=None, patience=60):
         """One run of the sender. Everything about it in one dictionary."""
         self.subscriber.clear(self.topic)
         self.sender.order(*order)
@@ -154,7 +154,8 @@ class Side:
         if meanwhile:
             meanwhile()
         sent = self.sender.sent()
-        seen, doubles = self.subscriber.arrivals(self.topic, self.sender.first, len(sent))
+        seen, doubles = self.subscriber.arrivals(self.topic, self.sender.first, len(sent),
+                                                  patience)
         cpu = [cpu_us(pid) - b for pid, b in zip(self.pids(), before)]
         others = [cpu_us(pid) - b for pid, b in zip(self.others(), beside)]
         n = len(sent)

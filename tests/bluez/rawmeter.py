@@ -132,7 +132,6 @@ class Meter:
         self.db = Database()
         self.records = deque(bytes.fromhex(r) for r in options.record)
         self.drops, self.mutes = options.drop, options.mute
-        self.link = self.partial = self.off_at = None
         self.forget_link()
         self.running = True
         self.controller = Controller(options.socket)

@@ -22,7 +22,7 @@ static void opened(struct vg_session *s, bool excerpt)
 	static const uint8_t all[] = {1, 1};
 	size_t len = 0;
 	const uint8_t *mark = vg_marked(s, "racp", &len);
-	uint16_t next = mark && len == 2 ? (uint16_t)((mark[0] | mark[1] << 8) + 1) : 0;
+	unsigned next = mark && len == 2 ? (unsigned)(mark[0] | mark[1] << 8) + 1 : 0;
 	const uint8_t since[] = {1, 3, 1, (uint8_t)next, (uint8_t)(next >> 8)};
 	if (!excerpt)
 		vg_send(s, RACP, mark ? since : all, mark ? sizeof(since) : sizeof(all));

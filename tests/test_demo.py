@@ -1,0 +1,252 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make demo` as its audience meets it: in a pipe, in a terminal, interrupted, killed, and red.
+
+Each run has a temporary folder of its own, so that what it leaves behind can be seen.
+"""
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import tempfile
+import time
+
+import demo
+import harness
+from harness import Failure, holds, same
+
+DEMO = os.path.join(harness.ROOT, "tests", "demo.py")
+PATIENCE = 120      # seconds for one run on a busy machine
+LAST = re.compile(r"(完成 done|中断 stopped|失败 FAILED) · told (\d+) · platform (\d+) · "
+                  r"(?:missing|under way) (\d+) · twice (\d+) · alerts (\d+), acked (\d+) · "
+                  r"p50 .* p99 .*")
+# A platform that never takes an alert: the show must find that it is missing.
+RED = """
+import sys
+sys.path.insert(0, {tests!r})
+import demo, harness
+demo.PATIENCE = 4
+platform = harness.Site.platform
+demo.DemoSite.platform = lambda site, *o: platform(site, *o, "--reject-kind", "alert")
+sys.exit(demo.main(["--fast"]))
+"""
+
+
+def processes(folder):
+    """Command lines that name the folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                line = f.read().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if folder in line:
+            found.append(line)
+    return found
+
+
+def gone(folder):
+    left = harness.wait_until(lambda: not processes(folder), 3) and os.listdir(folder)
+    if left != []:
+        raise Failure(f"left running: {processes(folder)}\nleft on disk: {os.listdir(folder)}")
+
+
+class Run:
+    """A demo on its way. terminal: its output is one, 100 columns wide."""
+
+    def __init__(self, *words, terminal=False, **env):
+        self.folder = tempfile.TemporaryDirectory(prefix="vgt-", dir="/tmp")
+        self.text, self.master = "", None
+        where = dict(os.environ, TMPDIR=self.folder.name, TERM="xterm", **env)
+        where.pop("NO_COLOR", None) if "NO_COLOR" not in env else None
+        if terminal:
+            pid, self.master = pty.fork()
+            if pid == 0:
+                os.execve(words[0], words, where)
+            self.pid, self.out = pid, self.master
+        else:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, env=where,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.pid, self.out = self.process.pid, self.process.stdout.fileno()
+        os.set_blocking(self.out, False)
+
+    def read(self):
+        """False at the end."""
+        try:
+            data = os.read(self.out, 65536)
+        except BlockingIOError:
+            return True
+        except OSError:     # a terminal without anybody
+            return False
+        self.raw = getattr(self, "raw", b"") + data
+        self.text = self.raw.decode(errors="replace")
+        return bool(data)
+
+    def until(self, words):
+        if not harness.wait_until(lambda: not self.read() or words in self.text, PATIENCE):
+            raise Failure(f"{words!r} was not shown within {PATIENCE} s:\n{self.text[-500:]}")
+        holds(words in self.text, f"ended without {words!r}:\n{self.text[-800:]}")
+
+    def end(self):
+        """The exit status, or minus the signal's number."""
+        if not harness.wait_until(lambda: not self.read(), PATIENCE):
+            os.kill(self.pid, signal.SIGKILL)
+            raise Failure(f"did not end within {PATIENCE} s:\n{self.text[-500:]}")
+        if self.master is None:
+            return self.process.wait(10)
+        os.close(self.master)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def lines(self):
+        return self.text.replace("\r\n", "\n").splitlines()
+
+    def last(self):
+        match = LAST.fullmatch(self.lines()[-1])
+        holds(match, f"last line: {self.lines()[-1]!r}")
+        return (match[1], *map(int, match.groups()[1:]))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if self.master is None:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+        self.folder.cleanup()
+
+
+def whole_show(tap):
+    with Run(DEMO, "--fast") as run:
+        with tap.case("in a pipe: all acts, exit status 0"):
+            same(run.end(), 0, "exit status; the end was\n" + run.text[-1500:])
+            heads = re.findall(r"^── (\S+) ", run.text, re.M)
+            same(heads, [str(n) for n in range(1, len(demo.ACTS) + 1)] + ["∑"], "headlines")
+        with tap.case("the last line's counts agree"):
+            word, told, platform, missing, twice, alerts, acked = run.last()
+            same((word, platform, missing, twice, acked), ("完成 done", told, 0, 0, alerts))
+            holds(told > demo.BATCH and alerts >= 6, run.lines()[-1])
+        with tap.case("plain text of at most 100 columns"):
+            holds("\x1b" not in run.text and "\r" not in run.text, "control characters in a pipe")
+            wide = [line for line in run.lines() if demo.columns(line) > 100]
+            same(wide, [], "wide lines")
+        with tap.case("alert, acknowledgement, record, power cut and backlog are shown"):
+            for words in (r"platform +警报 +ALERT +r1 R-0001 → D-0001 · [\d.]+ m?s after",
+                          r"platform +收到 +acknowledged r2 R-0001 · reached by D-0001",
+                          r"record +R-0001 高血压 HTN: 血压 BP \S+ → 190/115",
+                          r"glucose\s+critically high: >33\.3", r"cuff-2 failed_measurement",
+                          r"assign [0-9a-f]{8} R-0003",
+                          r"stored +151/92 → R-0003 by assigned_by_person",
+                          r"kill -9 of vitalgated", r"missing 0, twice 0; [1-9]",
+                          r"积压 backlog 0, "):
+                holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
+        with tap.case("a moment is never shown before its cause"):
+            shown = [line.split() for line in run.lines() if re.match(r" *\d+\.\d\d  ", line)]
+            order = [words[3] for words in shown if words[1] in ("lab-1", "gateway", "platform")]
+            first = [order.index(w) for w in ("measured", "stored", "ALERT", "acknowledged")]
+            same(first, sorted(first), "measured, stored, ALERT, acknowledged")
+        with tap.case("nothing is left running or on disk"):
+            gone(run.folder.name)
+
+
+def interrupted(tap):
+    with Run(DEMO, "--fast") as run, tap.case("SIGINT in the middle: accounts so far, status 130"):
+        run.until("kill -9 of vitalgated")
+        os.kill(run.pid, signal.SIGINT)
+        begun = time.monotonic()
+        same(run.end(), 130, "exit status")
+        holds(time.monotonic() - begun < 10, "slow to stop")
+        same(run.last()[0], "中断 stopped")
+        gone(run.folder.name)
+
+
+def in_terminal(tap):
+    for name, env in (("colours", {}), ("no colours with NO_COLOR", {"NO_COLOR": "1"})):
+        with Run(DEMO, "--fast", terminal=True, **env) as run, \
+                tap.case(f"in a terminal: {name}; Ctrl-C ends it"):
+            run.until("R-0002 S-0001")
+            same("\x1b[" in run.text, not env, "escape codes")
+            os.write(run.master, b"\x03")
+            same(run.end(), 130, "exit status")
+            gone(run.folder.name)
+
+
+def no_reader(tap):
+    with Run("/bin/sh", "-c", f"{DEMO} --fast | head -n 20") as run, \
+            tap.case("a reader that goes away"):
+        same(run.end(), 0, "exit status of head")
+        holds("Traceback" not in run.text, run.text)
+        gone(run.folder.name)
+
+
+def killed(tap):
+    with Run(DEMO, "--fast") as run, tap.case("kill -9 of the demo leaves nothing running"):
+        run.until("R-0002 S-0001")
+        os.kill(run.pid, signal.SIGKILL)
+        run.end()
+        holds(harness.wait_until(lambda: not processes(run.folder.name), 5),
+              processes(run.folder.name))
+
+
+def environment(tap):
+    with Run(DEMO, VITALGATE_BUILD="/nonexistent") as run, \
+            tap.case("not built: one sentence with the next step"):
+        same(run.end(), 2, "exit status")
+        same(len(run.lines()), 1, run.text)
+        holds("run `make`" in run.text, run.text)
+        gone(run.folder.name)
+
+
+def red(tap):
+    script = RED.format(tests=os.path.join(harness.ROOT, "tests"))
+    with Run(harness.PYTHON, "-c", script) as run, \
+            tap.case("an alert that never arrives: exit status 1, and it is named"):
+        same(run.end(), 1, "exit status; the end was\n" + run.text[-1500:])
+        holds(re.search(r"alert [0-9a-f]{8} revision 1 is not at the platform", run.text), run.text)
+        holds("the alert at the platform: not within" in run.text, run.text)
+        same(run.last()[0], "失败 FAILED")
+        gone(run.folder.name)
+
+
+def accounts(tap):
+    with tap.case("accounts: missing, twice, strange, changed"):
+        key, other = ("cuff-1", "2026-01-01T08:00:00", 120, 80), ("lab-1", "S-1", "hba1c", "", 7.1)
+        a = demo.Accounts()
+        a.measured = a.told = {key: 1.0, other: 2.0}
+        a.kept = a.arrived = {"a": (key, 3.0), "b": (other, 3.0)}
+        same(a.faults(), [])
+        a.arrived = {"a": (key, 3.0)}
+        holds("missing" in a.faults()[0] and "hba1c" in a.faults()[0], a.faults())
+        a.arrived = {"a": (key, 3.0), "b": (other, 3.0), "c": (other, 4.0)}
+        holds("more than once" in a.faults()[0], a.faults())
+        changed = ("cuff-1", "2026-01-01T08:00:00", 121, 80)
+        a.arrived = {"a": (changed, 3.0), "b": (other, 3.0)}
+        same(len(a.faults()), 2, json.dumps(a.faults()))
+    with tap.case("accounts: a delay is that of the last time it was sent before it arrived"):
+        a.sent, a.arrived = {key: [1.0, 2.0, 9.0]}, {"a": (key, 2.5)}
+        same(a.delays({"a": 2.5}), ([0.5], []))
+        a.outages = [[2.2, 2.3]]
+        same(a.delays({"a": 2.5}), ([], [0.5]))
+    with tap.case("wide characters are counted and wrapped as two columns"):
+        same(demo.columns("警报 a"), 6)
+        same(demo.wrap("收缩压 达到危急值 a", 10), ["收缩压", "达到危急值", "a"])
+        same(demo.wrap("达到危急值", 4), ["达到", "危急", "值"])
+
+
+def main():
+    tap = harness.Tap()
+    lacking = demo.missing_pieces()
+    accounts(tap)
+    if lacking:
+        tap.skip("the show", lacking)
+        tap.done()
+    for test in (environment, whole_show, interrupted, in_terminal, no_reader, killed, red):
+        test(tap)
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What leaves the gateway: JSON without a key twice, numbers as decided, and nothing of a person. */
+#include "gateway_rig.h"
+
+#include "payload.h"
+#include "util.h"
+
+#include <jansson.h>
+
+static struct rig rig;
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_open(&rig, RIG_SINK);
+	rig_residents(&rig);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_close(&rig);
+	return 0;
+}
+
+static json_t *parse(const char *text, size_t len)
+{
+	json_error_t e;
+	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
+	if (!root)
+		fail_msg("%s at %d: %.200s", e.text, e.position, text);
+	return root;
+}
+
+/* Follows "time.trust" or "values.bp\.sbp.value"; the text form of what is there. */
+static void expect(const json_t *object, const char *path, const char *expected)
+{
+	char key[64];
+	size_t n = 0;
+	const json_t *at = object;
+	for (const char *p = path;; p++) {
+		if (*p && *p != '.') {
+			p += *p == '\\';
+			key[n++] = *p;
+			continue;
+		}
+		key[n] = 0;
+		n = 0;
+		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
+		if (!*p)
+			break;
+	}
+	char *text = at ? json_dumps(at, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	if (!text || !streq(text, expected))
+		fail_msg("%s is %s, expected %s", path, text ? text : "absent", expected);
+	free(text);
+}
+
+/* One object as a message. */
+static json_t *message(enum object kind, int64_t row, int64_t seq)
+{
+	struct json j = {0};
+	payload_open(&rig.gateway, kind, &j);
+	assert_int_equal(payload_object(&rig.gateway, rig.db, kind, row, seq, &j), 1);
+	payload_close(&j);
+	const char *text = json_text(&j);
+	json_t *root = parse(text, j.len);
+	json_free(&j);
+	return root;
+}
+
+static void test_reading(void **state)
+{
+	(void)state;
+	const struct vg_civil taken = {2026, 11, 18, 19, 0, 0};
+	rig_bind(&rig, 2);
+	struct unit *u = rig_unit(&rig);
+	u->offset_known = true;
+	u->offset_us = -90500000;
+	rig_add(&rig, u,
+		&(struct rig_bp){190, 95, 70, .identity = "1", .taken = &taken, .user = 3});
+	assert_int_equal(rig_file(&rig, u), 0);
+	json_t *root = message(OBJECT_READING, 1, 4711);
+	expect(root, "v", "1");
+	expect(root, "gateway", "\"gw-0001\"");
+	expect(root, "epoch", "\"00112233aabbccdd\"");
+	expect(root, "readings.0.seq", "4711");
+	expect(root, "readings.0.revision", "1");
+	expect(root, "readings.0.status", "\"final\"");
+	expect(root, "readings.0.kind", "\"bp\"");
+	expect(root, "readings.0.resident", "\"R-0002\"");
+	expect(root, "readings.0.identity",
+		"{\"evidence\":\"device_binding\",\"grade\":\"device\",\"in_contract\":true}");
+	expect(root, "readings.0.test", "false");
+	expect(root, "readings.0.time.taken", "\"2026-11-18T11:01:30.500Z\"");
+	expect(root, "readings.0.time.trust", "\"corrected\"");
+	expect(root, "readings.0.time.uncertainty_s", "1");
+	expect(root, "readings.0.time.device", "\"2026-11-18T19:00:00\"");
+	expect(root, "readings.0.time.device_offset_s", "-90.5");
+	expect(root, "readings.0.time.arrived", "\"2026-11-18T11:06:40.000Z\"");
+	expect(root, "readings.0.device.id", "\"cuff-1\"");
+	expect(root, "readings.0.device.uid", "\"sn:1\"");
+	expect(root, "readings.0.device.driver", "\"bt_blp/1\"");
+	expect(root, "readings.0.device.user", "2");
+	expect(root, "readings.0.device.seq", "7");
+	expect(root, "readings.0.values.bp\\.sbp.value", "190");
+	expect(root, "readings.0.values.bp\\.sbp.unit", "\"mm[Hg]\"");
+	expect(root, "readings.0.notes.arm", "\"left\"");
+	json_decref(root);
+}
+
+/* Clock not set: an uncertainty that nobody knows is left out, not told as 9223372036854. */
+static void test_unknown_time(void **state)
+{
+	(void)state;
+	struct unit *u = rig_unit(&rig);
+	u->arrived_us = CLOCK_SECOND_US;
+	rig_add(&rig, u, &(struct rig_bp){120, 95, 70, .identity = "1"});
+	assert_int_equal(rig_file(&rig, u), 0);
+	json_t *root = message(OBJECT_READING, 1, -1);
+	expect(root, "readings.0.time.trust", "\"unknown\"");
+	expect(root, "readings.0.time.device", "null");
+	expect(root, "readings.0.resident", "null");
+	const json_t *reading = json_array_get(json_object_get(root, "readings"), 0);
+	assert_null(json_object_get(json_object_get(reading, "time"), "uncertainty_s"));
+	assert_null(json_object_get(reading, "seq"));
+	json_decref(root);
+}
+
+static void test_alert(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	rig_bp(&rig, (struct rig_bp){250, 115, 70, .identity = "1", .comparator = '>'});
+	json_t *root = message(OBJECT_ALERT, 1, 5);
+	expect(root, "alerts.0.severity", "\"critical\"");
+	expect(root, "alerts.0.priority", "\"PH\"");
+	expect(root, "alerts.0.state", "\"active\"");
+	expect(root, "alerts.0.phase", "\"start\"");
+	expect(root, "alerts.0.resident", "\"R-0001\"");
+	expect(root, "alerts.0.to", "{\"role\":\"doctor\",\"token\":\"D-0001\"}");
+	expect(root, "alerts.0.rules.0.id", "\"sbp-critical-high\"");
+	expect(root, "alerts.0.rules.0.comparator", "\">\"");
+	expect(root, "alerts.0.rules.1.id", "\"dbp-critical-high\"");
+	expect(root, "alerts.0.raised", "\"2026-11-18T11:06:40.000Z\"");
+	json_decref(root);
+	rig_script(&rig, "UPDATE alert SET state='acknowledged', revision=2, ack_author='local:x/D-0001',"
+			 "ack_outcome='advised', acked=1795000100000000");
+	root = message(OBJECT_ALERT, 1, 5);
+	expect(root, "alerts.0.revision", "2");
+	expect(root, "alerts.0.phase", "\"continue\"");
+	expect(root, "alerts.0.acknowledged",
+		"{\"by\":\"local:x/D-0001\",\"outcome\":\"advised\",\"at\":\"2026-11-18T11:08:20.000Z\"}");
+	json_decref(root);
+}
+
+static void test_event(void **state)
+{
+	(void)state;
+	assert_int_equal(intake_event(&rig.gateway, rig.db, rig.cuff, "device_error",
+				 "E-3 \"loose\"\n", NULL, RIG_NOW, true),
+		0);
+	assert_int_equal(
+		intake_event(&rig.gateway, rig.db, 0, "database_quarantined", NULL, NULL, RIG_NOW, true),
+		0);
+	json_t *root = message(OBJECT_EVENT, 1, 5);
+	expect(root, "events.0.type", "\"device_error\"");
+	expect(root, "events.0.device", "\"cuff-1\"");
+	expect(root, "events.0.detail", "\"E-3 \\\"loose\\\"\\n\"");
+	json_decref(root);
+	root = message(OBJECT_EVENT, 2, 5);
+	expect(root, "events.0.device", "null");
+	json_decref(root);
+}
+
+/* The field of a form by its key. */
+static const json_t *form_field(const json_t *draft, const char *kind)
+{
+	size_t i;
+	json_t *field;
+	json_array_foreach(json_object_get(draft, "fields"), i, field)
+	{
+		char *text = json_dumps(field, JSON_COMPACT);
+		bool here = strstr(text, kind) != NULL;
+		free(text);
+		if (here)
+			return field;
+	}
+	return NULL;
+}
+
+static void test_draft(void **state)
+{
+	(void)state;
+	const struct vg_civil old = {2026, 11, 18, 10, 0, 0}, new = {2026, 11, 18, 11, 0, 0};
+	rig_bind(&rig, 2);
+	rig_bp(&rig, (struct rig_bp){150, 95, 70, .identity = "1", .taken = &new});
+	rig_bp(&rig, (struct rig_bp){130, 85, 70, .identity = "2", .taken = &old});
+	json_t *root = message(OBJECT_FOLLOWUP, 1, 5);
+	const json_t *draft = json_array_get(json_object_get(root, "followups"), 0);
+	expect(root, "followups.0.status", "\"proposed\"");
+	expect(root, "followups.0.resident", "\"R-0002\"");
+	expect(root, "followups.0.form", "\"hypertension_followup_v3\"");
+	expect(root, "followups.0.revision", "2");
+	const json_t *field = form_field(draft, "150");
+	assert_non_null(field); /* the latest taken, not the latest told */
+	assert_null(form_field(draft, ":130"));
+	json_decref(root);
+}
+
+/* A form never rests on an unknown time. */
+static void test_draft_without_time(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	struct unit *u = rig_unit(&rig);
+	u->arrived_us = CLOCK_SECOND_US;
+	rig_add(&rig, u, &(struct rig_bp){157, 95, 70, .identity = "1"});
+	assert_int_equal(rig_file(&rig, u), 0);
+	json_t *root = message(OBJECT_FOLLOWUP, 1, 5);
+	assert_null(form_field(json_array_get(json_object_get(root, "followups"), 0), "157"));
+	json_decref(root);
+}
+
+static void test_nothing_there(void **state)
+{
+	(void)state;
+	for (enum object kind = OBJECT_READING; kind < OBJECTS; kind++) {
+		struct json j = {0};
+		payload_open(&rig.gateway, kind, &j);
+		assert_int_equal(payload_object(&rig.gateway, rig.db, kind, 99, 1, &j), 0);
+		payload_close(&j);
+		json_t *root = parse(json_text(&j), j.len);
+		assert_int_equal(json_object_size(root), 4);
+		json_decref(root);
+		json_free(&j);
+		assert_non_null(strstr(payload_topic(kind), "up/"));
+	}
+}
+
+/* A typed patient id, a person's by all likelihood, is nowhere in what leaves or is shown. */
+static void test_nothing_of_a_person(void **state)
+{
+	(void)state;
+	static const char typed[] = "TYPED-BY-HAND-19580314";
+	rig_bind(&rig, 2);
+	for (int field = PATIENT_FIELD_IGNORE; field <= PATIENT_FIELD_TOKEN; field++) {
+		struct unit *u = rig_unit(&rig);
+		u->patient_field = field == PATIENT_FIELD_TOKEN ? PATIENT_FIELD_TOKEN
+								: PATIENT_FIELD_IGNORE;
+		rig_add(&rig, u, &(struct rig_bp){190, 115, 70, .identity = NULL, .patient = typed});
+		assert_int_equal(rig_file(&rig, u), 0);
+	}
+	static const char *const tables[] = {"reading", "alert", "draft"};
+	static const enum object kinds[] = {OBJECT_READING, OBJECT_ALERT, OBJECT_FOLLOWUP};
+	for (size_t i = 0; i < ELEMENTS(tables); i++)
+		for (int64_t row = 1; row <= 2; row++) {
+			json_t *root = message(kinds[i], row, 1);
+			char *text = json_dumps(root, 0);
+			assert_null(strstr(text, typed));
+			assert_null(strstr(text, "1958"));
+			free(text);
+			json_decref(root);
+		}
+	json_t *root = message(OBJECT_READING, 2, 1);
+	expect(root, "readings.0.identity.patient_id_typed", "true");
+	json_decref(root);
+	/* nor in the database, raw bytes apart, which the driver chose */
+	rig_script(&rig, "PRAGMA wal_checkpoint(TRUNCATE)");
+	char command[160];
+	snprintf(command, sizeof(command), "grep -q %s %s/vitalgate.db", typed, rig.dir);
+	assert_int_not_equal(system(command), 0);
+}
+
+/* Text from an instrument that is no UTF-8, or wants to end the string. */
+static void test_hostile_text(void **state)
+{
+	(void)state;
+	struct unit *u = rig_unit(&rig);
+	struct reading *r = rig_add(&rig, u, &(struct rig_bp){190, 115, 70, .identity = "1"});
+	text_copy(r->notes[0].text, sizeof(r->notes[0].text), "\xff\"},{\"x\":\xc3\\\x01", 13);
+	text_copy(r->quantities[0].received, sizeof(r->quantities[0].received), "\"\\\xe4\xb8", 4);
+	struct happening *e = unit_add_event(u, "device_error");
+	text_copy(e->detail, sizeof(e->detail), "\x80\"]}\x7f", 5);
+	assert_int_equal(rig_file(&rig, u), 0);
+	json_decref(message(OBJECT_READING, 1, 1));
+	json_decref(message(OBJECT_ALERT, 1, 1));
+	json_decref(message(OBJECT_EVENT, 1, 1));
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_reading),
+		T(test_unknown_time),
+		T(test_alert),
+		T(test_event),
+		T(test_draft),
+		T(test_draft_without_time),
+		T(test_nothing_there),
+		T(test_nothing_of_a_person),
+		T(test_hostile_text),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,288 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The walls of the tree: who may include what, which symbols a driver may need, which file has which test,
+and what no file may contain. Where a wall has a door, the door is listed here with its reason."""
+import fnmatch
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LICENCE = "SPDX-License-Identifier: GPL-3.0-or-later"
+LINES_MAX = 600
+
+DRIVER_MAY_INCLUDE = {"string.h", "stddef.h", "stdint.h", "stdbool.h"}
+DRIVER_MAY_NEED = {"memcpy", "memmove", "memset", "memcmp", "memchr"}
+# As a compiler would build it without hardening and sanitizers, which add symbols of their own.
+DRIVER_FLAGS = ["-std=gnu17", "-O2", "-fno-stack-protector", "-U_FORTIFY_SOURCE", "-fno-pie",
+                "-fno-sanitize=all", "-Iinclude"]
+
+# Foreign headers, and the only files that may name them.
+FOREIGN = {
+    "sqlite3.h": ["daemon/db.c"],
+    "MQTT*.h": ["daemon/uplink/*"],
+    "bluetooth/*.h": ["daemon/ble*"],
+    "systemd/sd-bus.h": ["daemon/bluez*"],
+    "systemd/sd-event.h": ["daemon/*"],
+    "systemd/sd-daemon.h": ["daemon/main.c", "daemon/uplink/main.c"],
+    "yaml.h": ["daemon/config*.c", "daemon/alert.c"],
+    "jansson.h": [
+        "daemon/command.h", "daemon/control.c",  # commands
+        "daemon/intake.c",  # the values of a stored reading, when it is assigned late
+        "daemon/outbox.c",  # receipts
+        "daemon/forward.c", "daemon/act.c", "daemon/query.c",
+        "daemon/cli/*",  # replies
+        "daemon/uplink/*",
+    ],
+    "sha2.h": ["daemon/reading.c", "daemon/intake.c"],
+}
+
+C_LIBRARY = set("""
+    assert.h ctype.h dirent.h errno.h fcntl.h getopt.h grp.h inttypes.h limits.h locale.h math.h netdb.h
+    poll.h pthread.h pwd.h sched.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
+    stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h
+    sys/prctl.h sys/random.h sys/resource.h sys/socket.h sys/stat.h sys/statvfs.h sys/time.h sys/timerfd.h
+    sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/wait.h sysexits.h syslog.h termios.h time.h unistd.h
+    wchar.h wctype.h
+""".split())
+
+# Files without a test of their own name, and the test that goes through them instead.
+TESTED_BY = {
+    "daemon/main.c": "tests/test_e2e.py",  # a program's beginning and end
+    "daemon/device.c": "tests/test_e2e.py",  # ties sessions to transports and the store
+    "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
+    "daemon/query.c": "tests/test_command.c",
+    "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
+    "daemon/ble_socket.c": "tests/test_ble.c",
+    "daemon/ble_uid.c": "tests/test_ble.c",
+    "daemon/tty.c": "tests/test_serial.c",
+    "daemon/cli/client.c": "tests/test_cli.py",
+    "daemon/cli/decode.c": "tests/test_captures.py",
+    "daemon/cli/main.c": "tests/test_cli.py",
+    "daemon/cli/show.c": "tests/test_e2e.py",  # texts from a daemon's replies
+    "daemon/uplink/main.c": "tests/test_uplink.py",
+    "daemon/uplink/mqtt.c": "tests/test_uplink.py",
+    "daemon/uplink/notes.c": "tests/test_uplink.py",
+    "daemon/uplink/credential.c": "tests/test_uplink.py",
+    "daemon/cli/udev.c": "tests/test_serial.c",
+}
+
+# Longer than LINES_MAX, and why they are still one file.
+LONG = {
+    "drivers/lis01.c": "a driver is one file: link layer and records of one standard",
+    "tests/test_uplink.py": "scenarios with one broker and one rig",
+    "tests/test_sim.py": "both simulated instruments, one after the other",
+    "tests/sim/cuff.py": "a whole GATT server and its faults",
+    "tests/test_ble.c": "one rig: a peer that answers packet by packet",
+    "tests/test_e2e.py": "scenarios with one site",
+    "tests/test_outbox.c": "one rig: a database and a clock",
+    "tests/demo.py": "a story that is told from beginning to end",
+}
+
+
+def files(*patterns):
+    """Paths under the root, without what is built and what git keeps."""
+    for path in sorted(ROOT.rglob("*")):
+        name = path.relative_to(ROOT).as_posix()
+        top = name.split("/", 1)[0]
+        if path.is_file() and not top.startswith(("build", ".git/")) and top != ".git" and \
+                "__pycache__" not in name and \
+                (not patterns or any(fnmatch.fnmatch(name, p) for p in patterns)):
+            yield name
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8", errors="replace")
+
+
+def includes(name):
+    """(line, header, quoted) of each include."""
+    for number, line in enumerate(read(name).splitlines(), 1):
+        found = re.match(r'\s*#\s*include\s+([<"])([^>"]+)[>"]', line)
+        if found:
+            yield number, found[2], found[1] == '"'
+
+
+def drivers():
+    return re.findall(r"^VG_DRIVER\((\w+)\)", read("drivers/list.h"), re.M)
+
+
+# --- includes
+
+def check_drivers_see_only_the_contract():
+    faults = []
+    for name in files("drivers/*.c", "drivers/*.h", "tests/skeletons/*"):
+        for line, header, quoted in includes(name):
+            own = quoted and header == "skeletons.h" and name.startswith("tests/")
+            if quoted and not own or not quoted and not (
+                    header.startswith("vitalgate/") or header in DRIVER_MAY_INCLUDE):
+                faults.append(f"{name}:{line}: a driver must not include {header}")
+    return faults
+
+
+def check_contract_sees_nothing_of_the_daemon():
+    return [f"{name}:{line}: the contract must not include {header}"
+            for name in files("include/*") for line, header, quoted in includes(name)
+            if quoted or not (header in DRIVER_MAY_INCLUDE or
+                              (header.startswith("vitalgate/") and (ROOT / "include" / header).exists()))]
+
+
+def check_daemon_names_no_driver():
+    word = re.compile(r"\b(" + "|".join(drivers()) + r")\b")
+    faults = [f"{name}:{number}: names the driver {word.search(line)[1]}"
+              for name in files("daemon/*.[ch]", "include/*")
+              for number, line in enumerate(read(name).splitlines(), 1) if word.search(line)]
+    for name in files("daemon/*.[ch]"):
+        for line, header, _ in includes(name):
+            target = ((ROOT / name).parent / header).resolve()
+            if header.startswith("../") and ROOT / "daemon" not in target.parents and \
+                    target != ROOT / "drivers" / "list.h":
+                faults.append(f"{name}:{line}: includes {header}")
+    return faults
+
+
+def check_foreign_libraries():
+    faults, used = [], set()
+    for name in files("daemon/*.[ch]", "include/*", "drivers/*.[ch]"):
+        for line, header, quoted in includes(name):
+            for pattern, allowed in FOREIGN.items():
+                if quoted or not fnmatch.fnmatch(header, pattern):
+                    continue
+                used.add(pattern)
+                if not any(fnmatch.fnmatch(name, a) for a in allowed):
+                    faults.append(f"{name}:{line}: {header} belongs into {', '.join(allowed)}")
+    return faults + [f"{pattern}: nobody includes it any more" for pattern in FOREIGN
+                     if pattern not in used]
+
+
+def check_no_other_library():
+    """Every other header in angle brackets is the C library's or the contract's."""
+    return [f"{name}:{line}: {header} is of a library that is not on the list"
+            for name in files("daemon/*.[ch]") for line, header, quoted in includes(name)
+            if not quoted and not header.startswith("vitalgate/") and header not in C_LIBRARY and
+            not any(fnmatch.fnmatch(header, pattern) for pattern in FOREIGN)]
+
+
+# --- symbols
+
+def contract_calls():
+    """The functions that the contract declares."""
+    text = re.sub(r"/\*.*?\*/", "", read("include/vitalgate/driver.h"), flags=re.S)
+    return set(re.findall(r"^[a-z][\w ]*[ *](vg_\w+)\([^)]*\);", text, re.M))
+
+
+def check_driver_symbols():
+    allowed = contract_calls() | DRIVER_MAY_NEED
+    if len(allowed) < 15:
+        return [f"found only {sorted(allowed)} in the contract"]
+    faults = []
+    sources = [*files("drivers/*.c"), *files("tests/skeletons/skeleton_*.c")]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sources:
+            target = str(Path(folder) / "x.o")
+            done = subprocess.run(["gcc", *DRIVER_FLAGS, "-c", "-o", target, name], cwd=ROOT,
+                                  capture_output=True, text=True, check=False)
+            if done.returncode:
+                return [f"{name}: {done.stderr}"]
+            table = subprocess.run(["nm", target], capture_output=True, text=True, check=True).stdout
+            for line in table.splitlines():
+                kind, symbol = line.split()[-2:]
+                if kind == "U" and symbol not in allowed:
+                    faults.append(f"{name}: needs {symbol}")
+                if kind in "BbDdCSs" and name.startswith("drivers/"):
+                    faults.append(f"{name}: {symbol} changes between sessions")
+                if kind in "TR" and name.startswith("drivers/") and symbol != Path(name).stem:
+                    faults.append(f"{name}: {symbol} is visible from outside")
+    return faults
+
+
+def check_driver_files():
+    """One file and one line for each, with captures and a fuzz target."""
+    found = {Path(name).stem for name in files("drivers/*.c")}
+    faults = [f"{name}: not in drivers/list.h" for name in found - set(drivers())]
+    for name in drivers():
+        for path in (f"drivers/{name}.c", f"tests/fuzz/fuzz_{name}.c", f"tests/captures/{name}"):
+            if not (ROOT / path).exists():
+                faults.append(f"{path}: is missing")
+    return faults
+
+
+# --- tests
+
+def check_every_room_has_a_test():
+    faults = []
+    for name in files("daemon/*.c"):
+        stem = Path(name).stem
+        own = [f"tests/test_{stem}.c", f"tests/test_{stem}.py"]
+        if name not in TESTED_BY:
+            if not any((ROOT / path).exists() for path in own):
+                faults.append(f"{name}: has no {own[0]}")
+        elif not (ROOT / TESTED_BY[name]).exists():
+            faults.append(f"{name}: {TESTED_BY[name]} is not there")
+        elif any((ROOT / path).exists() for path in own) and name.count("/") == 1:
+            faults.append(f"{name}: has a test of its own now: take it off the list")
+    return faults + [f"{name}: is on the list and not in the tree" for name in TESTED_BY
+                     if not (ROOT / name).exists()]
+
+
+# --- what stands in the files
+
+def check_licence():
+    faults = []
+    for name in files():
+        if not re.search(r"\.([ch]|py)$", name) and not re.match("#!.*python", read(name)):
+            continue
+        lines = read(name).splitlines() or [""]
+        first = lines[1] if lines[0].startswith("#!") and len(lines) > 1 else lines[0]
+        wanted = f"/* {LICENCE} */" if re.search(r"\.[ch]$", name) else f"# {LICENCE}"
+        if first != wanted:
+            faults.append(f"{name}: does not begin with {wanted}")
+    return faults
+
+
+def check_length():
+    faults = []
+    for name in files("*.c", "*.h", "*.py"):
+        length = len(read(name).splitlines())
+        if length > LINES_MAX and name not in LONG:
+            faults.append(f"{name}: {length} lines; split it by idea, or list it with its reason")
+        if length <= LINES_MAX and name in LONG:
+            faults.append(f"{name}: {length} lines: take it off the list")
+    return faults + [f"{name}: is on the list and not in the tree" for name in LONG
+                     if not (ROOT / name).exists()]
+
+
+def check_no_leftovers():
+    """Machine paths, reminders and merge marks. The words are put together so that they are not here."""
+    faults = []
+    patterns = [re.compile(text) for text in (
+        r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b(?!X)", r"(?<![\w./}-])/" + r"work\b",
+        r"(?<![\w./}-])/ho" + r"me/\w", r"/tmp/" + r"vg/",
+        "^" + "<" * 7 + " |^" + ">" * 7 + " ", r"[ \t]+$")]
+    for name in files():
+        if re.search(r"\.(cap|expect)$", name) or name == "LICENSE":
+            continue
+        for number, line in enumerate(read(name).splitlines(), 1):
+            for pattern in patterns:
+                if pattern.search(line):
+                    faults.append(f"{name}:{number}: {line.strip()[:80]!r}")
+    return faults
+
+
+def main():
+    checks = [(name[6:], check) for name, check in globals().items() if name.startswith("check_")]
+    failed = 0
+    for number, (name, check) in enumerate(checks, 1):
+        faults = check()
+        failed += bool(faults)
+        print(f"{'not ok' if faults else 'ok'} {number} - {name.replace('_', ' ')}")
+        for fault in faults[:30]:
+            print("\n".join(f"# {line}" for line in fault.splitlines()))
+    print(f"1..{len(checks)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
