@@ -67,10 +67,12 @@ $(B)/schema.inc: daemon/schema.sql
 	@sed -e 's/[[:space:]]*--.*//' -e '/^[[:space:]]*$$/d' -e 's/.*/"&\\n"/' $< >$@
 $(B)/daemon/db.o: $(B)/schema.inc
 
-$(B)/tests/test_%: tests/test_%.c $(B)/core.a
+# test_x.c may have a folder tests/x/ with more sources.
+.SECONDEXPANSION:
+$(B)/tests/test_%: tests/test_%.c $$(wildcard tests/$$*/*.[ch]) $(wildcard tests/*.h) $(B)/core.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests -MMD -MP -MF $@.d $(LDFLAGS) -o $@ $< $(B)/core.a -lcmocka $(CORE_LIBS)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $(LDFLAGS) -o $@ $< $(wildcard tests/$*/*.c) $(B)/core.a -lcmocka $(CORE_LIBS)
 
 $(B)/tests/codes_probe: tests/codes_probe.c $(B)/core.a
 	@mkdir -p $(@D)

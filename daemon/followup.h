@@ -30,7 +30,8 @@ struct followup_resident {
 
 struct forms;
 
-struct forms *forms_load(const char *path, const struct codes *codes, char *error, size_t error_size);
+struct forms *forms_load(
+	const char *path, const struct codes *codes, char *error, size_t error_size);
 void forms_free(struct forms *f);
 const char *forms_version(const struct forms *f);
 /* The kinds that any form asks for, by index; NULL after the last. */

@@ -13,17 +13,19 @@
 #include <stdint.h>
 
 #define LINK_VERSION 1
-#define LINK_PACKET_MAX (160 * 1024) /* below the default socket buffer; larger objects go in chunks */
+#define LINK_PACKET_MAX \
+	(160 * 1024) /* below the default socket buffer; larger objects go in chunks */
 #define LINK_TOPIC_MAX 64
 
 enum link_type {
 	/* core -> uplink */
-	LINK_PUBLISH = 1, /* tag, flags, topic, payload: publish with QoS 1, answer SENT or FAILED */
+	LINK_PUBLISH =
+		1, /* tag, flags, topic, payload: publish with QoS 1, answer SENT or FAILED */
 	/* uplink -> core */
-	LINK_HELLO,   /* topic = name of the sink */
-	LINK_UP,      /* connected to the broker and subscribed */
-	LINK_DOWN,    /* connection lost; everything not SENT is to be given again; payload = reason */
-	LINK_SENT,    /* tag: the broker's PUBACK */
+	LINK_HELLO, /* topic = name of the sink */
+	LINK_UP,    /* connected to the broker and subscribed */
+	LINK_DOWN, /* connection lost; everything not SENT is to be given again; payload = reason */
+	LINK_SENT, /* tag: the broker's PUBACK */
 	LINK_FAILED,  /* tag: the broker or the library refused it; payload = reason */
 	LINK_MESSAGE, /* topic ("down/cmd", "down/ack") and payload from the platform */
 };

@@ -17,8 +17,8 @@ static bool somebody_answers(const struct sockaddr_un *a, int type)
 	_cleanup_(closep) int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)a, sizeof(*a)) == 0)
 		return fd >= 0;
-	return errno == EAGAIN ||
-	       errno == EPROTOTYPE; /* busy, or of another type: alive all the same */
+	/* busy, or of another type: alive all the same */
+	return errno == EAGAIN || errno == EPROTOTYPE;
 }
 
 int listen_unix(const char *path, int type)

@@ -30,14 +30,15 @@ struct resident_evidence {
 	int user; /* slot or person-id told by the device; -1 */
 	const struct resident_binding *bindings;
 	size_t n_bindings;
-	bool has_patient;	 /* the message names a patient, and the site says that it is a token */
+	bool has_patient; /* the message names a patient, and the site says that it is a token */
 	int64_t patient_resident; /* that resident; 0: no such token */
 };
 
 struct resident_decision {
-	int64_t resident;     /* 0: nobody */
-	const char *evidence; /* stable word: "device_binding", "user_slot", "message_token", or why not */
-	const char *grade;    /* "none", "device", "slot", "message" (and "person", from a command) */
+	int64_t resident; /* 0: nobody */
+	const char *
+		evidence; /* stable word: "device_binding", "user_slot", "message_token", or why not */
+	const char *grade; /* "none", "device", "slot", "message" (and "person", from a command) */
 };
 
 struct resident_decision resident_decide(const struct resident_evidence *e);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <vitalgate/driver.h>
 
-#define SESSION_OWED_MAX 8     /* indications waiting for their unit */
+#define SESSION_OWED_MAX 8 /* indications waiting for their unit */
 #define SESSION_BLOB_MAX (4 * 1024 * 1024)
 
 struct session_ops {
@@ -44,7 +44,8 @@ struct vg_session *session_new(const struct session_start *start, const struct v
 /* Submits what was counted and not yet stored. Later verdicts are the caller's to drop. */
 void session_free(struct vg_session *s);
 
-void session_stream(struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now);
+void session_stream(
+	struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now);
 /* `channel` -1: a handle that nobody asked for. */
 void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size_t len,
 	bool indication, const struct vg_now *now);

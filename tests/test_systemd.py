@@ -3,7 +3,7 @@
 """What `make install` puts where, the units' sandbox, and both programs under a systemd of their own.
 
 The machine is a container: this system's files, below a layer with what `make install DESTDIR=` made and a
-layer of settings, in a mount namespace that ends with this test. Needs root and systemd-nspawn.
+layer of settings, in namespaces that end with this test. Needs root and systemd-nspawn.
 """
 import contextlib
 import json
@@ -274,6 +274,8 @@ class Machine:
     def signal(self, unit, name):
         """To the main process; returns its pid."""
         pid = self.show(unit, "MainPID")
+        if pid == "0":  # to kill(2) that is ourselves
+            raise Failure(f"{unit} does not run\n" + self.journal("-u", unit, "-n", "20"))
         self.run("kill", "-" + name, pid, check=True)
         return pid
 
@@ -498,7 +500,7 @@ def why_no_machine():
     for program in "systemd-nspawn", "nsenter", "unshare", "mosquitto", "openssl", "busctl":
         if not shutil.which(program):
             return f"no {program}"
-    return "" if INSIDE in os.environ else "no mount namespace of our own (unshare --mount)"
+    return "" if INSIDE in os.environ else "no namespaces of our own (unshare --mount --pid)"
 
 
 def main():
@@ -532,8 +534,10 @@ def main():
 
 
 if __name__ == "__main__":
+    # In a process namespace of its own, which ends with this test however it ends.
+    own = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+           "--mount-proc"]
     if not os.geteuid() and INSIDE not in os.environ and subprocess.run(
-            ["unshare", "--mount", "true"], capture_output=True).returncode == 0:
-        os.execvpe("unshare", ["unshare", "--mount", "--propagation", "private", PYTHON, *sys.argv],
-                   dict(os.environ, **{INSIDE: "1"}))
+            [*own, "true"], capture_output=True).returncode == 0:
+        os.execvpe(own[0], [*own, PYTHON, *sys.argv], dict(os.environ, **{INSIDE: "1"}))
     main()

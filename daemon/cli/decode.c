@@ -125,9 +125,9 @@ static void verdicts(struct decode *d, int result)
 
 static int hex_digit(char c)
 {
-	return c >= '0' && c <= '9' ? c - '0'
-		: isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
-					     : -1;
+	return c >= '0' && c <= '9'	    ? c - '0'
+	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
+					    : -1;
 }
 
 /* Hex digits with blanks, colons or dashes between bytes; bytes or -EINVAL. */
@@ -239,8 +239,8 @@ static void close_session(struct decode *d)
 
 /* A stream goes in byte by byte: an instrument waits for its answer before it sends the next frame, so
  * the verdict on a frame comes before the byte behind it. */
-static void feed(struct decode *d, const struct vg_driver *driver, int channel, const uint8_t *bytes,
-	size_t len)
+static void feed(struct decode *d, const struct vg_driver *driver, int channel,
+	const uint8_t *bytes, size_t len)
 {
 	struct vg_now now;
 	clock_now(&now);
@@ -330,7 +330,8 @@ static int replies_over(struct capture *c)
 {
 	if (!c->d || c->d->checked == c->d->n_replies)
 		return 0;
-	return capture_wrong(c, "the driver had sent more than the capture expects before this line");
+	return capture_wrong(
+		c, "the driver had sent more than the capture expects before this line");
 }
 
 static int capture_bytes(struct capture *c, char direction, const char *text)
@@ -367,9 +368,10 @@ static int capture_head(struct capture *c, const char *line, const char *word, c
 		return 0;
 	}
 	if (streq(word, "option"))
-		return sscanf(line, "option %23s %63[^\n]", c->how.option_name, c->how.option_value) == 2
-			? 0
-			: capture_wrong(c, "expected `option NAME VALUE`");
+		return sscanf(line, "option %23s %63[^\n]", c->how.option_name,
+			       c->how.option_value) == 2
+			       ? 0
+			       : capture_wrong(c, "expected `option NAME VALUE`");
 	if (!streq(word, "device"))
 		return capture_wrong(c, "expected `device` first");
 	c->how.driver = driver_find(rest);
@@ -448,8 +450,7 @@ static struct codes *find_tables(const struct cli *cli)
 	const char *given = cli->tables;
 	const char *places[] = {given, getenv("VITALGATE_TABLES"), VITALGATE_TABLES, beside};
 	for (size_t i = 0; i < (given ? 1 : ELEMENTS(places)); i++) {
-		struct codes *c =
-			places[i] ? codes_load(places[i], error, sizeof(error)) : NULL;
+		struct codes *c = places[i] ? codes_load(places[i], error, sizeof(error)) : NULL;
 		if (c)
 			return c;
 	}

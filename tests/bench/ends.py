@@ -156,6 +156,7 @@ class Side:
         sent = self.sender.sent()
         seen, doubles = self.subscriber.arrivals(self.topic, self.sender.first, len(sent),
                                                   patience)
+        time.sleep(0.1)     # the rows of the outbox go a little later
         cpu = [cpu_us(pid) - b for pid, b in zip(self.pids(), before)]
         others = [cpu_us(pid) - b for pid, b in zip(self.others(), beside)]
         n = len(sent)

@@ -1,0 +1,197 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The power is cut while instruments deliver: what an instrument was told is received must be there.
+
+The store lies on an ext4 of its own in a loop device. EXT4_IOC_SHUTDOWN without flushing the journal
+ends it in the middle of whatever it does, as a pulled plug would: from then on nothing reaches the
+"disk", not even what the kernel had promised to write later. Then the daemon is killed, the file
+system checked and mounted again, and the daemon has to start and to hold all that was acknowledged.
+
+Needs root and loop devices. VITALGATE_CUTS: how many (15). VITALGATE_SEED: of their moments.
+"""
+import fcntl
+import os
+import random
+import shutil
+import sqlite3
+import struct
+import subprocess
+import sys
+import time
+from contextlib import closing
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness import Site, Tap, cuff_device, lab_device, wait_until  # noqa: E402
+
+CUTS = int(os.environ.get("VITALGATE_CUTS", "15"))
+SEED = int(os.environ.get("VITALGATE_SEED", random.randrange(1 << 30)))
+EXT4_IOC_SHUTDOWN, NOLOGFLUSH = 0x8004587D, 2
+DISK_MB = 64
+INSTRUMENTS = ("cuff-1", "cuff-2", "lab-1")
+
+
+def run(*argv):
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+
+class PowerSite(Site):
+    """A site whose store is a disk that loses its power."""
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.image, self.disk = self.path("disk.img"), self.path("store")
+        os.mkdir(self.disk)
+        with open(self.image, "wb") as f:
+            f.truncate(DISK_MB << 20)
+
+    def mount(self):
+        return run("mount", "-o", "loop", self.image, self.disk)
+
+    def format(self):
+        """Why it is not possible here; "" when it is."""
+        made = run("mkfs.ext4", "-q", "-F", self.image)
+        if made.returncode == 0:
+            made = self.mount()
+        return made.stderr.strip() or "mount failed" if made.returncode else ""
+
+    def cut(self):
+        fd = os.open(self.disk, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", NOLOGFLUSH))
+        finally:
+            os.close(fd)
+
+    def power_on(self):
+        """After a cut: what e2fsck says, when it could not mend everything."""
+        umounted = run("umount", self.disk)
+        fsck = run("e2fsck", "-f", "-y", self.image)
+        mounted = self.mount()
+        if umounted.returncode or fsck.returncode > 1 or mounted.returncode:
+            return umounted.stderr + fsck.stdout + mounted.stderr
+        return ""
+
+    def close(self, keep=False):
+        super().close(keep=True)
+        run("umount", self.disk)
+        if not keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def rows(self, sql):
+        path = self.path("store/vitalgate.db")
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            return db.execute(sql).fetchall()
+
+    def told(self):
+        """{(instrument, bytes of the record)} that were acknowledged."""
+        return {(name, bytes.fromhex(e["hex"])) for name in INSTRUMENTS
+                for e in self.ledger(name) if e["event"] == "told"}
+
+    def measured(self):
+        return sum(e["event"] == "measured" for name in INSTRUMENTS for e in self.ledger(name))
+
+
+def start_instruments(site):
+    seconds = CUTS * 2.5 + 10
+    for name, rate in (("cuff-1", 25), ("cuff-2", 10)):
+        site.cuff(name, "--random", str(int(seconds * rate)), "--rate", str(rate), "--seed",
+                  str(SEED), "--criticals", "0.3")
+    site.analyser("lab-1", "--random", str(int(seconds * 10)), "--rate", "10", "--per-message",
+                  "3", "--retry", "0.2", "--ack-timeout", "2", "--seed", str(SEED))
+
+
+def missing(site, told):
+    """What was acknowledged and is not there: neither as a reading nor as what it was kept as."""
+    stored = {(name, raw) for name, raw in site.rows(
+        "SELECT name, raw FROM reading JOIN device ON device.id=device"
+        " UNION SELECT name, raw FROM event JOIN device ON device.id=device")}
+    return [(name, raw) for name, raw in told
+            if (name, raw) not in stored and (name, raw.rstrip(b"\r\n")) not in stored]
+
+
+def torn(site):
+    """Units of which only a part is there."""
+    found = []
+    for what, sql in (
+            ("readings without a row in the outbox",
+             "SELECT count(*) FROM reading r WHERE NOT EXISTS"
+             " (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid AND o.revision=r.revision)"),
+            ("outbox rows without a reading",
+             "SELECT count(*) FROM outbox o WHERE kind=0 AND NOT EXISTS"
+             " (SELECT 1 FROM reading r WHERE r.id=o.object)"),
+            ("alerts without a row in the outbox",
+             "SELECT count(*) FROM alert a WHERE NOT EXISTS"
+             " (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid)"),
+            ("dangerous readings without an alert",
+             "SELECT count(*) FROM reading r WHERE kind='bp' AND"
+             " json_extract(body,'$.values.\"bp.sbp\".value')>=180 AND NOT EXISTS"
+             " (SELECT 1 FROM alert a WHERE a.reading=r.uuid)"),
+            ("readings stored twice",
+             "SELECT count(*) FROM (SELECT 1 FROM reading WHERE kind='bp'"
+             " GROUP BY device, raw HAVING count(*)>1)")):
+        n = site.rows(sql)[0][0]
+        if n:
+            found.append(f"{n} {what}")
+    return found
+
+
+def one_cut(site, dice):
+    """What is wrong afterwards; [] when nothing is. Then the seconds that the start took."""
+    before = len(site.told())
+    wait_until(lambda: len(site.told()) > before + 3, 15)
+    time.sleep(dice.uniform(0, 1.2))
+    site.cut()
+    time.sleep(dice.uniform(0, 0.2))  # it must not acknowledge anything now
+    told = site.told()
+    site.kill("core")
+    broken = site.power_on()
+    begin = time.monotonic()
+    started = site.core()
+    took = time.monotonic() - begin
+    if broken or not started:
+        return [broken, f"started: {started}", site.log("core")[-500:]], took
+    wrong = []
+    if "set aside" in site.log("core"):
+        wrong.append("the database was taken for damaged")
+    check = site.rows("PRAGMA integrity_check")[0][0]
+    wrong.append("" if check == "ok" else f"integrity_check: {check}")
+    lost = missing(site, told)
+    wrong.append(f"{len(lost)} acknowledged and lost, such as {lost[:3]}" if lost else "")
+    if len(told) <= before:
+        wrong.append("nothing was delivered in between: the test does not test")
+    return [w for w in wrong + torn(site) if w], took
+
+
+def main():
+    tap = Tap()
+    if os.geteuid() != 0 or not shutil.which("mkfs.ext4") or not os.path.exists("/dev/loop-control"):
+        tap.skip("power cuts", "needs root, mkfs.ext4 and loop devices")
+        tap.done()
+    dice = random.Random(SEED)
+    print(f"# seed {SEED}", flush=True)
+    site = PowerSite(devices=[cuff_device("cuff-1"), cuff_device("cuff-2"), lab_device("lab-1")],
+                     extra="commit_rows: 64\n")
+    with site:
+        why = site.format()
+        if why:
+            tap.skip("power cuts", "no loop mount here: " + why.splitlines()[0])
+            tap.done()
+        site.core()
+        start_instruments(site)
+        slowest = 0
+        for number in range(1, CUTS + 1):
+            wrong, took = one_cut(site, dice)
+            slowest = max(slowest, took)
+            tap.result(not wrong, f"cut {number}: all that was acknowledged is there",
+                       "\n".join(wrong))
+        tap.result(slowest < 5, "the daemon starts within 5 s", f"{slowest:.1f} s")
+        done = wait_until(lambda: len(site.told()) == site.measured(), 90, 0.5)
+        lost = missing(site, site.told())
+        tap.result(done and not lost, "in the end everything was delivered",
+                   f"{len(site.told())} of {site.measured()}; lost {lost[:3]}")
+        print(f"# {CUTS} cuts, {len(site.told())} records acknowledged, {len(lost)} lost, slowest "
+              f"start {slowest:.2f} s", flush=True)
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()
