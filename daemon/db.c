@@ -10,6 +10,7 @@
 
 #define STATEMENTS_MAX 128
 #define CHECKPOINT_PAGES 1000
+#define SMALL_PAGES 16384	  /* 64 MiB */
 #define APPLICATION_ID 0x56474154 /* "VGAT" */
 
 struct row {
@@ -24,6 +25,7 @@ struct db {
 	struct row rows[STATEMENTS_MAX];
 	const char *sql[STATEMENTS_MAX]; /* literal behind rows[i], an open hash by address */
 	unsigned n_rows;
+	bool opened;
 	int log_pages;
 };
 
@@ -258,6 +260,22 @@ static bool answers(struct db *db, const char *sql, const char *expected)
 	return ok;
 }
 
+/* Reading the whole database takes a second per million readings: a large one is read only after an end
+ * that was none. */
+static bool needs_no_check(struct db *db)
+{
+	return pragma(db, "PRAGMA page_count") > SMALL_PAGES &&
+	       answers(db, "SELECT value FROM meta WHERE key='ended'", "well");
+}
+
+static void note_end(struct db *db, const char *how)
+{
+	db_run(db,
+		"INSERT INTO meta(key,value) VALUES('ended',?)"
+		" ON CONFLICT(key) DO UPDATE SET value=excluded.value",
+		"t", how);
+}
+
 /* Settings that must stand before the first page is written come first. */
 static int prepare(struct db *db)
 {
@@ -279,8 +297,9 @@ static int prepare(struct db *db)
 		return -ENOSYS;
 	if (version == DB_SCHEMA)
 		return pragma(db, "PRAGMA application_id") != APPLICATION_ID ? -ENOTSUP
-		       : answers(db, "PRAGMA quick_check(1)", "ok")	     ? 0
-									     : -EUCLEAN;
+		       : needs_no_check(db) || answers(db, "PRAGMA quick_check(1)", "ok")
+			       ? 0
+			       : -EUCLEAN;
 	_Static_assert(DB_SCHEMA == 1, "a new version migrates, after a backup");
 	rc = db_script(db, "BEGIN IMMEDIATE");
 	if (rc >= 0)
@@ -312,6 +331,8 @@ int db_open(const char *dir, struct db **ret)
 		db_close(db);
 		return rc;
 	}
+	db->opened = true;
+	note_end(db, "not yet");
 	*ret = db;
 	return 0;
 }
@@ -320,6 +341,8 @@ void db_close(struct db *db)
 {
 	if (!db)
 		return;
+	if (db->opened)
+		note_end(db, "well");
 	for (size_t i = 0; i < STATEMENTS_MAX; i++)
 		sqlite3_finalize(db->rows[i].stmt);
 	sqlite3_close(db->sqlite);

@@ -545,7 +545,7 @@ static int move_alert(
 	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
 	/* the labels say what is doubtful now; alert_label() writes "unconfirmed" first, then these */
 	const char *labels = !f->who.resident ? "[\"unconfirmed\",\"unassigned\""
-		: f->in_contract	      ? "[\"unconfirmed\""
+			     : f->in_contract ? "[\"unconfirmed\""
 					      : "[\"unconfirmed\",\"out_of_contract\"";
 	int rc = db_run(db,
 		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=?, body="

@@ -33,6 +33,22 @@ static bool handover_doubt(const struct resident_evidence *e, const struct resid
 	return false;
 }
 
+/* A clock that nobody compared may be days off: a record that it dates before a hand-over proves nothing
+ * about who wore the cuff. Only while the same resident holds at both instants is there no doubt. */
+static bool unchecked_across_handover(
+	const struct resident_evidence *e, const struct resident_binding *then)
+{
+	if (e->when.trust != TRUST_DEVICE)
+		return false;
+	for (size_t i = 0; i < e->n_bindings; i++) {
+		const struct resident_binding *b = &e->bindings[i];
+		if (b->resident == then->resident && b->has_slot == then->has_slot &&
+			(!b->has_slot || b->slot == then->slot) && holds(b, e->arrived_us))
+			return false;
+	}
+	return true;
+}
+
 static struct resident_decision by_binding(const struct resident_evidence *e)
 {
 	const struct resident_binding *exclusive = NULL, *slot = NULL;
@@ -61,6 +77,8 @@ static struct resident_decision by_binding(const struct resident_evidence *e)
 	const struct resident_binding *b = slot ? slot : exclusive;
 	if (handover_doubt(e, b))
 		return nobody(after_handover);
+	if (unchecked_across_handover(e, b))
+		return nobody("clock_unchecked_across_handover");
 	return (struct resident_decision){
 		b->resident, slot ? "user_slot" : "device_binding", slot ? "slot" : "device"};
 }

@@ -110,18 +110,18 @@ static int run_one(struct store *s, struct job *job)
 		return 0;
 	if (job->reads_only)
 		return job->run(job, s->db);
-	int rc = db_script(s->db, "SAVEPOINT job");
+	int rc = db_run(s->db, "SAVEPOINT job", "");
 	if (rc < 0)
 		return rc;
 	job->result = job->run(job, s->db);
 	if (fatal(job->result)) /* SQLite may have undone everything, savepoint included */
 		return job->result;
 	if (job->result < 0) {
-		rc = db_script(s->db, "ROLLBACK TO job");
+		rc = db_run(s->db, "ROLLBACK TO job", "");
 		if (rc < 0)
 			return rc;
 	}
-	rc = db_script(s->db, "RELEASE job");
+	rc = db_run(s->db, "RELEASE job", "");
 	return rc < 0 ? rc : job->result;
 }
 
@@ -130,14 +130,14 @@ static int run_batch(struct store *s, struct jobs *batch)
 	bool writes = false;
 	for (struct job *j = batch->first; j; j = j->next)
 		writes |= j->run && !j->reads_only;
-	int rc = writes ? db_script(s->db, "BEGIN IMMEDIATE") : 0;
+	int rc = writes ? db_run(s->db, "BEGIN IMMEDIATE", "") : 0;
 	for (struct job *j = batch->first; j && rc >= 0; j = j->next) {
 		j->result = run_one(s, j);
 		if (j->result < 0 && fatal(j->result) && !j->reads_only)
 			rc = j->result;
 	}
 	if (writes && rc >= 0)
-		rc = db_script(s->db, "COMMIT");
+		rc = db_run(s->db, "COMMIT", "");
 	if (rc >= 0)
 		return 0;
 	log_error("store", "transaction failed: %s (%s)", strerror(-rc), db_error(s->db));

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import closing
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -82,8 +83,8 @@ class PowerSite(Site):
             return db.execute(sql).fetchall()
 
     def told(self):
-        """{(instrument, bytes of the record)} that were acknowledged."""
-        return {(name, bytes.fromhex(e["hex"])) for name in INSTRUMENTS
+        """{(instrument, key): bytes of the record} of what was acknowledged."""
+        return {(name, e["key"]): bytes.fromhex(e["hex"]) for name in INSTRUMENTS
                 for e in self.ledger(name) if e["event"] == "told"}
 
     def measured(self):
@@ -100,12 +101,13 @@ def start_instruments(site):
 
 
 def missing(site, told):
-    """What was acknowledged and is not there: neither as a reading nor as what it was kept as."""
-    stored = {(name, raw) for name, raw in site.rows(
+    """What was acknowledged and is not there: neither as a reading nor as what it was kept as. Two
+    specimens of one second may have the same bytes: then there must be two."""
+    stored = Counter((name, raw.rstrip(b"\r\n")) for name, raw in site.rows(
         "SELECT name, raw FROM reading JOIN device ON device.id=device"
-        " UNION SELECT name, raw FROM event JOIN device ON device.id=device")}
-    return [(name, raw) for name, raw in told
-            if (name, raw) not in stored and (name, raw.rstrip(b"\r\n")) not in stored]
+        " UNION ALL SELECT name, raw FROM event JOIN device ON device.id=device"))
+    wanted = Counter((name, raw.rstrip(b"\r\n")) for (name, _), raw in told.items())
+    return list((wanted - stored).elements())
 
 
 def torn(site):

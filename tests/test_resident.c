@@ -253,6 +253,17 @@ static struct possible oracle(const struct resident_evidence *e)
 			former |= BIT(b->resident);
 	}
 	p.rivals |= former;
+	/* dated by a clock that nobody compared: proof only while the same hands hold it on arrival */
+	unsigned alone_now = 0, slot_now = 0;
+	for (size_t i = 0; i < e->n_bindings; i++) {
+		const struct resident_binding *b = &e->bindings[i];
+		if (b->from_us > e->arrived_us || b->to_us <= e->arrived_us)
+			continue;
+		alone_now |= b->has_slot ? 0 : BIT(b->resident);
+		slot_now |= b->has_slot && b->slot == e->user ? BIT(b->resident) : 0;
+	}
+	if (e->when.trust == TRUST_DEVICE && ((alone & ~alone_now) || (of_slot & ~slot_now)))
+		p.rivals |= BIT(ANNA) | BIT(BO);
 	return p;
 }
 

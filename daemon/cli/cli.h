@@ -11,6 +11,7 @@ struct cli {
 	const char *tables; /* directory of the code tables */
 	bool json;	    /* machine-readable output */
 	bool chinese;
+	bool quiet; /* the daemon's absence was said already */
 };
 
 /* Sends one command; the whole reply, or NULL with a sentence on stderr. `args` is taken over. */

@@ -28,6 +28,8 @@ static int connect_daemon(const struct cli *cli)
 		return -EINVAL;
 	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
+		if (cli->quiet)
+			return -errno;
 		fprintf(stderr, "vitalgate: %s: %s\n%s\n", a.sun_path, strerror(errno),
 			cli->chinese ? "守护进程未运行？请执行 systemctl status vitalgated 查看。"
 				     : "Is the daemon running? Look at `systemctl status vitalgated`.");
@@ -67,7 +69,7 @@ json_t *client_ask(const struct cli *cli, const char *command, json_t *args)
 	json_t *reply = NULL;
 	if (send_all(fd, text, strlen(text)) && send_all(fd, "\n", 1))
 		reply = json_loadfd(fd, JSON_DISABLE_EOF_CHECK, &e);
-	if (!reply)
+	if (!reply && !cli->quiet)
 		fprintf(stderr, "vitalgate: the daemon went away before it answered; ask again\n");
 	return reply;
 }

@@ -77,13 +77,14 @@ static void show_reading_list(const struct cli *cli, const json_t *result)
 }
 
 /* New rows as they come, oldest first; survives a restart of the daemon. */
-static void follow(const struct cli *cli)
+static void follow(struct cli *cli)
 {
 	json_int_t after = 0;
 	bool head = true;
 	while (true) {
 		json_t *reply = client_ask(cli, "readings", json_pack("{s:I,s:i}", "after", after, "limit", 100));
 		json_t *result = client_result(cli, reply);
+		cli->quiet = !reply;
 		const json_t *list = json_object_get(result, "readings");
 		size_t i, n = json_array_size(list);
 		const json_t *r;
@@ -105,7 +106,7 @@ static void follow(const struct cli *cli)
 	}
 }
 
-static int run_readings(const struct cli *cli, const struct arguments *a)
+static int run_readings(struct cli *cli, const struct arguments *a)
 {
 	if (a->follow)
 		follow(cli);
@@ -193,7 +194,7 @@ static int usage(const struct cli *cli, int status)
 	return status;
 }
 
-static int dispatch(const struct cli *cli, const char *command, const struct arguments *a)
+static int dispatch(struct cli *cli, const char *command, const struct arguments *a)
 {
 	static const struct {
 		const char *name;
