@@ -152,4 +152,4 @@ deps:
 		gcc make libc6-dev libsystemd-dev libsqlite3-dev libpaho-mqtt-dev libmodbus-dev libbluetooth-dev \
 		libyaml-dev libjansson-dev libmd-dev libssl-dev libcmocka-dev tzdata \
 		mosquitto mosquitto-clients dbus socat openssl sqlite3 clang-format \
-		python3 python3-paho-mqtt python3-dbusmock binutils iproute2
+		python3 python3-paho-mqtt python3-dbusmock binutils iproute2 util-linux systemd-container

@@ -10,6 +10,7 @@
 
 #define STATEMENTS_MAX 128
 #define CHECKPOINT_PAGES 1000
+#define PAGES_MAX 0x3ffffffe	  /* SQLite's own limit */
 #define SMALL_PAGES 16384	  /* 64 MiB */
 #define APPLICATION_ID 0x56474154 /* "VGAT" */
 
@@ -248,6 +249,14 @@ static int64_t pragma(struct db *db, const char *sql)
 		v = sqlite3_column_int64(s, 0);
 	sqlite3_finalize(s);
 	return v;
+}
+
+void db_freeze(struct db *db, bool frozen)
+{
+	char sql[64];
+	snprintf(sql, sizeof(sql), "PRAGMA max_page_count=%lld",
+		frozen ? (long long)pragma(db, "PRAGMA page_count") : (long long)PAGES_MAX);
+	db_script(db, sql);
 }
 
 static bool answers(struct db *db, const char *sql, const char *expected)

@@ -51,4 +51,6 @@ int64_t db_changed(struct db *db);
 /* Moves the log into the database file without waiting for anybody, when it is large enough or
  * `at_once`: then the space of the log is free for what comes. True when it did. */
 bool db_checkpoint(struct db *db, bool at_once);
+/* A full disk: the database grows no more (-ENOSPC), its free pages are used. False: it may grow again. */
+void db_freeze(struct db *db, bool frozen);
 const char *db_error(struct db *db); /* SQLite's own sentence for the log */

@@ -11,9 +11,11 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
-#define PATIENCE_US 20000		/* how long patient jobs wait for company */
-#define BALLAST_BYTES (4 * 1024 * 1024) /* given back to a full disk so that deleting works */
+#define PATIENCE_US 20000 /* how long patient jobs wait for company */
+/* Given back to a full disk: room for the log, which is at most so long, to move into the database. */
+#define BALLAST_BYTES (16 * 1024 * 1024)
 
 struct jobs {
 	struct job *first, **last;
@@ -30,6 +32,8 @@ struct store {
 	int done_fd;
 	sd_event_source *done_source;
 	bool quarantined;
+	struct log_limit failed_log;
+	bool full; /* the thread's: the disk was full, the database must not grow */
 
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t wake;
@@ -77,23 +81,46 @@ static void ballast_path(const struct store *s, char *path, size_t size)
 	snprintf(path, size, "%s/ballast", s->dir);
 }
 
-static void ballast_make(const struct store *s)
+static bool ballast_make(const struct store *s)
 {
 	char path[300];
 	ballast_path(s, path, sizeof(path));
 	struct stat st;
 	if (stat(path, &st) == 0 && st.st_size == BALLAST_BYTES)
-		return;
+		return true;
 	_cleanup_(closep) int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	if (fd >= 0 && posix_fallocate(fd, 0, BALLAST_BYTES) != 0)
-		unlink(path);
+	if (fd >= 0 && posix_fallocate(fd, 0, BALLAST_BYTES) == 0)
+		return true;
+	unlink(path);
+	return false;
 }
 
-static bool ballast_drop(const struct store *s)
+/* The disk is full. New readings are refused from now on, but what deletes must go on working: the log
+ * moves into the database once more, for which there is the ballast, and then neither of them grows. */
+static void tighten(struct store *s)
 {
 	char path[300];
 	ballast_path(s, path, sizeof(path));
-	return unlink(path) == 0;
+	unlink(path);
+	db_checkpoint(s->db, true);
+	db_freeze(s->db, true);
+	if (!s->full)
+		log_error("store",
+			"disk full: nothing new is stored until there is room on the disk of %s",
+			s->dir);
+	s->full = true;
+}
+
+/* Room for the ballast again, and something to live on. */
+static void loosen(struct store *s)
+{
+	struct statvfs v;
+	if (statvfs(s->dir, &v) < 0 ||
+		v.f_bavail * v.f_frsize < BALLAST_BYTES + BALLAST_BYTES / 4 || !ballast_make(s))
+		return;
+	db_freeze(s->db, false);
+	s->full = false;
+	log_note("store", "there is room on the disk again");
 }
 
 /* --- the thread ------------------------------------------------------------------------------ */
@@ -140,15 +167,14 @@ static int run_batch(struct store *s, struct jobs *batch)
 		rc = db_run(s->db, "COMMIT", "");
 	if (rc >= 0)
 		return 0;
-	log_error("store", "transaction failed: %s (%s)", strerror(-rc), db_error(s->db));
+	unsigned held_back;
+	if (log_allowed(&s->failed_log, 5, &held_back))
+		log_error("store", "transaction failed: %s (%s)", strerror(-rc), db_error(s->db));
 	db_script(s->db, "ROLLBACK");
 	for (struct job *j = batch->first; j; j = j->next)
 		j->result = rc;
-	if (rc == -ENOSPC && ballast_drop(s))
-		log_error("store", "disk full: ballast given back; free space on the disk of %s",
-			s->dir);
 	if (rc == -ENOSPC)
-		db_checkpoint(s->db, true);
+		tighten(s);
 	return rc;
 }
 
@@ -200,10 +226,16 @@ static void hand_back(struct store *s, struct jobs *batch, int rc, bool wrote)
 	s->status.commits += rc >= 0 && wrote;
 	s->status.jobs += batch->count;
 	if (rc < 0 || wrote)
-		s->status.failing = rc;
+		s->status.failing = rc < 0 ? rc : s->full ? -ENOSPC : 0;
 	jobs_move(&s->finished, batch);
 	pthread_mutex_unlock(&s->lock);
 	eventfd_write(s->done_fd, 1);
+}
+
+/* On a full disk what only deletes (receipts, old rows: the patient) must not fall with what adds. */
+static bool goes_along(const struct store *s, const struct jobs *batch)
+{
+	return !s->full || !batch->first || batch->first->patient == s->todo.first->patient;
 }
 
 static void *thread_main(void *arg)
@@ -216,7 +248,7 @@ static void *thread_main(void *arg)
 		jobs_init(&batch);
 		pthread_mutex_lock(&s->lock);
 		wait_for_work(s, due_us);
-		while (s->todo.first && batch.count < s->commit_rows)
+		while (s->todo.first && batch.count < s->commit_rows && goes_along(s, &batch))
 			jobs_add(&batch, jobs_take(&s->todo));
 		bool stop = s->stop && !batch.first;
 		s->poked = false;
@@ -225,17 +257,17 @@ static void *thread_main(void *arg)
 		pthread_mutex_unlock(&s->lock);
 		if (stop)
 			return NULL;
-		int rc = 0;
 		if (batch.first) {
 			int64_t before = db_changed(s->db);
-			rc = run_batch(s, &batch);
+			if (s->full)
+				loosen(s);
+			int rc = run_batch(s, &batch);
 			hand_back(s, &batch, rc, db_changed(s->db) != before);
 		}
 		due_us = s->hooks.after_commit
 				 ? s->hooks.after_commit(s->hooks.arg, s->db, clock_boot_us())
 				 : INT64_MAX;
-		if (db_checkpoint(s->db, false) && rc == 0)
-			ballast_make(s);
+		db_checkpoint(s->db, false);
 	}
 }
 

@@ -13,7 +13,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-#define LOG_MAX 1024
+#define LOG_MAX 2048
 
 /* A job that writes one audit row with its number, and notes its verdict. */
 struct probe {
@@ -27,7 +27,6 @@ struct probe {
 static struct rig rig;
 static char dir[96];
 static struct store *store;
-static unsigned commit_rows;
 static int64_t (*after_commit)(struct db *db);
 static struct {
 	int number, result;
@@ -46,7 +45,6 @@ static int64_t hook(void *arg, struct db *db, int64_t boot_us)
 static void start(unsigned rows)
 {
 	struct store_hooks hooks = {hook, NULL};
-	commit_rows = rows;
 	assert_int_equal(store_new(rig.gateway.loop, dir, rows, &hooks, &store), 0);
 	assert_int_equal(store_run(store), 0);
 }
@@ -406,96 +404,138 @@ static void test_no_room(void **state)
 	told_is_stored();
 }
 
-/* One instrument's huge unit does not take the place of the batch behind it. */
-static int fill_disk(int from, unsigned *ret_refused)
-{
-	*ret_refused = 0;
-	for (int i = from;; i++) {
-		struct probe *p = probe(i);
-		p->bytes = 30000;
-		unsigned n = n_told;
-		store_submit(store, &p->job);
-		wait_told(n + 1);
-		*ret_refused += told[n].result < 0;
-		if (*ret_refused == 3 || i == from + 400)
-			return i + 1;
-	}
-}
+/* --- a full disk -------------------------------------------------------------------------------- */
 
-static void test_full_disk(void **state)
+/* A file system of a few megabytes under the store, seen by this process alone. */
+static void start_on(const char *size)
 {
-	(void)state;
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
 		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
-		print_message("# SKIP: a small file system needs root\n");
+		print_message("# a small file system needs root\n");
 		skip();
 	}
-	store_free(store);
-	assert_int_equal(mount("tmpfs", dir, "tmpfs", 0, "size=7m"), 0);
+	store_free(TAKE(store));
+	assert_int_equal(mount("tmpfs", dir, "tmpfs", 0, size), 0);
 	start(256);
-	assert_int_equal(files_like("ballast"), 1);
-	unsigned refused;
-	int next = fill_disk(1, &refused); /* the first refusal gives the ballast back, so it goes on */
-	assert_int_equal(refused, 3);
-	assert_int_equal(files_like("ballast"), 0);
-	assert_int_equal(status().failing, -ENOSPC);
-	told_is_stored();
-	assert_true(n_told > 100); /* more than 3 MB: part of the ballast's room was used */
-	/* deleting works on the full disk, and then there is room again */
-	struct probe *p = probe(0);
-	p->job.run = NULL;
-	store_submit(store, &p->job);
-	wait_told(n_told + 1);
-	store_free(store);
-	struct db *db;
-	assert_int_equal(db_open(dir, &db), 0);
-	assert_true(db_run(db, "DELETE FROM event", "") > 0);
-	db_close(db);
-	n_told = 0;
-	start(256);
-	submit(next, 0);
-	wait_told(1);
-	assert_int_equal(told[0].result, 0);
-	assert_int_equal(status().failing, 0);
+}
+
+static void leave_disk(void)
+{
 	store_free(TAKE(store));
 	assert_int_equal(umount2(dir, MNT_DETACH), 0);
 }
 
-/* The log's own room is used again: without a checkpoint a full disk would stay full although rows left. */
+static int next_number = 1;
+
+/* One job of 30 kB; what it was told. */
+static int store_one(void)
+{
+	struct probe *p = probe(next_number++);
+	unsigned n = n_told;
+	p->bytes = 30000;
+	store_submit(store, &p->job);
+	wait_told(n + 1);
+	return told[n].result;
+}
+
+static void fill_disk(void)
+{
+	unsigned n = 0, refused = 0;
+	while (refused < 5 && n++ < 900)
+		refused += store_one() < 0;
+	assert_int_equal(refused, 5);
+}
+
 static int run_delete(struct job *job, struct db *db)
 {
 	(void)job;
-	int rc = db_run(db, "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 20)", "");
-	return MIN(rc, 0);
+	return db_run(db, "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 2)", "");
 }
 
-static void test_deleting_on_a_full_disk(void **state)
+static int delete_two(void)
+{
+	struct probe *p = probe(0);
+	unsigned n = n_told;
+	p->job.run = run_delete;
+	p->job.patient = true;
+	store_submit(store, &p->job);
+	wait_told(n + 1);
+	return told[n].result;
+}
+
+/* Deleting must work on a full disk, or it stays full for ever; what it frees is used again. */
+static void test_full_disk(void **state)
 {
 	(void)state;
-	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 ||
-		mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		skip();
-	store_free(store);
-	assert_int_equal(mount("tmpfs", dir, "tmpfs", 0, "size=3m"), 0); /* too small for a ballast */
-	start(256);
-	unsigned refused, deleted = 0;
-	fill_disk(1, &refused);
-	assert_int_equal(refused, 3);
-	for (int i = 0; i < 10; i++) {
-		struct probe *p = probe(-2);
-		p->job.run = run_delete;
-		unsigned n = n_told;
-		store_submit(store, &p->job);
-		wait_told(n + 1);
-		deleted += told[n].result == 0;
+	start_on("size=24m");
+	assert_int_equal(files_like("ballast"), 1);
+	fill_disk();
+	assert_int_equal(files_like("ballast"), 0);
+	assert_int_equal(status().failing, -ENOSPC);
+	told_is_stored();
+	for (int i = 0; i < 50; i++) {
+		assert_int_equal(delete_two(), 2);
+		assert_int_equal(status().failing, -ENOSPC); /* still, for new readings */
+		assert_int_equal(store_one(), 0);
 	}
-	print_message("# %u of 10 deletions went through\n", deleted);
-	assert_true(deleted >= 5);
-	submit(900, 0);
-	wait_told(n_told + 1);
-	assert_int_equal(told[n_told - 1].result, 0);
-	store_free(TAKE(store));
-	assert_int_equal(umount2(dir, MNT_DETACH), 0);
+	while (store_one() == 0)
+		;
+	assert_int_equal(delete_two(), 2);
+	leave_disk();
+}
+
+/* What deletes is not refused together with what adds. */
+static void test_full_disk_mixed(void **state)
+{
+	(void)state;
+	start_on("size=24m");
+	fill_disk();
+	n_told = 0;
+	hold_thread();
+	for (int i = 0; i < 5; i++) {
+		struct probe *p = probe(0);
+		p->job.run = i % 2 ? run_delete : run_probe;
+		p->job.patient = i % 2;
+		p->bytes = 200000;
+		store_submit(store, &p->job);
+	}
+	sem_post(&hold);
+	wait_told(6);
+	const int expected[] = {0, -ENOSPC, 2, -ENOSPC, 2, -ENOSPC};
+	for (size_t i = 1; i < ELEMENTS(expected); i++)
+		assert_int_equal(told[i].result, expected[i]);
+	leave_disk();
+}
+
+/* Somebody else filled the disk and tidies up: we go on by ourselves, and have a ballast again. */
+static void test_room_again(void **state)
+{
+	(void)state;
+	char path[128];
+	start_on("size=64m");
+	snprintf(path, sizeof(path), "%s/foreign", dir);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(posix_fallocate(fd, 0, 46 << 20), 0);
+	fill_disk();
+	assert_int_equal(unlink(path) + close(fd), 0);
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(store_one(), 0);
+	assert_int_equal(status().failing, 0);
+	assert_int_equal(files_like("ballast"), 1);
+	told_is_stored();
+	leave_disk();
+}
+
+/* Without a ballast, too: the daemon was started on a disk that was all but full. */
+static void test_small_disk(void **state)
+{
+	(void)state;
+	start_on("size=3m");
+	assert_int_equal(files_like("ballast"), 0);
+	fill_disk();
+	told_is_stored();
+	leave_disk();
 }
 
 int main(void)
@@ -513,7 +553,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_quarantine, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_deleting_on_a_full_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_disk_mixed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_room_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_small_disk, setup, teardown),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "followup.h"
 #include "session.h"
+#include "udev.h"
 #include "util.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@ static const char help_en[] =
 	"  events                          what happened that is not a measurement\n"
 	"  resend ID                       send again what the platform refused\n"
 	"  decode [DRIVER CHANNEL HEX...]  run a driver on bytes\n"
-	"  check-config [FILE]             check vitalgate.yaml and the tables\n";
+	"  check-config [FILE]             check vitalgate.yaml and the tables\n"
+	"  udev-rules                      udev rules for the configured serial ports\n";
 static const char help_zh[] =
 	"用法：vitalgate [--config 文件] [--json] [--lang zh|en] 命令\n"
 	"  status                          网关状态；平台拒收的内容\n"
@@ -44,7 +46,8 @@ static const char help_zh[] =
 	"  events                          非测量事件\n"
 	"  resend 编号                     重新发送被平台拒收的内容\n"
 	"  decode [驱动 通道 HEX...]       用驱动解码字节\n"
-	"  check-config [文件]             检查配置与表格\n";
+	"  check-config [文件]             检查配置与表格\n"
+	"  udev-rules                      已配置串口的 udev 规则\n";
 
 struct arguments {
 	const char *words[3];
@@ -236,6 +239,8 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 		return run_bind(cli, a);
 	if (streq(command, "check-config") && a->n <= 1)
 		return check_config(cli, a->n ? a->words[0] : cli->config);
+	if (streq(command, "udev-rules") && a->n == 0)
+		return udev_rules(cli);
 	return usage(cli, streq(command, "help") ? 0 : 2);
 }
 

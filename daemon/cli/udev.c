@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Keys and operators: udev(7). The links in /dev/serial are made by systemd's 60-serial.rules, so rules
- * that come later can match them. A port that an instrument uses is kept from ModemManager, which would
- * say AT to it (ID_MM_PORT_IGNORE, ModemManager's "port and device detection").
+ * Keys and operators: udev(7). The links in /dev/serial are made by systemd's 60-serial.rules, so
+ * rules that come later can match them. A port that an instrument uses is kept from ModemManager,
+ * which would say AT to it (ID_MM_PORT_IGNORE, ModemManager's "port and device detection").
  */
 #include "udev.h"
 

@@ -6,8 +6,8 @@
 
 #include <errno.h>
 
-#define PREFIX \
-	"vitalgate_" /* the id of the directory in the unit, and what systemd puts behind it */
+/* The id of the directory in the unit, and what systemd puts behind it. */
+#define PREFIX "vitalgate_"
 
 static int resolve(const struct config_sink *sink, const char *key, char *file, size_t size)
 {
@@ -23,14 +23,14 @@ static int resolve(const struct config_sink *sink, const char *key, char *file, 
 	}
 	snprintf(
 		path, sizeof(path), "%s/" PREFIX "%s", directory, file + strlen(CONFIG_CREDENTIAL));
-	if (access(path, R_OK) < 0) {
-		int r = -errno;
+	int r = strlen(path) >= size ? -ENAMETOOLONG : access(path, R_OK) < 0 ? -errno : 0;
+	if (r < 0)
 		log_error("config",
 			"sink %s: %s: %s: %s; put the file into /etc/vitalgate/credentials",
 			sink->name, key, file, strerror(-r));
-		return r;
-	}
-	return text_copy(file, size, path, strlen(path)) ? 0 : -ENAMETOOLONG;
+	else
+		strcpy(file, path);
+	return r;
 }
 
 int credential_resolve(struct config_sink *s)

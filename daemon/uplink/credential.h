@@ -8,6 +8,6 @@
 
 #include "../config.h"
 
-/* Replaces every "credential:NAME" of the sink by the path of that file. 0; -errno when one is not there,
- * which is logged. */
+/* Replaces every "credential:NAME" of the sink by the path of that file. 0; -errno when one is not
+ * there, which is logged. */
 int credential_resolve(struct config_sink *sink);
