@@ -388,6 +388,7 @@ static int act_resend(struct command *c)
 		"state=3",
 		"b", id.bytes, sizeof(id.bytes));
 	char text[33];
+	outbox_look_again(c->gateway->outbox);
 	if (rc >= 0)
 		rc = audit(c, "resend", hex(text, id.bytes, sizeof(id.bytes)), NULL);
 	json_hex(c->result, "id", id.bytes, sizeof(id.bytes));

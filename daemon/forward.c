@@ -12,6 +12,7 @@
 
 #define TAGS_MAX 64
 #define REWIND_US (5 * CLOCK_SECOND_US)
+#define SETTLE_US 20000 /* PUBACKs of so long are written down together */
 
 struct port {
 	struct forward *forward;
@@ -28,7 +29,8 @@ struct port {
 struct forward {
 	struct gateway *gateway;
 	int listen_fd;
-	sd_event_source *accept, *rewind;
+	sd_event_source *accept, *rewind, *settle;
+	bool settling; /* the timer is armed */
 	struct port ports[CONFIG_SINKS_MAX];
 	struct port guests[CONFIG_SINKS_MAX]; /* connected, sink not yet named */
 	unsigned next_guest;
@@ -41,7 +43,14 @@ struct answer {
 	struct job job;
 	struct gateway *gateway;
 	unsigned sink;
-	enum { ANSWER_UP, ANSWER_DOWN, ANSWER_SENT, ANSWER_FAILED, ANSWER_RECEIPTS } what;
+	enum {
+		ANSWER_UP,
+		ANSWER_DOWN,
+		ANSWER_SENT,
+		ANSWER_SETTLE,
+		ANSWER_FAILED,
+		ANSWER_RECEIPTS
+	} what;
 	unsigned n;
 	uint32_t tags[TAGS_MAX];
 	char *text;
@@ -61,8 +70,12 @@ static int run_answer(struct job *job, struct db *db)
 		outbox_down(o, a->sink);
 		break;
 	case ANSWER_SENT:
-		for (unsigned i = 0; i < a->n && rc >= 0; i++)
-			rc = outbox_sent(o, db, a->sink, a->tags[i]);
+		for (unsigned i = 0; i < a->n; i++)
+			if (!outbox_landed(o, a->sink, a->tags[i]))
+				outbox_up(o, db, a->sink);
+		break;
+	case ANSWER_SETTLE:
+		rc = outbox_settle(o, db, a->sink);
 		break;
 	case ANSWER_FAILED:
 		for (unsigned i = 0; i < a->n && rc >= 0; i++)
@@ -97,8 +110,8 @@ static struct answer *answer_new(struct port *p, int what)
 	a->what = what;
 	a->job.run = run_answer;
 	a->job.done = answer_done;
-	a->job.patient = true;
-	a->job.reads_only = what == ANSWER_UP || what == ANSWER_DOWN;
+	a->job.patient = what == ANSWER_RECEIPTS;
+	a->job.reads_only = what == ANSWER_UP || what == ANSWER_DOWN || what == ANSWER_SENT;
 	return a;
 }
 
@@ -297,6 +310,26 @@ static void on_packet(struct port *p, const struct link_packet *packet)
 	}
 }
 
+static void settle_soon(struct forward *f)
+{
+	if (f->settling)
+		return;
+	f->settling = true;
+	sd_event_source_set_time_relative(f->settle, SETTLE_US);
+	sd_event_source_set_enabled(f->settle, SD_EVENT_ONESHOT);
+}
+
+static int on_settle(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	struct forward *f = arg;
+	f->settling = false;
+	for (unsigned i = 0; i < f->gateway->config->n_sinks; i++)
+		tell_store(&f->ports[i], ANSWER_SETTLE);
+	return 0;
+}
+
 /* PUBACKs come in runs: one job for all that are there. */
 static int on_port(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {
@@ -324,8 +357,10 @@ static int on_port(sd_event_source *source, int fd, uint32_t revents, void *arg)
 		if (sent)
 			sent->tags[sent->n++] = packet.tag;
 	}
-	if (sent)
+	if (sent) {
 		store_submit(p->forward->gateway->store, &sent->job);
+		settle_soon(p->forward);
+	}
 	if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EBADMSG))
 		port_closed(p, rc ? strerror(-rc) : "closed");
 	else if (revents & EPOLLOUT)
@@ -438,6 +473,11 @@ int forward_new(struct gateway *g, struct forward **ret)
 			g->loop, &f->rewind, CLOCK_BOOTTIME, REWIND_US, 0, on_rewind, f);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(f->rewind, SD_EVENT_OFF);
+	if (rc >= 0)
+		rc = sd_event_add_time_relative(
+			g->loop, &f->settle, CLOCK_BOOTTIME, SETTLE_US, 1000, on_settle, f);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(f->settle, SD_EVENT_OFF);
 	if (rc < 0) {
 		forward_free(f);
 		return rc;
@@ -459,6 +499,7 @@ void forward_free(struct forward *f)
 	}
 	sd_event_source_disable_unref(f->accept);
 	sd_event_source_disable_unref(f->rewind);
+	sd_event_source_disable_unref(f->settle);
 	if (f->listen_fd >= 0)
 		close(f->listen_fd);
 	free(f);

@@ -10,13 +10,19 @@
 #include <jansson.h>
 
 #define WINDOW_MAX 256
-#define RETRY_SCAN_US (1 * CLOCK_SECOND_US)
+#define LANDED_MAX (WINDOW_MAX * OUTBOX_PACK_ROWS)
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
 #define REASON_MAX 200			/* bytes of what the platform says that we keep */
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
 #define FAILED_MAX 8			/* then it is called rejected */
 
-enum lane { LANE_ALERT, LANE_LIVE, LANE_BACKLOG, LANES };
+/* A lane carries one kind of object, in the order in which lanes are served. Stored in outbox.lane. */
+enum lane { LANE_ALERT, LANE_READING, LANE_FOLLOWUP, LANE_EVENT, LANES };
+
+static const enum lane lane_of[OBJECTS] = {[OBJECT_ALERT] = LANE_ALERT,
+	[OBJECT_READING] = LANE_READING,
+	[OBJECT_FOLLOWUP] = LANE_FOLLOWUP,
+	[OBJECT_EVENT] = LANE_EVENT};
 
 /* A publish on its way: given to the uplink, no PUBACK yet. Memory only: after a crash it goes again. */
 struct flight {
@@ -27,12 +33,15 @@ struct flight {
 
 struct sink {
 	bool up;
-	int64_t live_from;     /* rows above it came since the broker was reached */
-	int64_t cursor[LANES]; /* last row handed over, per lane */
+	int64_t live_from;	/* rows above it came since the broker was reached */
+	int64_t live[LANES];	/* last row handed over of those */
+	int64_t backlog[LANES]; /* and of those that waited */
 	unsigned flying;
 	unsigned window;
 	int64_t next_scan_us;
 	struct flight flights[WINDOW_MAX];
+	int64_t landed[LANDED_MAX]; /* rows with a PUBACK that is not yet written down */
+	unsigned n_landed;
 };
 
 struct outbox {
@@ -81,8 +90,8 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 		int rc = db_run(db,
 			"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try)"
 			" VALUES(?,?,?,?,?,?,0,0)",
-			"iiiibi", (int64_t)i, (int64_t)(kind == OBJECT_ALERT ? 0 : 1),
-			(int64_t)kind, object, uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
+			"iiiibi", (int64_t)i, (int64_t)lane_of[kind], (int64_t)kind, object,
+			uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
 		if (rc < 0)
 			return rc;
 	}
@@ -91,8 +100,8 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
 {
-	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3", "bi",
-		uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
+	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3", "bi", uuid->bytes,
+		sizeof(uuid->bytes), (int64_t)revision);
 }
 
 int outbox_recover(struct db *db)
@@ -121,23 +130,17 @@ static bool flying(const struct sink *s, int64_t row)
 	return false;
 }
 
-/* Due rows of one lane; all of one kind, so that they can share a message. */
+/* Due rows of one lane between two rows, the first excluded. */
 static unsigned select_lane(
-	struct db *db, unsigned sink, const struct sink *s, enum lane lane, struct due *due)
+	struct db *db, unsigned sink, enum lane lane, int64_t after, int64_t upto, struct due *due)
 {
-	int64_t after = s->cursor[lane], upto = lane == LANE_BACKLOG ? s->live_from : INT64_MAX;
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT id,kind,object FROM outbox WHERE sink=? AND state=0 AND lane=? AND id>? "
-		"AND id<=?"
-		" AND next_try=0 ORDER BY id LIMIT 64",
-		"iiii", (int64_t)sink, (int64_t)(lane == LANE_ALERT ? 0 : 1), after, upto);
+		"SELECT id,kind,object FROM outbox WHERE sink=? AND state=0 AND lane=? AND id>?"
+		" AND id<=? AND next_try=0 ORDER BY id LIMIT 64",
+		"iiii", (int64_t)sink, (int64_t)lane, after, upto);
 	unsigned n = 0;
-	while (row_next(r) > 0 && n < OUTBOX_PACK_ROWS) {
-		struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
-		if (n && d.kind != due[0].kind)
-			break;
-		due[n++] = d;
-	}
+	while (n < OUTBOX_PACK_ROWS && row_next(r) > 0)
+		due[n++] = (struct due){row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
 	return n;
 }
 
@@ -190,34 +193,40 @@ static unsigned hand_over(
 	return taken;
 }
 
-static void serve_lane(struct outbox *o, struct db *db, unsigned sink, enum lane lane)
+static unsigned limit_of(const struct sink *s, enum lane lane)
+{
+	return lane == LANE_ALERT ? s->window : s->window - OUTBOX_ALERT_SLOTS;
+}
+
+/* Hands over what lies between the cursor and `upto`, as long as the window has room. */
+static void serve_lane(struct outbox *o, struct db *db, unsigned sink, enum lane lane,
+	int64_t *cursor, int64_t upto)
 {
 	struct sink *s = &o->sinks[sink];
-	unsigned limit = lane == LANE_ALERT ? s->window : s->window - OUTBOX_ALERT_SLOTS;
 	struct due due[OUTBOX_PACK_ROWS];
-	while (s->flying < limit) {
-		unsigned n = select_lane(db, sink, s, lane, due);
+	while (s->flying < limit_of(s, lane)) {
+		unsigned n = select_lane(db, sink, lane, *cursor, upto, due);
 		unsigned taken = n ? hand_over(o, db, sink, due, n) : 0;
 		if (!taken)
 			return;
-		s->cursor[lane] = due[taken - 1].id;
+		*cursor = due[taken - 1].id;
 	}
 }
 
-static unsigned select_again(struct db *db, unsigned sink, const struct sink *s, int64_t lane,
+static unsigned select_again(struct db *db, unsigned sink, const struct sink *s, enum lane lane,
 	int64_t boot_us, struct due *due)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT id,kind,object,tries FROM outbox WHERE sink=? AND lane=? AND next_try>0"
 		" AND next_try<=? AND state<=1 ORDER BY next_try LIMIT 64",
-		"iii", (int64_t)sink, lane, boot_us);
+		"iii", (int64_t)sink, (int64_t)lane, boot_us);
 	unsigned n = 0;
-	while (row_next(r) > 0 && n < OUTBOX_PACK_ROWS) {
+	while (n < OUTBOX_PACK_ROWS && row_next(r) > 0) {
 		struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
 		bool alone = row_int(r, 3) > 1; /* perhaps its company was the trouble */
 		if (flying(s, d.id))
 			continue;
-		if (n && (alone || d.kind != due[0].kind))
+		if (n && alone)
 			break;
 		due[n++] = d;
 		if (alone)
@@ -226,18 +235,33 @@ static unsigned select_again(struct db *db, unsigned sink, const struct sink *s,
 	return n;
 }
 
+/* When the next row is due again; INT64_MAX: none waits for anything. */
+static int64_t next_retry(struct db *db, unsigned sink)
+{
+	int64_t next = INT64_MAX;
+	for (enum lane lane = LANE_ALERT; lane < LANES; lane++)
+		next = MIN(next, db_int(db, INT64_MAX,
+					 "SELECT min(next_try) FROM outbox WHERE sink=? AND lane=?"
+					 " AND next_try>0",
+					 "ii", (int64_t)sink, (int64_t)lane));
+	return next;
+}
+
 /* Rows whose receipt did not come in time, or that the platform asked for again. */
 static void retry(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us)
 {
 	struct sink *s = &o->sinks[sink];
 	struct due due[OUTBOX_PACK_ROWS];
 	bool any = false;
-	for (int64_t lane = 0; lane <= 1; lane++) {
-		unsigned limit = lane ? s->window - OUTBOX_ALERT_SLOTS : s->window;
-		unsigned n = s->flying < limit ? select_again(db, sink, s, lane, boot_us, due) : 0;
+	for (enum lane lane = LANE_ALERT; lane < LANES; lane++) {
+		unsigned n = s->flying < limit_of(s, lane)
+				     ? select_again(db, sink, s, lane, boot_us, due)
+				     : 0;
 		any |= n && hand_over(o, db, sink, due, n);
 	}
-	s->next_scan_us = boot_us + (any ? 0 : RETRY_SCAN_US);
+	/* what is due and cannot go now is looked at again when a slot is free, or in a second */
+	int64_t next = next_retry(db, sink);
+	s->next_scan_us = any || next == INT64_MAX ? next : MAX(next, boot_us + CLOCK_SECOND_US);
 }
 
 int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
@@ -248,13 +272,22 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 		struct sink *s = &o->sinks[i];
 		if (!s->up)
 			continue;
-		for (enum lane lane = LANE_ALERT; lane < LANES; lane++)
-			serve_lane(o, db, i, lane);
+		serve_lane(o, db, i, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX);
+		for (enum lane lane = LANE_READING; lane < LANES; lane++)
+			serve_lane(o, db, i, lane, &s->live[lane], INT64_MAX);
+		for (enum lane lane = LANE_READING; lane < LANES; lane++)
+			serve_lane(o, db, i, lane, &s->backlog[lane], s->live_from);
 		if (boot_us >= s->next_scan_us)
 			retry(o, db, i, boot_us);
 		due = MIN(due, MAX(s->next_scan_us, boot_us + 50000));
 	}
 	return due;
+}
+
+void outbox_look_again(struct outbox *o)
+{
+	for (unsigned i = 0; i < CONFIG_SINKS_MAX; i++)
+		o->sinks[i].next_scan_us = 0;
 }
 
 /* --- answers ----------------------------------------------------------------------------------- */
@@ -265,15 +298,14 @@ void outbox_up(struct outbox *o, struct db *db, unsigned sink)
 	outbox_down(o, sink);
 	s->up = true;
 	s->live_from = db_int(db, 0, "SELECT max(id) FROM outbox", "");
-	s->cursor[LANE_LIVE] = s->live_from;
+	for (enum lane lane = LANE_ALERT; lane < LANES; lane++)
+		s->live[lane] = s->live_from;
 }
 
 void outbox_down(struct outbox *o, unsigned sink)
 {
 	struct sink *s = &o->sinks[sink];
-	unsigned window = s->window;
-	memset(s, 0, sizeof(*s));
-	s->window = window;
+	*s = (struct sink){.window = s->window};
 }
 
 static struct flight *flight_of(struct sink *s, uint32_t tag)
@@ -284,27 +316,38 @@ static struct flight *flight_of(struct sink *s, uint32_t tag)
 	return NULL;
 }
 
-int outbox_sent(struct outbox *o, struct db *db, unsigned sink, uint32_t tag)
+bool outbox_landed(struct outbox *o, unsigned sink, uint32_t tag)
+{
+	struct sink *s = &o->sinks[sink];
+	struct flight *f = flight_of(s, tag);
+	if (!f)
+		return true;
+	if (s->n_landed + f->n > LANDED_MAX)
+		return false;
+	memcpy(s->landed + s->n_landed, f->rows, f->n * sizeof(f->rows[0]));
+	s->n_landed += f->n;
+	f->tag = 0;
+	s->flying--;
+	return true;
+}
+
+int outbox_settle(struct outbox *o, struct db *db, unsigned sink)
 {
 	struct sink *s = &o->sinks[sink];
 	const struct config_sink *c = &o->gateway->config->sinks[sink];
-	struct flight *f = flight_of(s, tag);
-	if (!f)
-		return 0;
-	int64_t timeout = (int64_t)c->receipt_timeout_s * CLOCK_SECOND_US;
+	int64_t timeout = (int64_t)c->receipt_timeout_s * CLOCK_SECOND_US, now = clock_boot_us();
 	int rc = 0;
-	for (unsigned i = 0; i < f->n && rc >= 0; i++)
+	for (unsigned i = 0; i < s->n_landed && rc >= 0; i++)
 		if (c->receipt == RECEIPT_BROKER)
-			rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", f->rows[i]);
+			rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", s->landed[i]);
 		else
 			rc = db_run(db,
 				"UPDATE outbox SET state=1, tries=tries+1, "
 				"next_try=?+(?<<min(tries,6)) WHERE id=? AND state<>3",
-				"iii", clock_boot_us(), timeout, f->rows[i]);
-	if (rc >= 0) {
-		f->tag = 0;
-		s->flying--;
-	}
+				"iii", now, timeout, s->landed[i]);
+	if (s->n_landed && c->receipt == RECEIPT_PLATFORM)
+		s->next_scan_us = MIN(s->next_scan_us, now + timeout);
+	s->n_landed = 0; /* when it was not committed, the caller begins again with outbox_up() */
 	return MIN(rc, 0);
 }
 
@@ -326,6 +369,7 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 			f->rows[i]);
 	f->tag = 0;
 	s->flying--;
+	s->next_scan_us = 0;
 	return MIN(rc, 0);
 }
 
@@ -380,6 +424,7 @@ int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *
 		}
 	}
 	bad += rc == -EBADMSG;
+	o->sinks[sink].next_scan_us = 0; /* a receipt may ask for another try */
 	if (bad && log_allowed(&o->receipt_log, 3, &held_back))
 		log_warn("outbox",
 			"receipt message with %zu entries that are not receipts; the "

@@ -4,9 +4,8 @@
  * the object. A row leaves on the receipt that configuration names, never on less; what the platform
  * refuses stays visible and blocks nothing. Runs on the store thread.
  *
- * Lanes: alerts first; then what came since the broker was last reached (live); then what waited
- * (backlog). Some slots of the window belong to alerts alone. Rows of one topic that are due together go
- * as one message.
+ * Alerts first; then what came since the broker was last reached (live); then what waited (backlog). Some
+ * slots of the window belong to alerts alone. Rows of one kind that are due together go as one message.
  */
 #pragma once
 
@@ -49,12 +48,17 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision);
 
 int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us);
+/* Some row was made due by hand. */
+void outbox_look_again(struct outbox *o);
 /* At start: what was sent and not receipted when the process ended is sent again. */
 int outbox_recover(struct db *db);
 
 void outbox_up(struct outbox *o, struct db *db, unsigned sink);
 void outbox_down(struct outbox *o, unsigned sink);
-int outbox_sent(struct outbox *o, struct db *db, unsigned sink, uint32_t tag);
+/* The broker's PUBACK: the slot of the window is free at once; outbox_settle() writes it down, for many of
+ * them together. False: settle first, there are too many. */
+bool outbox_landed(struct outbox *o, unsigned sink, uint32_t tag);
+int outbox_settle(struct outbox *o, struct db *db, unsigned sink);
 int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, const char *reason);
 /* A receipt message of the platform (JSON text). Rows it does not know are counted, not an error. */
 int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *text, size_t len);

@@ -141,6 +141,8 @@ CREATE TABLE alert (
 );
 CREATE INDEX alert_open ON alert(id) WHERE state = 'active';
 
+CREATE UNIQUE INDEX draft_resident ON draft(resident, form);
+
 CREATE TABLE event (                    -- what happened that is not a measurement
 	id INTEGER PRIMARY KEY,
 	uuid BLOB NOT NULL UNIQUE,
@@ -154,7 +156,7 @@ CREATE TABLE event (                    -- what happened that is not a measureme
 CREATE TABLE outbox (
 	id INTEGER PRIMARY KEY AUTOINCREMENT, -- also the gateway's sequence number
 	sink INTEGER NOT NULL,
-	lane INTEGER NOT NULL,          -- 0 alert, 1 the rest: live or backlog by id
+	lane INTEGER NOT NULL,          -- one per kind, in the order in which they are served
 	kind INTEGER NOT NULL,          -- enum object
 	object INTEGER NOT NULL,        -- rowid in the table of that kind
 	uuid BLOB NOT NULL,

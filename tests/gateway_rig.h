@@ -26,8 +26,8 @@
 #include "outbox.h"
 
 #define RIG_POSTED_MAX 2048
-#define RIG_SINK                                                                                   \
-	"sinks:\n - {name: platform, host: h, receipt: platform, receipt_timeout_s: 10, "          \
+#define RIG_SINK                                                                          \
+	"sinks:\n - {name: platform, host: h, receipt: platform, receipt_timeout_s: 10, " \
 	"window: 8}\n"
 #define RIG_NOW INT64_C(1795000000000000) /* 2026-11-18T11:06:40Z: a clock that is set */
 #define RIG_HOUR (3600 * CLOCK_SECOND_US)
@@ -196,8 +196,10 @@ static inline struct unit *rig_unit(struct rig *r)
 
 static inline struct reading *rig_add(struct rig *r, struct unit *u, const struct rig_bp *bp)
 {
-	const struct vg_quantity q[] = {
-		{.kind = "bp.sbp", .value = {bp->sys, 0}, .unit = "mmHg", .comparator = bp->comparator},
+	const struct vg_quantity q[] = {{.kind = "bp.sbp",
+						.value = {bp->sys, 0},
+						.unit = "mmHg",
+						.comparator = bp->comparator},
 		{.kind = "bp.dbp", .value = {bp->dia, 0}, .unit = "mmHg"},
 		{.kind = "bp.pulse", .value = {bp->pulse, 0}, .unit = "/min"}};
 	const struct vg_note note = {"arm", "left", 4};
@@ -258,8 +260,9 @@ static inline void rig_residents(struct rig *r)
 /* Binds the cuff to resident `id` for as long as the test knows. */
 static inline void rig_bind(struct rig *r, int64_t id)
 {
-	assert_int_equal(db_run(r->db,
-				 "INSERT INTO binding(device,resident,valid_from,author) VALUES(?,?,0,'S-0001')",
-				 "ii", r->cuff, id),
+	assert_int_equal(
+		db_run(r->db,
+			"INSERT INTO binding(device,resident,valid_from,author) VALUES(?,?,0,'S-0001')",
+			"ii", r->cuff, id),
 		1);
 }

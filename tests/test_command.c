@@ -50,7 +50,8 @@ static void ask_raw(const char *text, size_t len)
 static void ask(const char *cmd, const char *args)
 {
 	char text[8192];
-	int n = snprintf(text, sizeof(text), "{\"v\":1,\"id\":\"c-1\",\"cmd\":\"%s\",\"args\":%s}", cmd, args);
+	int n = snprintf(text, sizeof(text), "{\"v\":1,\"id\":\"c-1\",\"cmd\":\"%s\",\"args\":%s}",
+		cmd, args);
 	for (char *p = text; *p; p++)
 		*p = *p == '\'' ? '"' : *p;
 	ask_raw(text, (size_t)n);
@@ -148,7 +149,8 @@ static void test_every_query(void **state)
 		rig_bp(&rig, (struct rig_bp){190, 95, 70, .identity = "1"});
 		rig_script(&rig, "DELETE FROM binding");
 		rig_bp(&rig, (struct rig_bp){191, 95, 70, .identity = "2"});
-		intake_event(&rig.gateway, rig.db, rig.cuff, "device_error", "E1", NULL, RIG_NOW, true);
+		intake_event(
+			&rig.gateway, rig.db, rig.cuff, "device_error", "E1", NULL, RIG_NOW, true);
 		rig_script(&rig, "UPDATE outbox SET state=3, reason='no such resident' WHERE id=1");
 		rig_bind(&rig, 1);
 		if (round)
@@ -204,8 +206,9 @@ static void test_pages(void **state)
 static void test_platform_twice(void **state)
 {
 	(void)state;
-	static const char bind[] = "{\"v\":1,\"id\":\"p-1\",\"cmd\":\"bind\",\"by\":\"D-0001\",\"args\":"
-				   "{\"device\":\"cuff-1\",\"resident\":\"R-0001\"}}";
+	static const char bind[] =
+		"{\"v\":1,\"id\":\"p-1\",\"cmd\":\"bind\",\"by\":\"D-0001\",\"args\":"
+		"{\"device\":\"cuff-1\",\"resident\":\"R-0001\"}}";
 	static const char nameless[] = "{\"v\":1,\"cmd\":\"bind\",\"args\":{\"device\":\"cuff-1\","
 				       "\"resident\":\"R-0002\"}}";
 	rig_residents(&rig);
@@ -258,7 +261,8 @@ static void test_ack(void **state)
 	refused("bad_id");
 	ask("ack", "{'outcome':'reached'}");
 	refused("bad_id");
-	snprintf(args, sizeof(args), "{'alert':'%.3s%c','outcome':'reached'}", id, id[3] == '0' ? '1' : '0');
+	snprintf(args, sizeof(args), "{'alert':'%.3s%c','outcome':'reached'}", id,
+		id[3] == '0' ? '1' : '0');
 	ask("ack", args);
 	refused("unknown_id");
 	/* nobody was reached: still in danger */
@@ -289,13 +293,16 @@ static void test_ambiguous_id(void **state)
 	rig_residents(&rig);
 	rig_bp(&rig, (struct rig_bp){190, 95, 70, .identity = "1"});
 	rig_bp(&rig, (struct rig_bp){191, 95, 70, .identity = "2"});
-	rig_script(&rig, "UPDATE reading SET uuid=CAST(x'abcd0000000000000000000000000000' AS BLOB) WHERE id=1");
-	rig_script(&rig, "UPDATE reading SET uuid=CAST(x'abcd0000000000000000000000000001' AS BLOB) WHERE id=2");
+	rig_script(&rig,
+		"UPDATE reading SET uuid=CAST(x'abcd0000000000000000000000000000' AS BLOB) WHERE id=1");
+	rig_script(&rig,
+		"UPDATE reading SET uuid=CAST(x'abcd0000000000000000000000000001' AS BLOB) WHERE id=2");
 	ask("assign", "{'reading':'abcd','resident':'R-0001'}");
 	refused("ambiguous_id");
 	ask("assign", "{'reading':'abcd0000000000000000000000000001','resident':'R-0001'}");
 	result();
-	expect_text("SELECT hex(uuid) FROM reading WHERE revision=2", "ABCD0000000000000000000000000001");
+	expect_text("SELECT hex(uuid) FROM reading WHERE revision=2",
+		"ABCD0000000000000000000000000001");
 }
 
 /* --- residents ---------------------------------------------------------------------------------- */
@@ -340,16 +347,20 @@ static void test_bind(void **state)
 	result();
 	ask("bind", "{'device':'cuff-1','resident':'R-0002','from':'2026-11-10T08:00:00'}");
 	result();
-	expect_text("SELECT group_concat(resident||coalesce(user_slot,'-')||(valid_to IS NULL),' ') FROM binding",
+	expect_text(
+		"SELECT group_concat(resident||coalesce(user_slot,'-')||(valid_to IS NULL),' ') FROM binding",
 		"1-0 2-1");
-	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM binding a JOIN binding b ON a.valid_to=b.valid_from"),
+	assert_int_equal(
+		rig_int(&rig,
+			"SELECT count(*) FROM binding a JOIN binding b ON a.valid_to=b.valid_from"),
 		1);
 	/* slots stand beside each other; the whole device ends them all */
 	ask("bind", "{'device':'cuff-1','resident':'R-0001','slot':1,'from':'2026-11-11T08:00'}");
 	result();
 	ask("bind", "{'device':'cuff-1','resident':'R-0002','slot':2,'from':'2026-11-11T08:00'}");
 	result();
-	expect_text("SELECT group_concat(resident||coalesce(user_slot,'-')) FROM binding WHERE valid_to IS NULL",
+	expect_text(
+		"SELECT group_concat(resident||coalesce(user_slot,'-')) FROM binding WHERE valid_to IS NULL",
 		"11,22");
 	ask("bind", "{'device':'cuff-1','resident':'-','from':'2026-11-12'}");
 	result();
@@ -361,23 +372,26 @@ static void test_bind(void **state)
 static void test_bind_half_understood(void **state)
 {
 	(void)state;
-	static const char *const times[] = {"'yesterday'", "'2026-13-01'", "'2026-02-30'", "'2026-11-21 08:00'",
-		"'2026-11-21T08:00:00Z'", "'2026-11-21T'", "'2026-11-21T08'", "'2026-11-21T25:00:00'", "'2026'",
-		"1795000000", "true", "{}"};
+	static const char *const times[] = {"'yesterday'", "'2026-13-01'", "'2026-02-30'",
+		"'2026-11-21 08:00'", "'2026-11-21T08:00:00Z'", "'2026-11-21T'", "'2026-11-21T08'",
+		"'2026-11-21T25:00:00'", "'2026'", "1795000000", "true", "{}"};
 	static const char *const slots[] = {"'1'", "-1", "1.0", "256", "true", "[]", "99999999999"};
 	char args[200];
 	rig_residents(&rig);
 	for (size_t i = 0; i < ELEMENTS(times); i++) {
-		snprintf(args, sizeof(args), "{'device':'cuff-1','resident':'R-0001','from':%s}", times[i]);
+		snprintf(args, sizeof(args), "{'device':'cuff-1','resident':'R-0001','from':%s}",
+			times[i]);
 		ask("bind", args);
 		refused("bad_time");
 	}
 	for (size_t i = 0; i < ELEMENTS(slots); i++) {
-		snprintf(args, sizeof(args), "{'device':'cuff-1','resident':'R-0001','slot':%s}", slots[i]);
+		snprintf(args, sizeof(args), "{'device':'cuff-1','resident':'R-0001','slot':%s}",
+			slots[i]);
 		ask("bind", args);
 		refused("bad_slot");
 	}
-	ask("bind", "{'device':'cuff-1','resident':'R-0001','from':'2026-11-10','to':'2026-11-10'}");
+	ask("bind",
+		"{'device':'cuff-1','resident':'R-0001','from':'2026-11-10','to':'2026-11-10'}");
 	refused("bad_time");
 	assert_int_equal(COUNT("binding"), 0);
 	assert_int_equal(COUNT("audit"), 0);
@@ -387,8 +401,8 @@ static void test_bind_half_understood(void **state)
 
 static void import_text(const char *csv)
 {
-	json_t *order = json_pack("{s:i,s:s,s:s,s:{s:s}}", "v", 1, "id", "c-1", "cmd", "import", "args",
-		"csv", csv);
+	json_t *order = json_pack(
+		"{s:i,s:s,s:s,s:{s:s}}", "v", 1, "id", "c-1", "cmd", "import", "args", "csv", csv);
 	char *text = json_dumps(order, 0);
 	ask_raw(text, strlen(text));
 	free(text);
@@ -406,7 +420,7 @@ static void test_import(void **state)
 		"R-0001hypertension0 R-0002hypertension;t2dm1");
 	/* the contract's last day counts whole: until midnight in Shanghai */
 	assert_true(rig_int(&rig, "SELECT valid_to FROM resident WHERE token='R-0001'") ==
-		INT64_C(1798732800000000));
+		    INT64_C(1798732800000000));
 	expect_text("SELECT setting FROM resident WHERE token='R-0001'", "home_bed");
 	/* again, changed: the same residents */
 	import_text("token,programmes,doctor\nR-0001,copd,D-0002\n");
@@ -422,12 +436,13 @@ static void test_import_all_or_nothing(void **state)
 	(void)state;
 	static const struct {
 		const char *row, *says;
-	} wrong[] = {{"R 3,", "token"}, {",hypertension", "token"}, {"110101195803141234,", "ID or phone"},
-		{"13800000000,", "ID or phone"}, {"R-3,gout", "programmes"},
-		{"R-3,copd,Dr. Zhang", "doctor"}, {"R-3,copd,,1958-02-30", "birth_date"},
-		{"R-3,copd,,19", "birth_date"}, {"R-3,copd,,,male", "sex"},
-		{"R-3,copd,,,,tomorrow", "valid_from"}, {"R-3,a,b,c,d,e,f,g,h", "line 3"},
-		{"\"R-3,", "line 3"}, {"R-000000000000000000000000000000003,", "token"}};
+	} wrong[] = {{"R 3,", "token"}, {",hypertension", "token"},
+		{"110101195803141234,", "ID or phone"}, {"13800000000,", "ID or phone"},
+		{"R-3,gout", "programmes"}, {"R-3,copd,Dr. Zhang", "doctor"},
+		{"R-3,copd,,1958-02-30", "birth_date"}, {"R-3,copd,,19", "birth_date"},
+		{"R-3,copd,,,male", "sex"}, {"R-3,copd,,,,tomorrow", "valid_from"},
+		{"R-3,a,b,c,d,e,f,g,h", "line 3"}, {"\"R-3,", "line 3"},
+		{"R-000000000000000000000000000000003,", "token"}};
 	char text[512];
 	for (size_t i = 0; i < ELEMENTS(wrong); i++) {
 		snprintf(text, sizeof(text),
@@ -463,7 +478,8 @@ static void test_large_import(void **state)
 	char *csv = test_malloc(n * 80 + 100);
 	size_t len = (size_t)sprintf(csv, "token,birth_date,sex,programmes,doctor\n");
 	for (unsigned i = 0; i < n; i++)
-		len += (size_t)sprintf(csv + len, "R-%05u,1958-03-14,M,hypertension;t2dm,D-0001\n", i);
+		len += (size_t)sprintf(
+			csv + len, "R-%05u,1958-03-14,M,hypertension;t2dm,D-0001\n", i);
 	int64_t began = clock_boot_us();
 	import_text(csv);
 	result();
@@ -495,13 +511,13 @@ static void test_resend(void **state)
 static void test_random_commands(void **state)
 {
 	(void)state;
-	static const char *const names[] = {"ack", "assign", "bind", "import", "resend", "status", "devices",
-		"readings", "unassigned", "alerts", "events", "followup"};
-	static const char *const keys[] = {"alert", "outcome", "reading", "resident", "device", "slot", "from",
-		"to", "csv", "id", "limit", "after", "all"};
-	static const char *const values[] = {"'R-0001'", "'-'", "''", "7", "-1", "9223372036854775807", "1e300",
-		"null", "true", "{}", "[]", "'cuff-1'", "'advised'", "'00000000'", "'2026-01-01'",
-		"'token\\nR-9\\n'", "'\\ud83d\\ude00'"};
+	static const char *const names[] = {"ack", "assign", "bind", "import", "resend", "status",
+		"devices", "readings", "unassigned", "alerts", "events", "followup"};
+	static const char *const keys[] = {"alert", "outcome", "reading", "resident", "device",
+		"slot", "from", "to", "csv", "id", "limit", "after", "all"};
+	static const char *const values[] = {"'R-0001'", "'-'", "''", "7", "-1",
+		"9223372036854775807", "1e300", "null", "true", "{}", "[]", "'cuff-1'", "'advised'",
+		"'00000000'", "'2026-01-01'", "'token\\nR-9\\n'", "'\\ud83d\\ude00'"};
 	char args[512];
 	rig_residents(&rig);
 	rig_bp(&rig, (struct rig_bp){190, 95, 70, .identity = "1"});

@@ -136,7 +136,8 @@ static void test_author(void **state)
 	char author[64], expected[64];
 	struct passwd *me = getpwuid(geteuid());
 	int fd = client();
-	static const char bind[] = "{\"cmd\":\"bind\",\"args\":{\"device\":\"cuff-1\",\"resident\":\"-\"}}\n";
+	static const char bind[] =
+		"{\"cmd\":\"bind\",\"args\":{\"device\":\"cuff-1\",\"resident\":\"-\"}}\n";
 	say(fd, bind, strlen(bind));
 	json_t *root = hear(fd);
 	assert_true(json_is_true(json_object_get(root, "ok")));

@@ -96,8 +96,9 @@ static void test_damaged_page(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 300; i++)
-		assert_int_equal(db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(?,?,?)",
-					 "itt", (int64_t)i, "D-0001", "a word that fills the pages"),
+		assert_int_equal(
+			db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(?,?,?)", "itt",
+				(int64_t)i, "D-0001", "a word that fills the pages"),
 			1);
 	int64_t pages = rig_int(&rig, "PRAGMA page_count");
 	db_close(TAKE(rig.db));
@@ -111,8 +112,8 @@ static void test_random_damage(void **state)
 	(void)state;
 	char path[96], wal[96];
 	for (int i = 0; i < 200; i++)
-		db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(?,?,?)", "itt", (int64_t)i,
-			"D-0001", "ack");
+		db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(?,?,?)", "itt",
+			(int64_t)i, "D-0001", "ack");
 	db_close(TAKE(rig.db));
 	file_path(path, sizeof(path), "vitalgate.db");
 	file_path(wal, sizeof(wal), "vitalgate.db-wal");
@@ -123,7 +124,7 @@ static void test_random_damage(void **state)
 	srandom(20261121);
 	unsigned refused = 0;
 	for (int i = 0; i < 100; i++) {
-		uint8_t noise[64];
+		uint8_t noise[512];
 		for (size_t k = 0; k < sizeof(noise); k++)
 			noise[k] = (uint8_t)random();
 		off_t at = random() % (size - (off_t)sizeof(noise));
@@ -145,7 +146,7 @@ static void test_random_damage(void **state)
 		assert_int_equal(pwrite(fd, good, (size_t)size, 0), size);
 	}
 	print_message("# %u of 100 damaged copies were refused\n", refused);
-	assert_true(refused > 5);
+	assert_true(refused > 10);
 	assert_int_equal(db_open(rig.dir, &rig.db), 0);
 }
 
@@ -153,12 +154,11 @@ static void test_errors(void **state)
 {
 	(void)state;
 	struct db *none;
-	assert_int_equal(db_run(rig.db, "INSERT INTO device(name,driver,address) VALUES(?,?,?)", "ttt",
-				 "cuff-1", "x", "y"),
+	assert_int_equal(db_run(rig.db, "INSERT INTO device(name,driver,address) VALUES(?,?,?)",
+				 "ttt", "cuff-1", "x", "y"),
 		-EEXIST);
-	assert_int_equal(
-		db_run(rig.db, "INSERT INTO mark(device,key,value) VALUES(?,?,?)", "itb", (int64_t)1,
-			"k", NULL, (size_t)0),
+	assert_int_equal(db_run(rig.db, "INSERT INTO mark(device,key,value) VALUES(?,?,?)", "itb",
+				 (int64_t)1, "k", NULL, (size_t)0),
 		-EEXIST); /* NOT NULL is a constraint, too */
 	assert_non_null(strstr(db_error(rig.db), "NOT NULL"));
 	assert_int_equal(db_open("/nowhere/at/all", &none), -ENOENT);
@@ -200,8 +200,8 @@ static void test_no_space(void **state)
 	assert_true(rc == -ENOSPC || rc == -EIO);
 	assert_true(stored > 3);
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM audit"), stored);
-	assert_int_equal(db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(1,'x','after')", ""),
-		1);
+	assert_int_equal(
+		db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(1,'x','after')", ""), 1);
 	char text[32];
 	rig_text(&rig, text, sizeof(text), "PRAGMA integrity_check");
 	assert_string_equal(text, "ok");
@@ -252,7 +252,8 @@ static void test_checkpoint(void **state)
 	assert_false(db_checkpoint(rig.db, false));
 	rig_script(&rig, "BEGIN");
 	for (int i = 0; i < 1200; i++)
-		db_run(rig.db, "INSERT INTO event(uuid,type,at,raw) VALUES(randomblob(16),'x',1,zeroblob(4000))",
+		db_run(rig.db,
+			"INSERT INTO event(uuid,type,at,raw) VALUES(randomblob(16),'x',1,zeroblob(4000))",
 			"");
 	rig_script(&rig, "COMMIT");
 	file_path(path, sizeof(path), "vitalgate.db");

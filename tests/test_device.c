@@ -63,16 +63,16 @@ static void test_refusals(void **state)
 {
 	(void)state;
 	refuse("devices:\n - {id: x, driver: bt_blq, transport: ble, address: \"unix:/x\"}\n",
-		"x: line 7: driver \"bt_blq\" does not exist; `vitalgate decode` lists them");
+		"x: line 8: driver \"bt_blq\" does not exist; `vitalgate decode` lists them");
 	refuse("devices:\n - {id: x, driver: bt_blp, transport: serial, address: /dev/x}\n",
-		"x: line 7: driver \"bt_blp\" needs transport ble");
+		"x: line 8: driver \"bt_blp\" needs transport ble");
 	refuse("devices:\n - {id: x, driver: lis01, transport: ble, address: \"unix:/x\"}\n",
-		"x: line 7: driver \"lis01\" needs transport serial");
+		"x: line 8: driver \"lis01\" needs transport serial");
 	refuse(BLP ", options: {colour: red}}\n",
-		"cuff-1: line 7: driver \"bt_blp\" has no option colour: red");
+		"cuff-1: line 8: driver \"bt_blp\" has no option colour: red");
 	/* the second of two: the first is undone */
 	refuse(BLP "}\n - {id: y, driver: none, transport: ble, address: \"unix:/y\"}\n",
-		"y: line 8: driver \"none\" does not exist");
+		"y: line 9: driver \"none\" does not exist");
 }
 
 static void test_rows(void **state)
@@ -158,8 +158,8 @@ static void say_frame(int master, const char *text)
 	assert_int_equal(write(master, frame, (size_t)n), n);
 }
 
-#define RESULT                                                                                     \
-	"1H|\\^&|||Sim|||||||P|LIS2-A2|20261118190000\rP|1||R-0001\rO|1|S-17||^^^GLU\r"             \
+#define RESULT                                                                          \
+	"1H|\\^&|||Sim|||||||P|LIS2-A2|20261118190000\rP|1||R-0001\rO|1|S-17||^^^GLU\r" \
 	"R|1|^^^GLU|%s|mmol/L||HH||F||||20261118185900\rL|1|N\r"
 
 static int deliver(int master, const char *value)
@@ -207,7 +207,8 @@ static void test_not_stored_not_acknowledged(void **state)
 	int master = open_line("");
 	start_line();
 	wait_open();
-	rig_script(&rig, "CREATE TRIGGER broken BEFORE INSERT ON reading BEGIN SELECT raise(ABORT,'x'); END");
+	rig_script(&rig,
+		"CREATE TRIGGER broken BEFORE INSERT ON reading BEGIN SELECT raise(ABORT,'x'); END");
 	assert_int_not_equal(deliver(master, "18.4"), 6);
 	rig_script(&rig, "DROP TRIGGER broken");
 	while (hear(master, 100) >= 0)
@@ -225,7 +226,8 @@ static void test_marked_test(void **state)
 	start_line();
 	wait_open();
 	assert_int_equal(deliver(master, "1.9"), 6);
-	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM reading WHERE test=1 AND resident IS NULL"), 1);
+	assert_int_equal(
+		rig_int(&rig, "SELECT count(*) FROM reading WHERE test=1 AND resident IS NULL"), 1);
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"), 0);
 	end();
 	close(master);

@@ -134,7 +134,8 @@ static const char *state_of(const char *sink, char *out, size_t size)
 	json_object_end(&j);
 	json_t *root = json_loads(json_text(&j), JSON_REJECT_DUPLICATES, NULL);
 	const json_t *all = json_object_get(root, "uplink");
-	snprintf(out, size, "%s", json_string_value(json_object_get(json_object_get(all, sink), "state")));
+	snprintf(out, size, "%s",
+		json_string_value(json_object_get(json_object_get(all, sink), "state")));
 	json_decref(root);
 	json_free(&j);
 	return out;
@@ -170,8 +171,9 @@ static void give_receipt(int fd, const struct link_packet *p, const char *result
 	char text[256];
 	const char *id = strstr((const char *)p->payload, "\"id\":\"");
 	assert_non_null(id);
-	snprintf(text, sizeof(text), "{\"receipts\":[{\"id\":\"%.32s\",\"revision\":1,\"result\":\"%s\"}]}",
-		id + 6, result);
+	snprintf(text, sizeof(text),
+		"{\"receipts\":[{\"id\":\"%.32s\",\"revision\":1,\"result\":\"%s\"}]}", id + 6,
+		result);
 	tell(fd, LINK_MESSAGE, 0, "down/ack", text);
 }
 
@@ -374,8 +376,9 @@ static void test_malformed_packets(void **state)
 static void test_command(void **state)
 {
 	(void)state;
-	static const char order[] = "{\"v\":1,\"id\":\"p-7\",\"cmd\":\"bind\",\"by\":\"D-0001\",\"args\":"
-				    "{\"device\":\"cuff-1\",\"resident\":\"R-0001\"}}";
+	static const char order[] =
+		"{\"v\":1,\"id\":\"p-7\",\"cmd\":\"bind\",\"by\":\"D-0001\",\"args\":"
+		"{\"device\":\"cuff-1\",\"resident\":\"R-0001\"}}";
 	char replies[2][512] = {"", ""};
 	struct link_packet p;
 	rig_residents(&rig);
@@ -385,7 +388,8 @@ static void test_command(void **state)
 		assert_true(hear(fd, 2 * CLOCK_SECOND_US, &p));
 		assert_memory_equal(p.topic, "up/reply", p.topic_len);
 		assert_int_equal(p.tag, 0);
-		snprintf(replies[i], sizeof(replies[i]), "%.*s", (int)p.len, (const char *)p.payload);
+		snprintf(replies[i], sizeof(replies[i]), "%.*s", (int)p.len,
+			(const char *)p.payload);
 	}
 	assert_non_null(strstr(replies[0], "\"ok\":true"));
 	assert_string_equal(replies[0], replies[1]);

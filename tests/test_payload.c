@@ -47,7 +47,8 @@ static void expect(const json_t *object, const char *path, const char *expected)
 		}
 		key[n] = 0;
 		n = 0;
-		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key)) : json_object_get(at, key);
+		at = json_is_array(at) ? json_array_get(at, (size_t)atoi(key))
+				       : json_object_get(at, key);
 		if (!*p)
 			break;
 	}
@@ -145,8 +146,9 @@ static void test_alert(void **state)
 	expect(root, "alerts.0.rules.1.id", "\"dbp-critical-high\"");
 	expect(root, "alerts.0.raised", "\"2026-11-18T11:06:40.000Z\"");
 	json_decref(root);
-	rig_script(&rig, "UPDATE alert SET state='acknowledged', revision=2, ack_author='local:x/D-0001',"
-			 "ack_outcome='advised', acked=1795000100000000");
+	rig_script(&rig,
+		"UPDATE alert SET state='acknowledged', revision=2, ack_author='local:x/D-0001',"
+		"ack_outcome='advised', acked=1795000100000000");
 	root = message(OBJECT_ALERT, 1, 5);
 	expect(root, "alerts.0.revision", "2");
 	expect(root, "alerts.0.phase", "\"continue\"");
@@ -161,8 +163,8 @@ static void test_event(void **state)
 	assert_int_equal(intake_event(&rig.gateway, rig.db, rig.cuff, "device_error",
 				 "E-3 \"loose\"\n", NULL, RIG_NOW, true),
 		0);
-	assert_int_equal(
-		intake_event(&rig.gateway, rig.db, 0, "database_quarantined", NULL, NULL, RIG_NOW, true),
+	assert_int_equal(intake_event(&rig.gateway, rig.db, 0, "database_quarantined", NULL, NULL,
+				 RIG_NOW, true),
 		0);
 	json_t *root = message(OBJECT_EVENT, 1, 5);
 	expect(root, "events.0.type", "\"device_error\"");
@@ -247,9 +249,10 @@ static void test_nothing_of_a_person(void **state)
 	rig_bind(&rig, 2);
 	for (int field = PATIENT_FIELD_IGNORE; field <= PATIENT_FIELD_TOKEN; field++) {
 		struct unit *u = rig_unit(&rig);
-		u->patient_field = field == PATIENT_FIELD_TOKEN ? PATIENT_FIELD_TOKEN
-								: PATIENT_FIELD_IGNORE;
-		rig_add(&rig, u, &(struct rig_bp){190, 115, 70, .identity = NULL, .patient = typed});
+		u->patient_field =
+			field == PATIENT_FIELD_TOKEN ? PATIENT_FIELD_TOKEN : PATIENT_FIELD_IGNORE;
+		rig_add(&rig, u,
+			&(struct rig_bp){190, 115, 70, .identity = NULL, .patient = typed});
 		assert_int_equal(rig_file(&rig, u), 0);
 	}
 	static const char *const tables[] = {"reading", "alert", "draft"};

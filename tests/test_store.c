@@ -76,7 +76,8 @@ static int run_probe(struct job *job, struct db *db)
 	struct probe *p = (struct probe *)job;
 	if (job->reads_only)
 		return p->answer;
-	int rc = db_run(db, "INSERT INTO event(uuid,type,at,raw) VALUES(randomblob(16),'x',?,zeroblob(?))",
+	int rc = db_run(db,
+		"INSERT INTO event(uuid,type,at,raw) VALUES(randomblob(16),'x',?,zeroblob(?))",
 		"ii", (int64_t)p->number, (int64_t)p->bytes);
 	return rc < 0 ? rc : p->answer;
 }
@@ -187,7 +188,8 @@ static void test_one_failing_job(void **state)
 	const int expected[] = {0, 0, -EPROTO, 0, -EEXIST, 7};
 	for (size_t i = 1; i < ELEMENTS(expected); i++)
 		assert_int_equal(told[i].result, expected[i]);
-	assert_int_equal(status().commits, 1); /* all of them with one fsync; the first wrote nothing */
+	assert_int_equal(
+		status().commits, 1); /* all of them with one fsync; the first wrote nothing */
 	assert_int_equal(status().jobs, 6);
 	assert_int_equal(stored("SELECT sum(at) FROM event"), 1 + 3 + 5);
 }
@@ -449,7 +451,8 @@ static void fill_disk(void)
 static int run_delete(struct job *job, struct db *db)
 {
 	(void)job;
-	return db_run(db, "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 2)", "");
+	return db_run(
+		db, "DELETE FROM event WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 2)", "");
 }
 
 static int delete_two(void)
