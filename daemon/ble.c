@@ -22,6 +22,7 @@
 
 #define BLE_WAIT_MIN_US 200000
 #define BLE_WAIT_MAX_US 5000000
+#define BLE_SIMULATED_QUICK 50 /* tries of a simulated device at the short pause */
 #define BLE_NO_BLUETOOTH_US 60000000
 #define BLE_REST_US 5000000    /* after a link that we ended */
 #define BLE_PATIENT_US 5000000 /* a connect that took this long before it failed was waiting */
@@ -130,8 +131,10 @@ static void ble_rest(struct ble *t, uint64_t pause_us)
 
 static uint64_t next_pause(struct ble *t)
 {
-	if (t->peer.simulated)
-		return BLE_WAIT_MIN_US;
+	if (t->peer.simulated) { /* no radio to wait for: quick at first, then idle */
+		t->failures += t->failures < BLE_SIMULATED_QUICK;
+		return t->failures < BLE_SIMULATED_QUICK ? BLE_WAIT_MIN_US : 1000000;
+	}
 	uint64_t pause_us = MIN((uint64_t)BLE_WAIT_MIN_US << t->failures, BLE_WAIT_MAX_US);
 	t->failures += t->failures < 5;
 	return pause_us;

@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "intake.h"
 
+#include "filing.h"
 #include "gateway.h"
 #include "log.h"
 #include "resident.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <sha2.h>
 
 #define BINDINGS_MAX 64
 #define OFFSET_NEWS_US (2 * CLOCK_SECOND_US) /* device clocks tell whole seconds */
 #define EVENTS_KEPT 20000 /* events that nobody waits for: the newest ones stay */
-
-/* Where one reading belongs, as decided. */
-struct filing {
-	struct when when;
-	struct resident_decision who;
-	bool in_contract;
-	bool conflict;
-	char recipient[32];
-	const char *role;
-	int revision;
-	const char *status;
-	int64_t row;
-};
 
 int64_t intake_device(
 	struct db *db, const char *name, const char *driver, const char *address, char *uid)
@@ -109,28 +96,6 @@ static size_t bindings_read(struct db *db, int64_t device, struct resident_bindi
 	return n;
 }
 
-/* Whom an alert goes to: the contracted doctor, else the site's contact. */
-static void route(struct gateway *g, struct db *db, struct filing *f)
-{
-	f->in_contract = false;
-	f->role = "site";
-	text_copy(f->recipient, sizeof(f->recipient), g->config->site_contact,
-		strlen(g->config->site_contact));
-	if (!f->who.resident)
-		return;
-	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT doctor,valid_from,valid_to FROM resident WHERE id=?", "i", f->who.resident);
-	if (row_next(r) <= 0)
-		return;
-	const char *doctor = row_text(r, 0);
-	f->in_contract = !row_null(r, 1) && f->when.taken_us >= row_int(r, 1) &&
-			 (row_null(r, 2) || f->when.taken_us < row_int(r, 2));
-	if (!f->in_contract || !doctor || !doctor[0])
-		return;
-	f->role = "doctor";
-	text_copy(f->recipient, sizeof(f->recipient), doctor, strlen(doctor));
-}
-
 static struct filing decide(struct gateway *g, struct db *db, const struct unit *u,
 	const struct reading *r, bool conflict)
 {
@@ -157,7 +122,7 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 					  : 0};
 	f.who = resident_decide(&e);
 	f.status = f.who.resident ? "final" : "unassigned";
-	route(g, db, &f);
+	filing_route(g, db, &f);
 	return f;
 }
 
@@ -231,199 +196,12 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 	return outbox_add(g->outbox, db, OBJECT_READING, f->row, id, f->revision);
 }
 
-static int add_evidence(const struct gateway *g, struct db *db, const struct filing *f,
-	const char *kind, struct value value, char comparator)
-{
-	char text[2] = {comparator, 0};
-	return MIN(db_run(db,
-			   "INSERT INTO "
-			   "evidence(resident,kind,taken,reading,milli,decimals,comparator,"
-			   "trust,tables_version) VALUES(?,?,?,?,?,?,?,?,?)",
-			   "itiiiittt", f->who.resident, kind, f->when.taken_us, f->row,
-			   value.milli, (int64_t)value.decimals, comparator ? text : NULL,
-			   trust_name(f->when.trust), codes_version(g->codes)),
-		0);
-}
-
-/* The drafts of the programmes that this resident is in say something new. */
-static int touch_drafts(struct gateway *g, struct db *db, int64_t resident)
-{
-	char programmes[128] = "";
-	{
-		_cleanup_(row_endp) struct row *r =
-			db_query(db, "SELECT programmes FROM resident WHERE id=?", "i", resident);
-		if (row_next(r) > 0)
-			text_copy(programmes, sizeof(programmes), row_text(r, 0),
-				strlen(row_text(r, 0)));
-	}
-	char *save = NULL;
-	for (char *p = strtok_r(programmes, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
-		const char *form = followup_form(p);
-		if (!form)
-			continue;
-		struct uuid fresh = uuid_random();
-		int rc = db_run(db,
-			"INSERT INTO draft(uuid,resident,form,revision,changed)"
-			" SELECT ?1,?2,?3,1,?4 WHERE NOT EXISTS"
-			" (SELECT 1 FROM draft WHERE resident=?2 AND form=?3)",
-			"biti", fresh.bytes, sizeof(fresh.bytes), resident, form, clock_utc_us());
-		if (rc == 0)
-			rc = db_run(db,
-				"UPDATE draft SET revision=revision+1, changed=? WHERE resident=? "
-				"AND form=?",
-				"iit", clock_utc_us(), resident, form);
-		if (rc < 0)
-			return rc;
-		struct uuid id = fresh;
-		int64_t row = 0;
-		int revision = 1;
-		{
-			_cleanup_(row_endp) struct row *d = db_query(db,
-				"SELECT id,uuid,revision FROM draft WHERE resident=? AND form=?",
-				"it", resident, form);
-			if (row_next(d) <= 0)
-				return -EIO;
-			size_t len;
-			const void *bytes = row_blob(d, 1, &len);
-			memcpy(id.bytes, bytes, MIN(len, sizeof(id.bytes)));
-			row = row_int(d, 0);
-			revision = (int)row_int(d, 2);
-		}
-		rc = outbox_supersede(db, &id, revision);
-		if (rc >= 0)
-			rc = outbox_add(g->outbox, db, OBJECT_FOLLOWUP, row, &id, revision);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int add_all_evidence(
-	struct gateway *g, struct db *db, const struct reading *r, const struct filing *f)
-{
-	for (unsigned i = 0; i < r->n_quantities; i++) {
-		const struct quantity *q = &r->quantities[i];
-		int rc = add_evidence(g, db, f, q->code->kind, q->value, q->comparator);
-		if (rc < 0)
-			return rc;
-	}
-	return touch_drafts(g, db, f->who.resident);
-}
-
-/* --- alerts ------------------------------------------------------------------------------------ */
-
-static char *alert_body(
-	const struct reading *r, const struct alert_verdict *v, const struct alert_doubt *doubt)
-{
-	struct json j = {0};
-	json_object_begin(&j, NULL);
-	json_array_begin(&j, "rules");
-	for (unsigned i = 0; i < v->n; i++) {
-		const struct alert_rule *rule = v->rules[i];
-		const struct quantity *q = &r->quantities[v->quantity[i]];
-		json_object_begin(&j, NULL);
-		json_str(&j, "id", rule->id);
-		json_str(&j, "kind", q->code->kind);
-		json_milli(&j, "value", q->value.milli, q->value.decimals);
-		if (q->comparator)
-			json_string_n(&j, "comparator", &q->comparator, 1);
-		json_str(&j, "unit", q->code->ucum);
-		json_milli(&j, "limit", rule->limit_milli, q->value.decimals);
-		json_str(&j, "text_zh", rule->zh);
-		json_str(&j, "text_en", rule->en);
-		json_object_end(&j);
-	}
-	json_array_end(&j);
-	json_array_begin(&j, "labels");
-	for (unsigned i = 0; i < doubt->n; i++)
-		json_str(&j, NULL, doubt->labels[i]);
-	json_array_end(&j);
-	json_object_end(&j);
-	char *text = json_take(&j);
-	json_free(&j);
-	return text;
-}
-
-/* The alert as it stands now, for the platform. */
-static int tell_alert(struct gateway *g, struct db *db, const struct uuid *id)
-{
-	int64_t row = 0;
-	int revision = 0;
-	{
-		_cleanup_(row_endp) struct row *r =
-			db_query(db, "SELECT id,revision FROM alert WHERE uuid=?", "b", id->bytes,
-				sizeof(id->bytes));
-		if (row_next(r) <= 0)
-			return -EIO;
-		row = row_int(r, 0);
-		revision = (int)row_int(r, 1);
-	}
-	int rc = outbox_supersede(db, id, revision);
-	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, row, id, revision);
-}
-
-/* The instrument corrected itself, and what it says now is dangerous, too: a new fact, whoever
- * acknowledged the old one. */
-static int raise_again(struct gateway *g, struct db *db, const struct uuid *id,
-	const struct filing *f, enum severity severity, const char *body)
-{
-	int rc = db_run(db,
-		"UPDATE alert SET revision=revision+1, resident=?, severity=?, state='active', "
-		"recipient=?,"
-		" role=?, body=?, rules_version=?, ack_author=NULL, ack_outcome=NULL, acked=NULL"
-		" WHERE uuid=?",
-		"ptttttb", f->who.resident ? &f->who.resident : NULL, severity_name(severity),
-		f->recipient, f->role, body, alert_rules_version(g->rules), id->bytes,
-		sizeof(id->bytes));
-	return rc <= 0 ? rc : tell_alert(g, db, id);
-}
-
-/* The id follows from the reading's: the same reading raises the same alert, here or elsewhere, once. */
-static int raise_alert(struct gateway *g, struct db *db, const struct unit *u,
-	const struct reading *r, const struct uuid *reading, const struct filing *f)
-{
-	struct alert_verdict v = alert_judge(g->rules, r);
-	if (!g->config->alerts || u->test || v.severity < SEVERITY_WARNING)
-		return 0;
-	struct alert_doubt doubt =
-		alert_label(r, &f->when, f->who.resident != 0, f->in_contract, f->conflict);
-	_cleanup_(freep) char *body = alert_body(r, &v, &doubt);
-	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
-	if (!body)
-		return -ENOMEM;
-	int rc = db_run(db,
-		"INSERT INTO "
-		"alert(uuid,revision,reading,resident,severity,state,recipient,role,body,"
-		"raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?) ON CONFLICT(uuid) DO "
-		"NOTHING",
-		"bbptttti"
-		"t",
-		id.bytes, sizeof(id.bytes), reading->bytes, sizeof(reading->bytes),
-		f->who.resident ? &f->who.resident : NULL, severity_name(v.severity), f->recipient,
-		f->role, body, u->arrived_us, alert_rules_version(g->rules));
-	if (rc == 0 && f->revision > 1)
-		return raise_again(g, db, &id, f, v.severity, body);
-	return rc <= 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, db_last_id(db), &id, 1);
-}
-
 /* --- a reading --------------------------------------------------------------------------------- */
 
 static bool known_content(struct db *db, const struct uuid *id, const struct uuid *content)
 {
 	return db_int(db, 0, "SELECT 1 FROM reading WHERE uuid=? AND content=? LIMIT 1", "bb",
 		       id->bytes, sizeof(id->bytes), content->bytes, sizeof(content->bytes)) == 1;
-}
-
-static int retire(struct db *db, const struct uuid *id, int revision)
-{
-	int rc = db_run(db,
-		"DELETE FROM evidence WHERE reading IN"
-		" (SELECT id FROM reading WHERE uuid=? AND revision<?)",
-		"bi", id->bytes, sizeof(id->bytes), (int64_t)revision);
-	if (rc >= 0)
-		rc = db_run(db, "UPDATE reading SET superseded=1 WHERE uuid=? AND revision<?", "bi",
-			id->bytes, sizeof(id->bytes), (int64_t)revision);
-	return MIN(rc, 0);
 }
 
 static int file_reading(
@@ -452,16 +230,16 @@ static int file_reading(
 			"bi", id.bytes, sizeof(id.bytes), (int64_t)last);
 		f.revision = last + 1;
 		f.status = f.who.resident ? "amended" : "unassigned";
-		rc = retire(db, &id, f.revision);
+		rc = filing_retire(db, &id, f.revision);
 	}
 	if (rc >= 0)
 		rc = insert_reading(g, db, u, r, &id, conflict ? &r->id : NULL, &f);
 	if (rc >= 0 && f.who.resident)
-		rc = add_all_evidence(g, db, r, &f);
+		rc = filing_all_evidence(g, db, r, &f);
 	if (rc >= 0 && before && before != f.who.resident)
-		rc = touch_drafts(g, db, before); /* what it rested on is gone */
+		rc = filing_drafts(g, db, before); /* what it rested on is gone */
 	if (rc >= 0)
-		rc = raise_alert(g, db, u, r, &id, &f);
+		rc = filing_alert(g, db, u, r, &id, &f);
 	return rc;
 }
 
@@ -510,110 +288,4 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 			" ON CONFLICT(device,key) DO UPDATE SET value=excluded.value",
 			"itb", u->device_row, m->key, m->value, m->len);
 	return MIN(rc, 0);
-}
-
-/* --- assigning --------------------------------------------------------------------------------- */
-
-/* The evidence of a stored reading, from its own values. */
-static int evidence_from_body(
-	struct gateway *g, struct db *db, const char *body, const struct filing *f)
-{
-	json_t *root = json_loads(body, JSON_DECODE_INT_AS_REAL, NULL);
-	json_t *values = json_object_get(root, "values");
-	const char *kind;
-	json_t *v;
-	int rc = values ? 0 : -EIO;
-	json_object_foreach(values, kind, v)
-	{
-		const struct code *code = codes_find(g->codes, kind);
-		const char *comparator = json_string_value(json_object_get(v, "comparator"));
-		double number = json_number_value(json_object_get(v, "value"));
-		struct value value = {(int64_t)(number * 1000 + (number < 0 ? -0.5 : 0.5)),
-			code ? code->decimals : 3};
-		rc = add_evidence(g, db, f, kind, value, comparator ? comparator[0] : 0);
-		if (rc < 0)
-			break;
-	}
-	json_decref(root);
-	return rc;
-}
-
-/* The alert of a reading follows it to its new recipient, as a new revision. An acknowledgement stays. */
-static int move_alert(
-	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f)
-{
-	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
-	/* the labels say what is doubtful now; alert_label() writes "unconfirmed" first, then these */
-	const char *labels = !f->who.resident ? "[\"unconfirmed\",\"unassigned\""
-			     : f->in_contract ? "[\"unconfirmed\""
-					      : "[\"unconfirmed\",\"out_of_contract\"";
-	int rc = db_run(db,
-		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=?, body="
-		"replace(replace(replace(body,'[\"unconfirmed\",\"unassigned\"','[\"unconfirmed\"'),"
-		"'[\"unconfirmed\",\"out_of_contract\"','[\"unconfirmed\"'),'[\"unconfirmed\"',?)"
-		" WHERE uuid=?",
-		"ptttb", f->who.resident ? &f->who.resident : NULL, f->recipient, f->role, labels,
-		id.bytes, sizeof(id.bytes));
-	return rc <= 0 ? rc : tell_alert(g, db, &id);
-}
-
-int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
-{
-	struct filing f = {.who = {resident, "person", resident ? "person" : "none"},
-		.status = resident ? "amended" : "unassigned"};
-	int64_t old = 0, before = 0;
-	_cleanup_(freep) char *body = NULL;
-	{
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT id,revision,taken,trust,resident,body,test FROM reading WHERE "
-			"uuid=? AND "
-			"superseded=0",
-			"b", id->bytes, sizeof(id->bytes));
-		int rc = row_next(r);
-		if (rc <= 0)
-			return rc < 0 ? rc : -ENOENT;
-		if (row_int(r, 6))
-			return -EPERM;
-		old = row_int(r, 0);
-		f.revision = (int)row_int(r, 1) + 1;
-		f.when.taken_us = row_int(r, 2);
-		for (enum trust t = TRUST_CORRECTED; t <= TRUST_UNKNOWN; t++)
-			if (streq(trust_name(t), row_text(r, 3)))
-				f.when.trust = t;
-		before = row_int(r, 4);
-		body = strdup(row_text(r, 5));
-	}
-	if (!body)
-		return -ENOMEM;
-	if (before == resident)
-		return -EALREADY;
-	route(g, db, &f);
-	int rc = db_run(db,
-		"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
-		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_"
-		"us,"
-		"trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,driver,tables_"
-		"version,"
-		"committed_boot_us) SELECT uuid,?,?,kind,device,?,'assigned_by_person',?,?,test,"
-		"device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_us,trust,user_"
-		"slot,seq,"
-		"body,patient_hash,content,conflicts_with,raw,driver,tables_version,?"
-		" FROM reading WHERE id=?",
-		"itptiii", (int64_t)f.revision, f.status, resident ? &resident : NULL, f.who.grade,
-		(int64_t)f.in_contract, clock_boot_us(), old);
-	if (rc < 0)
-		return rc;
-	f.row = db_last_id(db);
-	rc = retire(db, id, f.revision);
-	if (rc >= 0)
-		rc = outbox_add(g->outbox, db, OBJECT_READING, f.row, id, f.revision);
-	if (rc >= 0 && resident)
-		rc = evidence_from_body(g, db, body, &f);
-	if (rc >= 0 && resident)
-		rc = touch_drafts(g, db, resident);
-	if (rc >= 0 && before)
-		rc = touch_drafts(g, db, before);
-	if (rc >= 0)
-		rc = move_alert(g, db, id, &f);
-	return rc;
 }

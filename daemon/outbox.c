@@ -100,8 +100,8 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
 {
-	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3", "bi", uuid->bytes,
-		sizeof(uuid->bytes), (int64_t)revision);
+	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3", "bi",
+		uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
 }
 
 int outbox_recover(struct db *db)
@@ -305,7 +305,14 @@ void outbox_up(struct outbox *o, struct db *db, unsigned sink)
 void outbox_down(struct outbox *o, unsigned sink)
 {
 	struct sink *s = &o->sinks[sink];
-	*s = (struct sink){.window = s->window};
+	s->up = false;
+	s->flying = 0;
+	s->n_landed = 0; /* not written down: it goes again */
+	s->next_scan_us = 0;
+	memset(s->live, 0, sizeof(s->live));
+	memset(s->backlog, 0, sizeof(s->backlog));
+	for (unsigned i = 0; i < s->window; i++)
+		s->flights[i].tag = 0;
 }
 
 static struct flight *flight_of(struct sink *s, uint32_t tag)
@@ -392,6 +399,9 @@ static int receipt(struct db *db, unsigned sink, const json_t *item)
 			sizeof(u.bytes), (int64_t)sink, revision);
 	reason = reason ? reason : "no reason given";
 	text_copy(why, sizeof(why), reason, strlen(reason));
+	if (streq(result, "rejected"))
+		log_warn("outbox", "the platform refused %.8s revision %lld: %s", id,
+			(long long)revision, why);
 	if (streq(result, "rejected"))
 		return db_run(db,
 			"UPDATE outbox SET state=3, next_try=0, reason=?4 WHERE " RECEIPTED, "biit",

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "filing.h"
+
+#include "gateway.h"
+#include "log.h"
+
+#include <errno.h>
+
+/* Whom an alert goes to: the contracted doctor, else the site's contact. */
+void filing_route(struct gateway *g, struct db *db, struct filing *f)
+{
+	f->in_contract = false;
+	f->role = "site";
+	text_copy(f->recipient, sizeof(f->recipient), g->config->site_contact,
+		strlen(g->config->site_contact));
+	if (!f->who.resident)
+		return;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT doctor,valid_from,valid_to FROM resident WHERE id=?", "i", f->who.resident);
+	if (row_next(r) <= 0)
+		return;
+	const char *doctor = row_text(r, 0);
+	f->in_contract = !row_null(r, 1) && f->when.taken_us >= row_int(r, 1) &&
+			 (row_null(r, 2) || f->when.taken_us < row_int(r, 2));
+	if (!f->in_contract || !doctor || !doctor[0])
+		return;
+	f->role = "doctor";
+	text_copy(f->recipient, sizeof(f->recipient), doctor, strlen(doctor));
+}
+
+/* --- the follow-up record ---------------------------------------------------------------------- */
+
+int filing_evidence(const struct gateway *g, struct db *db, const struct filing *f,
+	const char *kind, struct value value, char comparator)
+{
+	char text[2] = {comparator, 0};
+	return MIN(db_run(db,
+			   "INSERT INTO "
+			   "evidence(resident,kind,taken,reading,milli,decimals,comparator,"
+			   "trust,tables_version) VALUES(?,?,?,?,?,?,?,?,?)",
+			   "itiiiittt", f->who.resident, kind, f->when.taken_us, f->row,
+			   value.milli, (int64_t)value.decimals, comparator ? text : NULL,
+			   trust_name(f->when.trust), codes_version(g->codes)),
+		0);
+}
+
+/* The drafts of the programmes that this resident is in say something new. */
+int filing_drafts(struct gateway *g, struct db *db, int64_t resident)
+{
+	char programmes[128] = "";
+	{
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT programmes FROM resident WHERE id=?", "i", resident);
+		if (row_next(r) > 0)
+			text_copy(programmes, sizeof(programmes), row_text(r, 0),
+				strlen(row_text(r, 0)));
+	}
+	char *save = NULL;
+	for (char *p = strtok_r(programmes, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
+		const char *form = followup_form(p);
+		if (!form)
+			continue;
+		struct uuid fresh = uuid_random();
+		int rc = db_run(db,
+			"INSERT INTO draft(uuid,resident,form,revision,changed)"
+			" SELECT ?1,?2,?3,1,?4 WHERE NOT EXISTS"
+			" (SELECT 1 FROM draft WHERE resident=?2 AND form=?3)",
+			"biti", fresh.bytes, sizeof(fresh.bytes), resident, form, clock_utc_us());
+		if (rc == 0)
+			rc = db_run(db,
+				"UPDATE draft SET revision=revision+1, changed=? WHERE resident=? "
+				"AND form=?",
+				"iit", clock_utc_us(), resident, form);
+		if (rc < 0)
+			return rc;
+		struct uuid id = fresh;
+		int64_t row = 0;
+		int revision = 1;
+		{
+			_cleanup_(row_endp) struct row *d = db_query(db,
+				"SELECT id,uuid,revision FROM draft WHERE resident=? AND form=?",
+				"it", resident, form);
+			if (row_next(d) <= 0)
+				return -EIO;
+			size_t len;
+			const void *bytes = row_blob(d, 1, &len);
+			memcpy(id.bytes, bytes, MIN(len, sizeof(id.bytes)));
+			row = row_int(d, 0);
+			revision = (int)row_int(d, 2);
+		}
+		rc = outbox_supersede(db, &id, revision);
+		if (rc >= 0)
+			rc = outbox_add(g->outbox, db, OBJECT_FOLLOWUP, row, &id, revision);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int filing_all_evidence(
+	struct gateway *g, struct db *db, const struct reading *r, const struct filing *f)
+{
+	for (unsigned i = 0; i < r->n_quantities; i++) {
+		const struct quantity *q = &r->quantities[i];
+		int rc = filing_evidence(g, db, f, q->code->kind, q->value, q->comparator);
+		if (rc < 0)
+			return rc;
+	}
+	return filing_drafts(g, db, f->who.resident);
+}
+
+/* --- alerts ------------------------------------------------------------------------------------ */
+
+static char *alert_body(
+	const struct reading *r, const struct alert_verdict *v, const struct alert_doubt *doubt)
+{
+	struct json j = {0};
+	json_object_begin(&j, NULL);
+	json_array_begin(&j, "rules");
+	for (unsigned i = 0; i < v->n; i++) {
+		const struct alert_rule *rule = v->rules[i];
+		const struct quantity *q = &r->quantities[v->quantity[i]];
+		json_object_begin(&j, NULL);
+		json_str(&j, "id", rule->id);
+		json_str(&j, "kind", q->code->kind);
+		json_milli(&j, "value", q->value.milli, q->value.decimals);
+		if (q->comparator)
+			json_string_n(&j, "comparator", &q->comparator, 1);
+		json_str(&j, "unit", q->code->ucum);
+		json_milli(&j, "limit", rule->limit_milli, q->value.decimals);
+		json_str(&j, "text_zh", rule->zh);
+		json_str(&j, "text_en", rule->en);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	json_array_begin(&j, "labels");
+	for (unsigned i = 0; i < doubt->n; i++)
+		json_str(&j, NULL, doubt->labels[i]);
+	json_array_end(&j);
+	json_object_end(&j);
+	char *text = json_take(&j);
+	json_free(&j);
+	return text;
+}
+
+/* The alert as it stands now, for the platform. */
+static int tell_alert(struct gateway *g, struct db *db, const struct uuid *id)
+{
+	int64_t row = 0;
+	int revision = 0;
+	{
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT id,revision FROM alert WHERE uuid=?", "b", id->bytes,
+				sizeof(id->bytes));
+		if (row_next(r) <= 0)
+			return -EIO;
+		row = row_int(r, 0);
+		revision = (int)row_int(r, 1);
+	}
+	int rc = outbox_supersede(db, id, revision);
+	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, row, id, revision);
+}
+
+/* The instrument corrected itself, and what it says now is dangerous, too: a new fact, whoever
+ * acknowledged the old one. */
+static int raise_again(struct gateway *g, struct db *db, const struct uuid *id,
+	const struct filing *f, enum severity severity, const char *body)
+{
+	int rc = db_run(db,
+		"UPDATE alert SET revision=revision+1, resident=?, severity=?, state='active', "
+		"recipient=?,"
+		" role=?, body=?, rules_version=?, ack_author=NULL, ack_outcome=NULL, acked=NULL"
+		" WHERE uuid=?",
+		"ptttttb", f->who.resident ? &f->who.resident : NULL, severity_name(severity),
+		f->recipient, f->role, body, alert_rules_version(g->rules), id->bytes,
+		sizeof(id->bytes));
+	return rc <= 0 ? rc : tell_alert(g, db, id);
+}
+
+/* The id follows from the reading's: the same reading raises the same alert, here or elsewhere, once. */
+int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
+	const struct uuid *reading, const struct filing *f)
+{
+	struct alert_verdict v = alert_judge(g->rules, r);
+	if (!g->config->alerts || u->test || v.severity < SEVERITY_WARNING)
+		return 0;
+	struct alert_doubt doubt =
+		alert_label(r, &f->when, f->who.resident != 0, f->in_contract, f->conflict);
+	_cleanup_(freep) char *body = alert_body(r, &v, &doubt);
+	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
+	if (!body)
+		return -ENOMEM;
+	int rc = db_run(db,
+		"INSERT INTO "
+		"alert(uuid,revision,reading,resident,severity,state,recipient,role,body,"
+		"raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?) ON CONFLICT(uuid) DO "
+		"NOTHING",
+		"bbptttti"
+		"t",
+		id.bytes, sizeof(id.bytes), reading->bytes, sizeof(reading->bytes),
+		f->who.resident ? &f->who.resident : NULL, severity_name(v.severity), f->recipient,
+		f->role, body, u->arrived_us, alert_rules_version(g->rules));
+	if (rc == 0 && f->revision > 1)
+		return raise_again(g, db, &id, f, v.severity, body);
+	if (rc <= 0)
+		return rc;
+	char text[33];
+	log_note("alert", "%.8s %s, to the %s: %s", hex(text, id.bytes, sizeof(id.bytes)),
+		severity_name(v.severity), f->role, v.rules[0]->id);
+	return outbox_add(g->outbox, db, OBJECT_ALERT, db_last_id(db), &id, 1);
+}
+
+/* The alert of a reading follows it to its new recipient, as a new revision. An acknowledgement stays. */
+int filing_move_alert(
+	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f)
+{
+	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
+	/* the labels say what is doubtful now; alert_label() writes "unconfirmed" first, then these */
+	const char *labels = !f->who.resident ? "[\"unconfirmed\",\"unassigned\""
+			     : f->in_contract ? "[\"unconfirmed\""
+					      : "[\"unconfirmed\",\"out_of_contract\"";
+	int rc = db_run(db,
+		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=?, body="
+		"replace(replace(replace(body,'[\"unconfirmed\",\"unassigned\"','[\"unconfirmed\"'),"
+		"'[\"unconfirmed\",\"out_of_contract\"','[\"unconfirmed\"'),'[\"unconfirmed\"',?)"
+		" WHERE uuid=?",
+		"ptttb", f->who.resident ? &f->who.resident : NULL, f->recipient, f->role, labels,
+		id.bytes, sizeof(id.bytes));
+	return rc <= 0 ? rc : tell_alert(g, db, &id);
+}
+
+int filing_retire(struct db *db, const struct uuid *id, int revision)
+{
+	int rc = db_run(db,
+		"DELETE FROM evidence WHERE reading IN"
+		" (SELECT id FROM reading WHERE uuid=? AND revision<?)",
+		"bi", id->bytes, sizeof(id->bytes), (int64_t)revision);
+	if (rc >= 0)
+		rc = db_run(db, "UPDATE reading SET superseded=1 WHERE uuid=? AND revision<?", "bi",
+			id->bytes, sizeof(id->bytes), (int64_t)revision);
+	return MIN(rc, 0);
+}

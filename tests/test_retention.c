@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What leaves after its time, and what never does. */
+#include "gateway_rig.h"
+
+#include "retention.h"
+
+#define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
+#define COUNT(table) rig_int(&rig, "SELECT count(*) FROM " table)
+
+static struct rig rig;
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_open(&rig, RIG_SINK);
+	rig_residents(&rig);
+	rig_bind(&rig, 1);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_close(&rig);
+	return 0;
+}
+
+/* Days after the readings came; 30 days are kept. */
+static int after(int days)
+{
+	return retention_run(rig.db, RIG_NOW + days * DAY_US, 30);
+}
+
+static void receipts(void)
+{
+	rig_script(&rig, "DELETE FROM outbox");
+}
+
+static void test_young_and_old(void **state)
+{
+	(void)state;
+	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+	rig_bp(&rig, (struct rig_bp){121, 80, 60, .identity = "b"});
+	rig_script(&rig, "UPDATE evidence SET taken=taken-1 WHERE reading=1");
+	receipts();
+	assert_int_equal(after(29), 0);
+	assert_int_equal(COUNT("reading"), 2);
+	assert_int_equal(after(31), 1);
+	/* the latest of each kind stays: the follow-up draft rests on it */
+	assert_int_equal(COUNT("reading WHERE id=2"), 1);
+	assert_int_equal(COUNT("reading"), 1);
+	assert_int_equal(COUNT("evidence WHERE reading=1"), 0);
+	assert_int_equal(COUNT("evidence WHERE reading=2"), 3);
+}
+
+static void test_not_delivered_stays(void **state)
+{
+	(void)state;
+	rig_script(&rig, "DELETE FROM binding");
+	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+	rig_bp(&rig, (struct rig_bp){121, 80, 60, .identity = "b"});
+	rig_script(&rig, "DELETE FROM outbox WHERE object=1");
+	rig_script(&rig, "UPDATE outbox SET state=3"); /* refused: a person's work */
+	assert_int_equal(after(400), 1);
+	assert_int_equal(COUNT("reading WHERE id=2"), 1);
+	receipts();
+	assert_int_equal(after(400), 1);
+	assert_int_equal(COUNT("reading"), 0);
+}
+
+static void test_open_alert_stays(void **state)
+{
+	(void)state;
+	rig_script(&rig, "DELETE FROM binding");
+	rig_bp(&rig, (struct rig_bp){190, 115, 60, .identity = "a"});
+	receipts();
+	assert_int_equal(COUNT("alert"), 1);
+	assert_int_equal(after(400), 0);
+	assert_int_equal(COUNT("alert") + COUNT("reading"), 2);
+	rig_script(&rig, "UPDATE alert SET state='acknowledged'");
+	assert_int_equal(after(400), 1);
+	assert_int_equal(COUNT("alert") + COUNT("reading"), 0);
+}
+
+static void test_portions(void **state)
+{
+	(void)state;
+	char identity[16];
+	rig_script(&rig, "DELETE FROM binding");
+	for (int i = 0; i < RETENTION_ROWS + 20; i++) {
+		snprintf(identity, sizeof(identity), "%d", i);
+		rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = identity});
+	}
+	receipts();
+	assert_int_equal(after(31), RETENTION_ROWS);
+	assert_int_equal(rig_int(&rig, "SELECT min(id) FROM reading"), RETENTION_ROWS + 1);
+	assert_int_equal(after(31), 20);
+	assert_int_equal(after(31), 0);
+}
+
+static void test_clock_not_set(void **state)
+{
+	(void)state;
+	rig_script(&rig, "DELETE FROM binding");
+	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+	receipts();
+	assert_int_equal(retention_run(rig.db, 5 * DAY_US, 1), 0);
+	assert_int_equal(COUNT("reading"), 1);
+}
+
+static void test_the_rest(void **state)
+{
+	(void)state;
+	struct bytes raw = {(uint8_t *)"x", 1};
+	assert_int_equal(
+		intake_event(&rig.gateway, rig.db, 0, "malformed", NULL, &raw, RIG_NOW, false), 0);
+	assert_int_equal(
+		intake_event(&rig.gateway, rig.db, 0, "study", NULL, &raw, RIG_NOW, false), 0);
+	assert_int_equal(
+		intake_event(&rig.gateway, rig.db, 0, "device_error", NULL, &raw, RIG_NOW, true),
+		0);
+	assert_int_equal(db_run(rig.db, "INSERT INTO command(id,at,reply) VALUES('c-1',?,'{}')",
+				 "i", RIG_NOW),
+		1);
+	assert_int_equal(
+		db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(?,'S-0001','ack')", "i",
+			RIG_NOW),
+		1);
+	after(31);
+	assert_int_equal(COUNT("event WHERE type='malformed'"), 0);
+	assert_int_equal(COUNT("event WHERE type='study'"), 1);
+	assert_int_equal(COUNT("event WHERE type='device_error'"), 1); /* still to be told */
+	assert_int_equal(COUNT("command"), 0);
+	assert_int_equal(COUNT("audit"), 1);
+	after(RETENTION_AUDIT_DAYS + 1);
+	assert_int_equal(COUNT("audit"), 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_young_and_old),
+		T(test_not_delivered_stays),
+		T(test_open_alert_stays),
+		T(test_portions),
+		T(test_clock_not_set),
+		T(test_the_rest),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
