@@ -119,10 +119,10 @@ bench: $(PROGRAMS)
 
 FORMATTED := $(wildcard include/vitalgate/*.h daemon/*.[ch] daemon/*/*.[ch] drivers/*.[ch] tests/*.[ch] tests/*/*.[ch])
 format:
-	clang-format -i $(FORMATTED)
+	@clang-format -i $(FORMATTED)
 
 lint:
-	clang-format --dry-run -Werror $(FORMATTED)
+	@clang-format --dry-run -Werror $(FORMATTED)
 
 # Into a running system (no DESTDIR) it also makes the users and gives them their files.
 install: all

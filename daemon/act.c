@@ -66,7 +66,7 @@ static int refuse_resident(struct command *c)
 		"没有此居民。请先导入名册：vitalgate import 文件。");
 }
 
-/* --- alerts ------------------------------------------------------------------------------------ */
+/* alerts */
 
 static int act_ack(struct command *c)
 {
@@ -91,8 +91,7 @@ static int act_ack(struct command *c)
 	bool over = !streq(outcome, "not_reached");
 	rc = db_run(c->db,
 		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? THEN 'acknowledged' ELSE "
-		"state END,"
-		" ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND state='active'",
+		"state END, ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND state='active'",
 		"ittib", (int64_t)over, c->author, outcome, clock_utc_us(), id.bytes,
 		sizeof(id.bytes));
 	if (rc < 0)
@@ -124,7 +123,7 @@ static int act_ack(struct command *c)
 	return rc;
 }
 
-/* --- residents and readings -------------------------------------------------------------------- */
+/* residents and readings */
 
 static int act_assign(struct command *c)
 {
@@ -205,13 +204,12 @@ static int act_bind(struct command *c)
 	/* what held for this slot (or alone) ends where the new binding begins */
 	int rc = db_run(c->db,
 		"UPDATE binding SET valid_to=?1 WHERE device=?2 AND (valid_to IS NULL OR "
-		"valid_to>?1)"
-		" AND valid_from<=?1 AND (user_slot IS NULL OR ?3<0 OR user_slot=?3)",
+		"valid_to>?1) AND valid_from<=?1 AND (user_slot IS NULL OR ?3<0 OR user_slot=?3)",
 		"iii", from, device, slot);
 	if (rc >= 0 && resident)
 		rc = db_run(c->db,
-			"INSERT INTO binding(device,resident,user_slot,valid_from,valid_to,author)"
-			" VALUES(?,?,?,?,?,?)",
+			"INSERT INTO binding(device,resident,user_slot,valid_from,valid_to,"
+			"author) VALUES(?,?,?,?,?,?)",
 			"iipipt", device, resident, slot >= 0 ? &slot : NULL, from,
 			to == INT64_MAX ? NULL : &to, c->author);
 	if (rc >= 0)
@@ -222,7 +220,7 @@ static int act_bind(struct command *c)
 	return MIN(rc, 0);
 }
 
-/* --- the roster -------------------------------------------------------------------------------- */
+/* the roster */
 
 static bool token_good(const char *t)
 {
@@ -286,20 +284,19 @@ static int store_resident(struct command *c, const struct csv *csv)
 	bool has_to = clock_date_utc(field(csv, "valid_to"), &to);
 	if (has_to)
 		to += 86400 * CLOCK_SECOND_US; /* the last day counts whole */
-	return MIN(db_run(c->db,
-			   "INSERT INTO "
-			   "resident(token,birth_date,sex,programmes,doctor,team,valid_from,"
-			   "valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON "
-			   "CONFLICT(token) DO"
-			   " UPDATE SET birth_date=excluded.birth_date, sex=excluded.sex,"
-			   " programmes=excluded.programmes, doctor=excluded.doctor, "
-			   "team=excluded.team,"
-			   " valid_from=excluded.valid_from, valid_to=excluded.valid_to,"
-			   " setting=excluded.setting, changed=excluded.changed",
-			   "ttttttppti", field(csv, "token"), field(csv, "birth_date"),
-			   field(csv, "sex"), field(csv, "programmes"), field(csv, "doctor"),
-			   field(csv, "team"), has_from ? &from : NULL, has_to ? &to : NULL,
-			   field(csv, "settings"), clock_utc_us()),
+	return MIN(
+		db_run(c->db,
+			"INSERT INTO resident(token,birth_date,sex,programmes,doctor,team,"
+			"valid_from,valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON "
+			"CONFLICT(token) DO UPDATE SET birth_date=excluded.birth_date, "
+			"sex=excluded.sex, programmes=excluded.programmes, doctor=excluded.doctor,"
+			" team=excluded.team, valid_from=excluded.valid_from, "
+			"valid_to=excluded.valid_to, setting=excluded.setting, "
+			"changed=excluded.changed",
+			"ttttttppti", field(csv, "token"), field(csv, "birth_date"),
+			field(csv, "sex"), field(csv, "programmes"), field(csv, "doctor"),
+			field(csv, "team"), has_from ? &from : NULL, has_to ? &to : NULL,
+			field(csv, "settings"), clock_utc_us()),
 		0);
 }
 
@@ -372,7 +369,7 @@ static int act_import(struct command *c)
 	return rc;
 }
 
-/* --- what the platform refused ----------------------------------------------------------------- */
+/* what the platform refused */
 
 static int act_resend(struct command *c)
 {

@@ -33,7 +33,7 @@ static bool kind_matches(const char *pattern, const char *kind)
 	return star ? strncmp(pattern, kind, (size_t)(star - pattern)) == 0 : streq(pattern, kind);
 }
 
-/* --- loading ----------------------------------------------------------------------------------- */
+/* loading */
 
 struct source {
 	yaml_document_t doc;
@@ -239,7 +239,7 @@ const char *alert_rules_version(const struct alert_rules *r)
 	return r->version;
 }
 
-/* --- judging ----------------------------------------------------------------------------------- */
+/* judging */
 
 static bool fires(const struct alert_rule *r, const struct quantity *q)
 {

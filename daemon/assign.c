@@ -39,8 +39,7 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
 			"SELECT id,revision,taken,trust,resident,body,test FROM reading WHERE "
-			"uuid=? AND "
-			"superseded=0",
+			"uuid=? AND superseded=0",
 			"b", id->bytes, sizeof(id->bytes));
 		int rc = row_next(r);
 		if (rc <= 0)
@@ -63,15 +62,12 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 	filing_route(g, db, &f);
 	int rc = db_run(db,
 		"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
-		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_"
-		"us,"
-		"trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,driver,tables_"
-		"version,"
-		"committed_boot_us) SELECT uuid,?,?,kind,device,?,'assigned_by_person',?,?,test,"
-		"device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_us,trust,user_"
-		"slot,seq,"
-		"body,patient_hash,content,conflicts_with,raw,driver,tables_version,?"
-		" FROM reading WHERE id=?",
+		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,"
+		"uncertainty_us,trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,"
+		"driver,tables_version,committed_boot_us) SELECT uuid,?,?,kind,device,?,"
+		"'assigned_by_person',?,?,test,device_time,arrived,boot_id,boot_us,offset_us,"
+		"taken,uncertainty_us,trust,user_slot,seq,body,patient_hash,content,"
+		"conflicts_with,raw,driver,tables_version,? FROM reading WHERE id=?",
 		"itptiii", (int64_t)f.revision, f.status, resident ? &resident : NULL, f.who.grade,
 		(int64_t)f.in_contract, clock_boot_us(), old);
 	if (rc < 0)

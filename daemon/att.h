@@ -25,7 +25,7 @@
 #define ATT_WRITES_MAX 8	   /* queued writes of a driver */
 #define ATT_INDICATIONS_MAX 4	 /* unconfirmed; more is a protocol violation and closes the link */
 #define ATT_TRANSACTION_MS 30000 /* Vol 3, Part F, 3.3.3 */
-#define ATT_RETRY_MS 1000 /* a request refused for want of encryption is repeated after this */
+#define ATT_RETRY_MS 1000  /* a request refused for want of encryption is repeated after this */
 #define ATT_RETRIES_MAX 30 /* while pairing may be under way */
 #define ATT_RETRIES_FEW 3  /* when only the device itself could bring the link to encrypt */
 

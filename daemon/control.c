@@ -103,8 +103,7 @@ static void serve(struct client *c)
 		leave(c);
 		return;
 	}
-	*a = (struct asked){
-		c->control, (unsigned)(c - c->control->clients), c->number};
+	*a = (struct asked){c->control, (unsigned)(c - c->control->clients), c->number};
 	c->busy = true;
 	/* one command at a time: a reader that does not read costs one reply, not many */
 	sd_event_source_set_io_events(c->io, 0);
@@ -168,7 +167,8 @@ static int on_accept(sd_event_source *source, int fd, uint32_t revents, void *ar
 		c->fd = peer;
 		c->number = ++control->numbers;
 		listen_principal(peer, c->author, sizeof(c->author));
-		if (sd_event_add_io(control->gateway->loop, &c->io, peer, EPOLLIN, on_client, c) < 0)
+		if (sd_event_add_io(control->gateway->loop, &c->io, peer, EPOLLIN, on_client, c) <
+			0)
 			leave(c);
 		return 0;
 	}
@@ -188,9 +188,8 @@ int control_new(struct gateway *g, struct control **ret)
 	char path[300];
 	snprintf(path, sizeof(path), "%s/control.sock", g->config->runtime);
 	c->fd = listen_unix(path, SOCK_STREAM);
-	int rc = c->fd < 0
-		? c->fd
-		: sd_event_add_io(g->loop, &c->accept, c->fd, EPOLLIN, on_accept, c);
+	int rc = c->fd < 0 ? c->fd
+			   : sd_event_add_io(g->loop, &c->accept, c->fd, EPOLLIN, on_accept, c);
 	if (rc < 0) {
 		control_free(c);
 		return rc;

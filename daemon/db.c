@@ -280,8 +280,8 @@ static bool needs_no_check(struct db *db)
 static void note_end(struct db *db, const char *how)
 {
 	db_run(db,
-		"INSERT INTO meta(key,value) VALUES('ended',?)"
-		" ON CONFLICT(key) DO UPDATE SET value=excluded.value",
+		"INSERT INTO meta(key,value) VALUES('ended',?) ON CONFLICT(key) DO UPDATE SET "
+		"value=excluded.value",
 		"t", how);
 }
 
@@ -289,11 +289,10 @@ static void note_end(struct db *db, const char *how)
 static int prepare(struct db *db)
 {
 	int rc = db_script(db,
-		"PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;"
-		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
-		"PRAGMA secure_delete=ON; PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF;"
-		"PRAGMA cache_size=-2000; PRAGMA journal_size_limit=16777216; PRAGMA "
-		"temp_store=MEMORY;");
+		"PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;PRAGMA journal_mode=WAL; "
+		"PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;PRAGMA secure_delete=ON; "
+		"PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF;PRAGMA cache_size=-2000; "
+		"PRAGMA journal_size_limit=16777216; PRAGMA temp_store=MEMORY;");
 	if (rc < 0)
 		return rc;
 	int64_t version = pragma(db, "PRAGMA user_version");

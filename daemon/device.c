@@ -27,7 +27,7 @@ struct device {
 	uint64_t number; /* of the session */
 	sd_event_source *timer, *gap;
 	struct mark marks[DEVICE_MARKS_MAX];
-	char last_end[64]; /* why the last connection ended */
+	char last_end[64];     /* why the last connection ended */
 	struct log_limit news; /* a flapping line is told a few times a minute */
 };
 
@@ -38,7 +38,7 @@ struct devices {
 	struct device all[CONFIG_DEVICES_MAX];
 };
 
-/* --- what a session asks for -------------------------------------------------------------------- */
+/* what a session asks for */
 
 static void op_send(void *arg, unsigned channel, const void *bytes, size_t len)
 {
@@ -142,7 +142,7 @@ static void op_submit(void *arg, struct unit *u)
 	store_submit(d->gateway->store, &u->job);
 }
 
-/* --- what a transport tells --------------------------------------------------------------------- */
+/* what a transport tells */
 
 static void end_session(struct device *d)
 {
@@ -167,7 +167,8 @@ static void on_up(void *arg, const char *uid)
 	if (log_allowed(&d->news, NEWS_A_MINUTE, &held_back))
 		log_info(d->config->id, "connected (%s)", uid);
 	if (held_back)
-		log_info(d->config->id, "%u more connections and ends in the minute before", held_back);
+		log_info(d->config->id, "%u more connections and ends in the minute before",
+			held_back);
 	struct session_start start = {.driver = d->driver,
 		.codes = d->gateway->codes,
 		.number = ++d->number,
@@ -240,7 +241,7 @@ static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* life */
 
 static bool option_known(const struct vg_driver *driver, const struct config_option *o)
 {
@@ -260,7 +261,8 @@ static bool option_known(const struct vg_driver *driver, const struct config_opt
 static int check(const struct config_device *c, const struct vg_driver *driver)
 {
 	if (!driver) {
-		log_error(c->id, "line %u: driver \"%s\" does not exist; `vitalgate decode` lists them",
+		log_error(c->id,
+			"line %u: driver \"%s\" does not exist; `vitalgate decode` lists them",
 			c->line, c->driver);
 		return -EINVAL;
 	}
@@ -363,8 +365,9 @@ int devices_start(struct devices *all)
 		int rc = radio && !g->bluez ? bluez_new(g->loop, &g->bluez) : 0;
 		if (rc >= 0)
 			rc = c->transport == TRANSPORT_BLE
-				? ble_new(g->loop, g->bluez, c, d->driver, &events, &d->transport)
-				: serial_new(g->loop, c, &events, &d->transport);
+				     ? ble_new(g->loop, g->bluez, c, d->driver, &events,
+					       &d->transport)
+				     : serial_new(g->loop, c, &events, &d->transport);
 		if (rc < 0)
 			return rc;
 	}

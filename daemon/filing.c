@@ -28,16 +28,15 @@ void filing_route(struct gateway *g, struct db *db, struct filing *f)
 	text_copy(f->recipient, sizeof(f->recipient), doctor, strlen(doctor));
 }
 
-/* --- the follow-up record ---------------------------------------------------------------------- */
+/* the follow-up record */
 
 int filing_evidence(const struct gateway *g, struct db *db, const struct filing *f,
 	const char *kind, struct value value, char comparator)
 {
 	char text[2] = {comparator, 0};
 	return MIN(db_run(db,
-			   "INSERT INTO "
-			   "evidence(resident,kind,taken,reading,milli,decimals,comparator,"
-			   "trust,tables_version) VALUES(?,?,?,?,?,?,?,?,?)",
+			   "INSERT INTO evidence(resident,kind,taken,reading,milli,decimals,"
+			   "comparator,trust,tables_version) VALUES(?,?,?,?,?,?,?,?,?)",
 			   "itiiiittt", f->who.resident, kind, f->when.taken_us, f->row,
 			   value.milli, (int64_t)value.decimals, comparator ? text : NULL,
 			   trust_name(f->when.trust), codes_version(g->codes)),
@@ -62,9 +61,8 @@ int filing_drafts(struct gateway *g, struct db *db, int64_t resident)
 			continue;
 		struct uuid fresh = uuid_random();
 		int rc = db_run(db,
-			"INSERT INTO draft(uuid,resident,form,revision,changed)"
-			" SELECT ?1,?2,?3,1,?4 WHERE NOT EXISTS"
-			" (SELECT 1 FROM draft WHERE resident=?2 AND form=?3)",
+			"INSERT INTO draft(uuid,resident,form,revision,changed) SELECT ?1,?2,?3,1,"
+			"?4 WHERE NOT EXISTS (SELECT 1 FROM draft WHERE resident=?2 AND form=?3)",
 			"biti", fresh.bytes, sizeof(fresh.bytes), resident, form, clock_utc_us());
 		if (rc == 0)
 			rc = db_run(db,
@@ -109,7 +107,7 @@ int filing_all_evidence(
 	return filing_drafts(g, db, f->who.resident);
 }
 
-/* --- alerts ------------------------------------------------------------------------------------ */
+/* alerts */
 
 static char *alert_body(
 	const struct reading *r, const struct alert_verdict *v, const struct alert_doubt *doubt)
@@ -168,9 +166,8 @@ static int raise_again(struct gateway *g, struct db *db, const struct uuid *id,
 {
 	int rc = db_run(db,
 		"UPDATE alert SET revision=revision+1, resident=?, severity=?, state='active', "
-		"recipient=?,"
-		" role=?, body=?, rules_version=?, ack_author=NULL, ack_outcome=NULL, acked=NULL"
-		" WHERE uuid=?",
+		"recipient=?, role=?, body=?, rules_version=?, ack_author=NULL, ack_outcome=NULL, "
+		"acked=NULL WHERE uuid=?",
 		"ptttttb", f->who.resident ? &f->who.resident : NULL, severity_name(severity),
 		f->recipient, f->role, body, alert_rules_version(g->rules), id->bytes,
 		sizeof(id->bytes));
@@ -191,10 +188,9 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 	if (!body)
 		return -ENOMEM;
 	int rc = db_run(db,
-		"INSERT INTO "
-		"alert(uuid,revision,reading,resident,severity,state,recipient,role,body,"
-		"raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?) ON CONFLICT(uuid) DO "
-		"NOTHING",
+		"INSERT INTO alert(uuid,revision,reading,resident,severity,state,recipient,role,"
+		"body,raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?) ON "
+		"CONFLICT(uuid) DO NOTHING",
 		"bbptttti"
 		"t",
 		id.bytes, sizeof(id.bytes), reading->bytes, sizeof(reading->bytes),
@@ -232,8 +228,8 @@ int filing_move_alert(
 int filing_retire(struct db *db, const struct uuid *id, int revision)
 {
 	int rc = db_run(db,
-		"DELETE FROM evidence WHERE reading IN"
-		" (SELECT id FROM reading WHERE uuid=? AND revision<?)",
+		"DELETE FROM evidence WHERE reading IN (SELECT id FROM reading WHERE uuid=? AND "
+		"revision<?)",
 		"bi", id->bytes, sizeof(id->bytes), (int64_t)revision);
 	if (rc >= 0)
 		rc = db_run(db, "UPDATE reading SET superseded=1 WHERE uuid=? AND revision<?", "bi",

@@ -29,8 +29,8 @@ struct filing {
 void filing_route(struct gateway *g, struct db *db, struct filing *f);
 
 /* One number as evidence of the resident; all numbers of a reading, and then the drafts. */
-int filing_evidence(const struct gateway *g, struct db *db, const struct filing *f, const char *kind,
-	struct value value, char comparator);
+int filing_evidence(const struct gateway *g, struct db *db, const struct filing *f,
+	const char *kind, struct value value, char comparator);
 int filing_all_evidence(
 	struct gateway *g, struct db *db, const struct reading *r, const struct filing *f);
 /* The drafts of the resident's programmes say something new. */

@@ -115,7 +115,7 @@ const char *followup_form(const char *programme)
 						: NULL;
 }
 
-/* --- drafting ---------------------------------------------------------------------------------- */
+/* drafting */
 
 struct draft {
 	const struct forms *forms;

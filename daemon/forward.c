@@ -37,7 +37,7 @@ struct forward {
 	uint8_t space[LINK_PACKET_MAX];
 };
 
-/* --- towards the store ------------------------------------------------------------------------- */
+/* towards the store */
 
 struct answer {
 	struct job job;
@@ -134,7 +134,7 @@ static void tell_failed(struct port *p, const struct link_packet *packet)
 	store_submit(p->forward->gateway->store, &a->job);
 }
 
-/* --- publishing -------------------------------------------------------------------------------- */
+/* publishing */
 
 /* The outbox must hear of it: what it believes to be flying takes up a slot of its window. */
 static void too_long(struct port *p, const struct publish *out)
@@ -253,7 +253,7 @@ void forward_reply(
 		publish_free(out);
 }
 
-/* --- what the uplink says ---------------------------------------------------------------------- */
+/* what the uplink says */
 
 static bool topic_is(const struct link_packet *packet, const char *topic)
 {
@@ -368,7 +368,7 @@ static int on_port(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
-/* --- connecting -------------------------------------------------------------------------------- */
+/* connecting */
 
 static void guest_leave(struct port *guest)
 {
@@ -449,7 +449,7 @@ static int on_rewind(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* life */
 
 int forward_new(struct gateway *g, struct forward **ret)
 {

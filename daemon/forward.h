@@ -17,6 +17,7 @@ void forward_free(struct forward *f);
 /* Called on the store thread by the outbox. */
 void forward_post(void *gateway, struct publish *p);
 /* A message that is not in the outbox (a reply): sent if the uplink is there, else dropped. */
-void forward_reply(struct forward *f, unsigned sink, const char *topic, const char *text, size_t len);
+void forward_reply(
+	struct forward *f, unsigned sink, const char *topic, const char *text, size_t len);
 /* "uplink":{"platform":"up",..} into an open object. */
 void forward_json(const struct forward *f, struct json *j);

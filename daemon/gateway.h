@@ -19,8 +19,9 @@ struct gateway {
 	struct codes *codes;
 	struct alert_rules *rules;
 	struct forms *forms;
-	uint8_t site_key[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
-	char epoch[17];	      /* names this database: (epoch, seq) is unique for ever */
+	uint8_t site_key
+		[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
+	char epoch[17]; /* names this database: (epoch, seq) is unique for ever */
 
 	struct outbox *outbox; /* store thread only */
 

@@ -17,8 +17,8 @@ int64_t intake_device(
 	struct db *db, const char *name, const char *driver, const char *address, char *uid)
 {
 	int rc = db_run(db,
-		"INSERT INTO device(name,driver,address) VALUES(?,?,?)"
-		" ON CONFLICT(name) DO UPDATE SET driver=excluded.driver, address=excluded.address",
+		"INSERT INTO device(name,driver,address) VALUES(?,?,?) ON CONFLICT(name) DO "
+		"UPDATE SET driver=excluded.driver, address=excluded.address",
 		"ttt", name, driver, address);
 	if (rc < 0)
 		return rc;
@@ -32,7 +32,7 @@ int64_t intake_device(
 	return row_int(r, 0);
 }
 
-/* --- events ------------------------------------------------------------------------------------ */
+/* events */
 
 int intake_event(struct gateway *g, struct db *db, int64_t device, const char *type,
 	const char *detail, const struct bytes *raw, int64_t at_us, bool forward)
@@ -46,8 +46,8 @@ int intake_event(struct gateway *g, struct db *db, int64_t device, const char *t
 	int64_t row = db_last_id(db);
 	if (row % 256 == 0)
 		rc = db_run(db,
-			"DELETE FROM event WHERE id<=? AND type<>'study' AND NOT EXISTS"
-			" (SELECT 1 FROM outbox WHERE outbox.uuid=event.uuid)",
+			"DELETE FROM event WHERE id<=? AND type<>'study' AND NOT EXISTS (SELECT 1 "
+			"FROM outbox WHERE outbox.uuid=event.uuid)",
 			"i", row - EVENTS_KEPT);
 	if (rc < 0)
 		return rc;
@@ -78,13 +78,13 @@ static int file_event(
 		worth_telling(e->type));
 }
 
-/* --- who and when ------------------------------------------------------------------------------ */
+/* who and when */
 
 static size_t bindings_read(struct db *db, int64_t device, struct resident_binding *out)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT resident,user_slot,valid_from,valid_to FROM binding WHERE device=?"
-		" ORDER BY valid_from DESC LIMIT 64",
+		"SELECT resident,user_slot,valid_from,valid_to FROM binding WHERE device=? ORDER "
+		"BY valid_from DESC LIMIT 64",
 		"i", device);
 	size_t n = 0;
 	while (n < BINDINGS_MAX && row_next(r) > 0)
@@ -126,7 +126,7 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 	return f;
 }
 
-/* --- rows -------------------------------------------------------------------------------------- */
+/* rows */
 
 /* What was typed is a person's until proven a token: keep a keyed hash, to recognise it again. */
 static bool patient_hash(
@@ -173,12 +173,10 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 	snprintf(driver, sizeof(driver), "%s/%u", u->driver, u->driver_version);
 	int rc = db_run(db,
 		"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
-		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,uncertainty_"
-		"us,"
-		"trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,driver,tables_"
-		"version,"
-		"committed_boot_us) "
-		"VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,"
+		"uncertainty_us,trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,"
+		"driver,tables_version,committed_boot_us) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+		"?,?,?,?,?,?,?,?,?,?,?,?)",
 		"bittipttiitibipiitpptbbbbtti", id->bytes, sizeof(id->bytes), (int64_t)f->revision,
 		f->status, r->kind, u->device_row, f->who.resident ? &f->who.resident : NULL,
 		f->who.evidence, f->who.grade, (int64_t)f->in_contract, (int64_t)u->test,
@@ -196,7 +194,7 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 	return outbox_add(g->outbox, db, OBJECT_READING, f->row, id, f->revision);
 }
 
-/* --- a reading --------------------------------------------------------------------------------- */
+/* a reading */
 
 static bool known_content(struct db *db, const struct uuid *id, const struct uuid *content)
 {
@@ -243,7 +241,7 @@ static int file_reading(
 	return rc;
 }
 
-/* --- the unit ---------------------------------------------------------------------------------- */
+/* the unit */
 
 /* The first reading enrols: until then a device may still hide its serial number from us. */
 static int file_device(struct db *db, const struct unit *u)
@@ -268,8 +266,8 @@ static int file_device(struct db *db, const struct unit *u)
 		u->offset_us, u->arrived_us, u->device_row);
 	if (rc >= 0)
 		rc = db_run(db,
-			"INSERT INTO device_offset(device,at,boot_id,boot_us,offset_us)"
-			" VALUES(?,?,?,?,?)",
+			"INSERT INTO device_offset(device,at,boot_id,boot_us,offset_us) VALUES(?,"
+			"?,?,?,?)",
 			"iibii", u->device_row, u->arrived_us, clock_boot_id(), (size_t)16,
 			u->boot_us, u->offset_us);
 	return MIN(rc, 0);
@@ -284,8 +282,8 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 		rc = file_reading(g, db, u, r);
 	for (struct mark *m = u->marks; m && rc >= 0; m = m->next)
 		rc = db_run(db,
-			"INSERT INTO mark(device,key,value) VALUES(?,?,?)"
-			" ON CONFLICT(device,key) DO UPDATE SET value=excluded.value",
+			"INSERT INTO mark(device,key,value) VALUES(?,?,?) ON CONFLICT(device,key) "
+			"DO UPDATE SET value=excluded.value",
 			"itb", u->device_row, m->key, m->value, m->len);
 	return MIN(rc, 0);
 }

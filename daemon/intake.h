@@ -15,8 +15,8 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u);
 
 /* A device as configured: its row, made when new. Returns the row or -errno; `uid` (96 bytes) gets the
  * identity that was fixed, "" when it never delivered. */
-int64_t intake_device(struct db *db, const char *name, const char *driver, const char *address,
-	char *uid);
+int64_t intake_device(
+	struct db *db, const char *name, const char *driver, const char *address, char *uid);
 
 /* A person says whose reading it is (resident 0: nobody's). Makes the next revision, moves evidence,
  * draft and alert with it. -ENOENT: no such reading; -EALREADY: it is so already;

@@ -56,8 +56,8 @@ static int load_meta(struct gateway *g)
 	if (rc < 0)
 		return rc;
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT (SELECT value FROM meta WHERE key='epoch'),"
-		"(SELECT value FROM meta WHERE key='site_key')",
+		"SELECT (SELECT value FROM meta WHERE key='epoch'),(SELECT value FROM meta WHERE "
+		"key='site_key')",
 		"");
 	if (row_next(r) <= 0)
 		return -EIO;
@@ -78,12 +78,13 @@ static int start_store(struct gateway *g)
 	struct store_hooks hooks = {after_commit, g};
 	int rc = store_new(g->loop, g->config->store, g->config->commit_rows, &hooks, &g->store);
 	if (rc == -ENOTSUP)
-		log_error("store", "%s was written by a newer vitalgate; install that version, or "
-				   "set paths.store to another directory",
+		log_error("store",
+			"%s was written by a newer vitalgate; install that version, or "
+			"set paths.store to another directory",
 			g->config->store);
 	else if (rc < 0)
-		log_error("store", "%s: %s; the directory must exist and be writable", g->config->store,
-			strerror(-rc));
+		log_error("store", "%s: %s; the directory must exist and be writable",
+			g->config->store, strerror(-rc));
 	if (rc < 0)
 		return rc;
 	rc = load_meta(g);
@@ -104,8 +105,8 @@ static int on_beat(sd_event_source *source, uint64_t usec, void *arg)
 	struct store_status s;
 	uint64_t every = BEAT_US;
 	store_status(g->store, &s);
-	bool alive = !s.busy_since_boot_us ||
-		clock_boot_us() - s.busy_since_boot_us < STORE_HANGS_US;
+	bool alive =
+		!s.busy_since_boot_us || clock_boot_us() - s.busy_since_boot_us < STORE_HANGS_US;
 	if (alive)
 		sd_notify(0, "WATCHDOG=1");
 	else
@@ -205,7 +206,8 @@ static int start_rooms(struct gateway *g)
 	if (rc >= 0)
 		rc = control_new(g, &g->control);
 	if (rc == -EADDRINUSE)
-		log_error("main", "another vitalgated runs with %s; stop it first", g->config->runtime);
+		log_error("main", "another vitalgated runs with %s; stop it first",
+			g->config->runtime);
 	if (rc >= 0)
 		rc = store_run(g->store);
 	if (rc >= 0)

@@ -88,8 +88,8 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 {
 	for (unsigned i = 0; i < o->gateway->config->n_sinks; i++) {
 		int rc = db_run(db,
-			"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try)"
-			" VALUES(?,?,?,?,?,?,0,0)",
+			"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) "
+			"VALUES(?,?,?,?,?,?,0,0)",
 			"iiiibi", (int64_t)i, (int64_t)lane_of[kind], (int64_t)kind, object,
 			uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
 		if (rc < 0)
@@ -111,7 +111,7 @@ int outbox_recover(struct db *db)
 		"");
 }
 
-/* --- handing over ------------------------------------------------------------------------------ */
+/* handing over */
 
 static struct flight *flight_free(struct sink *s)
 {
@@ -135,8 +135,8 @@ static unsigned select_lane(
 	struct db *db, unsigned sink, enum lane lane, int64_t after, int64_t upto, struct due *due)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT id,kind,object FROM outbox WHERE sink=? AND state=0 AND lane=? AND id>?"
-		" AND id<=? AND next_try=0 ORDER BY id LIMIT 64",
+		"SELECT id,kind,object FROM outbox WHERE sink=? AND state=0 AND lane=? AND id>? "
+		"AND id<=? AND next_try=0 ORDER BY id LIMIT 64",
 		"iiii", (int64_t)sink, (int64_t)lane, after, upto);
 	unsigned n = 0;
 	while (n < OUTBOX_PACK_ROWS && row_next(r) > 0)
@@ -217,8 +217,8 @@ static unsigned select_again(struct db *db, unsigned sink, const struct sink *s,
 	int64_t boot_us, struct due *due)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT id,kind,object,tries FROM outbox WHERE sink=? AND lane=? AND next_try>0"
-		" AND next_try<=? AND state<=1 ORDER BY next_try LIMIT 64",
+		"SELECT id,kind,object,tries FROM outbox WHERE sink=? AND lane=? AND next_try>0 "
+		"AND next_try<=? AND state<=1 ORDER BY next_try LIMIT 64",
 		"iii", (int64_t)sink, (int64_t)lane, boot_us);
 	unsigned n = 0;
 	while (n < OUTBOX_PACK_ROWS && row_next(r) > 0) {
@@ -241,8 +241,8 @@ static int64_t next_retry(struct db *db, unsigned sink)
 	int64_t next = INT64_MAX;
 	for (enum lane lane = LANE_ALERT; lane < LANES; lane++)
 		next = MIN(next, db_int(db, INT64_MAX,
-					 "SELECT min(next_try) FROM outbox WHERE sink=? AND lane=?"
-					 " AND next_try>0",
+					 "SELECT min(next_try) FROM outbox WHERE sink=? AND "
+					 "lane=? AND next_try>0",
 					 "ii", (int64_t)sink, (int64_t)lane));
 	return next;
 }
@@ -290,7 +290,7 @@ void outbox_look_again(struct outbox *o)
 		o->sinks[i].next_scan_us = 0;
 }
 
-/* --- answers ----------------------------------------------------------------------------------- */
+/* answers */
 
 void outbox_up(struct outbox *o, struct db *db, unsigned sink)
 {
@@ -369,9 +369,9 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 	int rc = 0;
 	for (unsigned i = 0; i < f->n && rc >= 0; i++)
 		rc = db_run(db,
-			"UPDATE outbox SET tries=tries+1, reason=?3,"
-			" next_try=CASE WHEN tries>=?4 THEN 0 ELSE ?1+(?2<<min(tries,6)) END,"
-			" state=CASE WHEN tries>=?4 THEN 3 ELSE state END WHERE id=?5 AND state<>3",
+			"UPDATE outbox SET tries=tries+1, reason=?3, next_try=CASE WHEN tries>=?4 "
+			"THEN 0 ELSE ?1+(?2<<min(tries,6)) END, state=CASE WHEN tries>=?4 THEN 3 "
+			"ELSE state END WHERE id=?5 AND state<>3",
 			"iitii", clock_boot_us(), (int64_t)FAILED_US, reason, (int64_t)FAILED_MAX,
 			f->rows[i]);
 	f->tag = 0;

@@ -54,12 +54,12 @@ static void optional_int(struct json *j, const char *key, struct row *r, int col
 static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT uuid,revision,status,kind,token,evidence,grade,in_contract,test,device_time,"
-		"arrived,boot_id,boot_us,reading.offset_us,taken,uncertainty_us,trust,user_slot,seq,body,"
-		"conflicts_with,reading.driver,tables_version,device.name,uid,patient_hash IS NOT NULL,"
-		"committed_boot_us"
-		" FROM reading LEFT JOIN resident ON resident.id=reading.resident"
-		" LEFT JOIN device ON device.id=reading.device WHERE reading.id=?",
+		"SELECT uuid,revision,status,kind,token,evidence,grade,in_contract,test,"
+		"device_time,arrived,boot_id,boot_us,reading.offset_us,taken,uncertainty_us,trust,"
+		"user_slot,seq,body,conflicts_with,reading.driver,tables_version,device.name,uid,"
+		"patient_hash IS NOT NULL,committed_boot_us FROM reading LEFT JOIN resident ON "
+		"resident.id=reading.resident LEFT JOIN device ON device.id=reading.device WHERE "
+		"reading.id=?",
 		"i", row);
 	int rc = row_next(r);
 	if (rc <= 0)
@@ -112,8 +112,8 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT alert.uuid,alert.revision,severity,state,recipient,role,token,body,raised,"
-		"ack_author,ack_outcome,acked,rules_version,alert.reading FROM alert"
-		" LEFT JOIN resident ON resident.id=alert.resident WHERE alert.id=?",
+		"ack_author,ack_outcome,acked,rules_version,alert.reading FROM alert LEFT JOIN "
+		"resident ON resident.id=alert.resident WHERE alert.id=?",
 		"i", row);
 	int rc = row_next(r);
 	if (rc <= 0)
@@ -124,7 +124,8 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 	head(j, r, seq);
 	json_str(j, "severity", severity);
 	json_str(j, "priority",
-		severity_priority(streq(severity, "critical") ? SEVERITY_CRITICAL : SEVERITY_WARNING));
+		severity_priority(
+			streq(severity, "critical") ? SEVERITY_CRITICAL : SEVERITY_WARNING));
 	json_str(j, "type", "SP"); /* IHE ACM facet 68485: physiological */
 	json_str(j, "state", row_text(r, 3));
 	json_str(j, "phase", active ? "start" : "continue");
@@ -153,8 +154,8 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 static int event(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT event.uuid,1,type,at,detail,device.name FROM event"
-		" LEFT JOIN device ON device.id=event.device WHERE event.id=?",
+		"SELECT event.uuid,1,type,at,detail,device.name FROM event LEFT JOIN device ON "
+		"device.id=event.device WHERE event.id=?",
 		"i", row);
 	int rc = row_next(r);
 	if (rc <= 0)
@@ -177,10 +178,9 @@ static size_t facts_read(const struct forms *forms, struct db *db, int64_t resid
 	const char *kind;
 	for (unsigned i = 0; n < max && (kind = forms_kind(forms, i)); i++) {
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT e.milli,e.decimals,e.comparator,e.taken,e.trust,reading.uuid"
-			" FROM evidence e JOIN reading ON reading.id=e.reading"
-			" WHERE e.resident=? AND e.kind=? AND e.trust<>'unknown'"
-			" ORDER BY e.taken DESC LIMIT 1",
+			"SELECT e.milli,e.decimals,e.comparator,e.taken,e.trust,reading.uuid FROM "
+			"evidence e JOIN reading ON reading.id=e.reading WHERE e.resident=? AND "
+			"e.kind=? AND e.trust<>'unknown' ORDER BY e.taken DESC LIMIT 1",
 			"it", resident, kind);
 		if (row_next(r) <= 0)
 			continue;
@@ -199,8 +199,8 @@ static size_t facts_read(const struct forms *forms, struct db *db, int64_t resid
 	return n;
 }
 
-int payload_draft(const struct gateway *g, struct db *db, int64_t resident, const char *form,
-	struct json *j)
+int payload_draft(
+	const struct gateway *g, struct db *db, int64_t resident, const char *form, struct json *j)
 {
 	struct followup_fact facts[64];
 	char token[64] = "";
@@ -215,7 +215,8 @@ int payload_draft(const struct gateway *g, struct db *db, int64_t resident, cons
 		text_copy(token, sizeof(token), row_text(r, 0), strlen(row_text(r, 0)));
 		who.birth_year = birth ? atoi(birth) : 0;
 	}
-	followup_draft(g->forms, form, &who, facts, facts_read(g->forms, db, resident, facts, ELEMENTS(facts)), j);
+	followup_draft(g->forms, form, &who, facts,
+		facts_read(g->forms, db, resident, facts, ELEMENTS(facts)), j);
 	return 1;
 }
 
@@ -225,8 +226,8 @@ static int draft(const struct gateway *g, struct db *db, int64_t row, int64_t se
 	int64_t resident;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT draft.uuid,revision,form,resident,token,draft.changed FROM draft"
-			" JOIN resident ON resident.id=draft.resident WHERE draft.id=?",
+			"SELECT draft.uuid,revision,form,resident,token,draft.changed FROM draft "
+			"JOIN resident ON resident.id=draft.resident WHERE draft.id=?",
 			"i", row);
 		int rc = row_next(r);
 		if (rc <= 0)
@@ -243,8 +244,8 @@ static int draft(const struct gateway *g, struct db *db, int64_t row, int64_t se
 	return 1;
 }
 
-int payload_object(const struct gateway *g, struct db *db, enum object kind, int64_t row, int64_t seq,
-	struct json *j)
+int payload_object(const struct gateway *g, struct db *db, enum object kind, int64_t row,
+	int64_t seq, struct json *j)
 {
 	switch (kind) {
 	case OBJECT_READING:

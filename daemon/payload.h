@@ -13,12 +13,12 @@
 struct gateway;
 
 /* One object by its row; 1 written, 0 no such row, -errno. `seq` < 0: without. */
-int payload_object(const struct gateway *g, struct db *db, enum object kind, int64_t row, int64_t seq,
-	struct json *j);
+int payload_object(const struct gateway *g, struct db *db, enum object kind, int64_t row,
+	int64_t seq, struct json *j);
 /* Opens {"v":1,"gateway":..,"epoch":..,"<list>":[ ; payload_close ends it. */
 void payload_open(const struct gateway *g, enum object kind, struct json *j);
 void payload_close(struct json *j);
 const char *payload_topic(enum object kind);
 /* The draft of one form into an open object. */
-int payload_draft(const struct gateway *g, struct db *db, int64_t resident, const char *form,
-	struct json *j);
+int payload_draft(
+	const struct gateway *g, struct db *db, int64_t resident, const char *form, struct json *j);

@@ -45,8 +45,8 @@ static int query_readings(struct command *c)
 		if (!who)
 			return refuse_resident(c);
 		_cleanup_(row_endp) struct row *r = db_query(c->db,
-			"SELECT id FROM reading WHERE resident=? AND superseded=0 AND id>?"
-			" ORDER BY taken DESC LIMIT ?",
+			"SELECT id FROM reading WHERE resident=? AND superseded=0 AND id>? ORDER "
+			"BY taken DESC LIMIT ?",
 			"iii", who, after, page(c));
 		return list(c, "readings", OBJECT_READING, r);
 	}
@@ -65,12 +65,12 @@ static int query_unassigned(struct command *c)
 {
 	json_int(c->result, "total",
 		db_int(c->db, 0,
-			"SELECT count(*) FROM reading INDEXED BY reading_unassigned"
-			" WHERE resident IS NULL AND superseded=0",
+			"SELECT count(*) FROM reading INDEXED BY reading_unassigned WHERE "
+			"resident IS NULL AND superseded=0",
 			""));
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
-		"SELECT id FROM reading INDEXED BY reading_unassigned"
-		" WHERE resident IS NULL AND superseded=0 ORDER BY id DESC LIMIT ?",
+		"SELECT id FROM reading INDEXED BY reading_unassigned WHERE resident IS NULL AND "
+		"superseded=0 ORDER BY id DESC LIMIT ?",
 		"i", page(c));
 	return list(c, "readings", OBJECT_READING, r);
 }
@@ -141,11 +141,11 @@ static int query_devices(struct command *c)
 	int rc;
 	json_array_begin(c->result, "devices");
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
-		"SELECT name,driver,address,uid,last_seen,ack_mode,offset_us,battery,n_reading,n_nothing,"
-		"n_malformed,n_out_of_sequence,n_unsupported,n_implausible,"
-		"(SELECT group_concat(token||CASE WHEN user_slot IS NULL THEN '' ELSE ':'||user_slot END"
-		",' ') FROM binding JOIN resident ON resident.id=binding.resident WHERE"
-		" binding.device=device.id AND binding.valid_to IS NULL) FROM device ORDER BY name",
+		"SELECT name,driver,address,uid,last_seen,ack_mode,offset_us,battery,n_reading,"
+		"n_nothing,n_malformed,n_out_of_sequence,n_unsupported,n_implausible,(SELECT "
+		"group_concat(token||CASE WHEN user_slot IS NULL THEN '' ELSE ':'||user_slot END,"
+		"' ') FROM binding JOIN resident ON resident.id=binding.resident WHERE "
+		"binding.device=device.id AND binding.valid_to IS NULL) FROM device ORDER BY name",
 		"");
 	while ((rc = row_next(r)) > 0) {
 		json_object_begin(c->result, NULL);

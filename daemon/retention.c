@@ -15,20 +15,21 @@ static int delete_readings(struct db *db, int64_t before_us)
 		rc = db_run(db, "DELETE FROM leaving", "");
 	if (rc >= 0)
 		rc = db_run(db,
-			"INSERT INTO leaving SELECT id FROM reading r WHERE arrived<?"
-			" AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid)"
-			" AND NOT EXISTS (SELECT 1 FROM alert a WHERE a.reading=r.uuid AND"
-			" (a.state='active' OR EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid)))"
-			" AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS"
-			" (SELECT 1 FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind"
-			" AND n.taken>e.taken)) ORDER BY id LIMIT ?",
+			"INSERT INTO leaving SELECT id FROM reading r WHERE arrived<? AND NOT "
+			"EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid) AND NOT EXISTS "
+			"(SELECT 1 FROM alert a WHERE a.reading=r.uuid AND (a.state='active' OR "
+			"EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid))) AND NOT EXISTS "
+			"(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "
+			"FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind AND "
+			"n.taken>e.taken)) ORDER BY id LIMIT ?",
 			"ii", before_us, (int64_t)RETENTION_ROWS);
 	if (rc >= 0)
-		rc = db_run(db, "DELETE FROM evidence WHERE reading IN (SELECT id FROM leaving)", "");
+		rc = db_run(
+			db, "DELETE FROM evidence WHERE reading IN (SELECT id FROM leaving)", "");
 	if (rc >= 0)
 		rc = db_run(db,
-			"DELETE FROM alert WHERE reading IN"
-			" (SELECT uuid FROM reading WHERE id IN (SELECT id FROM leaving))",
+			"DELETE FROM alert WHERE reading IN (SELECT uuid FROM reading WHERE id IN "
+			"(SELECT id FROM leaving))",
 			"");
 	if (rc >= 0)
 		rc = db_run(db, "DELETE FROM reading WHERE id IN (SELECT id FROM leaving)", "");
@@ -41,8 +42,8 @@ int retention_run(struct db *db, int64_t now_us, unsigned days)
 		const char *sql;
 		unsigned days; /* 0: as configured */
 	} others[] = {
-		{"DELETE FROM event WHERE at<? AND type<>'study' AND NOT EXISTS"
-		 " (SELECT 1 FROM outbox WHERE outbox.uuid=event.uuid)",
+		{"DELETE FROM event WHERE at<? AND type<>'study' AND NOT EXISTS (SELECT 1 FROM "
+		 "outbox WHERE outbox.uuid=event.uuid)",
 			0},
 		{"DELETE FROM device_offset WHERE at<?", 0},
 		{"DELETE FROM command WHERE at<?", RETENTION_COMMAND_DAYS},

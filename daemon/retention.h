@@ -10,9 +10,9 @@
 
 #include <stdint.h>
 
-#define RETENTION_ROWS 500	    /* at most in one transaction: nobody waits for us */
-#define RETENTION_AUDIT_DAYS 1095   /* who did what */
-#define RETENTION_COMMAND_DAYS 30   /* replies that may be asked for again */
+#define RETENTION_ROWS 500	   /* at most in one transaction: nobody waits for us */
+#define RETENTION_AUDIT_DAYS 1095  /* who did what */
+#define RETENTION_COMMAND_DAYS 30  /* replies that may be asked for again */
 #define RETENTION_FULL_DISK_DAYS 7 /* what stays when the disk is full */
 
 /* Deletes one portion of what is older than `days` at `now_us`; number of readings deleted, or -errno.

@@ -63,7 +63,7 @@ const char *session_result_name(enum vg_result r)
 	return names[r];
 }
 
-/* --- units ------------------------------------------------------------------------------------- */
+/* units */
 
 /* The unit of the callback at hand. NULL when memory is short: then nothing is acknowledged. */
 static struct unit *unit_at_hand(struct vg_session *s)
@@ -119,7 +119,7 @@ void session_flush(struct vg_session *s, const struct vg_now *now)
 		submit(s);
 }
 
-/* --- the calls of a driver --------------------------------------------------------------------- */
+/* the calls of a driver */
 
 void vg_send(struct vg_session *s, unsigned channel, const void *bytes, size_t len)
 {
@@ -293,7 +293,7 @@ vg_ticket vg_reading(struct vg_session *s, const struct vg_reading *in)
 	return u->ticket;
 }
 
-/* --- studies ----------------------------------------------------------------------------------- */
+/* studies */
 
 int vg_blob_begin(struct vg_session *s, const char *type, size_t limit)
 {
@@ -329,7 +329,7 @@ vg_ticket vg_blob_end(struct vg_session *s)
 	return s->unit->ticket;
 }
 
-/* --- what comes in ----------------------------------------------------------------------------- */
+/* what comes in */
 
 static void begin(struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now)
 {
@@ -493,7 +493,7 @@ void session_verdict(struct vg_session *s, vg_ticket ticket, int result, const s
 	submit(s);
 }
 
-/* --- life -------------------------------------------------------------------------------------- */
+/* life */
 
 struct vg_session *session_new(const struct session_start *start, const struct vg_now *now)
 {

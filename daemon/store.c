@@ -74,7 +74,7 @@ static void jobs_move(struct jobs *to, struct jobs *from)
 		jobs_add(to, job);
 }
 
-/* --- the ballast ----------------------------------------------------------------------------- */
+/* the ballast */
 
 static void ballast_path(const struct store *s, char *path, size_t size)
 {
@@ -123,7 +123,7 @@ static void loosen(struct store *s)
 	log_note("store", "there is room on the disk again");
 }
 
-/* --- the thread ------------------------------------------------------------------------------ */
+/* the thread */
 
 /* True when the transaction itself is lost, not merely one job in it. */
 static bool fatal(int rc)
@@ -271,7 +271,7 @@ static void *thread_main(void *arg)
 	}
 }
 
-/* --- the loop's side ------------------------------------------------------------------------- */
+/* the loop's side */
 
 static int on_done(sd_event_source *source, int fd, uint32_t revents, void *arg)
 {

@@ -39,8 +39,8 @@ struct store_hooks {
 };
 
 struct store_status {
-	int failing;		   /* 0 or the -errno of the last transaction */
-	int64_t beat_boot_us;	   /* when the thread last showed that it is alive */
+	int failing;		    /* 0 or the -errno of the last transaction */
+	int64_t beat_boot_us;	    /* when the thread last showed that it is alive */
 	int64_t busy_since_boot_us; /* 0: idle */
 	uint64_t commits, jobs;
 	unsigned queued;
@@ -48,8 +48,8 @@ struct store_status {
 
 /* Opens the database in `dir` (made when absent), quarantines a damaged one. `commit_rows`: most jobs of
  * one transaction. The loop gets the done() calls. */
-int store_new(sd_event *loop, const char *dir, unsigned commit_rows, const struct store_hooks *hooks,
-	struct store **ret);
+int store_new(sd_event *loop, const char *dir, unsigned commit_rows,
+	const struct store_hooks *hooks, struct store **ret);
 /* Runs what is queued, commits and closes. done() of jobs that were not run is called with -ECANCELED. */
 void store_free(struct store *s);
 

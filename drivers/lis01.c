@@ -247,7 +247,8 @@ static bool only_dashes(struct vg_text t)
 }
 
 /* R 4 into the quantity; false: it is not a number, and that was said. Expects R 7 read before. */
-static bool value_read(struct run *r, struct vg_text record, struct vg_text code, struct result *res)
+static bool value_read(
+	struct run *r, struct vg_text record, struct vg_text code, struct result *res)
 {
 	struct vg_quantity *q = &res->quantity;
 	struct vg_text value = field(r->p, record, 4);

@@ -168,7 +168,7 @@ static inline void rig_script(struct rig *r, const char *sql)
 		fail_msg("%s: %s", sql, db_error(r->db));
 }
 
-/* --- what an instrument would deliver ---------------------------------------------------------- */
+/* what an instrument would deliver */
 
 struct rig_bp {
 	int sys, dia, pulse;

@@ -233,7 +233,7 @@ static void test_names(void **state)
 	assert_string_equal(alert_rules_version(rules), "2026-11-1");
 }
 
-/* --- labels ------------------------------------------------------------------------------------ */
+/* labels */
 
 static void labelled(const struct reading *r, enum trust trust, bool assigned, bool in_contract,
 	bool conflict, const char *expected)
@@ -278,7 +278,7 @@ static void test_labels(void **state)
 	assert_int_equal(alert_label(&r, &when, false, false, true).n, 6 + VG_FLAGS_MAX + 1);
 }
 
-/* --- files with faults -------------------------------------------------------------------------- */
+/* files with faults */
 
 #define GOOD "{id: a, kind: temp, above: 39.0, severity: warning, zh: 热, en: hot, source: s}"
 #define HEAD "version: \"1\"\nrules:\n"

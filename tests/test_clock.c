@@ -228,7 +228,7 @@ static void test_round_trip(void **state)
 	}
 }
 
-/* --- clock_decide ------------------------------------------------------------------------------ */
+/* clock_decide */
 
 static struct when decide(
 	const struct vg_civil *device, const int64_t *offset_us, int64_t arrived_us)

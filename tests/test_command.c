@@ -105,7 +105,7 @@ static void expect_text(const char *sql, const char *expected)
 
 #define COUNT(table) rig_int(&rig, "SELECT count(*) FROM " table)
 
-/* --- the doors ---------------------------------------------------------------------------------- */
+/* the doors */
 
 static void test_malformed(void **state)
 {
@@ -244,7 +244,7 @@ static void test_not_stored(void **state)
 	result();
 }
 
-/* --- alerts ------------------------------------------------------------------------------------- */
+/* alerts */
 
 static void test_ack(void **state)
 {
@@ -305,7 +305,7 @@ static void test_ambiguous_id(void **state)
 		"ABCD0000000000000000000000000001");
 }
 
-/* --- residents ---------------------------------------------------------------------------------- */
+/* residents */
 
 static void test_assign(void **state)
 {
@@ -397,7 +397,7 @@ static void test_bind_half_understood(void **state)
 	assert_int_equal(COUNT("audit"), 0);
 }
 
-/* --- the roster --------------------------------------------------------------------------------- */
+/* the roster */
 
 static void import_text(const char *csv)
 {
@@ -488,7 +488,7 @@ static void test_large_import(void **state)
 	test_free(csv);
 }
 
-/* --- what the platform refused ------------------------------------------------------------------ */
+/* what the platform refused */
 
 static void test_resend(void **state)
 {

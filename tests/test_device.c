@@ -106,7 +106,7 @@ static void test_json(void **state)
 	rig_close(&rig);
 }
 
-/* --- an analyser on a pseudo-terminal ----------------------------------------------------------- */
+/* an analyser on a pseudo-terminal */
 
 static char line_yaml[256];
 

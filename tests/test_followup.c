@@ -123,7 +123,7 @@ static unsigned count_filled(const json_t *d)
 	return n;
 }
 
-/* --- the form ---------------------------------------------------------------------------------- */
+/* the form */
 
 static void test_order(void **state)
 {
@@ -240,7 +240,7 @@ static void test_hypoglycaemia(void **state)
 	json_decref(d);
 }
 
-/* --- values ------------------------------------------------------------------------------------ */
+/* values */
 
 static void test_pressure(void **state)
 {
@@ -356,7 +356,7 @@ static void test_newest(void **state)
 	json_decref(d);
 }
 
-/* --- dates ------------------------------------------------------------------------------------- */
+/* dates */
 
 static void test_visit_date(void **state)
 {
@@ -454,7 +454,7 @@ static void test_goal(void **state)
 	json_decref(d);
 }
 
-/* --- files ------------------------------------------------------------------------------------- */
+/* files */
 
 #define HEAD \
 	"# version: 7\nform,order,key,label_zh,label_en,device_fillable,rule,ws_de,kinds,source\n"

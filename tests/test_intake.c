@@ -30,7 +30,7 @@ static void expect_text(const char *sql, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-/* --- identity of a reading ---------------------------------------------------------------------- */
+/* identity of a reading */
 
 static void test_told_again(void **state)
 {
@@ -144,7 +144,7 @@ static void test_without_identity(void **state)
 	assert_int_equal(COUNT("reading"), 3); /* never merged */
 }
 
-/* --- who and when ------------------------------------------------------------------------------- */
+/* who and when */
 
 static void test_filed(void **state)
 {
@@ -250,7 +250,7 @@ static void test_stranger(void **state)
 	expect_text("SELECT role||recipient FROM alert", "siteS-0001");
 }
 
-/* --- alerts ------------------------------------------------------------------------------------- */
+/* alerts */
 
 static void test_alert_once(void **state)
 {
@@ -289,7 +289,7 @@ static void test_no_alert(void **state)
 	assert_int_equal(COUNT("reading"), 2);
 }
 
-/* --- the unit ----------------------------------------------------------------------------------- */
+/* the unit */
 
 static void add_mark(struct unit *u, const char *key, const char *value)
 {
@@ -439,7 +439,7 @@ static void test_device_row(void **state)
 	assert_int_not_equal(intake_device(rig.db, "cuff-2", "bt_blp", "y", uid), rig.cuff);
 }
 
-/* --- assigning ---------------------------------------------------------------------------------- */
+/* assigning */
 
 static void test_assign(void **state)
 {

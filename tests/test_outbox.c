@@ -116,7 +116,7 @@ static void receipt(const struct publish *p, const char *result)
 	json_decref(root);
 }
 
-/* --- lanes -------------------------------------------------------------------------------------- */
+/* lanes */
 
 static void test_nothing_while_down(void **state)
 {
@@ -223,7 +223,7 @@ static void test_small_window(void **state)
 	assert_int_equal(COUNT("1"), 200); /* each sink has rows of its own */
 }
 
-/* --- sent and receipted ------------------------------------------------------------------------- */
+/* sent and receipted */
 
 static void test_receipt(void **state)
 {
@@ -352,7 +352,7 @@ static void test_alert_again(void **state)
 	assert_string_equal(topic(before), "up/alert");
 }
 
-/* --- links that come and go --------------------------------------------------------------------- */
+/* links that come and go */
 
 static void test_down_gives_again(void **state)
 {
@@ -552,7 +552,7 @@ static void test_recover(void **state)
 	assert_int_equal(objects(rig.posted[1], NULL), 4);
 }
 
-/* --- objects that change ------------------------------------------------------------------------ */
+/* objects that change */
 
 /* An alert is told as it is now. When it was acknowledged before its first message got a receipt, the
  * platform can only speak of the new revision: nothing of the old one may go round for ever. */
@@ -645,7 +645,7 @@ static void test_object_is_missing(void **state)
 	assert_int_equal(n, rig_int(&rig, "SELECT count(*) FROM reading WHERE id>=180"));
 }
 
-/* --- hostile receipts --------------------------------------------------------------------------- */
+/* hostile receipts */
 
 static void test_wrong_receipts(void **state)
 {

@@ -280,7 +280,7 @@ static void test_texts(void **state)
 	assert_int_equal(strlen(r.patient), VG_TEXT_MAX);
 }
 
-/* --- ids --------------------------------------------------------------------------------------- */
+/* ids */
 
 static struct reading identified(const char *uid, const char *driver, const void *identity,
 	size_t len, const char *raw, const char *patient)
@@ -346,7 +346,7 @@ static void test_ids(void **state)
 	assert_false(same(a.id, b.id));
 }
 
-/* --- units and JSON ---------------------------------------------------------------------------- */
+/* units and JSON */
 
 static void test_unit(void **state)
 {

@@ -202,7 +202,7 @@ static void test_excluded(void **state)
 	is(&e, 0, "test", "none");
 }
 
-/* --- the small world --------------------------------------------------------------------------- */
+/* the small world */
 
 #define BIT(resident) (1u << (resident))
 #define ALL_FORMS 18

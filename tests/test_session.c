@@ -13,7 +13,7 @@
 
 #include "session_drivers.h"
 
-/* --- units and tickets --------------------------------------------------------------------------- */
+/* units and tickets */
 
 static unsigned readings_of(const struct unit *u)
 {
@@ -257,7 +257,7 @@ static void test_wave(void **state)
 	assert_int_equal(rig.units[0]->counts[VG_UNSUPPORTED], 1);
 }
 
-/* --- indications ------------------------------------------------------------------------------- */
+/* indications */
 
 /* Confirmed only when kept, and in the order in which they came. */
 static void test_confirm(void **state)
@@ -342,7 +342,7 @@ static void test_poison(void **state)
 	}
 }
 
-/* --- streams ----------------------------------------------------------------------------------- */
+/* streams */
 
 /* Notes the units of `bytes` given in the pieces that the cuts make. */
 static void run_stream(const char *bytes, size_t len, uint32_t cuts, char *trace, size_t size)

@@ -130,7 +130,7 @@ static void test_all_of_them(void **state)
 	assert_null(skeletons[5]);
 }
 
-/* --- cut at every byte --------------------------------------------------------------------------- */
+/* cut at every byte */
 
 /* What the steps say that the instrument sends, one after the other. */
 static size_t whole_stream(unsigned index, uint8_t *out, size_t size)
@@ -181,7 +181,7 @@ static void test_cuts(void **state)
 	}
 }
 
-/* --- the real ones ----------------------------------------------------------------------------- */
+/* the real ones */
 
 static void test_tables(void **state)
 {

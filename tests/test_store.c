@@ -406,7 +406,7 @@ static void test_no_room(void **state)
 	told_is_stored();
 }
 
-/* --- a full disk -------------------------------------------------------------------------------- */
+/* a full disk */
 
 /* A file system of a few megabytes under the store, seen by this process alone. */
 static void start_on(const char *size)

@@ -31,8 +31,9 @@ static int connect_daemon(const struct cli *cli)
 		if (cli->quiet)
 			return -errno;
 		fprintf(stderr, "vitalgate: %s: %s\n%s\n", a.sun_path, strerror(errno),
-			cli->chinese ? "守护进程未运行？请执行 systemctl status vitalgated 查看。"
-				     : "Is the daemon running? Look at `systemctl status vitalgated`.");
+			cli->chinese
+				? "守护进程未运行？请执行 systemctl status vitalgated 查看。"
+				: "Is the daemon running? Look at `systemctl status vitalgated`.");
 		return -errno;
 	}
 	int taken = fd;

@@ -293,7 +293,7 @@ static int decode_bytes(const struct codes *codes, int argc, char **argv)
 	return 0;
 }
 
-/* --- captures ---------------------------------------------------------------------------------- */
+/* captures */
 
 struct capture {
 	const char *path;

@@ -57,13 +57,14 @@ struct arguments {
 	bool follow, all;
 };
 
-static int finish(const struct cli *cli, json_t *reply,
-	void (*show)(const struct cli *, const json_t *))
+static int finish(
+	const struct cli *cli, json_t *reply, void (*show)(const struct cli *, const json_t *))
 {
 	json_t *result = client_result(cli, reply);
 	int status = result ? 0 : 1;
 	if (cli->json && reply) {
-		json_dumpf(result ? result : reply, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+		json_dumpf(
+			result ? result : reply, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
 		putchar('\n');
 	} else if (result && show) {
 		show(cli, result);
@@ -85,14 +86,15 @@ static void follow(struct cli *cli)
 	json_int_t after = 0;
 	bool head = true;
 	while (true) {
-		json_t *reply = client_ask(cli, "readings", json_pack("{s:I,s:i}", "after", after, "limit", 100));
+		json_t *reply = client_ask(
+			cli, "readings", json_pack("{s:I,s:i}", "after", after, "limit", 100));
 		json_t *result = client_result(cli, reply);
 		cli->quiet = !reply;
 		const json_t *list = json_object_get(result, "readings");
 		size_t i, n = json_array_size(list);
 		const json_t *r;
-		json_array_foreach(list, i, r)
-			after = MAX(after, json_integer_value(json_object_get(r, "seq")));
+		json_array_foreach(list, i, r) after =
+			MAX(after, json_integer_value(json_object_get(r, "seq")));
 		if (n && cli->json)
 			json_array_foreach(list, i, r)
 			{
@@ -161,8 +163,9 @@ static int check_config(const struct cli *cli, const char *path)
 	}
 	for (unsigned i = 0; i < config.n_devices; i++)
 		if (!driver_find(config.devices[i].driver)) {
-			fprintf(stderr, "%s:%u: devices[%u].driver: expected one that `vitalgate decode` "
-					"lists, got \"%s\"\n",
+			fprintf(stderr,
+				"%s:%u: devices[%u].driver: expected one that `vitalgate decode` "
+				"lists, got \"%s\"\n",
 				path, config.devices[i].line, i, config.devices[i].driver);
 			return 1;
 		}
@@ -207,14 +210,16 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 	for (size_t i = 0; i < ELEMENTS(plain); i++)
 		if (streq(command, plain[i].name))
 			return finish(cli,
-				client_ask(cli, command, json_pack("{s:I}", "limit", (json_int_t)a->limit)),
+				client_ask(cli, command,
+					json_pack("{s:I}", "limit", (json_int_t)a->limit)),
 				plain[i].show);
 	if (streq(command, "readings"))
 		return run_readings(cli, a);
 	if (streq(command, "alerts"))
 		return finish(cli,
 			client_ask(cli, "alerts",
-				json_pack("{s:b,s:I}", "all", a->all, "limit", (json_int_t)a->limit)),
+				json_pack(
+					"{s:b,s:I}", "all", a->all, "limit", (json_int_t)a->limit)),
 			show_alerts);
 	if (streq(command, "followup") && a->n == 1)
 		return finish(cli,
@@ -223,16 +228,18 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 	if (streq(command, "ack") && a->n == 2)
 		return finish(cli,
 			client_ask(cli, "ack",
-				json_pack("{s:s,s:s,s:s*}", "alert", a->words[0], "outcome", a->words[1],
-					"by", a->by)),
+				json_pack("{s:s,s:s,s:s*}", "alert", a->words[0], "outcome",
+					a->words[1], "by", a->by)),
 			NULL);
 	if (streq(command, "assign") && a->n == 2)
 		return finish(cli,
 			client_ask(cli, "assign",
-				json_pack("{s:s,s:s}", "reading", a->words[0], "resident", a->words[1])),
+				json_pack("{s:s,s:s}", "reading", a->words[0], "resident",
+					a->words[1])),
 			NULL);
 	if (streq(command, "resend") && a->n == 1)
-		return finish(cli, client_ask(cli, "resend", json_pack("{s:s}", "id", a->words[0])), NULL);
+		return finish(cli, client_ask(cli, "resend", json_pack("{s:s}", "id", a->words[0])),
+			NULL);
 	if (streq(command, "import") && a->n == 1)
 		return run_import(cli, a->words[0]);
 	if (streq(command, "bind") && a->n == 2)
@@ -263,7 +270,8 @@ int main(int argc, char **argv)
 		{"to", required_argument, NULL, 'T'}, {"limit", required_argument, NULL, 'n'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
 	const char *env = getenv("VITALGATE_CONFIG");
-	struct cli cli = {.config = env ? env : "/etc/vitalgate/vitalgate.yaml", .chinese = wants_chinese()};
+	struct cli cli = {
+		.config = env ? env : "/etc/vitalgate/vitalgate.yaml", .chinese = wants_chinese()};
 	struct arguments a = {.slot = -1, .limit = 50};
 	int c;
 	if (!setlocale(LC_CTYPE, ""))

@@ -116,7 +116,8 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 	}
 	json_array_foreach(json_object_get(result, "readings"), i, r)
 	{
-		const json_t *time = json_object_get(r, "time"), *who = json_object_get(r, "identity");
+		const json_t *time = json_object_get(r, "time"),
+			     *who = json_object_get(r, "identity");
 		values_line(json_object_get(r, "values"), line, sizeof(line));
 		list_line(json_object_get(r, "flags"), flags, sizeof(flags));
 		printf("%.8s  ", text(r, "id"));
@@ -144,7 +145,8 @@ void show_alerts(const struct cli *cli, const json_t *result)
 	json_array_foreach(json_object_get(result, "alerts"), i, a)
 	{
 		const json_t *rule = json_array_get(json_object_get(a, "rules"), 0);
-		const json_t *to = json_object_get(a, "to"), *ack = json_object_get(a, "acknowledged");
+		const json_t *to = json_object_get(a, "to"),
+			     *ack = json_object_get(a, "acknowledged");
 		char whom[64];
 		list_line(json_object_get(a, "labels"), labels, sizeof(labels));
 		number(rule, n, sizeof(n));
@@ -212,7 +214,8 @@ void show_status(const struct cli *cli, const json_t *result)
 	printf("%s/%s/%s  %s\n", text(result, "org"), text(result, "site"), text(result, "gateway"),
 		text(result, "now"));
 	if (!json_is_true(json_object_get(result, "clock_plausible")))
-		puts(say(cli, "CLOCK NOT SET: readings are delivered labelled; set the time or reach NTP",
+		puts(say(cli,
+			"CLOCK NOT SET: readings are delivered labelled; set the time or reach NTP",
 			"网关时钟未设置：数据会带标记上传；请校时或连接NTP"));
 	cell(say(cli, "store", "存储"), 28);
 	puts(text(store, "state"));
@@ -224,14 +227,15 @@ void show_status(const struct cli *cli, const json_t *result)
 	}
 	for (size_t i = 0; i < ELEMENTS(rows); i++) {
 		cell(say(cli, rows[i].en, rows[i].zh), 28);
-		printf("%lld\n", (long long)json_integer_value(json_object_get(counts, rows[i].key)));
+		printf("%lld\n",
+			(long long)json_integer_value(json_object_get(counts, rows[i].key)));
 	}
 	size_t i;
 	const json_t *r;
-	json_array_foreach(json_object_get(result, "rejected"), i, r)
-		printf("  %.8s %s r%lld: %s (%s `vitalgate resend %.8s`)\n", text(r, "id"),
-			text(r, "object"), (long long)json_integer_value(json_object_get(r, "revision")),
-			text(r, "reason"), say(cli, "after mending it:", "修正后执行"), text(r, "id"));
+	json_array_foreach(json_object_get(result, "rejected"), i, r) printf(
+		"  %.8s %s r%lld: %s (%s `vitalgate resend %.8s`)\n", text(r, "id"),
+		text(r, "object"), (long long)json_integer_value(json_object_get(r, "revision")),
+		text(r, "reason"), say(cli, "after mending it:", "修正后执行"), text(r, "id"));
 }
 
 void show_events(const struct cli *cli, const json_t *result)
@@ -281,9 +285,12 @@ void show_followup(const struct cli *cli, const json_t *result)
 	{
 		bool diabetes = streq(text(draft, "form"), "t2dm_followup_v3");
 		printf("%s  %s\n%s\n", text(result, "resident"),
-			diabetes ? say(cli, "type 2 diabetes follow-up (draft)", "2型糖尿病患者随访服务记录表（草稿）")
-				 : say(cli, "hypertension follow-up (draft)", "高血压患者随访服务记录表（草稿）"),
-			say(cli, "  * proposed from instruments; ____ for the doctor; nothing is confirmed",
+			diabetes ? say(cli, "type 2 diabetes follow-up (draft)",
+					   "2型糖尿病患者随访服务记录表（草稿）")
+				 : say(cli, "hypertension follow-up (draft)",
+					   "高血压患者随访服务记录表（草稿）"),
+			say(cli,
+				"  * proposed from instruments; ____ for the doctor; nothing is confirmed",
 				"  * 由设备建议；____ 由医生填写；均未确认"));
 		json_array_foreach(json_object_get(draft, "fields"), k, field)
 			show_field(cli, field);

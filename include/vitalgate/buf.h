@@ -63,6 +63,6 @@ static inline uint32_t buf_le32(struct buf *b)
 {
 	const uint8_t *p = buf_bytes(b, 4);
 	return p ? (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
-			   (uint32_t)p[3] << 24
+			       (uint32_t)p[3] << 24
 		 : 0;
 }

@@ -29,8 +29,8 @@
 #define VG_NOTES_MAX 8	     /* text attributes in one reading */
 #define VG_TEXT_MAX 63	     /* bytes of one text attribute, without NUL; longer is cut */
 #define VG_IDENTITY_MAX 256  /* identity bytes of one reading */
-#define VG_FRAME_MAX 66000   /* longest frame of a byte stream: a 64 KiB message in one LIS01 frame */
-#define VG_PDU_MAX 512	     /* longest GATT value (Core Specification, Vol 3, Part F, 3.2.9) */
+#define VG_FRAME_MAX 66000 /* longest frame of a byte stream: a 64 KiB message in one LIS01 frame */
+#define VG_PDU_MAX 512	   /* longest GATT value (Core Specification, Vol 3, Part F, 3.2.9) */
 
 /* Civil time as a device shows it: local, no zone. 0 = unknown for year, month and day. */
 struct vg_civil {
@@ -46,19 +46,19 @@ struct vg_decimal {
 
 /* When the bytes of this callback arrived. */
 struct vg_now {
-	int64_t utc_us;		/* CLOCK_REALTIME, may be wrong: 1970 on a gateway without RTC */
-	int64_t boot_us;	/* CLOCK_BOOTTIME, only for waiting and for differences */
+	int64_t utc_us;	       /* CLOCK_REALTIME, may be wrong: 1970 on a gateway without RTC */
+	int64_t boot_us;       /* CLOCK_BOOTTIME, only for waiting and for differences */
 	struct vg_civil civil; /* utc_us in the zone of the site */
 };
 
 /* What became of one PDU, frame or record. The names are stable: counters, JSON, logs, `devices`. */
 enum vg_result {
-	VG_READING,	    /* reading: at least one measurement */
-	VG_NOTHING,	    /* nothing: understood, carries no measurement (cuff error, header, keep-alive) */
+	VG_READING, /* reading: at least one measurement */
+	VG_NOTHING, /* nothing: understood, carries no measurement (cuff error, header, keep-alive) */
 	VG_MALFORMED,	    /* malformed: too short, bad checksum, impossible structure */
 	VG_OUT_OF_SEQUENCE, /* out_of_sequence: well-formed, but not now */
-	VG_UNSUPPORTED,	    /* unsupported: well-formed, and not known to this driver or its tables */
-	VG_IMPLAUSIBLE,	    /* implausible: well-formed, and cannot be true of a person */
+	VG_UNSUPPORTED, /* unsupported: well-formed, and not known to this driver or its tables */
+	VG_IMPLAUSIBLE, /* implausible: well-formed, and cannot be true of a person */
 	VG_RESULTS
 };
 
@@ -69,8 +69,8 @@ struct vg_quantity {
 	const char *kind;
 	const char *local;
 	struct vg_decimal value;
-	char comparator;      /* 0 or '=': exact; '<' LO, '>' HI: the true value lies beyond `value` */
-	const char *unit;     /* as received, e.g. "kPa", "mg/dL"; the daemon converts */
+	char comparator;  /* 0 or '=': exact; '<' LO, '>' HI: the true value lies beyond `value` */
+	const char *unit; /* as received, e.g. "kPa", "mg/dL"; the daemon converts */
 	const char *received; /* the number as received when it was text; else NULL */
 };
 
@@ -89,7 +89,7 @@ enum vg_status {
 /* One measurement. All pointers are borrowed for the duration of the call, except `kind`, flags and note
  * keys, which must be static. */
 struct vg_reading {
-	const char *kind;	      /* "bp", "glucose", "lab", "spo2", "weight", "temperature" ... */
+	const char *kind; /* "bp", "glucose", "lab", "spo2", "weight", "temperature" ... */
 	const struct vg_civil *taken; /* device time as it came; NULL when the device sent none */
 	int user;		      /* user slot or person-id; -1 unknown */
 	int64_t seq;		      /* sequence number or record index; -1 none */
@@ -109,16 +109,17 @@ struct vg_reading {
 	 * device has nothing of the kind: the reading gets an arrival nonce and is never merged. */
 	const uint8_t *identity;
 	size_t identity_len;
-	const uint8_t *raw; /* the bytes that carry this measurement; NULL = the whole PDU or frame */
+	const uint8_t
+		*raw; /* the bytes that carry this measurement; NULL = the whole PDU or frame */
 	size_t raw_len;
 };
 
 enum vg_event_type {
 	VG_EVENT_FAILED_MEASUREMENT, /* the cuff or meter itself says that it could not measure */
-	VG_EVENT_DEVICE_CLOCK,	     /* `civil`: what the device's clock shows now; with `value` 1 the
+	VG_EVENT_DEVICE_CLOCK, /* `civil`: what the device's clock shows now; with `value` 1 the
 				      * time of a message, which may have waited before it came */
-	VG_EVENT_BATTERY,	     /* `value`: percent, 0..100 */
-	VG_EVENT_DEVICE_ERROR,	     /* `detail`: the device's own code */
+	VG_EVENT_BATTERY,      /* `value`: percent, 0..100 */
+	VG_EVENT_DEVICE_ERROR, /* `detail`: the device's own code */
 	VG_EVENT_MEMORY_FULL,
 	VG_EVENT_INSTRUMENT_RESTART, /* it began again in the middle of a message */
 	VG_EVENT_CONTROL_SOLUTION,   /* a quality-control measurement: never a person's */
@@ -129,7 +130,8 @@ struct vg_event {
 	enum vg_event_type type;
 	const struct vg_civil *civil;
 	int64_t value;
-	const char *detail; /* short static or borrowed text, English, no person's data; may be NULL */
+	const char
+		*detail; /* short static or borrowed text, English, no person's data; may be NULL */
 };
 
 enum vg_identity_type {
@@ -142,7 +144,7 @@ enum vg_identity_type {
 struct vg_session;
 typedef uint32_t vg_ticket;
 
-/* --- calls: from a driver's callback only ------------------------------------------------------ */
+/* calls: from a driver's callback only */
 
 /* Write to the instrument. GATT: a write request to the characteristic of `channel`. Queued by the
  * daemon, over GATT until all subscriptions are on; a lost link ends the session. */
@@ -159,8 +161,8 @@ void vg_result(struct vg_session *s, enum vg_result result);
 
 /* A record that is no reading, counted as `result` and worth keeping: `raw` are its own bytes, no more,
  * `why` short English without a person's data. Returns a ticket like those below. */
-vg_ticket vg_rejected(struct vg_session *s, enum vg_result result, const char *why, const void *raw,
-	size_t len);
+vg_ticket vg_rejected(
+	struct vg_session *s, enum vg_result result, const char *why, const void *raw, size_t len);
 
 /* Add to the unit of this callback. They return the unit's ticket: the same for all calls within one
  * callback. The daemon counts the reading, checks plausibility and units, and may turn it into an
@@ -194,7 +196,7 @@ const char *vg_option(struct vg_session *s, const char *name);
 /* A mark of an earlier session; NULL when there is none. */
 const uint8_t *vg_marked(struct vg_session *s, const char *key, size_t *ret_len);
 
-/* --- the table --------------------------------------------------------------------------------- */
+/* the table */
 
 enum vg_bus {
 	VG_BUS_GATT,   /* channels are characteristics */
@@ -202,10 +204,11 @@ enum vg_bus {
 };
 
 enum {
-	VG_GATT_READ = 1,      /* read once after connecting: heard() before anything is subscribed */
-	VG_GATT_SUBSCRIBE = 2, /* enable indications, else notifications, in the order of the table */
-	VG_GATT_WRITE = 4,     /* the driver writes here */
-	VG_GATT_REQUIRED = 8,  /* without it the session cannot work */
+	VG_GATT_READ = 1, /* read once after connecting: heard() before anything is subscribed */
+	VG_GATT_SUBSCRIBE =
+		2,	   /* enable indications, else notifications, in the order of the table */
+	VG_GATT_WRITE = 4, /* the driver writes here */
+	VG_GATT_REQUIRED = 8, /* without it the session cannot work */
 };
 
 struct vg_channel {
@@ -225,8 +228,8 @@ struct vg_option {
 
 /* Result of frame(): how the bytes at the head of the stream are to be cut. */
 struct vg_frame {
-	size_t skip;	/* noise before the frame, counted `malformed` once until the next frame */
-	bool filler;	/* what is skipped is no noise (a line end that came late) and is not counted */
+	size_t skip; /* noise before the frame, counted `malformed` once until the next frame */
+	bool filler; /* what is skipped is no noise (a line end that came late) and is not counted */
 	size_t length; /* bytes of the frame after the noise; 0: wait for more */
 };
 

@@ -86,7 +86,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* --- what is sent ------------------------------------------------------------------------------ */
+/* what is sent */
 
 static void add(struct line *l, const char *text)
 {
@@ -156,7 +156,7 @@ static void stamp_keep(struct line *l)
 	stamps[n_stamps++] = l->stamp;
 }
 
-/* --- one line ---------------------------------------------------------------------------------- */
+/* one line */
 
 static void control(const struct line *l, char c)
 {
@@ -267,7 +267,7 @@ static void line_turn(struct line *l, int64_t now)
 		begin_message(l, now);
 }
 
-/* --- the run ----------------------------------------------------------------------------------- */
+/* the run */
 
 static void run_order(const char *text)
 {

@@ -101,7 +101,7 @@ static int64_t clock_ns(clockid_t which)
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-/* --- the broker -------------------------------------------------------------------------------- */
+/* the broker */
 
 static void on_connected(void *arg, MQTTAsync_successData *data)
 {
@@ -151,7 +151,7 @@ static void publish(const void *bytes, size_t len, struct flight *f)
 		die("publish");
 }
 
-/* --- the store --------------------------------------------------------------------------------- */
+/* the store */
 
 static sqlite3_stmt *prepare(const char *sql)
 {
@@ -261,7 +261,7 @@ static void keep(struct text specimen, struct text patient, const char *record, 
 		(long long)boot_us / 1000, n - 2, body + 1, (long long)boot_us);
 }
 
-/* --- the lines --------------------------------------------------------------------------------- */
+/* the lines */
 
 static void open_line(struct line *l)
 {
@@ -327,7 +327,7 @@ static size_t hear(struct line *l)
 	return n > 0 ? (size_t)n : 0;
 }
 
-/* --- the pipeline ------------------------------------------------------------------------------ */
+/* the pipeline */
 
 static void take_pubacks(void)
 {

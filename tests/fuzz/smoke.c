@@ -129,8 +129,8 @@ int main(int argc, char **argv)
 		LLVMFuzzerTestOneInput(exact, len);
 		free(exact);
 	}
-	printf("ok 1 - %s: %lu executions, %zu seeds\n1..1\n", name ? name + 1 : argv[0], executions,
-		n_seeds);
+	printf("ok 1 - %s: %lu executions, %zu seeds\n1..1\n", name ? name + 1 : argv[0],
+		executions, n_seeds);
 	for (size_t i = 0; i < n_seeds; i++)
 		free(seeds[i].bytes);
 	return 0;

@@ -152,8 +152,8 @@ vg_ticket vg_reading(struct vg_session *s, const struct vg_reading *r)
 	return mock_emit(s);
 }
 
-vg_ticket vg_rejected(struct vg_session *s, enum vg_result result, const char *why, const void *raw,
-	size_t len)
+vg_ticket vg_rejected(
+	struct vg_session *s, enum vg_result result, const char *why, const void *raw, size_t len)
 {
 	volatile uint8_t sum = 0;
 	for (size_t k = 0; k < len; k++)
