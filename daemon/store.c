@@ -16,6 +16,7 @@
 #define PATIENCE_US 20000 /* how long patient jobs wait for company */
 /* Given back to a full disk: room for the log, which is at most so long, to move into the database. */
 #define BALLAST_BYTES (16 * 1024 * 1024)
+#define ROOM_BYTES (4 * 1024 * 1024) /* with less than this free, a full disk stays full */
 
 struct jobs {
 	struct job *first, **last;
@@ -33,7 +34,8 @@ struct store {
 	sd_event_source *done_source;
 	bool quarantined;
 	struct log_limit failed_log;
-	bool full; /* the thread's: the disk was full, the database must not grow */
+	bool spent; /* the ballast was given back */
+	bool full;  /* the thread's: the disk was full, the database must not grow */
 
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t wake;
@@ -101,7 +103,7 @@ static void tighten(struct store *s)
 {
 	char path[300];
 	ballast_path(s, path, sizeof(path));
-	unlink(path);
+	s->spent |= unlink(path) == 0;
 	db_checkpoint(s->db, true);
 	db_freeze(s->db, true);
 	if (!s->full)
@@ -111,15 +113,28 @@ static void tighten(struct store *s)
 	s->full = true;
 }
 
-/* Room for the ballast again, and something to live on. */
-static void loosen(struct store *s)
+/* Bytes that are free on our disk, 0 when nobody knows. */
+static uint64_t room(const struct store *s)
 {
 	struct statvfs v;
-	if (statvfs(s->dir, &v) < 0 ||
-		v.f_bavail * v.f_frsize < BALLAST_BYTES + BALLAST_BYTES / 4 || !ballast_make(s))
+	return statvfs(s->dir, &v) < 0 ? 0 : (uint64_t)v.f_bavail * v.f_frsize;
+}
+
+static void ballast_keep(const struct store *s)
+{
+	if (!s->full && room(s) >= BALLAST_BYTES + ROOM_BYTES)
+		ballast_make(s);
+}
+
+/* What the ballast left behind is for deleting and is no room to live on. Who never had one (a small disk)
+ * goes on with little. */
+static void loosen(struct store *s)
+{
+	if (room(s) < ROOM_BYTES + (s->spent ? BALLAST_BYTES : 0))
 		return;
 	db_freeze(s->db, false);
-	s->full = false;
+	s->full = s->spent = false;
+	ballast_keep(s);
 	log_note("store", "there is room on the disk again");
 }
 
@@ -267,7 +282,8 @@ static void *thread_main(void *arg)
 		due_us = s->hooks.after_commit
 				 ? s->hooks.after_commit(s->hooks.arg, s->db, clock_boot_us())
 				 : INT64_MAX;
-		db_checkpoint(s->db, false);
+		if (db_checkpoint(s->db, false))
+			ballast_keep(s);
 	}
 }
 

@@ -15,12 +15,6 @@
 static struct rig rig;
 static char said[4096]; /* what the last attempt said on stderr */
 
-static void begin(const char *yaml)
-{
-	rig_open(&rig, yaml);
-	rig_run_store(&rig);
-}
-
 static void end(void)
 {
 	devices_stop(rig.gateway.devices);
@@ -125,8 +119,8 @@ static int open_line(const char *more)
 
 static void start_line(void)
 {
-	begin(line_yaml);
-	assert_int_equal(devices_new(&rig.gateway, &rig.gateway.devices), 0);
+	assert_int_equal(try_devices(line_yaml), 0);
+	assert_int_equal(store_run(rig.gateway.store), 0);
 	assert_int_equal(devices_start(rig.gateway.devices), 0);
 }
 
