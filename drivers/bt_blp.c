@@ -3,31 +3,31 @@
  * Blood pressure monitors with the Bluetooth Blood Pressure Service, 0x1810.
  *
  * 2A35, indicated, little-endian:
- *   flags u8 | systolic SFLOAT | diastolic SFLOAT | mean SFLOAT | [date time 7, b1] | [pulse
- * SFLOAT, b2] | [user u8, b3] | [status u16, b4] flags  b0: 0 mmHg, 1 kPa; b5-7 reserved: seen set
- * on real monitors, ignored user   255: unknown status b0 body movement, b1 cuff too loose, b2
- * irregular pulse, b3-4 pulse 1 above 2 below the monitor's range, b5 improper position; the rest
- * reserved date time: year u16, month, day, hour, minute, second; local, no zone; year, month or
- * day 0: unknown Bytes behind the last field are tolerated (E2E-CRC of newer revisions). 2A36, the
- * pressure while the cuff inflates, is not a measurement and is not subscribed.
+ *   flags u8 | systolic SFLOAT | diastolic SFLOAT | mean SFLOAT
+ *   | [date time 7, b1] | [pulse SFLOAT, b2] | [user u8, b3] | [status u16, b4]
+ *   flags      b0: 0 mmHg, 1 kPa; b5-7 reserved: seen set on real monitors, ignored
+ *   date time  year u16, month, day, hour, minute, second; local, no zone; year, month or day 0: unknown
+ *   user       255: unknown
+ *   status     b0 body movement, b1 cuff too loose, b2 irregular pulse, b3-4 pulse 1 above 2 below the
+ *              monitor's range, b5 improper position; the rest reserved
+ * Bytes behind the last field are tolerated (E2E-CRC of newer revisions). 2A36, the pressure while the cuff
+ * inflates, is not a measurement and is not subscribed.
  *
- * Not measured: a failed cuff sends NaN in all numbers with status 0 (seen: boso), so the number
- * words decide, not the status. Systolic or diastolic without a number, infinities included: the
- * service gives no limit to put beside a '<' or '>', so this is a failed measurement, with the
- * reason as detail. Mean NaN, NRes or 0 and pulse NaN or 0 are normal and only leave that number
- * out.
+ * Not measured: a failed cuff sends NaN in all numbers with status 0 (seen: boso), so the number words
+ * decide, not the status. Systolic or diastolic without a number, infinities included: the service gives no
+ * limit to put beside a '<' or '>', so this is a failed measurement, with the reason as detail. Mean NaN,
+ * NRes or 0 and pulse NaN or 0 are normal and only leave that number out.
  *
- * Beurer (BM85 seen: flags 0x56): the user bit is clear but a user byte follows the pulse, and
- * pulse and status are big-endian. Recognised when the strict layout leaves exactly one byte and
- * the pulse is 30..220 read big-endian and not so read little-endian; option `quirk` overrides.
+ * Beurer (BM85 seen: flags 0x56): the user bit is clear but a user byte follows the pulse, and pulse and
+ * status are big-endian. Recognised when the strict layout leaves exactly one byte and the pulse is 30..220
+ * read big-endian and not so read little-endian; option `quirk` overrides.
  *
- * 2A49 (feature) is read so that its raw value is on record; a status bit whose feature bit is
- * clear is still passed on (that such a bit means nothing is not confirmed). 2A2B (10 bytes) and
- * 2A08 inside 0x1810 (A&D) show the monitor's clock. Nothing is written: setting the clock is not
- * confirmed to be harmless.
+ * 2A49 (feature) is read so that a trace of the link shows it; a status bit whose feature bit is clear is still
+ * passed on (that such a bit means nothing is not confirmed). 2A2B (10 bytes) and 2A08 inside 0x1810 (A&D)
+ * show the monitor's clock. Nothing is written: setting the clock is not confirmed to be harmless.
  *
- * Sources: GATT Specification Supplement, Blood Pressure Service; captured bytes of boso, Beurer
- * BM85, Yuwell YE680B in public test suites.
+ * Sources: GATT Specification Supplement, Blood Pressure Service; captured bytes of boso, Beurer BM85 and
+ * Yuwell YE680B in public test suites.
  */
 #include <string.h>
 #include <vitalgate/buf.h>

@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Analysers that send results by CLSI LIS01-A2 (ASTM E1381) with LIS02-A2 (ASTM E1394) records. We
- * are the receiver; orders and queries are not answered.
+ * Analysers that send results by CLSI LIS01-A2 (ASTM E1381) with LIS02-A2 (ASTM E1394) records. We are the
+ * receiver; orders and queries are not answered.
  *
- * Line: ENQ begins, ACK. Frames `STX number text ETX|ETB c c [CR][LF]`: number '0'..'7' from 1; c c
- * is the sum from number to ETX/ETB, modulo 256, in hex. ETB: the record goes on in the next frame.
- * EOT ends. idle       ENQ -> ACK; a frame is ignored; everything else too receiving  next number:
- * taken, ACK; same number again: our ACK was lost, ACK; other number or bad sum: NAK; ENQ: it
- * restarted, ACK; EOT or 30 s of silence: idle, a half record is dropped waiting    a frame brought
- * results that are not on disk yet: the ACK comes from kept(), NAK from refused(); the sender must
- * be silent, only ENQ and EOT mean something (they end the wait) Measured on twelve public captures
- * and tolerated: a whole message in one frame (up to 64 KiB here), CR, LF, CR LF or nothing behind
- * the sum, sums in lower case, records inside a frame split by CR or LF. ENQ, EOT and STX inside a
- * frame are noise of the line and not control: an ENQ answered there would be taken for the ACK of
- * that frame. A frame that was cut off is given up after frame_gap_ms.
+ * Line: ENQ begins, ACK. Frames `STX number text ETX|ETB c c [CR][LF]`: number '0'..'7' from 1; c c is the sum
+ * from number to ETX/ETB, modulo 256, in hex. ETB: the record goes on in the next frame. EOT ends.
+ *   idle       ENQ -> ACK; a frame is ignored; everything else too
+ *   receiving  next number: taken, ACK; same number again: our ACK was lost, ACK; other number or bad sum: NAK;
+ *              ENQ: it restarted, ACK; EOT or 30 s of silence: idle, a half record is dropped
+ *   waiting    a frame brought results that are not on disk yet: the ACK comes from kept(), NAK from refused();
+ *              the sender must be silent, only ENQ and EOT mean something (they end the wait)
+ * Measured on twelve public captures and tolerated: a whole message in one frame (up to 64 KiB here), CR, LF,
+ * CR LF or nothing behind the sum, sums in lower case, records inside a frame split by CR or LF. ENQ, EOT and
+ * STX inside a frame are noise of the line and not control: an ENQ answered there would be taken for the ACK
+ * of that frame. A frame that was cut off is given up after frame_gap_ms.
  *
- * Records, fields counted from 1: H delimiters, 5 sender, 12 processing id (T, D, Q: test, never
- * filed), 14 message time. P 3 and 4 patient ids. O 3 and 4 specimen, 7 ordered, 8 collected, 12
- * action (Q: quality control), 16 sample type. R 3 test `^^^code`, 4 value, 5 unit, 7 flags, 9
- * status, 12 started, 13 completed. L 3 N or F: normal end. Names, birth dates and the rest of P
- * are never looked at. Identity of a result: O 3, O 4, R 3 and its time to the minute; R 2 and H 14
- * change when a message is sent again. Without such a time there is none.
+ * Records, fields counted from 1:
+ *   H  delimiters, 5 sender, 12 processing id (T, D, Q: test, never filed), 14 message time
+ *   P  3 and 4 patient ids
+ *   O  3 and 4 specimen, 7 ordered, 8 collected, 12 action (Q: quality control), 16 sample type
+ *   R  3 test `^^^code`, 4 value, 5 unit, 7 flags, 9 status, 12 started, 13 completed
+ *   L  3 N or F: normal end
+ * Names, birth dates and the rest of P are never looked at. Identity of a result: O 3, O 4, R 3 and its time to
+ * the minute; R 2 and H 14 change when a message is sent again. Without such a time there is none.
  *
- * Sources: the standards as used by public receivers; captures of Afinion 2, DCA Vantage, cobas
- * c111 and others in a public test suite. Not confirmed: escape sequences (kept as they came), the
- * meaning of flags outside the standard's list (kept as device_flag_other; Contour marks control
- * solution with C).
+ * Sources: the standards as used by public receivers; captures of Afinion 2, DCA Vantage, cobas c111 and
+ * others in a public test suite. Not confirmed: escape sequences (kept as they came), the meaning of flags
+ * outside the standard's list (kept as device_flag_other; Contour marks control solution with C).
  */
 #include <string.h>
 #include <vitalgate/buf.h>

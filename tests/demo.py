@@ -852,8 +852,8 @@ def summary(screen, a, ended, problem=None):
     absent = "under way" if status == 130 else "missing"
     screen.print(f"{word} · told {len(a.told)} · platform {len(a.arrived)} · "
                  f"{absent} {len(missing)} · twice {len(twice)} · "
-                 f"alerts {len(a.alerts)}, acked {a.acknowledged()} · "
-                 f"p50/99 {percentile(plain, 0.5)}/{percentile(plain, 0.99)}", tone)
+                 f"alerts {len(a.alerts)}, ack {a.acknowledged()} · "
+                 f"p50 {percentile(plain, 0.5)} p99 {percentile(plain, 0.99)}", tone)
     return status
 
 

@@ -20,7 +20,7 @@ from harness import Failure, holds, same
 DEMO = os.path.join(harness.ROOT, "tests", "demo.py")
 PATIENCE = 120      # seconds for one run on a busy machine
 LAST = re.compile(r"(完成 done|中断 stopped|失败 FAILED) · told (\d+) · platform (\d+) · "
-                  r"(?:missing|under way) (\d+) · twice (\d+) · alerts (\d+), acked (\d+) · "
+                  r"(?:missing|under way) (\d+) · twice (\d+) · alerts (\d+), ack (\d+) · "
                   r"p50 .* p99 .*")
 # A platform that never takes an alert: the show must find that it is missing.
 RED = """

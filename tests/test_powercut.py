@@ -40,17 +40,22 @@ class PowerSite(Site):
 
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
-        self.image, self.disk = self.path("disk.img"), self.path("store")
+        self.image, self.disk, self.device = self.path("disk.img"), self.path("store"), None
         os.mkdir(self.disk)
         with open(self.image, "wb") as f:
             f.truncate(DISK_MB << 20)
 
     def mount(self):
-        return run("mount", "-o", "loop", self.image, self.disk)
+        return run("mount", self.device, self.disk)
 
     def format(self):
-        """Why it is not possible here; "" when it is."""
-        made = run("mkfs.ext4", "-q", "-F", self.image)
+        """Why it is not possible here; "" when it is. One loop device for the whole time, and everything
+        goes through it: "mount -o loop" may find the old device still attached, with what it remembers
+        of the disk from before the cut."""
+        made = run("losetup", "--find", "--show", self.image)
+        self.device = made.stdout.strip() or None
+        if made.returncode == 0:
+            made = run("mkfs.ext4", "-q", "-F", self.device)
         if made.returncode == 0:
             made = self.mount()
         return made.stderr.strip() or "mount failed" if made.returncode else ""
@@ -65,7 +70,7 @@ class PowerSite(Site):
     def power_on(self):
         """After a cut: what e2fsck says, when it could not mend everything."""
         umounted = run("umount", self.disk)
-        fsck = run("e2fsck", "-f", "-y", self.image)
+        fsck = run("e2fsck", "-f", "-y", self.device)
         mounted = self.mount()
         if umounted.returncode or fsck.returncode > 1 or mounted.returncode:
             return umounted.stderr + fsck.stdout + mounted.stderr
@@ -74,6 +79,8 @@ class PowerSite(Site):
     def close(self, keep=False):
         super().close(keep=True)
         run("umount", self.disk)
+        if self.device:
+            run("losetup", "--detach", self.device)
         if not keep:
             shutil.rmtree(self.dir, ignore_errors=True)
 
@@ -166,8 +173,8 @@ def one_cut(site, dice):
 
 def main():
     tap = Tap()
-    if os.geteuid() != 0 or not shutil.which("mkfs.ext4") or not os.path.exists("/dev/loop-control"):
-        tap.skip("power cuts", "needs root, mkfs.ext4 and loop devices")
+    if os.geteuid() != 0 or not all(map(shutil.which, ("mkfs.ext4", "e2fsck", "losetup"))):
+        tap.skip("power cuts", "needs root, e2fsprogs and loop devices")
         tap.done()
     dice = random.Random(SEED)
     print(f"# seed {SEED}", flush=True)
