@@ -288,14 +288,9 @@ struct alert_verdict alert_judge(const struct alert_rules *rules, const struct r
 	return v;
 }
 
-struct alert_doubt alert_label(const struct reading *r, const struct when *when, bool assigned,
-	bool in_contract, bool conflict)
+struct alert_doubt alert_label(const struct reading *r, const struct when *when, bool conflict)
 {
 	struct alert_doubt d = {.labels = {"unconfirmed"}, .n = 1};
-	if (!assigned)
-		d.labels[d.n++] = "unassigned";
-	else if (!in_contract)
-		d.labels[d.n++] = "out_of_contract";
 	if (conflict)
 		d.labels[d.n++] = "conflict";
 	if (when->trust == TRUST_UNKNOWN)

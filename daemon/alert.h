@@ -51,6 +51,6 @@ struct alert_doubt {
 	unsigned n;
 };
 
-/* Labels for a person: what is doubtful about this alert. All are borrowed or static. */
-struct alert_doubt alert_label(const struct reading *r, const struct when *when, bool assigned,
-	bool in_contract, bool conflict);
+/* What the reading itself leaves in doubt, for a person; whose it is may still change and is said beside it.
+ * All are borrowed or static. */
+struct alert_doubt alert_label(const struct reading *r, const struct when *when, bool conflict);

@@ -109,8 +109,7 @@ int filing_all_evidence(
 
 /* alerts */
 
-static char *alert_body(
-	const struct reading *r, const struct alert_verdict *v, const struct alert_doubt *doubt)
+static char *alert_body(const struct reading *r, const struct alert_verdict *v)
 {
 	struct json j = {0};
 	json_object_begin(&j, NULL);
@@ -131,14 +130,19 @@ static char *alert_body(
 		json_object_end(&j);
 	}
 	json_array_end(&j);
-	json_array_begin(&j, "labels");
-	for (unsigned i = 0; i < doubt->n; i++)
-		json_str(&j, NULL, doubt->labels[i]);
-	json_array_end(&j);
 	json_object_end(&j);
-	char *text = json_take(&j);
-	json_free(&j);
-	return text;
+	return json_take(&j);
+}
+
+static char *doubts_of(const struct reading *r, const struct filing *f)
+{
+	struct alert_doubt doubt = alert_label(r, &f->when, f->conflict);
+	struct json j = {0};
+	json_array_begin(&j, NULL);
+	for (unsigned i = 0; i < doubt.n; i++)
+		json_str(&j, NULL, doubt.labels[i]);
+	json_array_end(&j);
+	return json_take(&j);
 }
 
 /* The alert as it stands now, for the platform. */
@@ -162,15 +166,15 @@ static int tell_alert(struct gateway *g, struct db *db, const struct uuid *id)
 /* The instrument corrected itself, and what it says now is dangerous, too: a new fact, whoever
  * acknowledged the old one. */
 static int raise_again(struct gateway *g, struct db *db, const struct uuid *id,
-	const struct filing *f, enum severity severity, const char *body)
+	const struct filing *f, enum severity severity, const char *body, const char *doubts)
 {
 	int rc = db_run(db,
 		"UPDATE alert SET revision=revision+1, resident=?, severity=?, state='active', "
-		"recipient=?, role=?, body=?, rules_version=?, ack_author=NULL, ack_outcome=NULL, "
-		"acked=NULL WHERE uuid=?",
-		"ptttttb", f->who.resident ? &f->who.resident : NULL, severity_name(severity),
-		f->recipient, f->role, body, alert_rules_version(g->rules), id->bytes,
-		sizeof(id->bytes));
+		"recipient=?, role=?, in_contract=?, body=?, doubts=?, rules_version=?, "
+		"ack_author=NULL, ack_outcome=NULL, acked=NULL WHERE uuid=?",
+		"ptttitttb", f->who.resident ? &f->who.resident : NULL, severity_name(severity),
+		f->recipient, f->role, (int64_t)f->in_contract, body, doubts,
+		alert_rules_version(g->rules), id->bytes, sizeof(id->bytes));
 	return rc <= 0 ? rc : tell_alert(g, db, id);
 }
 
@@ -181,23 +185,21 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 	struct alert_verdict v = alert_judge(g->rules, r);
 	if (!g->config->alerts || u->test || v.severity < SEVERITY_WARNING)
 		return 0;
-	struct alert_doubt doubt =
-		alert_label(r, &f->when, f->who.resident != 0, f->in_contract, f->conflict);
-	_cleanup_(freep) char *body = alert_body(r, &v, &doubt);
+	_cleanup_(freep) char *body = alert_body(r, &v);
+	_cleanup_(freep) char *doubts = doubts_of(r, f);
 	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
-	if (!body)
+	if (!body || !doubts)
 		return -ENOMEM;
 	int rc = db_run(db,
 		"INSERT INTO alert(uuid,revision,reading,resident,severity,state,recipient,role,"
-		"body,raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?) ON "
-		"CONFLICT(uuid) DO NOTHING",
-		"bbptttti"
-		"t",
-		id.bytes, sizeof(id.bytes), reading->bytes, sizeof(reading->bytes),
+		"in_contract,body,doubts,raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?,"
+		"?,?) ON CONFLICT(uuid) DO NOTHING",
+		"bbptttittit", id.bytes, sizeof(id.bytes), reading->bytes, sizeof(reading->bytes),
 		f->who.resident ? &f->who.resident : NULL, severity_name(v.severity), f->recipient,
-		f->role, body, u->arrived_us, alert_rules_version(g->rules));
+		f->role, (int64_t)f->in_contract, body, doubts, u->arrived_us,
+		alert_rules_version(g->rules));
 	if (rc == 0 && f->revision > 1)
-		return raise_again(g, db, &id, f, v.severity, body);
+		return raise_again(g, db, &id, f, v.severity, body, doubts);
 	if (rc <= 0)
 		return rc;
 	char text[33];
@@ -211,17 +213,11 @@ int filing_move_alert(
 	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f)
 {
 	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
-	/* the labels say what is doubtful now; alert_label() writes "unconfirmed" first, then these */
-	const char *labels = !f->who.resident ? "[\"unconfirmed\",\"unassigned\""
-			     : f->in_contract ? "[\"unconfirmed\""
-					      : "[\"unconfirmed\",\"out_of_contract\"";
 	int rc = db_run(db,
-		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=?, body="
-		"replace(replace(replace(body,'[\"unconfirmed\",\"unassigned\"','[\"unconfirmed\"'),"
-		"'[\"unconfirmed\",\"out_of_contract\"','[\"unconfirmed\"'),'[\"unconfirmed\"',?)"
-		" WHERE uuid=?",
-		"ptttb", f->who.resident ? &f->who.resident : NULL, f->recipient, f->role, labels,
-		id.bytes, sizeof(id.bytes));
+		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=?, "
+		"in_contract=? WHERE uuid=?",
+		"pttib", f->who.resident ? &f->who.resident : NULL, f->recipient, f->role,
+		(int64_t)f->in_contract, id.bytes, sizeof(id.bytes));
 	return rc <= 0 ? rc : tell_alert(g, db, &id);
 }
 

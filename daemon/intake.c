@@ -202,6 +202,21 @@ static bool known_content(struct db *db, const struct uuid *id, const struct uui
 		       id->bytes, sizeof(id->bytes), content->bytes, sizeof(content->bytes)) == 1;
 }
 
+/* A correction of the instrument's numbers does not undo what a person decided about whose they are. */
+static void keep_person(
+	struct gateway *g, struct db *db, const struct uuid *id, int revision, struct filing *f)
+{
+	int64_t resident = db_int(db, -1,
+		"SELECT coalesce(resident,0) FROM reading WHERE uuid=? AND revision=? AND "
+		"evidence='assigned_by_person'",
+		"bi", id->bytes, sizeof(id->bytes), (int64_t)revision);
+	if (resident < 0)
+		return;
+	f->who = (struct resident_decision){
+		resident, "assigned_by_person", resident ? "person" : "none"};
+	filing_route(g, db, f);
+}
+
 static int file_reading(
 	struct gateway *g, struct db *db, const struct unit *u, const struct reading *r)
 {
@@ -226,6 +241,7 @@ static int file_reading(
 	if (amends) {
 		before = db_int(db, 0, "SELECT resident FROM reading WHERE uuid=? AND revision=?",
 			"bi", id.bytes, sizeof(id.bytes), (int64_t)last);
+		keep_person(g, db, &id, last, &f);
 		f.revision = last + 1;
 		f.status = f.who.resident ? "amended" : "unassigned";
 		rc = filing_retire(db, &id, f.revision);

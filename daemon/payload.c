@@ -112,7 +112,7 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT alert.uuid,alert.revision,severity,state,recipient,role,token,body,raised,"
-		"ack_author,ack_outcome,acked,rules_version,alert.reading FROM alert LEFT JOIN "
+		"ack_author,ack_outcome,acked,rules_version,alert.reading,doubts,in_contract FROM alert LEFT JOIN "
 		"resident ON resident.id=alert.resident WHERE alert.id=?",
 		"i", row);
 	int rc = row_next(r);
@@ -138,6 +138,13 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 	const void *of = row_blob(r, 13, &len);
 	json_hex(j, "reading", of, len);
 	json_members(j, row_text(r, 7));
+	json_array_begin(j, "labels");
+	if (row_null(r, 6))
+		json_str(j, NULL, "unassigned");
+	else if (!row_int(r, 15))
+		json_str(j, NULL, "out_of_contract");
+	json_members(j, row_text(r, 14));
+	json_array_end(j);
 	json_time(j, "raised", row_int(r, 8));
 	if (!row_null(r, 11)) {
 		json_object_begin(j, "acknowledged");

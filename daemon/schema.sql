@@ -132,7 +132,9 @@ CREATE TABLE alert (
 	state TEXT NOT NULL,            -- active, acknowledged
 	recipient TEXT NOT NULL,
 	role TEXT NOT NULL,             -- doctor, site
-	body TEXT NOT NULL,             -- rules, values, labels: JSON as forwarded
+	in_contract INTEGER NOT NULL,
+	body TEXT NOT NULL,             -- rules and values: JSON as forwarded
+	doubts TEXT NOT NULL,           -- what the reading leaves in doubt: JSON array
 	raised INTEGER NOT NULL,
 	ack_author TEXT,
 	ack_outcome TEXT,

@@ -235,11 +235,10 @@ static void test_names(void **state)
 
 /* labels */
 
-static void labelled(const struct reading *r, enum trust trust, bool assigned, bool in_contract,
-	bool conflict, const char *expected)
+static void labelled(const struct reading *r, enum trust trust, bool conflict, const char *expected)
 {
 	struct when when = {0, 0, trust};
-	struct alert_doubt d = alert_label(r, &when, assigned, in_contract, conflict);
+	struct alert_doubt d = alert_label(r, &when, conflict);
 	char text[600] = "";
 	assert_true(d.n <= ELEMENTS(d.labels));
 	for (unsigned i = 0; i < d.n; i++) {
@@ -253,29 +252,26 @@ static void test_labels(void **state)
 {
 	(void)state;
 	struct reading r = one("glu.random", 33300, 0);
-	labelled(&r, TRUST_CORRECTED, true, true, false, "unconfirmed");
-	labelled(&r, TRUST_DEVICE, true, true, false, "unconfirmed");
-	labelled(&r, TRUST_ARRIVAL, true, true, false, "unconfirmed time_of_arrival");
-	labelled(&r, TRUST_UNKNOWN, true, true, false, "unconfirmed clock_unknown");
-	labelled(&r, TRUST_CORRECTED, false, false, false, "unconfirmed unassigned");
-	labelled(&r, TRUST_CORRECTED, true, false, false, "unconfirmed out_of_contract");
-	labelled(&r, TRUST_CORRECTED, true, true, true, "unconfirmed conflict");
+	labelled(&r, TRUST_CORRECTED, false, "unconfirmed");
+	labelled(&r, TRUST_DEVICE, false, "unconfirmed");
+	labelled(&r, TRUST_ARRIVAL, false, "unconfirmed time_of_arrival");
+	labelled(&r, TRUST_UNKNOWN, false, "unconfirmed clock_unknown");
+	labelled(&r, TRUST_CORRECTED, true, "unconfirmed conflict");
 	r.quantities[0].comparator = '>';
-	labelled(&r, TRUST_CORRECTED, true, true, false, "unconfirmed above_meter_range");
+	labelled(&r, TRUST_CORRECTED, false, "unconfirmed above_meter_range");
 	r.quantities[0].comparator = '<';
-	labelled(&r, TRUST_CORRECTED, true, true, false, "unconfirmed below_meter_range");
+	labelled(&r, TRUST_CORRECTED, false, "unconfirmed below_meter_range");
 	add(&r, "spo2", 100000, '>'); /* both are said */
-	labelled(&r, TRUST_CORRECTED, true, true, false,
-		"unconfirmed above_meter_range below_meter_range");
+	labelled(&r, TRUST_CORRECTED, false, "unconfirmed above_meter_range below_meter_range");
 	r.flags[r.n_flags++] = "irregular_pulse";
 	r.flags[r.n_flags++] = "body_movement";
-	labelled(&r, TRUST_UNKNOWN, false, false, true,
-		"unconfirmed unassigned conflict clock_unknown above_meter_range below_meter_range "
+	labelled(&r, TRUST_UNKNOWN, true,
+		"unconfirmed conflict clock_unknown above_meter_range below_meter_range "
 		"irregular_pulse body_movement");
 	while (r.n_flags < VG_FLAGS_MAX + 1) /* all that a reading can carry */
 		r.flags[r.n_flags++] = "poor_signal";
 	struct when when = {0, 0, TRUST_UNKNOWN};
-	assert_int_equal(alert_label(&r, &when, false, false, true).n, 6 + VG_FLAGS_MAX + 1);
+	assert_int_equal(alert_label(&r, &when, true).n, 5 + VG_FLAGS_MAX + 1);
 }
 
 /* files with faults */
