@@ -815,7 +815,8 @@ def test_receive_maximum(b):
     start = time.monotonic()
     for tag in range(60):
         core.publish(tag, "up/reading", b"x", RETAIN)
-    check([core.expect(SENT).tag for _ in range(60)] == list(range(60)), "all SENT")
+    # two timers of the broker may fire in either order
+    check(sorted(core.expect(SENT).tag for _ in range(60)) == list(range(60)), "all SENT")
     check(broker.most <= 2, f"{broker.most} in flight")
     check(time.monotonic() - start < 3, "without paho's naps")
     check(not any(flags & 1 for *_, flags in broker.published), "nothing retained")
