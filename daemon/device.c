@@ -205,28 +205,28 @@ static void on_down(void *arg, const char *why)
 	end_session(d);
 }
 
+static int tell_session(
+	struct device *d, void (*call)(struct vg_session *s, const struct vg_now *now))
+{
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		call(d->session, &now);
+	return 0;
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 {
 	(void)source;
 	(void)usec;
-	struct device *d = arg;
-	struct vg_now now;
-	clock_now(&now);
-	if (d->session)
-		session_expired(d->session, &now);
-	return 0;
+	return tell_session(arg, session_expired);
 }
 
 static int on_gap(sd_event_source *source, uint64_t usec, void *arg)
 {
 	(void)source;
 	(void)usec;
-	struct device *d = arg;
-	struct vg_now now;
-	clock_now(&now);
-	if (d->session)
-		session_gap(d->session, &now);
-	return 0;
+	return tell_session(arg, session_gap);
 }
 
 static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
