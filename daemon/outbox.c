@@ -348,9 +348,11 @@ int outbox_settle(struct outbox *o, struct db *db, unsigned sink)
 		if (c->receipt == RECEIPT_BROKER)
 			rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", s->landed[i]);
 		else
+			/* a receipt may have been quicker: "retry" has set a time of its own */
 			rc = db_run(db,
 				"UPDATE outbox SET state=1, tries=tries+1, "
-				"next_try=?+(?<<min(tries,6)) WHERE id=? AND state<>3",
+				"next_try=?1+(?2<<min(tries,6)) WHERE id=?3 AND (state=0 OR "
+				"(state=1 AND next_try<=?1))",
 				"iii", now, timeout, s->landed[i]);
 	if (s->n_landed && c->receipt == RECEIPT_PLATFORM)
 		s->next_scan_us = MIN(s->next_scan_us, now + timeout);

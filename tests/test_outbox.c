@@ -118,6 +118,23 @@ static void receipt(const struct publish *p, const char *result)
 
 /* lanes */
 
+/* The platform may answer before the PUBACK is written down: what it said stands. */
+static void test_receipt_before_settling(void **state)
+{
+	(void)state;
+	struct outbox *o = rig.gateway.outbox;
+	readings(1);
+	outbox_up(o, rig.db, 0);
+	outbox_after_commit(o, rig.db, clock_boot_us());
+	assert_int_equal(rig.n_posted, 1);
+	assert_true(outbox_landed(o, 0, rig.posted[0]->tag));
+	receipt(rig.posted[0], "retry");
+	int64_t asked = rig_int(&rig, "SELECT next_try FROM outbox");
+	assert_true(asked > clock_boot_us() + 20 * CLOCK_SECOND_US);
+	assert_int_equal(outbox_settle(o, rig.db, 0), 0);
+	assert_int_equal(rig_int(&rig, "SELECT next_try FROM outbox"), asked);
+}
+
 static void test_nothing_while_down(void **state)
 {
 	(void)state;
@@ -757,6 +774,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_nothing_while_down),
+		T(test_receipt_before_settling),
 		T(test_lanes),
 		T(test_packing),
 		T(test_one_kind_in_a_message),
