@@ -27,6 +27,7 @@ static const enum lane lane_of[OBJECTS] = {[OBJECT_ALERT] = LANE_ALERT,
 /* A publish on its way: given to the uplink, no PUBACK yet. Memory only: after a crash it goes again. */
 struct flight {
 	uint32_t tag; /* 0: free */
+	int64_t handed_us;
 	unsigned n;
 	int64_t rows[OUTBOX_PACK_ROWS];
 };
@@ -40,7 +41,9 @@ struct sink {
 	unsigned window;
 	int64_t next_scan_us;
 	struct flight flights[WINDOW_MAX];
-	int64_t landed[LANDED_MAX]; /* rows with a PUBACK that is not yet written down */
+	struct landed { /* a row with a PUBACK that is not yet written down */
+		int64_t row, handed_us;
+	} landed[LANDED_MAX];
 	unsigned n_landed;
 };
 
@@ -155,8 +158,8 @@ static void pass_over(struct db *db, int64_t row, int why)
 }
 
 /* One message of as many rows as fit; returns how many rows are dealt with. */
-static unsigned hand_over(
-	struct outbox *o, struct db *db, unsigned sink, const struct due *due, unsigned n)
+static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
+	const struct due *due, unsigned n)
 {
 	struct sink *s = &o->sinks[sink];
 	struct flight *f = flight_free(s);
@@ -186,6 +189,7 @@ static unsigned hand_over(
 	if (++o->last_tag == 0)
 		o->last_tag = 1;
 	f->tag = p->tag = o->last_tag;
+	f->handed_us = boot_us;
 	s->flying++;
 	p->sink = sink;
 	p->topic = payload_topic(due[0].kind);
@@ -199,14 +203,14 @@ static unsigned limit_of(const struct sink *s, enum lane lane)
 }
 
 /* Hands over what lies between the cursor and `upto`, as long as the window has room. */
-static void serve_lane(struct outbox *o, struct db *db, unsigned sink, enum lane lane,
-	int64_t *cursor, int64_t upto)
+static void serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
+	enum lane lane, int64_t *cursor, int64_t upto)
 {
 	struct sink *s = &o->sinks[sink];
 	struct due due[OUTBOX_PACK_ROWS];
 	while (s->flying < limit_of(s, lane)) {
 		unsigned n = select_lane(db, sink, lane, *cursor, upto, due);
-		unsigned taken = n ? hand_over(o, db, sink, due, n) : 0;
+		unsigned taken = n ? hand_over(o, db, sink, boot_us, due, n) : 0;
 		if (!taken)
 			return;
 		*cursor = due[taken - 1].id;
@@ -257,7 +261,7 @@ static void retry(struct outbox *o, struct db *db, unsigned sink, int64_t boot_u
 		unsigned n = s->flying < limit_of(s, lane)
 				     ? select_again(db, sink, s, lane, boot_us, due)
 				     : 0;
-		any |= n && hand_over(o, db, sink, due, n);
+		any |= n && hand_over(o, db, sink, boot_us, due, n);
 	}
 	/* what is due and cannot go now is looked at again when a slot is free, or in a second */
 	int64_t next = next_retry(db, sink);
@@ -272,11 +276,11 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 		struct sink *s = &o->sinks[i];
 		if (!s->up)
 			continue;
-		serve_lane(o, db, i, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX);
+		serve_lane(o, db, i, boot_us, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX);
 		for (enum lane lane = LANE_READING; lane < LANES; lane++)
-			serve_lane(o, db, i, lane, &s->live[lane], INT64_MAX);
+			serve_lane(o, db, i, boot_us, lane, &s->live[lane], INT64_MAX);
 		for (enum lane lane = LANE_READING; lane < LANES; lane++)
-			serve_lane(o, db, i, lane, &s->backlog[lane], s->live_from);
+			serve_lane(o, db, i, boot_us, lane, &s->backlog[lane], s->live_from);
 		if (boot_us >= s->next_scan_us)
 			retry(o, db, i, boot_us);
 		due = MIN(due, MAX(s->next_scan_us, boot_us + 50000));
@@ -331,8 +335,8 @@ bool outbox_landed(struct outbox *o, unsigned sink, uint32_t tag)
 		return true;
 	if (s->n_landed + f->n > LANDED_MAX)
 		return false;
-	memcpy(s->landed + s->n_landed, f->rows, f->n * sizeof(f->rows[0]));
-	s->n_landed += f->n;
+	for (unsigned i = 0; i < f->n; i++)
+		s->landed[s->n_landed++] = (struct landed){f->rows[i], f->handed_us};
 	f->tag = 0;
 	s->flying--;
 	return true;
@@ -346,14 +350,14 @@ int outbox_settle(struct outbox *o, struct db *db, unsigned sink)
 	int rc = 0;
 	for (unsigned i = 0; i < s->n_landed && rc >= 0; i++)
 		if (c->receipt == RECEIPT_BROKER)
-			rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", s->landed[i]);
+			rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", s->landed[i].row);
 		else
 			/* a receipt may have been quicker: "retry" has set a time of its own */
 			rc = db_run(db,
 				"UPDATE outbox SET state=1, tries=tries+1, "
-				"next_try=?1+(?2<<min(tries,6)) WHERE id=?3 AND (state=0 OR "
-				"(state=1 AND next_try<=?1))",
-				"iii", now, timeout, s->landed[i]);
+				"next_try=?+(?<<min(tries,6)) WHERE id=? AND state<>3 AND "
+				"next_try<=?",
+				"iiii", now, timeout, s->landed[i].row, s->landed[i].handed_us);
 	if (s->n_landed && c->receipt == RECEIPT_PLATFORM)
 		s->next_scan_us = MIN(s->next_scan_us, now + timeout);
 	s->n_landed = 0; /* when it was not committed, the caller begins again with outbox_up() */

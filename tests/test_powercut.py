@@ -4,12 +4,14 @@
 
 The store lies on an ext4 of its own in a loop device. EXT4_IOC_SHUTDOWN without flushing the
 journal ends it in the middle of whatever it does, as a pulled plug would: from then on nothing
-reaches the "disk", not even what the kernel had promised to write later. Then the daemon is killed, the file
-system checked and mounted again, and the daemon has to start and to hold all that was acknowledged.
+reaches the "disk", not even what the kernel had promised to write later. Then the daemon is killed,
+the file system checked and mounted again, and the daemon has to start and to hold all that was
+acknowledged.
 
 The kernel has a weakness of its own: an fsync() that runs while the file system is shut down may
-say yes to what is lost (in 73 of 1000 cuts of a bare file, always after the cut had begun). A pulled
-plug has no such moment. What was acknowledged after the cut began is therefore not asked for.
+say yes to what is lost (in 73 of 1000 cuts of a bare file, always after the cut had begun). A
+pulled plug has no such moment. What was acknowledged after the cut began is therefore not asked
+for.
 
 Needs root and loop devices. VITALGATE_CUTS: how many (15). VITALGATE_SEED: of their moments.
 """
