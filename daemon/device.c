@@ -25,7 +25,8 @@ struct device {
 	struct vg_session *session;
 	struct session_ops ops;
 	uint64_t number; /* of the session */
-	sd_event_source *timer, *gap;
+	sd_event_source *timer, *gap, *ending;
+	const char *end_why;
 	struct mark marks[DEVICE_MARKS_MAX];
 	char last_end[64];     /* why the last connection ended */
 	struct log_limit news; /* a flapping line is told a few times a minute */
@@ -70,10 +71,12 @@ static void op_gap(void *arg, unsigned ms)
 	arm(((struct device *)arg)->gap, ms);
 }
 
+/* Closing ends the session, and the session is still at work when it asks for it: at the loop's next turn. */
 static void op_done(void *arg, const char *why)
 {
 	struct device *d = arg;
-	d->transport->ops->close(d->transport, why);
+	d->end_why = why;
+	sd_event_source_set_enabled(d->ending, SD_EVENT_ONESHOT);
 }
 
 static const char *op_option(void *arg, const char *name)
@@ -149,6 +152,7 @@ static void end_session(struct device *d)
 	session_free(TAKE(d->session));
 	arm(d->timer, 0);
 	arm(d->gap, 0);
+	sd_event_source_set_enabled(d->ending, SD_EVENT_OFF);
 }
 
 static void on_up(void *arg, const char *uid)
@@ -227,6 +231,15 @@ static int on_gap(sd_event_source *source, uint64_t usec, void *arg)
 	(void)source;
 	(void)usec;
 	return tell_session(arg, session_gap);
+}
+
+static int on_ending(sd_event_source *source, void *arg)
+{
+	(void)source;
+	struct device *d = arg;
+	if (d->transport)
+		d->transport->ops->close(d->transport, d->end_why);
+	return 0;
 }
 
 static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
@@ -327,7 +340,11 @@ static int add(struct devices *all, const struct config_device *c)
 	load_marks(d, store_db(g->store));
 	all->n++;
 	rc = add_timer(g->loop, &d->timer, on_timer, d);
-	return rc < 0 ? rc : add_timer(g->loop, &d->gap, on_gap, d);
+	if (rc >= 0)
+		rc = add_timer(g->loop, &d->gap, on_gap, d);
+	if (rc >= 0)
+		rc = sd_event_add_defer(g->loop, &d->ending, on_ending, d);
+	return rc < 0 ? rc : sd_event_source_set_enabled(d->ending, SD_EVENT_OFF);
 }
 
 int devices_new(struct gateway *g, struct devices **ret)
@@ -384,6 +401,7 @@ void devices_stop(struct devices *all)
 		session_free(TAKE(d->session));
 		d->timer = sd_event_source_disable_unref(d->timer);
 		d->gap = sd_event_source_disable_unref(d->gap);
+		d->ending = sd_event_source_disable_unref(d->ending);
 	}
 }
 
