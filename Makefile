@@ -37,7 +37,7 @@ TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/codes_probe
 FUZZ_EXECUTIONS ?= 400000
 FUZZ_SECONDS ?= 60
 
-.PHONY: all test test-bluez demo bench lint format install clean deps fuzz
+.PHONY: all test test-san sanitized test-bluez demo bench lint format install clean deps fuzz
 all: $(PROGRAMS)
 
 $(B)/core.a: $(CORE_OBJ)
@@ -96,6 +96,14 @@ test: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
 	@tests/run $(UNIT_TESTS) \
 		$(foreach f,$(FUZZERS),"$(B)/tests/fuzz_$f $(FUZZ_EXECUTIONS) $(wildcard tests/captures/$f/*.cap)") \
 		$(PY_TESTS)
+
+# The same code under AddressSanitizer and UndefinedBehaviorSanitizer. paho leaks by itself: the programs run
+# without the leak check, the unit tests with it.
+test-san:
+	@$(MAKE) SAN=1 sanitized
+sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
+	@tests/run $(UNIT_TESTS) tests/test_captures.py
+	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run tests/test_e2e.py tests/test_kill.py
 
 test-bluez: $(PROGRAMS) $(TEST_HELPERS)
 	@tests/run --verbose tests/test_bluez.py

@@ -371,9 +371,21 @@ static int act_import(struct command *c)
 
 /* what the platform refused */
 
+static int resend_all(struct command *c)
+{
+	int n = db_run(c->db,
+		"UPDATE outbox SET state=0, next_try=1, tries=0, reason=NULL WHERE state=3", "");
+	int rc = n < 0 ? n : audit(c, "resend", "all", NULL);
+	outbox_look_again(c->gateway->outbox);
+	json_int(c->result, "rows", n);
+	return rc;
+}
+
 static int act_resend(struct command *c)
 {
 	struct uuid id;
+	if (streq(command_text(c, "id"), "all"))
+		return resend_all(c);
 	int rc = find_id(c, "id",
 		"SELECT DISTINCT uuid FROM outbox WHERE uuid BETWEEN ? AND ? AND state=3 LIMIT 2",
 		&id);

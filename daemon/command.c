@@ -4,6 +4,7 @@
 #include "device.h"
 #include "forward.h"
 #include "gateway.h"
+#include "link.h"
 #include "log.h"
 
 #include <errno.h>
@@ -152,6 +153,13 @@ static void order_done(struct job *job, int result)
 	if (result < 0 && !o->refused) { /* it ran, but its transaction was not committed */
 		struct command c = {0};
 		command_refuse(&c, "not_stored", strerror(-result), "存储失败，未执行。");
+		reply_error(&o->reply, o->id, &c);
+	}
+	if (o->sink >= 0 && o->reply.len > LINK_PACKET_MAX - 256) {
+		struct command c = {0};
+		command_refuse(&c, "too_long",
+			"The answer is too long for a message: give a limit.",
+			"结果过长，无法在一条消息中返回：请使用 limit 参数。");
 		reply_error(&o->reply, o->id, &c);
 	}
 	const char *text = json_text(&o->reply);

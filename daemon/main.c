@@ -89,6 +89,8 @@ static int start_store(struct gateway *g)
 		return rc;
 	rc = load_meta(g);
 	if (rc >= 0)
+		rc = outbox_name_sinks(store_db(g->store), g->config);
+	if (rc >= 0)
 		rc = outbox_recover(store_db(g->store));
 	g->outbox = rc >= 0 ? outbox_new(g, forward_post, g) : NULL;
 	if (rc >= 0 && store_was_quarantined(g->store))

@@ -50,6 +50,9 @@ int outbox_supersede(struct db *db, const struct uuid *uuid, int revision);
 int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us);
 /* Some row was made due by hand. */
 void outbox_look_again(struct outbox *o);
+/* At start: rows keep to the platform whose name they were made for, whatever its place in the configuration
+ * is now; those of a platform that is gone wait for its return. */
+int outbox_name_sinks(struct db *db, const struct config *config);
 /* At start: what was sent and not receipted when the process ended is sent again. */
 int outbox_recover(struct db *db);
 

@@ -158,6 +158,11 @@ static enum vg_result take_quantity(struct reading *out, const struct vg_quantit
 				   : "");
 		return VG_UNSUPPORTED;
 	}
+	for (unsigned i = 0; i < out->n_quantities; i++)
+		if (out->quantities[i].code == code) {
+			snprintf(why, 96, "%.30s twice in one reading", code->kind);
+			return VG_MALFORMED;
+		}
 	struct quantity *to = &out->quantities[out->n_quantities];
 	const char *unit = q->unit ? q->unit : "";
 	int rc = codes_convert(codes, code, q->value, unit, &to->value);

@@ -155,6 +155,11 @@ CREATE TABLE event (                    -- what happened that is not a measureme
 	raw BLOB
 );
 
+CREATE TABLE sink (                     -- which platform a number of outbox.sink means
+	id INTEGER PRIMARY KEY,         -- place in the configuration; above 999: not configured now
+	name TEXT NOT NULL UNIQUE
+);
+
 CREATE TABLE outbox (
 	id INTEGER PRIMARY KEY AUTOINCREMENT, -- also the gateway's sequence number
 	sink INTEGER NOT NULL,

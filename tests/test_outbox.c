@@ -118,6 +118,36 @@ static void receipt(const struct publish *p, const char *result)
 
 /* lanes */
 
+static void name(const char *first, const char *second)
+{
+	static struct config c;
+	c = (struct config){.n_sinks = (first != NULL) + (second != NULL)};
+	if (first)
+		text_copy(c.sinks[0].name, sizeof(c.sinks[0].name), first, strlen(first));
+	if (second)
+		text_copy(c.sinks[1].name, sizeof(c.sinks[1].name), second, strlen(second));
+	assert_int_equal(outbox_name_sinks(rig.db, &c), 0);
+}
+
+/* What was made for one platform never goes to another because somebody sorted the configuration. */
+static void test_sinks_by_name(void **state)
+{
+	(void)state;
+	name("county", "city");
+	name("county", "city");
+	reading(120);				      /* for sink 0 */
+	rig_script(&rig, "UPDATE outbox SET sink=1"); /* say: for the city */
+	name("city", "county");
+	assert_int_equal(COUNT("sink=0"), 1);
+	name("county", NULL); /* the city is gone: its row waits for it */
+	assert_int_equal(COUNT("sink IN (0,1,2,3)"), 0);
+	assert_int_equal(COUNT("1"), 1);
+	name("harbour", "county");
+	assert_int_equal(COUNT("sink IN (0,1,2,3)"), 0);
+	name("county", "city");
+	assert_int_equal(COUNT("sink=1"), 1);
+}
+
 /* The platform may answer before the PUBACK is written down: what it said stands. */
 static void test_receipt_before_settling(void **state)
 {
@@ -774,6 +804,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_nothing_while_down),
+		T(test_sinks_by_name),
 		T(test_receipt_before_settling),
 		T(test_lanes),
 		T(test_packing),

@@ -217,8 +217,13 @@ static void test_limits(void **state)
 	const char *flags[VG_FLAGS_MAX + 1];
 	struct vg_note notes[VG_NOTES_MAX + 1];
 	uint8_t identity[VG_IDENTITY_MAX + 1] = {0};
+	static const char *const kinds[ELEMENTS(q)] = {"bp.sbp", "bp.dbp", "bp.map", "bp.pulse",
+		"ecg.hr", "spo2", "spo2.pulse", "weight", "height", "waist", "creatinine",
+		"abdominal_circ", "hr.form", "body_fat", "temp", "hba1c", "bmi"};
+	static const int64_t values[ELEMENTS(q)] = {
+		120, 80, 90, 60, 60, 97, 60, 70, 170, 90, 80, 90, 60, 20, 37, 6, 24};
 	for (size_t i = 0; i < ELEMENTS(q); i++)
-		q[i] = bp[1];
+		q[i] = (struct vg_quantity){.kind = kinds[i], .value = {values[i], 0}};
 	for (size_t i = 0; i < ELEMENTS(flags); i++)
 		flags[i] = "poor_signal";
 	for (size_t i = 0; i < ELEMENTS(notes); i++)
@@ -234,6 +239,11 @@ static void test_limits(void **state)
 	assert_int_equal(r.n_quantities, VG_QUANTITIES_MAX);
 	assert_int_equal(r.n_flags, VG_FLAGS_MAX);
 	assert_int_equal(r.n_notes, VG_NOTES_MAX);
+	q[2].kind = "bp.dbp"; /* twice: the second is left out */
+	assert_int_equal(take(&r, &in, why), VG_READING);
+	assert_int_equal(r.n_quantities, VG_QUANTITIES_MAX - 1);
+	assert_string_equal(r.flags[VG_FLAGS_MAX], "implausible_part");
+	q[2].kind = "bp.map";
 	q[1].value = (struct vg_decimal){900, 0}; /* our own flag has a place beside theirs */
 	assert_int_equal(take(&r, &in, why), VG_READING);
 	assert_int_equal(r.n_flags, VG_FLAGS_MAX + 1);

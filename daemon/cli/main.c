@@ -27,7 +27,7 @@ static const char help_en[] =
 	"  import FILE.csv                 the roster, all or nothing\n"
 	"  bind DEVICE RESIDENT|- [--slot N] [--from T] [--to T]\n"
 	"  events                          what happened that is not a measurement\n"
-	"  resend ID                       send again what the platform refused\n"
+	"  resend ID|all                   send again what the platform refused\n"
 	"  decode [DRIVER CHANNEL HEX...]  run a driver on bytes\n"
 	"  check-config [FILE]             check vitalgate.yaml and the tables\n"
 	"  udev-rules                      udev rules for the configured serial ports\n";
@@ -44,7 +44,7 @@ static const char help_zh[] =
 	"  import 文件.csv                 导入名册，全部成功或全部不导入\n"
 	"  bind 设备 居民|- [--slot N] [--from 时间] [--to 时间]\n"
 	"  events                          非测量事件\n"
-	"  resend 编号                     重新发送被平台拒收的内容\n"
+	"  resend 编号|all                 重新发送被平台拒收的内容\n"
 	"  decode [驱动 通道 HEX...]       用驱动解码字节\n"
 	"  check-config [文件]             检查配置与表格\n"
 	"  udev-rules                      已配置串口的 udev 规则\n";
