@@ -247,11 +247,17 @@ void vg_wave(struct vg_session *s, const char *kind, struct vg_decimal value, bo
 		vg_result(s, VG_UNSUPPORTED);
 }
 
-/* A reading that cannot be kept as one is kept as what it is: an event with its raw bytes. */
-static void keep_as_event(
-	struct vg_session *s, enum vg_result result, const char *why, struct reading *r)
+/* A reading that cannot be kept as one is kept as what it is: an event with its raw bytes, and with the
+ * flags of the instrument, which may know that the value is dangerous. */
+static void keep_as_event(struct vg_session *s, enum vg_result result, const char *why,
+	const struct vg_reading *in, struct reading *r)
 {
-	struct happening *e = add_event(s, session_result_name(result), why);
+	char detail[96];
+	int n = snprintf(detail, sizeof(detail), "%s", why);
+	for (size_t i = 0; i < in->n_flags && n < (int)sizeof(detail); i++)
+		n += snprintf(detail + n, sizeof(detail) - (size_t)n, "%s%s",
+			i ? " " : "; flags: ", in->flags[i]);
+	struct happening *e = add_event(s, session_result_name(result), detail);
 	if (e)
 		e->raw = r->raw;
 	else
@@ -284,7 +290,7 @@ vg_ticket vg_reading(struct vg_session *s, const struct vg_reading *in)
 	enum vg_result result = reading_take(r, in, s->driver->name, s->start.codes, why);
 	vg_result(s, result);
 	if (result != VG_READING) {
-		keep_as_event(s, result, why, r);
+		keep_as_event(s, result, why, in, r);
 		return u->ticket;
 	}
 	reading_identify(r, s->uid, s->driver->name, in->identity, in->identity_len);
