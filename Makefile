@@ -37,7 +37,7 @@ TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/codes_probe
 FUZZ_EXECUTIONS ?= 400000
 FUZZ_SECONDS ?= 60
 
-.PHONY: all test test-san sanitized test-bluez demo bench lint format install clean deps fuzz
+.PHONY: all test check have-deps test-san sanitized test-bluez demo bench lint format install clean deps fuzz
 all: $(PROGRAMS)
 
 $(B)/core.a: $(CORE_OBJ)
@@ -92,15 +92,18 @@ $(B)/tests/slowdisk.so: tests/bluez/slowdisk.c
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
 
-test: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
+test: have-deps
+	@$(MAKE) --no-print-directory check
+
+check: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
 	@tests/run $(UNIT_TESTS) \
 		$(foreach f,$(FUZZERS),"$(B)/tests/fuzz_$f $(FUZZ_EXECUTIONS) $(wildcard tests/captures/$f/*.cap)") \
 		$(PY_TESTS)
 
 # The same code under AddressSanitizer and UndefinedBehaviorSanitizer. paho leaks by itself: the programs run
 # without the leak check, the unit tests with it.
-test-san:
-	@$(MAKE) SAN=1 sanitized
+test-san: have-deps
+	@$(MAKE) --no-print-directory SAN=1 sanitized
 sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
 	@tests/run $(UNIT_TESTS) tests/test_captures.py
 	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run tests/test_e2e.py tests/test_kill.py
@@ -108,8 +111,7 @@ sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
 test-bluez: $(PROGRAMS) $(TEST_HELPERS)
 	@tests/run --verbose tests/test_bluez.py
 
-demo:
-	@if [ "$$(id -u)" = 0 ]; then $(MAKE) -s deps; fi
+demo: have-deps
 	@$(MAKE) -s -j2 all
 	@/usr/bin/python3 tests/demo.py
 
@@ -154,10 +156,17 @@ clean:
 
 
 
+PACKAGES := gcc make libc6-dev libsystemd-dev libsqlite3-dev libpaho-mqtt-dev libmodbus-dev \
+	libbluetooth-dev libyaml-dev libjansson-dev libmd-dev libssl-dev libcmocka-dev tzdata \
+	mosquitto mosquitto-clients dbus socat openssl sqlite3 clang-format python3 \
+	python3-paho-mqtt python3-dbusmock binutils iproute2 util-linux systemd-container \
+	e2fsprogs mount
+
 deps:
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		gcc make libc6-dev libsystemd-dev libsqlite3-dev libpaho-mqtt-dev libmodbus-dev libbluetooth-dev \
-		libyaml-dev libjansson-dev libmd-dev libssl-dev libcmocka-dev tzdata \
-		mosquitto mosquitto-clients dbus socat openssl sqlite3 clang-format \
-		python3 python3-paho-mqtt python3-dbusmock binutils iproute2 util-linux systemd-container
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES)
+
+# A fresh machine gets what is missing; whoever may not install is told what to do.
+have-deps:
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || \
+		if [ "$$(id -u)" = 0 ]; then $(MAKE) -s deps; else echo "packages are missing: run \`make deps\` as root" >&2; exit 1; fi
