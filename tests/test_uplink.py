@@ -825,6 +825,16 @@ def test_receive_maximum(b):
     check(packet.tag == 70 and b"limit" in packet.payload, f"too long, got {packet}")
 
 
+def test_web_proxy(b):
+    """paho obeys http_proxy, even an empty one; the broker that was configured is meant."""
+    b.mosquitto()
+    for proxy in ("http_proxy=", "http_proxy=http://127.0.0.1:9"):
+        core = b.connected(prefix=("env", proxy))
+        core.publish(1, "up/reading", b"{}")
+        check(core.expect(SENT).tag == 1, f"sent with {proxy}")
+        b.up.stop()
+
+
 def test_version_fallback(b):
     class Old(FakeBroker):
         def on_connect(self):

@@ -455,6 +455,16 @@ static void limit_memory(const struct config_sink *sink)
 #endif
 }
 
+/* paho would go through a web proxy that the environment names, even one with an empty name. The broker that
+ * was configured is meant. */
+static void forget_proxies(void)
+{
+	static const char *const names[] = {
+		"http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+	for (size_t i = 0; i < ELEMENTS(names); i++)
+		unsetenv(names[i]);
+}
+
 static int serve(const struct config *c, const struct config_sink *sink)
 {
 	static struct uplink u;
@@ -470,6 +480,7 @@ static int serve(const struct config *c, const struct config_sink *sink)
 		return r;
 	catch_signals(mqtt_wake_fd(u.mqtt));
 	limit_memory(sink);
+	forget_proxies();
 	uint64_t watchdog_us;
 	if (sd_watchdog_enabled(0, &watchdog_us) > 0)
 		u.watchdog_ms = (int64_t)(watchdog_us / 2 / MS_US);
