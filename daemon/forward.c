@@ -110,7 +110,8 @@ static struct answer *answer_new(struct port *p, int what)
 	a->what = what;
 	a->job.run = run_answer;
 	a->job.done = answer_done;
-	a->job.patient = what == ANSWER_RECEIPTS;
+	/* what makes the outbox smaller must not fall with what a full disk refuses */
+	a->job.patient = what == ANSWER_RECEIPTS || what == ANSWER_SETTLE || what == ANSWER_FAILED;
 	a->job.reads_only = what == ANSWER_UP || what == ANSWER_DOWN || what == ANSWER_SENT;
 	return a;
 }

@@ -25,7 +25,9 @@ struct job {
 	/* Loop, afterwards: `result` of run, or why the transaction was not committed. Frees the job. */
 	void (*done)(struct job *job, int result);
 	bool reads_only; /* asks for no commit of its own */
-	bool patient;	 /* may wait some ms for company: nobody waits for its commit */
+	/* May wait some ms for company: nobody waits for its commit. On a full disk the patient ones run apart
+	 * from the others: whatever only deletes or shrinks is patient. */
+	bool patient;
 	int result;
 };
 
