@@ -10,11 +10,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CONFIG_DEVICES_MAX 64
+#define CONFIG_DEVICES_MAX 256
 #define CONFIG_SINKS_MAX 4
 #define CONFIG_OPTIONS_MAX 8
 
-enum carrier { TRANSPORT_BLE, TRANSPORT_SERIAL };
+enum carrier {
+	TRANSPORT_BLE,
+	TRANSPORT_SERIAL,
+	TRANSPORT_RFCOMM,
+	TRANSPORT_MODBUS,
+	TRANSPORT_REPLAY,
+	CARRIERS
+};
+const char *carrier_name(enum carrier c);
 
 /* What the patient field of this device's messages means at this site. */
 enum patient_field {
@@ -32,16 +40,23 @@ struct config_device {
 	char id[32]; /* our name for it: topics, logs, commands */
 	char driver[24];
 	enum carrier transport;
-	/* ble: "C0:11:22:33:44:55" in capitals or "unix:/path" (simulated); serial: a device path */
+	/* ble, rfcomm: "C0:11:22:33:44:55" in capitals or "unix:/path" (simulated); serial: a device
+	 * path; modbus: a device path or "tcp:HOST:PORT"; replay: the path of a capture */
 	char address[128];
-	bool random_address; /* ble: the address is a random static one */
-	char adapter[8];     /* ble: "hci0", "" = any */
-	bool pairing;	     /* ble: ask the kernel for an encrypted link */
+	bool random_address;  /* ble: the address is a random static one */
+	char adapter[8];      /* ble, rfcomm: "hci0", "" = any */
+	bool pairing;	      /* ble, rfcomm: ask the kernel for an encrypted link */
+	uint8_t channel;      /* rfcomm: 1..30; 0: ask the device (SDP) */
+	uint8_t slave;	      /* modbus: 1..247; over TCP also 0 and 255 (no gateway behind) */
+	uint32_t poll_ms;     /* modbus: from the beginning of one round to the next */
+	uint16_t response_ms; /* modbus: how long an answer may take to begin */
+	uint16_t gap_ms;      /* modbus, serial: rest of the line between transactions */
 	uint32_t baud;
 	uint8_t data_bits, stop_bits;
 	char parity; /* 'N', 'E', 'O' */
 	bool dtr, rts;
 	char station[32]; /* where it stands; "" = none */
+	char place[24];	  /* what it watches, as alert rules name it: "fridge"; "" = nothing */
 	enum patient_field patient_id;
 	bool test; /* everything from it is marked test and never filed */
 	unsigned n_options;
@@ -80,25 +95,27 @@ struct config {
 	char store[256];		     /* directory of the database */
 	char runtime[256];		     /* directory of the sockets */
 	char tables[256];		     /* directory of the code and rule tables */
+	char profiles[256];		     /* directory of the site's own profiles */
 	uint16_t retention_days;	     /* how long what was delivered stays here */
 	uint16_t commit_rows;		     /* rows of one transaction */
 	unsigned n_sinks;
 	struct config_sink sinks[CONFIG_SINKS_MAX];
 	unsigned n_devices;
-	struct config_device devices[CONFIG_DEVICES_MAX];
+	struct config_device *devices; /* owned */
 };
 
 /*
  * Reads and checks a file. 0, or -errno with `error`, one sentence that names file, line, key, what
  * was expected and what was found: "vitalgate.yaml:12: devices[0].baud: expected one of 1200, 2400 ...
  * 230400, found "96000"". CONFIG_ERROR_MAX bytes hold every sentence. `ret` is written only on
- * success.
+ * success, and is then to be given to config_free().
  */
 #define CONFIG_ERROR_MAX 640
 #define CONFIG_FILE_MAX (1u << 20)
 int config_load(const char *path, struct config *ret, char *error, size_t error_size);
 int config_parse(const char *name, const char *text, size_t len, struct config *ret, char *error,
 	size_t error_size);
+void config_free(struct config *c);
 
 /* One line per key: "devices[].data_bits\t7..8\t8\tdata bits of the line" (key, type, default,
  * meaning). A required key has the default "(required)". */

@@ -86,8 +86,9 @@ static const struct text_rule zone = {
 	is_zone, "a zone of /usr/share/zoneinfo, such as Asia/Shanghai"};
 
 static const struct choice languages[] = {{"zh", 0}, {"en", 1}, {0}};
-static const struct choice transports[] = {
-	{"ble", TRANSPORT_BLE}, {"serial", TRANSPORT_SERIAL}, {0}};
+static const struct choice transports[] = {{"ble", TRANSPORT_BLE}, {"serial", TRANSPORT_SERIAL},
+	{"rfcomm", TRANSPORT_RFCOMM}, {"modbus", TRANSPORT_MODBUS}, {"replay", TRANSPORT_REPLAY},
+	{0}};
 static const struct choice receipts[] = {
 	{"platform", RECEIPT_PLATFORM}, {"broker", RECEIPT_BROKER}, {0}};
 static const struct choice parities[] = {{"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {0}};
@@ -104,8 +105,11 @@ static const struct choice speeds[] = {{"1200", 1200}, {"2400", 2400}, {"4800", 
 #define TEXT(text_rule) .type = KEY_TEXT, .rule = &(text_rule)
 #define NUMBER(from, to) .type = KEY_NUMBER, .low = (from), .high = (to)
 #define ENUM(list) .type = KEY_ENUM, .choices = (list)
-#define BLE_ONLY .transport = 1 + TRANSPORT_BLE
-#define SERIAL_ONLY .transport = 1 + TRANSPORT_SERIAL
+#define ONLY(list) .transports = (list)
+#define BLE (1u << TRANSPORT_BLE)
+#define SERIAL (1u << TRANSPORT_SERIAL)
+#define RFCOMM (1u << TRANSPORT_RFCOMM)
+#define MODBUS (1u << TRANSPORT_MODBUS)
 
 /* clang-format off */
 const struct key config_keys[] = {
@@ -133,6 +137,8 @@ const struct key config_keys[] = {
 	 .meaning = "sockets"},
 	{"paths.tables", TEXT(path), .fallback = "/usr/share/vitalgate", IN_CONFIG(tables),
 	 .meaning = "code, unit, form and rule tables"},
+	{"paths.profiles", TEXT(path), .fallback = "/etc/vitalgate/profiles", IN_CONFIG(profiles),
+	 .meaning = "the site's own profiles of instruments; may be missing"},
 	{"retention_days", NUMBER(8, 3650), .fallback = "180", IN_CONFIG(retention_days),
 	 .meaning = "how long delivered readings stay here"},
 	{"commit_rows", NUMBER(1, 5000), .fallback = "256", IN_CONFIG(commit_rows),
@@ -171,7 +177,7 @@ const struct key config_keys[] = {
 	 .meaning = "messages on their way at once; the broker may lower it"},
 
 	{"devices", KEY_LIST,
-	 .meaning = "instruments; at most 64"},
+	 .meaning = "instruments; at most 256"},
 	{"devices[].id", TEXT(word), IN_DEVICE(id),
 	 .meaning = "our name for the instrument, unique"},
 	{"devices[].driver", TEXT(word), IN_DEVICE(driver),
@@ -179,26 +185,38 @@ const struct key config_keys[] = {
 	{"devices[].transport", ENUM(transports), IN_DEVICE(transport),
 	 .meaning = "how it is connected"},
 	{"devices[].address", TEXT(some), IN_DEVICE(address),
-	 .meaning = "ble: C0:11:22:33:44:55; serial: device file"},
+	 .meaning = "ble, rfcomm: C0:11:22:33:44:55; serial: device file; modbus: device file or tcp:HOST:PORT; replay: capture"},
 	{"devices[].random_address", KEY_BOOL, .fallback = "false", IN_DEVICE(random_address),
-	 BLE_ONLY,
+	 ONLY(BLE),
 	 .meaning = "the address is a random static one"},
-	{"devices[].adapter", TEXT(adapter), .fallback = "", IN_DEVICE(adapter), BLE_ONLY,
+	{"devices[].adapter", TEXT(adapter), .fallback = "", IN_DEVICE(adapter), ONLY(BLE | RFCOMM),
 	 .meaning = "Bluetooth adapter; empty: any"},
-	{"devices[].pairing", KEY_BOOL, .fallback = "false", IN_DEVICE(pairing), BLE_ONLY,
+	{"devices[].pairing", KEY_BOOL, .fallback = "false", IN_DEVICE(pairing), ONLY(BLE | RFCOMM),
 	 .meaning = "ask for an encrypted link; pair once at enrolment"},
-	{"devices[].baud", ENUM(speeds), .fallback = "9600", IN_DEVICE(baud), SERIAL_ONLY,
+	{"devices[].baud", ENUM(speeds), .fallback = "9600", IN_DEVICE(baud), ONLY(SERIAL | MODBUS),
 	 .meaning = "speed of the line"},
-	{"devices[].data_bits", NUMBER(7, 8), .fallback = "8", IN_DEVICE(data_bits), SERIAL_ONLY,
+	{"devices[].data_bits", NUMBER(7, 8), .fallback = "8", IN_DEVICE(data_bits), ONLY(SERIAL | MODBUS),
 	 .meaning = "data bits of the line"},
-	{"devices[].parity", ENUM(parities), .fallback = "none", IN_DEVICE(parity), SERIAL_ONLY,
+	{"devices[].parity", ENUM(parities), .fallback = "none", IN_DEVICE(parity), ONLY(SERIAL | MODBUS),
 	 .meaning = "parity of the line"},
-	{"devices[].stop_bits", NUMBER(1, 2), .fallback = "1", IN_DEVICE(stop_bits), SERIAL_ONLY,
+	{"devices[].stop_bits", NUMBER(1, 2), .fallback = "1", IN_DEVICE(stop_bits), ONLY(SERIAL | MODBUS),
 	 .meaning = "stop bits of the line"},
-	{"devices[].dtr", KEY_BOOL, .fallback = "true", IN_DEVICE(dtr), SERIAL_ONLY,
+	{"devices[].dtr", KEY_BOOL, .fallback = "true", IN_DEVICE(dtr), ONLY(SERIAL),
 	 .meaning = "raise DTR; some adapters feed on it"},
-	{"devices[].rts", KEY_BOOL, .fallback = "true", IN_DEVICE(rts), SERIAL_ONLY,
+	{"devices[].rts", KEY_BOOL, .fallback = "true", IN_DEVICE(rts), ONLY(SERIAL),
 	 .meaning = "raise RTS"},
+	{"devices[].channel", NUMBER(0, 30), .fallback = "0", IN_DEVICE(channel), ONLY(RFCOMM),
+	 .meaning = "RFCOMM channel; 0: ask the instrument"},
+	{"devices[].slave", NUMBER(0, 255), .fallback = "1", IN_DEVICE(slave), ONLY(MODBUS),
+	 .meaning = "Modbus address, 1 to 247; over TCP also 0 and 255"},
+	{"devices[].poll_ms", NUMBER(1, 86400000), .fallback = "60000", IN_DEVICE(poll_ms), ONLY(MODBUS),
+	 .meaning = "milliseconds from one round of questions to the next"},
+	{"devices[].response_ms", NUMBER(20, 10000), .fallback = "1000", IN_DEVICE(response_ms), ONLY(MODBUS),
+	 .meaning = "milliseconds until an answer must have begun"},
+	{"devices[].gap_ms", NUMBER(2, 1000), .fallback = "20", IN_DEVICE(gap_ms), ONLY(MODBUS),
+	 .meaning = "milliseconds of rest between two transactions of a line"},
+	{"devices[].place", TEXT(token), .fallback = "", IN_DEVICE(place),
+	 .meaning = "what it watches, as alert rules name it: fridge, freezer, room"},
 	{"devices[].station", TEXT(any), .fallback = "", IN_DEVICE(station),
 	 .meaning = "where it stands; residents are bound at a station"},
 	{"devices[].patient_id", ENUM(patients), .fallback = "ignore", IN_DEVICE(patient_id),
@@ -242,6 +260,11 @@ static bool key_number(const struct key *k, const char *text, long *ret_value)
 	long value = strtol(text, NULL, 10);
 	*ret_value = value;
 	return value >= k->low && value <= k->high;
+}
+
+const char *carrier_name(enum carrier c)
+{
+	return transports[c].name;
 }
 
 bool key_set(const struct key *k, void *base, const char *text)

@@ -41,7 +41,7 @@ struct key {
 	long low, high;
 	const struct choice *choices; /* ended by a NULL name */
 	const struct text_rule *rule;
-	int transport; /* 1 + enum carrier: only this one has the key; 0: all */
+	unsigned transports; /* bit per enum carrier that has the key; 0: all */
 };
 
 extern const struct key config_keys[];

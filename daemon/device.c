@@ -36,7 +36,7 @@ struct devices {
 	struct gateway *gateway;
 	sd_event_source *flush;
 	unsigned n;
-	struct device all[CONFIG_DEVICES_MAX];
+	struct device *all;
 };
 
 /* what a session asks for */
@@ -256,44 +256,6 @@ static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
 
 /* life */
 
-static bool option_known(const struct vg_driver *driver, const struct config_option *o)
-{
-	for (size_t i = 0; i < driver->n_options; i++) {
-		const struct vg_option *known = &driver->options[i];
-		if (!streq(known->name, o->name))
-			continue;
-		if (!known->choices)
-			return true;
-		for (const char *const *c = known->choices; *c; c++)
-			if (streq(*c, o->value))
-				return true;
-	}
-	return false;
-}
-
-static int check(const struct config_device *c, const struct vg_driver *driver)
-{
-	if (!driver) {
-		log_error(c->id,
-			"line %u: driver \"%s\" does not exist; `vitalgate decode` lists them",
-			c->line, c->driver);
-		return -EINVAL;
-	}
-	enum carrier fit = driver->bus == VG_BUS_GATT ? TRANSPORT_BLE : TRANSPORT_SERIAL;
-	if (fit != c->transport) {
-		log_error(c->id, "line %u: driver \"%s\" needs transport %s", c->line, c->driver,
-			fit == TRANSPORT_BLE ? "ble" : "serial");
-		return -EINVAL;
-	}
-	for (unsigned i = 0; i < c->n_options; i++)
-		if (!option_known(driver, &c->options[i])) {
-			log_error(c->id, "line %u: driver \"%s\" has no option %s: %s", c->line,
-				c->driver, c->options[i].name, c->options[i].value);
-			return -EINVAL;
-		}
-	return 0;
-}
-
 static void load_marks(struct device *d, struct db *db)
 {
 	_cleanup_(row_endp) struct row *r =
@@ -321,10 +283,8 @@ static int add(struct devices *all, const struct config_device *c)
 {
 	struct gateway *g = all->gateway;
 	struct device *d = &all->all[all->n];
-	*d = (struct device){.gateway = g, .config = c, .driver = driver_find(c->driver)};
-	int rc = check(c, d->driver);
-	if (rc < 0)
-		return rc;
+	*d = (struct device){
+		.gateway = g, .config = c, .driver = drivers_find(g->drivers, c->driver)};
 	d->ops = (struct session_ops){.send = op_send,
 		.confirm = op_confirm,
 		.timer = op_timer,
@@ -339,7 +299,7 @@ static int add(struct devices *all, const struct config_device *c)
 		return (int)d->row;
 	load_marks(d, store_db(g->store));
 	all->n++;
-	rc = add_timer(g->loop, &d->timer, on_timer, d);
+	int rc = add_timer(g->loop, &d->timer, on_timer, d);
 	if (rc >= 0)
 		rc = add_timer(g->loop, &d->gap, on_gap, d);
 	if (rc >= 0)
@@ -353,6 +313,11 @@ int devices_new(struct gateway *g, struct devices **ret)
 	if (!d)
 		return -ENOMEM;
 	d->gateway = g;
+	d->all = calloc(g->config->n_devices + 1, sizeof(*d->all));
+	if (!d->all) {
+		free(d);
+		return -ENOMEM;
+	}
 	for (unsigned i = 0; i < g->config->n_devices; i++) {
 		int rc = add(d, &g->config->devices[i]);
 		if (rc < 0) {
@@ -371,24 +336,38 @@ int devices_new(struct gateway *g, struct devices **ret)
 	return 0;
 }
 
+static int start(struct device *d)
+{
+	struct gateway *g = d->gateway;
+	const struct config_device *c = d->config;
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, d};
+	bool radio = c->transport == TRANSPORT_BLE && strncmp(c->address, "unix:", 5) != 0;
+	int rc = radio && !g->bluez ? bluez_new(g->loop, &g->bluez) : 0;
+	if (rc < 0)
+		return rc;
+	switch (c->transport) {
+	case TRANSPORT_BLE:
+		return ble_new(g->loop, g->bluez, c, d->driver, &events, &d->transport);
+	case TRANSPORT_SERIAL:
+		return serial_new(g->loop, c, &events, &d->transport);
+	case TRANSPORT_RFCOMM:
+		return rfcomm_new(g->loop, c, &events, &d->transport);
+	case TRANSPORT_MODBUS:
+		return modbus_new(g->loop, c, d->driver, &events, &d->transport);
+	case TRANSPORT_REPLAY:
+		return replay_new(g->loop, c, d->driver, &events, &d->transport);
+	case CARRIERS:
+		break;
+	}
+	return -EINVAL;
+}
+
 int devices_start(struct devices *all)
 {
-	struct gateway *g = all->gateway;
-	for (unsigned i = 0; i < all->n; i++) {
-		struct device *d = &all->all[i];
-		const struct config_device *c = d->config;
-		struct transport_events events = {on_up, on_stream, on_value, on_down, d};
-		bool radio = c->transport == TRANSPORT_BLE && strncmp(c->address, "unix:", 5) != 0;
-		int rc = radio && !g->bluez ? bluez_new(g->loop, &g->bluez) : 0;
-		if (rc >= 0)
-			rc = c->transport == TRANSPORT_BLE
-				     ? ble_new(g->loop, g->bluez, c, d->driver, &events,
-					       &d->transport)
-				     : serial_new(g->loop, c, &events, &d->transport);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	int rc = 0;
+	for (unsigned i = 0; rc >= 0 && i < all->n; i++)
+		rc = start(&all->all[i]);
+	return rc;
 }
 
 void devices_stop(struct devices *all)
@@ -408,6 +387,8 @@ void devices_stop(struct devices *all)
 void devices_free(struct devices *all)
 {
 	devices_stop(all);
+	if (all)
+		free(all->all);
 	free(all);
 }
 

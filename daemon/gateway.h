@@ -8,6 +8,7 @@
 #include "alert.h"
 #include "codes.h"
 #include "config.h"
+#include "driver.h"
 #include "followup.h"
 #include "outbox.h"
 #include "store.h"
@@ -19,6 +20,7 @@ struct gateway {
 	struct codes *codes;
 	struct alert_rules *rules;
 	struct forms *forms;
+	struct drivers *drivers;
 	uint8_t site_key
 		[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
 	char epoch[17]; /* names this database: (epoch, seq) is unique for ever */

@@ -8,6 +8,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
+#include "policy.h"
 #include "retention.h"
 
 #include <errno.h>
@@ -21,24 +22,6 @@
 #define BEAT_US (1 * CLOCK_SECOND_US)
 #define RETENTION_US (3600 * CLOCK_SECOND_US)
 #define RETENTION_LOOK_US (30 * CLOCK_SECOND_US)
-
-static int load_tables(struct gateway *g)
-{
-	char error[512] = "", path[320];
-	g->codes = codes_load(g->config->tables, error, sizeof(error));
-	if (g->codes) {
-		snprintf(path, sizeof(path), "%s/alerts.yaml", g->config->tables);
-		g->rules = alert_rules_load(path, g->codes, error, sizeof(error));
-	}
-	if (g->rules) {
-		snprintf(path, sizeof(path), "%s/forms.csv", g->config->tables);
-		g->forms = forms_load(path, g->codes, error, sizeof(error));
-	}
-	if (g->forms)
-		return 0;
-	log_error("tables", "%s", error);
-	return -EINVAL;
-}
 
 /* Values that are made once per database. */
 static int load_meta(struct gateway *g)
@@ -167,6 +150,15 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
+static void gateway_follow(struct gateway *g, struct policy *p)
+{
+	g->config = &p->config;
+	g->codes = p->codes;
+	g->rules = p->rules;
+	g->forms = p->forms;
+	g->drivers = p->drivers;
+}
+
 static int start_loop(struct gateway *g)
 {
 	sigset_t set;
@@ -233,9 +225,6 @@ static void stop(struct gateway *g)
 	devices_free(g->devices);
 	bluez_free(g->bluez);
 	outbox_free(g->outbox);
-	forms_free(g->forms);
-	alert_rules_free(g->rules);
-	codes_free(g->codes);
 	sd_event_unref(g->loop);
 }
 
@@ -251,11 +240,10 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {0}};
-	static struct config config;
 	static struct gateway g;
 	const char *path = "/etc/vitalgate/vitalgate.yaml";
 	enum log_level level = LOG_INFO;
-	char error[512];
+	char error[CONFIG_ERROR_MAX];
 	int c;
 	while ((c = getopt_long(argc, argv, "c:vh", options, NULL)) >= 0)
 		switch (c) {
@@ -269,29 +257,29 @@ int main(int argc, char **argv)
 			return usage(c == 'h' ? 0 : 2);
 		}
 	log_init("vitalgated", level);
-	if (config_load(path, &config, error, sizeof(error)) < 0) {
+	struct policy *policy = policy_load(path, error, sizeof(error));
+	if (!policy) {
 		log_error("config", "%s", error);
 		return 2;
 	}
 	umask(0077);
-	clock_set_zone(config.zone);
-	g.config = &config;
+	clock_set_zone(policy->config.zone);
+	gateway_follow(&g, policy);
 	g.started_boot_us = clock_boot_us();
-	int rc = load_tables(&g);
-	if (rc >= 0)
-		rc = start_loop(&g);
+	int rc = start_loop(&g);
 	if (rc >= 0)
 		rc = start_store(&g);
 	if (rc >= 0)
 		rc = start_rooms(&g);
 	if (rc >= 0) {
 		sd_notify(0, "READY=1");
-		log_note("main", "%s/%s/%s ready: %u devices, %u sinks", config.org, config.site,
-			config.gateway, config.n_devices, config.n_sinks);
+		log_note("main", "%s/%s/%s ready: %u devices, %u sinks", g.config->org,
+			g.config->site, g.config->gateway, g.config->n_devices, g.config->n_sinks);
 		rc = sd_event_loop(g.loop);
 	} else {
 		log_error("main", "not started: %s", strerror(-rc));
 	}
 	stop(&g);
+	policy_free(policy);
 	return rc < 0 ? 1 : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "session.h"
 
+#include "aggregate.h"
 #include "log.h"
 
 #include <assert.h>
@@ -36,25 +37,9 @@ struct vg_session {
 	struct bytes blob;
 	size_t blob_limit;
 	bool blob_open;
-	uint8_t *state; /* the driver's */
+	uint8_t *state;		     /* the driver's */
+	struct aggregate *aggregate; /* of its samples; NULL: there were none */
 };
-
-#define VG_DRIVER(name) extern const struct vg_driver name;
-#include "../drivers/list.h"
-#undef VG_DRIVER
-const struct vg_driver *const vg_drivers[] = {
-#define VG_DRIVER(name) &name,
-#include "../drivers/list.h"
-#undef VG_DRIVER
-	NULL};
-
-const struct vg_driver *driver_find(const char *name)
-{
-	for (size_t i = 0; vg_drivers[i]; i++)
-		if (streq(vg_drivers[i]->name, name))
-			return vg_drivers[i];
-	return NULL;
-}
 
 const char *session_result_name(enum vg_result r)
 {
@@ -64,6 +49,15 @@ const char *session_result_name(enum vg_result r)
 }
 
 /* units */
+
+/* A callback of the driver follows, or the end of a stretch of time. */
+static void begin(struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now)
+{
+	s->now = now;
+	s->raw = bytes;
+	s->raw_len = len;
+	s->classed = false;
+}
 
 /* The unit of the callback at hand. NULL when memory is short: then nothing is acknowledged. */
 static struct unit *unit_at_hand(struct vg_session *s)
@@ -114,8 +108,10 @@ static bool anything_counted(const struct vg_session *s)
 
 void session_flush(struct vg_session *s, const struct vg_now *now)
 {
-	s->now = now;
-	if (anything_counted(s) && unit_at_hand(s))
+	begin(s, NULL, 0, now);
+	if (s->aggregate && !s->ended)
+		aggregate_tick(s->aggregate, now);
+	if (s->unit || (anything_counted(s) && unit_at_hand(s)))
 		submit(s);
 }
 
@@ -212,7 +208,8 @@ static void note_clock(struct vg_session *s, const struct vg_event *e)
 vg_ticket vg_event(struct vg_session *s, const struct vg_event *in)
 {
 	static const char *const types[VG_EVENTS] = {"failed_measurement", "device_clock",
-		"battery", "device_error", "memory_full", "instrument_restart", "control_solution"};
+		"battery", "device_error", "memory_full", "instrument_restart", "control_solution",
+		"episode"};
 	assert(in->type < VG_EVENTS);
 	if (in->type == VG_EVENT_DEVICE_CLOCK)
 		note_clock(s, in);
@@ -223,7 +220,7 @@ vg_ticket vg_event(struct vg_session *s, const struct vg_event *in)
 	if (in->civil)
 		e->civil = *in->civil;
 	e->value = in->value;
-	if (s->driver->bus == VG_BUS_GATT && s->raw_len &&
+	if (s->driver->bus != VG_BUS_STREAM && s->raw_len &&
 		!bytes_copy(&e->raw, s->raw, s->raw_len)) {
 		s->short_of_memory = true;
 		return 0;
@@ -239,12 +236,20 @@ vg_ticket vg_identity(struct vg_session *s, enum vg_identity_type type, const vo
 	return add_event(s, "identity_presented", types[type]) ? s->unit->ticket : 0;
 }
 
-void vg_wave(struct vg_session *s, const char *kind, struct vg_decimal value, bool bad)
+void vg_sample(struct vg_session *s, const struct vg_sample *x)
 {
-	if (s->start.ops->wave)
-		s->start.ops->wave(s->start.ops->arg, kind, value, bad);
-	else
-		vg_result(s, VG_UNSUPPORTED);
+	if (!s->aggregate && !(s->aggregate = aggregate_new(s))) {
+		s->short_of_memory = true;
+		return;
+	}
+	if (!s->classed)
+		vg_result(s, VG_NOTHING); /* by itself it is no reading */
+	aggregate_add(s->aggregate, x, s->now);
+}
+
+const void *vg_profile(struct vg_session *s)
+{
+	return s->driver->profile;
 }
 
 /* A reading that cannot be kept as one is kept as what it is: an event with its raw bytes, and with the
@@ -336,14 +341,6 @@ vg_ticket vg_blob_end(struct vg_session *s)
 }
 
 /* what comes in */
-
-static void begin(struct vg_session *s, const uint8_t *bytes, size_t len, const struct vg_now *now)
-{
-	s->now = now;
-	s->raw = bytes;
-	s->raw_len = len;
-	s->classed = false;
-}
 
 /* What came decoded to nothing at all: it is kept raw, so that it can be told as received. */
 static void keep_raw(struct vg_session *s)
@@ -528,7 +525,11 @@ void session_free(struct vg_session *s)
 		return;
 	struct vg_now now;
 	clock_now(&now);
+	begin(s, NULL, 0, &now);
+	if (s->aggregate)
+		aggregate_close(s->aggregate, &now);
 	session_flush(s, &now);
+	aggregate_free(s->aggregate);
 	free(s->held);
 	free(s->blob.at);
 	free(s->state);

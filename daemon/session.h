@@ -26,7 +26,6 @@ struct session_ops {
 	void (*submit)(void *arg, struct unit *u);
 	const char *(*option)(void *arg, const char *name); /* NULL: not configured */
 	const uint8_t *(*mark)(void *arg, const char *key, size_t *ret_len);
-	void (*wave)(void *arg, const char *kind, struct vg_decimal value, bool bad);
 	void *arg;
 };
 
@@ -52,8 +51,7 @@ void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size
 void session_gap(struct vg_session *s, const struct vg_now *now);
 void session_expired(struct vg_session *s, const struct vg_now *now);
 void session_verdict(struct vg_session *s, vg_ticket ticket, int result, const struct vg_now *now);
-/* Submits counters that belong to no unit yet. */
+/* Submits counters that belong to no unit yet, and what samples amount to by now. */
 void session_flush(struct vg_session *s, const struct vg_now *now);
 
 const char *session_result_name(enum vg_result r);
-const struct vg_driver *driver_find(const char *name);

@@ -26,7 +26,8 @@ struct transport_events {
 	/* GATT: characteristics were found and Device Information was read; `uid` is what the
 	 * device says of itself: "sn:<serial>", "sn:<serial>/sysid:<hex>", "sysid:<hex>" or, when
 	 * it says nothing useful, "addr:<address>". Values follow, then what was subscribed.
-	 * Stream: the line is open; `uid` is "line:<id>". At most TRANSPORT_UID_MAX bytes. */
+	 * Stream: the line is open; `uid` is "line:<id>", over the air "addr:<address>". Registers:
+	 * the first answer came; "line:<id>". At most TRANSPORT_UID_MAX bytes. */
 	void (*up)(void *arg, const char *uid);
 	void (*stream)(void *arg, const uint8_t *bytes, size_t len);
 	/* GATT: value of driver channel `channel`; -1: a handle nobody asked for. `indication`: the
@@ -75,3 +76,11 @@ int serial_new(sd_event *loop, const struct config_device *device,
 int ble_new(sd_event *loop, struct bluez *bluez, const struct config_device *device,
 	const struct vg_driver *driver, const struct transport_events *events,
 	struct transport **ret);
+int rfcomm_new(sd_event *loop, const struct config_device *device,
+	const struct transport_events *events, struct transport **ret);
+/* Registers: each round of polling is a value of channel 0, laid out as in <vitalgate/registers.h>. */
+int modbus_new(sd_event *loop, const struct config_device *device, const struct vg_driver *driver,
+	const struct transport_events *events, struct transport **ret);
+/* Plays a capture (drivers/README.md), once, in its own time. */
+int replay_new(sd_event *loop, const struct config_device *device, const struct vg_driver *driver,
+	const struct transport_events *events, struct transport **ret);

@@ -94,7 +94,7 @@ static void obey(struct vg_session *s, const uint8_t *bytes, size_t len)
 		} else if (what == '!') {
 			vg_send(s, 3, "reply", 5);
 		} else if (what == 'w') {
-			vg_wave(s, "spo2", (struct vg_decimal){97, 0}, false);
+			vg_sample(s, &(struct vg_sample){.kind = "spo2"});
 		}
 	}
 }

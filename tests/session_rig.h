@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "driver.h"
 #include "session.h"
 #include "util.h"
 
@@ -23,7 +24,7 @@ struct rig {
 	unsigned n_units, settled;     /* those before `settled` have their verdict */
 	uint8_t sent[4096];
 	size_t n_sent;
-	unsigned sent_channel, confirms, timers, waves, dones;
+	unsigned sent_channel, confirms, timers, dones;
 	unsigned timer_ms, gap_ms;
 	const char *done;
 	const char *option_name, *option_value;
@@ -89,12 +90,6 @@ static const uint8_t *rig_marked(void *arg, const char *key, size_t *ret_len)
 	return r->mark;
 }
 
-static void rig_wave(void *arg, const char *kind, struct vg_decimal value, bool bad)
-{
-	(void)kind, (void)value, (void)bad;
-	((struct rig *)arg)->waves++;
-}
-
 /* The rig is prepared (options, marks), not yet open. 2026-11-21 08:00:00 UTC. */
 static struct rig rig_new(const struct vg_driver *driver)
 {
@@ -115,7 +110,6 @@ static struct vg_session *rig_open(struct rig *r)
 		.submit = rig_submit,
 		.option = rig_option,
 		.mark = rig_marked,
-		.wave = rig_wave,
 		.arg = r};
 	r->session = session_new(&(struct session_start){.driver = r->driver,
 					 .codes = rig_codes,

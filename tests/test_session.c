@@ -115,7 +115,7 @@ static void test_names(void **state)
 	assert_int_equal(ELEMENTS(names), VG_RESULTS);
 	for (enum vg_result r = 0; r < VG_RESULTS; r++)
 		assert_string_equal(session_result_name(r), names[r]);
-	assert_null(driver_find("no such driver"));
+	assert_null(drivers_find(NULL, "no such driver"));
 }
 
 /* What cannot be kept as a reading is kept as what it is. */
@@ -244,17 +244,14 @@ static void test_blob(void **state)
 	assert_int_equal(vg_blob_append(s, kilobyte, 10), 0);
 }
 
-static void test_wave(void **state)
+static void test_sample(void **state)
 {
 	(void)state;
 	open_gatt("");
 	hear("www", false);
-	assert_int_equal(rig.waves, 3);
 	assert_int_equal(rig.n_units, 0);
-	rig.ops.wave = NULL; /* nobody wants samples: said, not lost without a word */
-	hear("w", false);
-	session_flush(rig.session, &rig.now);
-	assert_int_equal(rig.units[0]->counts[VG_UNSUPPORTED], 1);
+	session_flush(rig.session, &rig.now); /* by themselves they are no readings */
+	assert_int_equal(rig.units[0]->counts[VG_NOTHING], 1);
 }
 
 /* indications */
@@ -484,7 +481,7 @@ int main(void)
 		CASE(test_clock),
 		CASE(test_options),
 		CASE(test_blob),
-		CASE(test_wave),
+		CASE(test_sample),
 		CASE(test_confirm),
 		CASE(test_refused),
 		CASE(test_too_many_indications),

@@ -11,14 +11,16 @@
 static bool socket_path(const struct cli *cli, char *out, size_t size)
 {
 	static struct config config;
-	char error[512];
+	char error[CONFIG_ERROR_MAX];
 	if (cli->socket)
 		return snprintf(out, size, "%s", cli->socket) < (int)size;
 	if (config_load(cli->config, &config, error, sizeof(error)) < 0) {
 		fprintf(stderr, "vitalgate: %s\n", error);
 		return false;
 	}
-	return snprintf(out, size, "%s/control.sock", config.runtime) < (int)size;
+	bool fits = snprintf(out, size, "%s/control.sock", config.runtime) < (int)size;
+	config_free(&config);
+	return fits;
 }
 
 static int connect_daemon(const struct cli *cli)

@@ -7,6 +7,7 @@
  * The driver runs in the daemon's own session code, so what is printed is what would be stored.
  */
 #include "cli.h"
+#include "driver.h"
 #include "session.h"
 
 #include <ctype.h>
@@ -15,6 +16,12 @@
 
 #define LINE_MAX_BYTES (2 * VG_FRAME_MAX + 16)
 #define REPLIES_MAX 65536
+#define PROFILES_OWN "/etc/vitalgate/profiles"
+
+struct tables {
+	struct codes *codes;
+	struct drivers *drivers;
+};
 
 struct decode {
 	struct vg_session *session;
@@ -150,7 +157,7 @@ static ssize_t parse_hex(const char *text, uint8_t *out, size_t size)
 
 static int channel_of(const struct vg_driver *driver, const char *name)
 {
-	if (driver->bus == VG_BUS_STREAM)
+	if (driver->bus != VG_BUS_GATT)
 		return streq(name, "0") ? 0 : -EINVAL;
 	for (size_t i = 0; i < driver->n_channels; i++)
 		if (strcasecmp(driver->channels[i].name, name) == 0)
@@ -158,13 +165,13 @@ static int channel_of(const struct vg_driver *driver, const char *name)
 	return -EINVAL;
 }
 
-static void list_drivers(FILE *to)
+static void list_drivers(const struct tables *t, FILE *to)
 {
-	for (size_t i = 0; vg_drivers[i]; i++) {
-		const struct vg_driver *d = vg_drivers[i];
+	const struct vg_driver *d;
+	for (size_t i = 0; (d = drivers_at(t->drivers, i)); i++) {
 		fprintf(to, "%-10s %s / %s%s\n           channels:", d->name, d->title, d->title_zh,
 			d->experimental ? " (experimental)" : "");
-		if (d->bus == VG_BUS_STREAM)
+		if (d->bus != VG_BUS_GATT)
 			fputs(" 0", to);
 		for (size_t k = 0; k < d->n_channels; k++)
 			fprintf(to, " %s", d->channels[k].name);
@@ -244,7 +251,7 @@ static void feed(struct decode *d, const struct vg_driver *driver, int channel,
 {
 	struct vg_now now;
 	clock_now(&now);
-	if (driver->bus == VG_BUS_GATT)
+	if (driver->bus != VG_BUS_STREAM)
 		session_value(d->session, channel, bytes, len, false, &now);
 	for (size_t i = 0; driver->bus == VG_BUS_STREAM && i < len; i++) {
 		session_stream(d->session, bytes + i, 1, &now);
@@ -263,17 +270,17 @@ static void finish(struct decode *d)
 	print(d);
 }
 
-static int decode_bytes(const struct codes *codes, int argc, char **argv)
+static int decode_bytes(const struct tables *t, int argc, char **argv)
 {
-	const struct vg_driver *driver = driver_find(argv[0]);
-	struct how how = {.driver = driver, .codes = codes};
+	const struct vg_driver *driver = drivers_find(t->drivers, argv[0]);
+	struct how how = {.driver = driver, .codes = t->codes};
 	int channel = driver ? channel_of(driver, argv[1]) : -1;
 	static uint8_t bytes[VG_FRAME_MAX * 2];
 	struct session_ops ops;
 	if (!driver || channel < 0) {
 		fprintf(stderr, "vitalgate: no driver \"%s\" with a channel \"%s\"; there are:\n",
 			argv[0], argv[1]);
-		list_drivers(stderr);
+		list_drivers(t, stderr);
 		return 2;
 	}
 	struct decode *d = open_session(&how, &ops);
@@ -296,6 +303,7 @@ static int decode_bytes(const struct codes *codes, int argc, char **argv)
 /* captures */
 
 struct capture {
+	const struct tables *tables;
 	const char *path;
 	unsigned line;
 	struct how how;
@@ -374,7 +382,7 @@ static int capture_head(struct capture *c, const char *line, const char *word, c
 			       : capture_wrong(c, "expected `option NAME VALUE`");
 	if (!streq(word, "device"))
 		return capture_wrong(c, "expected `device` first");
-	c->how.driver = driver_find(rest);
+	c->how.driver = drivers_find(c->tables->drivers, rest);
 	c->d = c->how.driver ? open_session(&c->how, &c->ops) : NULL;
 	return c->d ? 0 : capture_wrong(c, "no such driver");
 }
@@ -413,7 +421,7 @@ static bool decides_itself(FILE *f, char *line, size_t size)
 	return found;
 }
 
-static int decode_capture(const struct codes *codes, const char *path)
+static int decode_capture(const struct tables *t, const char *path)
 {
 	_cleanup_(fclosep) FILE *f = fopen(path, "re");
 	_cleanup_(freep) char *line = malloc(LINE_MAX_BYTES);
@@ -422,8 +430,9 @@ static int decode_capture(const struct codes *codes, const char *path)
 		fprintf(stderr, "vitalgate: %s: %s\n", path, strerror(errno));
 		return 1;
 	}
-	*c = (struct capture){.path = path,
-		.how = {.codes = codes, .by_hand = decides_itself(f, line, LINE_MAX_BYTES)}};
+	*c = (struct capture){.tables = t,
+		.path = path,
+		.how = {.codes = t->codes, .by_hand = decides_itself(f, line, LINE_MAX_BYTES)}};
 	int rc = 0;
 	while (rc == 0 && fgets(line, LINE_MAX_BYTES, f)) {
 		c->line++;
@@ -439,7 +448,18 @@ static int decode_capture(const struct codes *codes, const char *path)
 	return rc;
 }
 
-static struct codes *find_tables(const struct cli *cli)
+static bool load_tables(const char *place, struct tables *ret, char *error, size_t size)
+{
+	ret->codes = codes_load(place, error, size);
+	ret->drivers =
+		ret->codes ? drivers_load(place, PROFILES_OWN, ret->codes, error, size) : NULL;
+	if (ret->drivers)
+		return true;
+	codes_free(TAKE(ret->codes));
+	return false;
+}
+
+static bool find_tables(const struct cli *cli, struct tables *ret)
 {
 	char beside[512], error[512];
 	ssize_t n = readlink("/proc/self/exe", beside, sizeof(beside) - 16);
@@ -449,32 +469,31 @@ static struct codes *find_tables(const struct cli *cli)
 		strcpy(slash, "/../config");
 	const char *given = cli->tables;
 	const char *places[] = {given, getenv("VITALGATE_TABLES"), VITALGATE_TABLES, beside};
-	for (size_t i = 0; i < (given ? 1 : ELEMENTS(places)); i++) {
-		struct codes *c = places[i] ? codes_load(places[i], error, sizeof(error)) : NULL;
-		if (c)
-			return c;
-	}
+	for (size_t i = 0; i < (given ? 1 : ELEMENTS(places)); i++)
+		if (places[i] && load_tables(places[i], ret, error, sizeof(error)))
+			return true;
 	fprintf(stderr, "vitalgate: %s; give --tables DIR\n", error);
-	return NULL;
+	return false;
 }
 
 int decode_main(const struct cli *cli, int argc, char **argv)
 {
-	if (argc == 0) {
-		list_drivers(stdout);
-		return 0;
-	}
-	bool capture = streq(argv[0], "--capture");
-	if (argc < (capture ? 2 : 3)) {
+	struct tables t;
+	bool capture = argc && streq(argv[0], "--capture");
+	if (argc && argc < (capture ? 2 : 3)) {
 		fputs("usage: vitalgate decode DRIVER CHANNEL HEX [HEX...]\n"
 		      "       vitalgate decode --capture FILE\n",
 			stderr);
 		return 2;
 	}
-	struct codes *codes = find_tables(cli);
-	if (!codes)
+	if (!find_tables(cli, &t))
 		return 1;
-	int rc = capture ? decode_capture(codes, argv[1]) : decode_bytes(codes, argc, argv);
-	codes_free(codes);
+	int rc = 0;
+	if (!argc)
+		list_drivers(&t, stdout);
+	else
+		rc = capture ? decode_capture(&t, argv[1]) : decode_bytes(&t, argc, argv);
+	drivers_free(t.drivers);
+	codes_free(t.codes);
 	return rc;
 }

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitalgate: the companion program for engineers, nurses and scripts. */
-#include "alert.h"
 #include "cli.h"
-#include "config.h"
-#include "followup.h"
-#include "session.h"
+#include "policy.h"
 #include "udev.h"
 #include "util.h"
 
@@ -155,43 +152,18 @@ static int run_bind(const struct cli *cli, const struct arguments *a)
 
 static int check_config(const struct cli *cli, const char *path)
 {
-	static struct config config;
-	char error[512], file[320];
-	if (config_load(path, &config, error, sizeof(error)) < 0) {
+	char error[CONFIG_ERROR_MAX];
+	struct policy *p = policy_load(path, error, sizeof(error));
+	if (!p) {
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
-	for (unsigned i = 0; i < config.n_devices; i++)
-		if (!driver_find(config.devices[i].driver)) {
-			fprintf(stderr,
-				"%s:%u: devices[%u].driver: expected one that `vitalgate decode` "
-				"lists, got \"%s\"\n",
-				path, config.devices[i].line, i, config.devices[i].driver);
-			return 1;
-		}
-	struct codes *codes = codes_load(config.tables, error, sizeof(error));
-	struct alert_rules *rules = NULL;
-	struct forms *forms = NULL;
-	if (codes) {
-		snprintf(file, sizeof(file), "%s/alerts.yaml", config.tables);
-		rules = alert_rules_load(file, codes, error, sizeof(error));
-	}
-	if (rules) {
-		snprintf(file, sizeof(file), "%s/forms.csv", config.tables);
-		forms = forms_load(file, codes, error, sizeof(error));
-	}
-	if (forms)
-		printf(cli->chinese ? "%s：正确（%u 台设备，%u 个平台；表 %s，规则 %s）\n"
-				    : "%s: good (%u devices, %u sinks; tables %s, rules %s)\n",
-			path, config.n_devices, config.n_sinks, codes_version(codes),
-			alert_rules_version(rules));
-	else
-		fprintf(stderr, "%s\n", error);
-	int rc = forms ? 0 : 1;
-	forms_free(forms);
-	alert_rules_free(rules);
-	codes_free(codes);
-	return rc;
+	printf(cli->chinese ? "%s：正确（%u 台设备，%u 个平台；表 %s，规则 %s）\n"
+			    : "%s: good (%u devices, %u sinks; tables %s, rules %s)\n",
+		path, p->config.n_devices, p->config.n_sinks, codes_version(p->codes),
+		alert_rules_version(p->rules));
+	policy_free(p);
+	return 0;
 }
 
 static int usage(const struct cli *cli, int status)

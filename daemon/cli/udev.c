@@ -41,7 +41,10 @@ int udev_rules(const struct cli *cli)
 	}
 	printf("# Made by `vitalgate udev-rules` from %s.\n", cli->config);
 	for (unsigned i = 0; i < config.n_devices; i++)
-		if (config.devices[i].transport == TRANSPORT_SERIAL)
+		if (config.devices[i].transport == TRANSPORT_SERIAL ||
+			(config.devices[i].transport == TRANSPORT_MODBUS &&
+				config.devices[i].address[0] == '/'))
 			status |= print_rule(cli, &config.devices[i]);
+	config_free(&config);
 	return status;
 }

@@ -123,6 +123,7 @@ enum vg_event_type {
 	VG_EVENT_MEMORY_FULL,
 	VG_EVENT_INSTRUMENT_RESTART, /* it began again in the middle of a message */
 	VG_EVENT_CONTROL_SOLUTION,   /* a quality-control measurement: never a person's */
+	VG_EVENT_EPISODE,	     /* a stretch of low values is over; `detail` sums it up */
 	VG_EVENTS
 };
 
@@ -179,9 +180,33 @@ int vg_blob_begin(struct vg_session *s, const char *type, size_t limit);
 int vg_blob_append(struct vg_session *s, const void *bytes, size_t len);
 vg_ticket vg_blob_end(struct vg_session *s);
 
-/* One sample for the stream aggregator, `kind` as in config/codes.csv; `bad`: the device marks it as
- * unusable (the value is then ignored). Samples are not stored one by one. */
-void vg_wave(struct vg_session *s, const char *kind, struct vg_decimal value, bool bad);
+/* What an instrument that measures all the time shows at this moment. Samples are not stored one by one:
+ * the daemon makes readings out of them, as the device's VG_SAMPLE_OPTIONS say. */
+struct vg_sample {
+	const char *kind; /* of the readings: "spo2" */
+	/* What it shows now, the number that matters most first; none: it shows nothing. */
+	const struct vg_quantity *quantities;
+	size_t n_quantities; /* <= VG_SAMPLE_QUANTITIES_MAX */
+	/* Why what it shows is in doubt, in words for a person ("low_perfusion", "artifact"), or why it
+	 * shows nothing ("sensor_off"). None: clean. Static. */
+	const char *const *flags;
+	size_t n_flags;
+};
+#define VG_SAMPLE_QUANTITIES_MAX 4
+void vg_sample(struct vg_session *s, const struct vg_sample *x);
+
+/* Rows for the option table of a driver that calls vg_sample(). */
+#define VG_SAMPLE_OPTIONS                                                                      \
+	{"mode", "spot", (const char *const[]){"spot", "continuous", NULL},                    \
+		"one reading when the values are steady, or a summary at intervals"},          \
+		{"interval_s", "300", NULL, "continuous: seconds of one summary, 30 to 3600"}, \
+		{"low", "90", NULL,                                                            \
+			"continuous: below this it counts as low, and an episode "             \
+			"begins"},                                                             \
+	{                                                                                      \
+		"steady_s", "8", NULL,                                                         \
+			"spot: seconds without a doubt that make a reading, 4 to 60"           \
+	}
 
 /* Durable driver state, committed in the same transaction as what this callback emitted before it and
  * handed to opened() next time (RACP high-water mark). `key` is static, at most 15 bytes; value <= 64. */
@@ -199,8 +224,9 @@ const uint8_t *vg_marked(struct vg_session *s, const char *key, size_t *ret_len)
 /* the table */
 
 enum vg_bus {
-	VG_BUS_GATT,   /* channels are characteristics */
-	VG_BUS_STREAM, /* one channel, 0; frame() cuts the bytes */
+	VG_BUS_GATT,	  /* channels are characteristics */
+	VG_BUS_STREAM,	  /* one channel, 0; frame() cuts the bytes */
+	VG_BUS_REGISTERS, /* one channel, 0: what one round of Modbus polling brought (registers.h) */
 };
 
 enum {
@@ -249,6 +275,8 @@ struct vg_driver {
 	 * its first byte is skipped as noise and frame() is asked again, until nothing unfinished is left.
 	 * So an ENQ behind a frame that was cut off is heard. 0: never. */
 	unsigned frame_gap_ms;
+	/* What a profile of config/profiles says, when that made this driver (line.h, registers.h). */
+	const void *profile;
 
 	/* `excerpt`: the bytes come from a file or a command line and may lack their beginning. */
 	void (*opened)(struct vg_session *s, bool excerpt);
@@ -260,6 +288,12 @@ struct vg_driver {
 	/* Pure: cut the next frame off `bytes`, at least one. Called again at once while it skips or cuts
 	 * something and bytes are left, else when more has come. */
 	struct vg_frame (*frame)(const uint8_t *bytes, size_t len);
+	/* Pure: overwrite in `bytes`, one PDU or frame, whatever may say who somebody is; same length, and
+	 * still a good frame. For captures. NULL: this protocol never carries such a thing. */
+	void (*scrub)(const struct vg_driver *self, unsigned channel, uint8_t *bytes, size_t len);
 };
+
+/* What the profile says that made this session's driver. */
+const void *vg_profile(struct vg_session *s);
 
 extern const struct vg_driver *const vg_drivers[]; /* NULL-terminated, made from drivers/list.h */

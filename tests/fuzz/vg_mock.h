@@ -46,7 +46,8 @@ struct vg_session {
 	size_t n_held;
 	bool noisy; /* noise was counted since the last frame */
 	size_t blob_limit, blob_len;
-	unsigned waves, blobs;
+	unsigned samples, blobs;
+	const void *profile; /* of the driver */
 	char mark_key[16];
 	uint8_t mark[64];
 	size_t mark_len;
@@ -211,12 +212,20 @@ vg_ticket vg_blob_end(struct vg_session *s)
 	return mock_emit(s);
 }
 
-void vg_wave(struct vg_session *s, const char *kind, struct vg_decimal value, bool bad)
+void vg_sample(struct vg_session *s, const struct vg_sample *x)
 {
-	(void)value;
-	(void)bad;
-	MOCK_CHECK(s->inside && kind);
-	s->waves++;
+	MOCK_CHECK(s->inside && x->kind && x->n_quantities <= VG_SAMPLE_QUANTITIES_MAX &&
+		   x->n_flags <= VG_FLAGS_MAX);
+	for (size_t i = 0; i < x->n_quantities; i++)
+		MOCK_CHECK(x->quantities[i].kind && x->quantities[i].unit);
+	for (size_t i = 0; i < x->n_flags; i++)
+		MOCK_CHECK(x->flags[i]);
+	s->samples++;
+}
+
+const void *vg_profile(struct vg_session *s)
+{
+	return s->profile;
 }
 
 vg_ticket vg_mark(struct vg_session *s, const char *key, const void *value, size_t len)

@@ -20,11 +20,20 @@ static void heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, 
 	int64_t pulse = bytes[3] | (bytes[2] & 0x40) << 1, saturation = bytes[4];
 	bool off = bytes[0] & 0x10;
 	(void)channel, (void)len, (void)now;
+	static const char *const no_signal[] = {"no_signal"};
+	struct vg_quantity shown[2];
+	size_t n = 0;
 	if (saturation != 0x7f)
-		vg_wave(s, "spo2", (struct vg_decimal){.mantissa = saturation}, off);
+		shown[n++] = (struct vg_quantity){
+			.kind = "spo2", .value = {.mantissa = saturation}, .unit = "%"};
 	if (pulse != 0xff)
-		vg_wave(s, "spo2.pulse", (struct vg_decimal){.mantissa = pulse}, off);
-	vg_result(s, VG_NOTHING);
+		shown[n++] = (struct vg_quantity){
+			.kind = "spo2.pulse", .value = {.mantissa = pulse}, .unit = "/min"};
+	vg_sample(s, &(struct vg_sample){.kind = "spo2",
+			     .quantities = shown,
+			     .n_quantities = n,
+			     .flags = no_signal,
+			     .n_flags = off});
 }
 
 const struct vg_driver skeleton_spo2 = {.name = "skeleton_spo2",

@@ -128,6 +128,6 @@ const struct skeleton_exchange skeleton_exchanges[] = {
 	{.steps = glucose, .mark_key = "racp", .mark_hex = "0400", .readings = 2, .marks = 2},
 	{.steps = xmodem, .blobs = 1, .blob_bytes = 256},
 	{.steps = pmstore, .readings = 2},
-	{.steps = spo2, .waves = 4},
+	{.steps = spo2},
 	{.steps = idcard, .identities = 1},
 };

@@ -27,7 +27,7 @@ struct skeleton_exchange {
 	const char *mark_key; /* a mark of an earlier session; NULL: none */
 	const char *mark_hex;
 	/* What must have been emitted at the end. */
-	unsigned readings, events, identities, marks, waves, blobs;
+	unsigned readings, events, identities, marks, blobs;
 	size_t blob_bytes;
 };
 
