@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <yaml.h>
 
+#include "config_check.h"
 #include "config_keys.h"
 #include "util.h"
 
@@ -284,132 +285,21 @@ static int config_finish(struct reader *r, const char *prefix, void *base, unsig
 	return 0;
 }
 
-/* "tcp:HOST:PORT" */
-static bool config_tcp(const char *p)
+/* What an element says as a whole; `fault` names the key whose line is to be told. */
+static int config_refuse(struct reader *r, unsigned line, const struct config_fault *fault)
 {
-	const char *colon = strrchr(p, ':');
-	if (strncmp(p, "tcp:", 4) || colon <= p + 4)
-		return false;
-	size_t n = strspn(colon + 1, "0123456789");
-	long port = n && n <= 5 && !colon[1 + n] ? strtol(colon + 1, NULL, 10) : 0;
-	return port >= 1 && port <= 65535;
+	unsigned at = fault->key ? config_seen(r, fault->key) : 0;
+	return config_fail(r, at ? at : line, "%s", fault->text);
 }
 
-/* Brings the address into one form; false when it is none for this transport. */
-static bool config_address(struct config_device *d)
+/* A key that the transport of this device knows nothing of. */
+static int config_check_carrier(struct reader *r, const struct config_device *d)
 {
-	static const char form[] = "xx:xx:xx:xx:xx:xx";
-	char *p = d->address;
-	bool path = p[0] == '/' && p[1];
-	if (d->transport == TRANSPORT_SERIAL || d->transport == TRANSPORT_REPLAY)
-		return path;
-	if (d->transport == TRANSPORT_MODBUS)
-		return path || config_tcp(p);
-	if (!strncmp(p, "unix:/", 6))
-		return strlen(p + 5) < 108; /* sun_path, unix(7) */
-	if (strlen(p) != strlen(form))
-		return false;
-	for (size_t i = 0; form[i]; i++) {
-		if (form[i] == ':' ? p[i] != ':' : !isxdigit((unsigned char)p[i]))
-			return false;
-		p[i] = (char)toupper((unsigned char)p[i]);
-	}
-	return true;
-}
-
-static bool config_on_line(const struct config_device *d)
-{
-	return d->transport == TRANSPORT_SERIAL ||
-	       (d->transport == TRANSPORT_MODBUS && d->address[0] == '/');
-}
-
-/* `d` against `o`, which stands before it. */
-static int config_check_pair(
-	struct reader *r, const struct config_device *d, const struct config_device *o)
-{
-	unsigned line = config_seen(r, "devices[].address");
-	if (streq(o->id, d->id))
-		return config_fail(r, config_seen(r, "devices[].id"),
-			"the id \"%s\" is taken by the device in line %u", d->id, o->line);
-	bool one_line = config_on_line(d) && config_on_line(o);
-	if (!streq(o->address, d->address) || (o->transport != d->transport && !one_line))
-		return 0;
-	if (o->transport != TRANSPORT_MODBUS || d->transport != TRANSPORT_MODBUS)
-		return config_fail(r, line, "the address %s is taken by device \"%s\" in line %u",
-			d->address, o->id, o->line);
-	if (o->slave == d->slave)
-		return config_fail(r, d->line,
-			"slave %u of %s is taken by device \"%s\" in line %u", d->slave, d->address,
-			o->id, o->line);
-	if (one_line && (o->baud != d->baud || o->parity != d->parity ||
-				o->data_bits != d->data_bits || o->stop_bits != d->stop_bits))
-		return config_fail(r, d->line,
-			"it shares its line with device \"%s\" in line %u: baud, data_bits, "
-			"parity and stop_bits must be the same",
-			o->id, o->line);
-	return 0;
-}
-
-static int config_check_device(struct reader *r, struct config_device *d)
-{
-	static const char *const addresses[] = {
-		[TRANSPORT_BLE] = "six hex pairs such as C0:11:22:33:44:55",
-		[TRANSPORT_SERIAL] = "a device file such as /dev/ttyUSB0",
-		[TRANSPORT_RFCOMM] = "six hex pairs such as 00:11:22:33:44:55",
-		[TRANSPORT_MODBUS] = "a device file such as /dev/ttyUSB0, or tcp:HOST:PORT,",
-		[TRANSPORT_REPLAY] = "the path of a capture"};
 	for (size_t i = 0; i < config_n_keys; i++)
 		if (r->seen[i] && config_keys[i].transports &&
 			!(config_keys[i].transports & 1u << d->transport))
 			return config_fail(r, r->seen[i], "\"%s\" has no meaning for transport %s",
 				strchr(config_keys[i].path, '.') + 1, carrier_name(d->transport));
-	unsigned line = config_seen(r, "devices[].address");
-	if (!config_address(d))
-		return config_fail(r, line, "expected %s as address, found \"%.60s\"",
-			addresses[d->transport], d->address);
-	/* Core Specification, Vol 6, Part B, 1.3.2.1: both top bits of a static address are set. */
-	if (d->random_address && d->address[2] == ':' && !strchr("CDEF", d->address[0]))
-		return config_fail(r, line,
-			"a random static address begins with C, D, E or F; others change, so pair "
-			"and use the identity address");
-	if (d->transport == TRANSPORT_MODBUS && d->address[0] == '/' &&
-		(d->slave < 1 || d->slave > 247))
-		return config_fail(r, config_seen(r, "devices[].slave"),
-			"on a serial line a slave is 1 to 247, found %u", d->slave);
-	if (d->transport == TRANSPORT_REPLAY && !d->test)
-		return config_fail(r, d->line,
-			"what a capture says was measured long ago: transport replay needs "
-			"\"test: true\"");
-	for (const struct config_device *o = r->config->devices; o < d; o++) {
-		int e = config_check_pair(r, d, o);
-		if (e < 0)
-			return e;
-	}
-	return 0;
-}
-
-static int config_check_sink(struct reader *r, struct config_sink *s)
-{
-	if (!s->port)
-		s->port = s->tls ? 8883 : 1883;
-	if (!s->cert_file[0] != !s->key_file[0])
-		return config_fail(r, config_seen(r, "sinks[].tls"),
-			"tls.cert and tls.key belong together; one of them is missing");
-	if (s->password_file[0] && !s->user[0])
-		return config_fail(r, config_seen(r, "sinks[].password_file"),
-			"a password needs a user (MQTT 3.1.1, 3.1.2.9)");
-	for (const struct config_sink *o = r->config->sinks; o < s; o++) {
-		if (streq(o->name, s->name))
-			return config_fail(r, config_seen(r, "sinks[].name"),
-				"the name \"%s\" is taken by the sink in line %u", s->name,
-				o->line);
-		if (streq(o->host, s->host) && o->port == s->port &&
-			streq(o->client_id, s->client_id))
-			return config_fail(r, s->line,
-				"sink \"%s\" in line %u has the same host, port and client_id: the "
-				"broker would throw out one for the other; give a client_id",
-				o->name, o->line);
-	}
 	return 0;
 }
 
@@ -430,11 +320,11 @@ static int config_add_sink(struct reader *r)
 {
 	struct config *c = r->config;
 	struct config_sink *sink = &c->sinks[c->n_sinks];
-	if (c->n_sinks == CONFIG_SINKS_MAX)
-		return config_fail(r, r->line, "at most %d are possible", CONFIG_SINKS_MAX);
 	sink->line = r->line;
 	int e = config_element(r, "sinks[]", sink);
-	e = e < 0 ? e : config_check_sink(r, sink);
+	struct config_fault fault;
+	if (e == 0 && !config_check_sink(c, sink, &fault))
+		e = config_refuse(r, sink->line, &fault);
 	c->n_sinks += e == 0;
 	return e;
 }
@@ -443,8 +333,6 @@ static int config_add_device(struct reader *r)
 {
 	struct config *c = r->config;
 	struct config_device *devices;
-	if (c->n_devices == CONFIG_DEVICES_MAX)
-		return config_fail(r, r->line, "at most %d are possible", CONFIG_DEVICES_MAX);
 	devices = realloc(c->devices, (c->n_devices + 1) * sizeof(*devices));
 	if (!devices)
 		return config_fail(r, r->line, "%s", strerror(ENOMEM));
@@ -452,7 +340,10 @@ static int config_add_device(struct reader *r)
 	struct config_device *d = &devices[c->n_devices];
 	*d = (struct config_device){.line = r->line};
 	int e = config_element(r, "devices[]", d);
-	e = e < 0 ? e : config_check_device(r, d);
+	e = e < 0 ? e : config_check_carrier(r, d);
+	struct config_fault fault;
+	if (e == 0 && !config_check_device(c, d, &fault))
+		e = config_refuse(r, d->line, &fault);
 	c->n_devices += e == 0;
 	return e;
 }
@@ -460,10 +351,13 @@ static int config_add_device(struct reader *r)
 static int config_list(struct reader *r, const struct key *key)
 {
 	bool sinks = streq(key->path, "sinks");
+	unsigned max = sinks ? CONFIG_SINKS_MAX : CONFIG_DEVICES_MAX;
 	for (unsigned i = 0;; i++) {
 		int e = config_next(r);
 		if (e < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
 			return e;
+		if (i == max)
+			return config_fail(r, r->line, "at most %u are possible", max);
 		size_t before = config_enter(r, "[%u]", i);
 		if (r->event.type != YAML_MAPPING_START_EVENT)
 			return config_fail(r, r->line,

@@ -105,6 +105,7 @@ static const struct choice speeds[] = {{"1200", 1200}, {"2400", 2400}, {"4800", 
 #define TEXT(text_rule) .type = KEY_TEXT, .rule = &(text_rule)
 #define NUMBER(from, to) .type = KEY_NUMBER, .low = (from), .high = (to)
 #define ENUM(list) .type = KEY_ENUM, .choices = (list)
+#define FIXED .fixed = true
 #define ONLY(list) .transports = (list)
 #define BLE (1u << TRANSPORT_BLE)
 #define SERIAL (1u << TRANSPORT_SERIAL)
@@ -115,13 +116,13 @@ static const struct choice speeds[] = {{"1200", 1200}, {"2400", 2400}, {"4800", 
 const struct key config_keys[] = {
 	{"version", NUMBER(1, 1),
 	 .meaning = "version of this file's format"},
-	{"org", TEXT(word), IN_CONFIG(org),
+	{"org", TEXT(word), IN_CONFIG(org), FIXED,
 	 .meaning = "organisation, first level of every topic"},
-	{"site", TEXT(word), IN_CONFIG(site),
+	{"site", TEXT(word), IN_CONFIG(site), FIXED,
 	 .meaning = "site, second level of every topic"},
-	{"gateway", TEXT(word), IN_CONFIG(gateway),
+	{"gateway", TEXT(word), IN_CONFIG(gateway), FIXED,
 	 .meaning = "this gateway, third level; one name per machine"},
-	{"zone", TEXT(zone), .fallback = "Asia/Shanghai", IN_CONFIG(zone),
+	{"zone", TEXT(zone), .fallback = "Asia/Shanghai", IN_CONFIG(zone), FIXED,
 	 .meaning = "time zone that the instruments' clocks show"},
 	{"language", KEY_ONE_OF, .fallback = "zh", IN_CONFIG(language), .choices = languages,
 	 .meaning = "language of texts for people"},
@@ -131,9 +132,9 @@ const struct key config_keys[] = {
 	 .meaning = "false: only transfer and store, raise no alerts"},
 	{"paths", KEY_GROUP,
 	 .meaning = "directories"},
-	{"paths.store", TEXT(path), .fallback = "/var/lib/vitalgate", IN_CONFIG(store),
+	{"paths.store", TEXT(path), .fallback = "/var/lib/vitalgate", IN_CONFIG(store), FIXED,
 	 .meaning = "database and files of studies"},
-	{"paths.runtime", TEXT(path), .fallback = "/run/vitalgate", IN_CONFIG(runtime),
+	{"paths.runtime", TEXT(path), .fallback = "/run/vitalgate", IN_CONFIG(runtime), FIXED,
 	 .meaning = "sockets"},
 	{"paths.tables", TEXT(path), .fallback = "/usr/share/vitalgate", IN_CONFIG(tables),
 	 .meaning = "code, unit, form and rule tables"},
@@ -141,39 +142,39 @@ const struct key config_keys[] = {
 	 .meaning = "the site's own profiles of instruments; may be missing"},
 	{"retention_days", NUMBER(8, 3650), .fallback = "180", IN_CONFIG(retention_days),
 	 .meaning = "how long delivered readings stay here"},
-	{"commit_rows", NUMBER(1, 5000), .fallback = "256", IN_CONFIG(commit_rows),
+	{"commit_rows", NUMBER(1, 5000), .fallback = "256", IN_CONFIG(commit_rows), FIXED,
 	 .meaning = "most readings that share one transaction"},
 
 	{"sinks", KEY_LIST,
 	 .meaning = "platforms that get the readings; at most 4"},
-	{"sinks[].name", TEXT(word), IN_SINK(name),
+	{"sinks[].name", TEXT(word), IN_SINK(name), FIXED,
 	 .meaning = "our name for the platform, unique"},
-	{"sinks[].host", TEXT(host), IN_SINK(host),
+	{"sinks[].host", TEXT(host), IN_SINK(host), FIXED,
 	 .meaning = "host name or address of the MQTT broker"},
-	{"sinks[].port", NUMBER(0, 65535), .fallback = "0", IN_SINK(port),
+	{"sinks[].port", NUMBER(0, 65535), .fallback = "0", IN_SINK(port), FIXED,
 	 .meaning = "port; 0: 8883 with tls, 1883 without"},
-	{"sinks[].client_id", TEXT(token), .fallback = "", IN_SINK(client_id),
+	{"sinks[].client_id", TEXT(token), .fallback = "", IN_SINK(client_id), FIXED,
 	 .meaning = "MQTT client id; empty: vg-<gateway>"},
-	{"sinks[].user", TEXT(any), .fallback = "", IN_SINK(user),
+	{"sinks[].user", TEXT(any), .fallback = "", IN_SINK(user), FIXED,
 	 .meaning = "user name at the broker; empty: none"},
-	{"sinks[].password_file", TEXT(file), .fallback = "", IN_SINK(password_file),
+	{"sinks[].password_file", TEXT(file), .fallback = "", IN_SINK(password_file), FIXED,
 	 .meaning = "file whose first line is the password"},
-	{"sinks[].tls", KEY_GROUP, IN_SINK(tls),
+	{"sinks[].tls", KEY_GROUP, IN_SINK(tls), FIXED,
 	 .meaning = "present: the connection is encrypted; absent: it is not"},
-	{"sinks[].tls.ca", TEXT(file), .fallback = "", IN_SINK(ca_file),
+	{"sinks[].tls.ca", TEXT(file), .fallback = "", IN_SINK(ca_file), FIXED,
 	 .meaning = "certificates of the authority; empty: the system's"},
-	{"sinks[].tls.cert", TEXT(file), .fallback = "", IN_SINK(cert_file),
+	{"sinks[].tls.cert", TEXT(file), .fallback = "", IN_SINK(cert_file), FIXED,
 	 .meaning = "our certificate; empty: none"},
-	{"sinks[].tls.key", TEXT(file), .fallback = "", IN_SINK(key_file),
+	{"sinks[].tls.key", TEXT(file), .fallback = "", IN_SINK(key_file), FIXED,
 	 .meaning = "key of our certificate"},
-	{"sinks[].keepalive_s", NUMBER(5, 3600), .fallback = "30", IN_SINK(keepalive_s),
+	{"sinks[].keepalive_s", NUMBER(5, 3600), .fallback = "30", IN_SINK(keepalive_s), FIXED,
 	 .meaning = "seconds of silence after which the broker is asked"},
-	{"sinks[].receipt", ENUM(receipts), .fallback = "platform", IN_SINK(receipt),
+	{"sinks[].receipt", ENUM(receipts), .fallback = "platform", IN_SINK(receipt), FIXED,
 	 .meaning = "whose word counts as arrived: the platform's message, or the broker's only"},
 	{"sinks[].receipt_timeout_s", NUMBER(1, 86400), .fallback = "300",
-	 IN_SINK(receipt_timeout_s),
+	 IN_SINK(receipt_timeout_s), FIXED,
 	 .meaning = "seconds without a receipt after which it is sent again"},
-	{"sinks[].window", NUMBER(1, 1000), .fallback = "20", IN_SINK(window),
+	{"sinks[].window", NUMBER(1, 1000), .fallback = "20", IN_SINK(window), FIXED,
 	 .meaning = "messages on their way at once; the broker may lower it"},
 
 	{"devices", KEY_LIST,
@@ -307,6 +308,46 @@ bool key_set(const struct key *k, void *base, const char *text)
 		break;
 	}
 	return false;
+}
+
+static long key_load(const struct key *k, const void *base)
+{
+	const char *from = (const char *)base + k->offset;
+	switch (k->size) {
+	case sizeof(uint8_t):
+		return *(const uint8_t *)from;
+	case sizeof(uint16_t):
+		return *(const uint16_t *)(const void *)from;
+	default:
+		return *(const uint32_t *)(const void *)from;
+	}
+}
+
+const char *key_text(const struct key *k, const void *base, char *out, size_t size)
+{
+	const char *text = NULL;
+	switch (k->type) {
+	case KEY_TEXT:
+	case KEY_ONE_OF:
+		text = (const char *)base + k->offset;
+		break;
+	case KEY_ENUM:
+		for (const struct choice *c = k->choices; c->name && !text; c++)
+			text = c->value == key_load(k, base) ? c->name : NULL;
+		break;
+	case KEY_BOOL:
+	case KEY_GROUP:
+		text = *(const bool *)((const char *)base + k->offset) ? "true" : "false";
+		break;
+	case KEY_NUMBER:
+		snprintf(out, size, "%ld", key_load(k, base));
+		return out;
+	case KEY_LIST:
+	case KEY_MAP:
+		break;
+	}
+	snprintf(out, size, "%s", text ? text : "");
+	return out;
 }
 
 /* "ble, serial" with the given text between. */

@@ -41,6 +41,7 @@ struct key {
 	long low, high;
 	const struct choice *choices; /* ended by a NULL name */
 	const struct text_rule *rule;
+	bool fixed;	     /* a running gateway keeps its value until it is started anew */
 	unsigned transports; /* bit per enum carrier that has the key; 0: all */
 };
 
@@ -54,5 +55,7 @@ static inline bool key_has_value(const struct key *k)
 
 /* Checks `text` and writes it to its place in `base`; false when it is not what the key expects. */
 bool key_set(const struct key *k, void *base, const char *text);
+/* The value in `base` as it would stand in the file. Returns `out`. */
+const char *key_text(const struct key *k, const void *base, char *out, size_t size);
 /* "a number from 5 to 3600": what key_set() takes. */
 void key_expects(const struct key *k, char *out, size_t size);

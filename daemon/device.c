@@ -2,9 +2,11 @@
 #include "device.h"
 
 #include "bluez.h"
+#include "config_diff.h"
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
+#include "reload.h"
 #include "session.h"
 #include "transport.h"
 
@@ -16,6 +18,7 @@
 
 struct device {
 	struct gateway *gateway;
+	struct policy *policy; /* under which it was started: config, driver and codes are in it */
 	const struct config_device *config;
 	const struct vg_driver *driver;
 	int64_t row;
@@ -36,7 +39,7 @@ struct devices {
 	struct gateway *gateway;
 	sd_event_source *flush;
 	unsigned n;
-	struct device *all;
+	struct device **all;
 };
 
 /* what a session asks for */
@@ -174,7 +177,7 @@ static void on_up(void *arg, const char *uid)
 		log_info(d->config->id, "%u more connections and ends in the minute before",
 			held_back);
 	struct session_start start = {.driver = d->driver,
-		.codes = d->gateway->codes,
+		.codes = d->policy->codes,
 		.number = ++d->number,
 		.uid = uid,
 		.ops = &d->ops};
@@ -248,8 +251,8 @@ static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
 	struct vg_now now;
 	clock_now(&now);
 	for (unsigned i = 0; i < all->n; i++)
-		if (all->all[i].session)
-			session_flush(all->all[i].session, &now);
+		if (all->all[i]->session)
+			session_flush(all->all[i]->session, &now);
 	sd_event_source_set_time(source, usec + FLUSH_US);
 	return 0;
 }
@@ -279,12 +282,45 @@ static int add_timer(sd_event *loop, sd_event_source **ret, sd_event_time_handle
 	return rc < 0 ? rc : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
 }
 
-static int add(struct devices *all, const struct config_device *c)
+static int enrol(struct device *d, struct db *db)
 {
-	struct gateway *g = all->gateway;
-	struct device *d = &all->all[all->n];
-	*d = (struct device){
-		.gateway = g, .config = c, .driver = drivers_find(g->drivers, c->driver)};
+	const struct config_device *c = d->config;
+	d->row = intake_device(db, c->id, c->driver, c->address, d->uid);
+	if (d->row < 0)
+		return (int)d->row;
+	load_marks(d, db);
+	return 0;
+}
+
+static void stop(struct device *d)
+{
+	transport_free(TAKE(d->transport));
+	session_free(TAKE(d->session));
+	d->timer = sd_event_source_disable_unref(d->timer);
+	d->gap = sd_event_source_disable_unref(d->gap);
+	d->ending = sd_event_source_disable_unref(d->ending);
+}
+
+static void device_free(struct device *d)
+{
+	if (!d)
+		return;
+	stop(d);
+	policy_leave(d->gateway, d->policy);
+	free(d);
+}
+
+/* A device of the policy, not yet started. */
+static struct device *device_new(
+	struct gateway *g, struct policy *policy, const struct config_device *c)
+{
+	struct device *d = calloc(1, sizeof(*d));
+	if (!d)
+		return NULL;
+	*d = (struct device){.gateway = g,
+		.policy = policy_join(policy),
+		.config = c,
+		.driver = drivers_find(policy->drivers, c->driver)};
 	d->ops = (struct session_ops){.send = op_send,
 		.confirm = op_confirm,
 		.timer = op_timer,
@@ -294,45 +330,43 @@ static int add(struct devices *all, const struct config_device *c)
 		.option = op_option,
 		.mark = op_mark,
 		.arg = d};
-	d->row = intake_device(store_db(g->store), c->id, c->driver, c->address, d->uid);
-	if (d->row < 0)
-		return (int)d->row;
-	load_marks(d, store_db(g->store));
-	all->n++;
 	int rc = add_timer(g->loop, &d->timer, on_timer, d);
 	if (rc >= 0)
 		rc = add_timer(g->loop, &d->gap, on_gap, d);
 	if (rc >= 0)
 		rc = sd_event_add_defer(g->loop, &d->ending, on_ending, d);
-	return rc < 0 ? rc : sd_event_source_set_enabled(d->ending, SD_EVENT_OFF);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(d->ending, SD_EVENT_OFF);
+	if (rc < 0) {
+		device_free(d);
+		return NULL;
+	}
+	return d;
 }
 
 int devices_new(struct gateway *g, struct devices **ret)
 {
-	struct devices *d = calloc(1, sizeof(*d));
-	if (!d)
+	struct devices *all = calloc(1, sizeof(*all));
+	if (!all)
 		return -ENOMEM;
-	d->gateway = g;
-	d->all = calloc(g->config->n_devices + 1, sizeof(*d->all));
-	if (!d->all) {
-		free(d);
-		return -ENOMEM;
+	all->gateway = g;
+	all->all = calloc(CONFIG_DEVICES_MAX, sizeof(*all->all));
+	int rc = all->all ? 0 : -ENOMEM;
+	for (unsigned i = 0; rc >= 0 && i < g->config->n_devices; i++) {
+		struct device *d = device_new(g, g->policy, &g->config->devices[i]);
+		if (d)
+			all->all[all->n++] = d;
+		rc = d ? enrol(d, store_db(g->store)) : -ENOMEM;
 	}
-	for (unsigned i = 0; i < g->config->n_devices; i++) {
-		int rc = add(d, &g->config->devices[i]);
-		if (rc < 0) {
-			devices_free(d);
-			return rc;
-		}
-	}
-	int rc = add_timer(g->loop, &d->flush, on_flush, d);
 	if (rc >= 0)
-		rc = sd_event_source_set_enabled(d->flush, SD_EVENT_ON);
+		rc = add_timer(g->loop, &all->flush, on_flush, all);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(all->flush, SD_EVENT_ON);
 	if (rc < 0) {
-		devices_free(d);
+		devices_free(all);
 		return rc;
 	}
-	*ret = d;
+	*ret = all;
 	return 0;
 }
 
@@ -366,27 +400,129 @@ int devices_start(struct devices *all)
 {
 	int rc = 0;
 	for (unsigned i = 0; rc >= 0 && i < all->n; i++)
-		rc = start(&all->all[i]);
+		rc = start(all->all[i]);
 	return rc;
+}
+
+/* a new policy */
+
+struct errand { /* of a device, behind everything that is on its way to the store */
+	struct job job;
+	struct device *device;
+};
+
+static bool send_on_errand(struct device *d, int (*run)(struct job *job, struct db *db),
+	void (*done)(struct job *job, int result))
+{
+	struct errand *e = calloc(1, sizeof(*e));
+	if (!e)
+		return false;
+	e->job = (struct job){.run = run, .done = done, .patient = true};
+	e->device = d;
+	store_submit(d->gateway->store, &e->job);
+	return true;
+}
+
+static int run_nothing(struct job *job, struct db *db)
+{
+	(void)job;
+	(void)db;
+	return 0;
+}
+
+static void retired(struct job *job, int result)
+{
+	(void)result;
+	device_free(((struct errand *)job)->device);
+	free(job);
+}
+
+static int run_enrol(struct job *job, struct db *db)
+{
+	return enrol(((struct errand *)job)->device, db);
+}
+
+static bool has(const struct devices *all, const struct device *d)
+{
+	for (unsigned i = 0; i < all->n; i++)
+		if (all->all[i] == d)
+			return true;
+	return false;
+}
+
+static void enrolled(struct job *job, int result)
+{
+	struct device *d = ((struct errand *)job)->device;
+	free(job);
+	if (!d->gateway->devices || !has(d->gateway->devices, d))
+		return; /* gone again in the meantime: its last errand is on the way */
+	if (result >= 0)
+		result = start(d);
+	if (result < 0)
+		log_error(d->config->id, "not started: %s", strerror(-result));
+}
+
+/* Units on their way still come back to it: it is freed behind them. Short of memory it stays, unused. */
+static void retire(struct device *d)
+{
+	stop(d);
+	send_on_errand(d, run_nothing, retired);
+}
+
+static const struct config_device *wanted(const struct config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->n_devices; i++)
+		if (streq(c->devices[i].id, id))
+			return &c->devices[i];
+	return NULL;
+}
+
+/* May it run on as it is? A profile may have changed behind its name, so what it makes starts anew. */
+static bool unchanged(const struct device *d, const struct policy *p, const struct config_device *c)
+{
+	return c && config_same_device(d->config, c) && !d->driver->profile &&
+	       streq(codes_version(d->policy->codes), codes_version(p->codes));
+}
+
+void devices_follow(struct devices *all, struct policy *p)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < all->n; i++) {
+		struct device *d = all->all[i];
+		if (unchanged(d, p, wanted(&p->config, d->config->id)))
+			all->all[kept++] = d;
+		else
+			retire(d);
+	}
+	all->n = kept;
+	for (unsigned i = 0; i < p->config.n_devices; i++) {
+		const struct config_device *c = &p->config.devices[i];
+		bool runs = false;
+		for (unsigned k = 0; k < kept; k++)
+			runs |= streq(all->all[k]->config->id, c->id);
+		struct device *d = runs ? NULL : device_new(all->gateway, p, c);
+		if (d && send_on_errand(d, run_enrol, enrolled)) {
+			all->all[all->n++] = d;
+		} else if (!runs) {
+			log_error(c->id, "not started: out of memory");
+			device_free(d);
+		}
+	}
 }
 
 void devices_stop(struct devices *all)
 {
 	if (all)
 		all->flush = sd_event_source_disable_unref(all->flush);
-	for (unsigned i = 0; all && i < all->n; i++) {
-		struct device *d = &all->all[i];
-		transport_free(TAKE(d->transport));
-		session_free(TAKE(d->session));
-		d->timer = sd_event_source_disable_unref(d->timer);
-		d->gap = sd_event_source_disable_unref(d->gap);
-		d->ending = sd_event_source_disable_unref(d->ending);
-	}
+	for (unsigned i = 0; all && i < all->n; i++)
+		stop(all->all[i]);
 }
 
 void devices_free(struct devices *all)
 {
 	devices_stop(all);
+	for (unsigned i = 0; all && i < all->n; i++)
+		device_free(all->all[i]);
 	if (all)
 		free(all->all);
 	free(all);
@@ -396,7 +532,7 @@ void devices_json(const struct devices *all, struct json *j)
 {
 	json_object_begin(j, "live");
 	for (unsigned i = 0; i < all->n; i++) {
-		const struct device *d = &all->all[i];
+		const struct device *d = all->all[i];
 		json_object_begin(j, d->config->id);
 		json_str(j, "state",
 			d->transport ? d->transport->ops->state(d->transport) : "stopped");

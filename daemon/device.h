@@ -10,11 +10,13 @@
 #include <stdbool.h>
 
 struct gateway;
+struct policy;
 struct devices;
 
-/* Makes the rows of all configured devices; before the store thread runs. -EINVAL: an unknown driver or
- * option, said in the log. */
+/* Makes the rows of all configured devices; before the store thread runs. */
 int devices_new(struct gateway *g, struct devices **ret);
+/* The devices of `p`: what is unchanged runs on, what is new or changed is started, what is gone ends. */
+void devices_follow(struct devices *d, struct policy *p);
 /* Starts the transports. */
 int devices_start(struct devices *d);
 /* Ends connections and sessions; units on their way to the store still come back to `d`. */

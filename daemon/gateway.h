@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The gateway: everything that is fixed for the life of the process, and the rooms that live in it. The
- * first part is read-only after start and may be used by the store thread; the rest is the loop's.
+ * first part may be used by the store thread; the rest is the loop's.
  */
 #pragma once
 
 #include "alert.h"
 #include "codes.h"
 #include "config.h"
-#include "driver.h"
 #include "followup.h"
 #include "outbox.h"
 #include "store.h"
@@ -16,11 +15,12 @@
 #include <systemd/sd-event.h>
 
 struct gateway {
-	const struct config *config;
-	struct codes *codes;
-	struct alert_rules *rules;
-	struct forms *forms;
-	struct drivers *drivers;
+	/* What people wrote, for both threads. A reload puts another one in their place between two jobs or in the
+	 * middle of one; what was there before lives as long as anybody may look at it (reload.h). */
+	const struct config *_Atomic config;
+	struct codes *_Atomic codes;
+	struct alert_rules *_Atomic rules;
+	struct forms *_Atomic forms;
 	uint8_t site_key
 		[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
 	char epoch[17]; /* names this database: (epoch, seq) is unique for ever */
@@ -28,10 +28,12 @@ struct gateway {
 	struct outbox *outbox; /* store thread only */
 
 	sd_event *loop;
+	struct policy *policy; /* config, codes, rules and forms are in it */
 	struct store *store;
 	struct devices *devices;
 	struct forward *forward;
 	struct control *control;
 	struct bluez *bluez;
 	int64_t started_boot_us, cleaned_boot_us;
+	char config_fault[CONFIG_ERROR_MAX]; /* why the file is not what is in force; "" */
 };

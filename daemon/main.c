@@ -8,7 +8,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
-#include "policy.h"
+#include "reload.h"
 #include "retention.h"
 
 #include <errno.h>
@@ -22,6 +22,20 @@
 #define BEAT_US (1 * CLOCK_SECOND_US)
 #define RETENTION_US (3600 * CLOCK_SECOND_US)
 #define RETENTION_LOOK_US (30 * CLOCK_SECOND_US)
+
+/* As the command line says. */
+static struct {
+	const char *config, *lastgood;
+} files = {.config = "/etc/vitalgate/vitalgate.yaml"};
+
+/* Where the store will be says the configuration, which may be the broken part. */
+static const char *last_good_place(const char *given)
+{
+	static char place[256];
+	const char *state = getenv("STATE_DIRECTORY");
+	snprintf(place, sizeof(place), "%s/last-good", state ? state : "/var/lib/vitalgate");
+	return given ? given : place;
+}
 
 /* Values that are made once per database. */
 static int load_meta(struct gateway *g)
@@ -150,13 +164,14 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *si,
 	return sd_event_exit(sd_event_source_get_event(source), 0);
 }
 
-static void gateway_follow(struct gateway *g, struct policy *p)
+static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *arg)
 {
-	g->config = &p->config;
-	g->codes = p->codes;
-	g->rules = p->rules;
-	g->forms = p->forms;
-	g->drivers = p->drivers;
+	(void)source;
+	(void)si;
+	sd_notify(0, "RELOADING=1");
+	reload_again(arg, files.config, files.lastgood);
+	sd_notify(0, "READY=1");
+	return 0;
 }
 
 static int start_loop(struct gateway *g)
@@ -165,12 +180,15 @@ static int start_loop(struct gateway *g)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	int rc = sd_event_default(&g->loop);
 	if (rc >= 0)
 		rc = sd_event_add_signal(g->loop, NULL, SIGTERM, on_signal, NULL);
 	if (rc >= 0)
 		rc = sd_event_add_signal(g->loop, NULL, SIGINT, on_signal, NULL);
+	if (rc >= 0)
+		rc = sd_event_add_signal(g->loop, NULL, SIGHUP, on_reload, g);
 	return rc;
 }
 
@@ -219,7 +237,7 @@ static void stop(struct gateway *g)
 {
 	sd_notify(0, "STOPPING=1");
 	devices_stop(g->devices);
-	store_free(g->store);
+	store_free(TAKE(g->store));
 	forward_free(TAKE(g->forward));
 	control_free(TAKE(g->control));
 	devices_free(g->devices);
@@ -230,7 +248,7 @@ static void stop(struct gateway *g)
 
 static int usage(int status)
 {
-	fputs("usage: vitalgated --config FILE [--verbose]\n"
+	fputs("usage: vitalgated --config FILE [--last-good DIR] [--verbose]\n"
 	      "Runs the gateway in the foreground. `vitalgate --help` looks after it.\n",
 		status ? stderr : stdout);
 	return status;
@@ -239,16 +257,19 @@ static int usage(int status)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"verbose", no_argument, NULL, 'v'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"last-good", required_argument, NULL, 'g'}, {"verbose", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	static struct gateway g;
-	const char *path = "/etc/vitalgate/vitalgate.yaml";
 	enum log_level level = LOG_INFO;
-	char error[CONFIG_ERROR_MAX];
+	const char *given = NULL;
 	int c;
-	while ((c = getopt_long(argc, argv, "c:vh", options, NULL)) >= 0)
+	while ((c = getopt_long(argc, argv, "c:g:vh", options, NULL)) >= 0)
 		switch (c) {
 		case 'c':
-			path = optarg;
+			files.config = optarg;
+			break;
+		case 'g':
+			given = optarg;
 			break;
 		case 'v':
 			level = LOG_DETAIL;
@@ -257,14 +278,11 @@ int main(int argc, char **argv)
 			return usage(c == 'h' ? 0 : 2);
 		}
 	log_init("vitalgated", level);
-	struct policy *policy = policy_load(path, error, sizeof(error));
-	if (!policy) {
-		log_error("config", "%s", error);
-		return 2;
-	}
 	umask(0077);
-	clock_set_zone(policy->config.zone);
-	gateway_follow(&g, policy);
+	files.lastgood = last_good_place(given);
+	if (reload_first(&g, files.config, files.lastgood) < 0)
+		return 2;
+	clock_set_zone(g.config->zone);
 	g.started_boot_us = clock_boot_us();
 	int rc = start_loop(&g);
 	if (rc >= 0)
@@ -272,6 +290,7 @@ int main(int argc, char **argv)
 	if (rc >= 0)
 		rc = start_rooms(&g);
 	if (rc >= 0) {
+		reload_settle(&g, files.config, files.lastgood);
 		sd_notify(0, "READY=1");
 		log_note("main", "%s/%s/%s ready: %u devices, %u sinks", g.config->org,
 			g.config->site, g.config->gateway, g.config->n_devices, g.config->n_sinks);
@@ -280,6 +299,6 @@ int main(int argc, char **argv)
 		log_error("main", "not started: %s", strerror(-rc));
 	}
 	stop(&g);
-	policy_free(policy);
+	policy_leave(&g, g.policy);
 	return rc < 0 ? 1 : 0;
 }

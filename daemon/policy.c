@@ -85,7 +85,8 @@ static int load_tables(struct policy *p, char *error, size_t size)
 	return p->drivers ? 0 : -EINVAL;
 }
 
-struct policy *policy_load(const char *path, char *error, size_t size)
+/* `copy`: a directory that stands for those of tables and profiles; NULL: as the file says. */
+static struct policy *load(const char *path, const char *copy, char *error, size_t size)
 {
 	struct policy *p = calloc(1, sizeof(*p));
 	if (!p) {
@@ -93,6 +94,10 @@ struct policy *policy_load(const char *path, char *error, size_t size)
 		return NULL;
 	}
 	int rc = config_load(path, &p->config, error, size);
+	if (rc >= 0 && copy) {
+		snprintf(p->config.tables, sizeof(p->config.tables), "%s/tables", copy);
+		snprintf(p->config.profiles, sizeof(p->config.profiles), "%s/profiles", copy);
+	}
 	if (rc >= 0)
 		rc = load_tables(p, error, size);
 	for (unsigned i = 0; rc >= 0 && i < p->config.n_devices; i++) {
@@ -103,6 +108,18 @@ struct policy *policy_load(const char *path, char *error, size_t size)
 		return p;
 	policy_free(p);
 	return NULL;
+}
+
+struct policy *policy_load(const char *path, char *error, size_t size)
+{
+	return load(path, NULL, error, size);
+}
+
+struct policy *policy_load_copy(const char *directory, char *error, size_t size)
+{
+	char path[320];
+	snprintf(path, sizeof(path), "%s/vitalgate.yaml", directory);
+	return load(path, directory, error, size);
 }
 
 void policy_free(struct policy *p)

@@ -12,6 +12,7 @@
 #include "followup.h"
 
 struct policy {
+	unsigned users; /* loop; reload.h */
 	struct config config;
 	struct codes *codes;
 	struct alert_rules *rules;
@@ -22,4 +23,6 @@ struct policy {
 /* NULL with `error`, one sentence that
  * says file, line, key and what was expected; CONFIG_ERROR_MAX bytes hold it. */
 struct policy *policy_load(const char *path, char *error, size_t error_size);
+/* The same from a copy that lastgood_save() made: its own tables and profiles stand for those that the file names. */
+struct policy *policy_load_copy(const char *directory, char *error, size_t error_size);
 void policy_free(struct policy *p);

@@ -234,6 +234,8 @@ static int query_status(struct command *c)
 	json_bool(c->result, "clock_plausible", clock_plausible(clock_utc_us()));
 	json_str(c->result, "tables", codes_version(c->gateway->codes));
 	json_str(c->result, "rules", alert_rules_version(c->gateway->rules));
+	if (c->gateway->config_fault[0])
+		json_str(c->result, "config_fault", c->gateway->config_fault);
 	counts(c);
 	int rc = rejected(c);
 	json_members(c->result, c->live);

@@ -24,6 +24,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "outbox.h"
+#include "reload.h"
 
 #define RIG_POSTED_MAX 2048
 #define RIG_SINK                                                                          \
@@ -66,31 +67,26 @@ static inline void rig_forget(struct rig *r)
 
 static inline void rig_config(struct rig *r, const char *yaml)
 {
-	char text[4096], cwd[256], error[CONFIG_ERROR_MAX];
+	char text[4096], cwd[256], path[128], error[CONFIG_ERROR_MAX];
 	assert_non_null(getcwd(cwd, sizeof(cwd)));
 	snprintf(text, sizeof(text),
 		"version: 1\norg: demo\nsite: village\ngateway: gw-0001\nsite_contact: S-0001\n"
 		"paths: {store: %s, runtime: %s, tables: %s/config}\n%s",
 		r->dir, r->dir, cwd, yaml);
-	if (config_parse("rig.yaml", text, strlen(text), &r->config, error, sizeof(error)) < 0)
-		fail_msg("%s", error);
-}
-
-static inline void rig_tables(struct rig *r)
-{
+	snprintf(path, sizeof(path), "%s/vitalgate.yaml", r->dir);
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
 	struct gateway *g = &r->gateway;
-	char error[512] = "", path[320];
-	g->codes = codes_load(r->config.tables, error, sizeof(error));
-	if (!g->codes)
+	g->policy = policy_load(path, error, sizeof(error));
+	if (!g->policy)
 		fail_msg("%s", error);
-	snprintf(path, sizeof(path), "%s/alerts.yaml", r->config.tables);
-	g->rules = alert_rules_load(path, g->codes, error, sizeof(error));
-	if (!g->rules)
-		fail_msg("%s", error);
-	snprintf(path, sizeof(path), "%s/forms.csv", r->config.tables);
-	g->forms = forms_load(path, g->codes, error, sizeof(error));
-	if (!g->forms)
-		fail_msg("%s", error);
+	policy_join(g->policy);
+	r->config = g->policy->config; /* a test may change it */
+	g->config = &r->config;
+	g->codes = g->policy->codes;
+	g->rules = g->policy->rules;
+	g->forms = g->policy->forms;
 }
 
 static inline void rig_open(struct rig *r, const char *yaml)
@@ -100,9 +96,7 @@ static inline void rig_open(struct rig *r, const char *yaml)
 	assert_non_null(mkdtemp(r->dir));
 	rig_config(r, yaml);
 	clock_set_zone(r->config.zone);
-	r->gateway.config = &r->config;
 	text_copy(r->gateway.epoch, sizeof(r->gateway.epoch), "00112233aabbccdd", 16);
-	rig_tables(r);
 	r->gateway.outbox = outbox_new(&r->gateway, rig_post, r);
 	assert_non_null(r->gateway.outbox);
 	assert_int_equal(db_open(r->dir, &r->db), 0);
@@ -133,9 +127,7 @@ static inline void rig_close(struct rig *r)
 	rig_forget(r);
 	db_close(r->db);
 	outbox_free(r->gateway.outbox);
-	forms_free(r->gateway.forms);
-	alert_rules_free(r->gateway.rules);
-	codes_free(r->gateway.codes);
+	policy_leave(&r->gateway, TAKE(r->gateway.policy));
 	nftw(r->dir, rig_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -39,7 +39,9 @@ static struct config config; /* large; one test at a time */
 static void accept(const char *text)
 {
 	char error[CONFIG_ERROR_MAX] = "";
+	config_free(&config);
 	memset(&config, 0xee, sizeof(config));
+	config.devices = NULL; /* whatever happens below, it can be freed */
 	if (config_parse("t.yaml", text, strlen(text), &config, error, sizeof(error)) < 0)
 		fail_msg("%s", error);
 }
@@ -338,11 +340,11 @@ static void test_devices_refused(void **state)
 		"10: devices[0].options.a: expected a text of at most 63 bytes");
 	refuse(DEVICES CUFF "   options: {a: 1, b: 1, c: 1, d: 1, e: 1, f: 1, g: 1, h: 1, i: 1}\n",
 		"10: devices[0].options: at most 8 options");
-	char many[8192] = DEVICES;
+	static char many[32768] = DEVICES;
 	for (int i = 0; i <= CONFIG_DEVICES_MAX; i++)
 		snprintf(many + strlen(many), sizeof(many) - strlen(many),
 			" - {id: d%d, driver: d, transport: serial, address: /dev/%d}\n", i, i);
-	refuse(many, "70: devices: at most 64 are possible");
+	refuse(many, "262: devices: at most 256 are possible");
 }
 
 static void test_files_refused(void **state)
@@ -476,13 +478,46 @@ static void compare_key(const char *text, void *arg)
 	for (const char *p = c->lines; (p = strstr(p, wanted)); found++) {
 		p += strlen(wanted);
 		size_t len = strcspn(p, "\n");
-		bool any = streq(fallback, "(required)");
+		/* a replayed device has to say "test: true" */
+		bool any = streq(fallback, "(required)") || streq(path, "devices[].test");
 		if (!any && (len != strlen(fallback) || memcmp(p, fallback, len)))
 			fail_msg("%s is \"%.*s\" in the example, its default is \"%s\"", path,
 				(int)len, p, fallback);
 	}
 	if (!found)
 		fail_msg("%s is not in the example", path);
+}
+
+/* Modbus and replay: what is refused beside the ranges of single keys. */
+static void test_shared_lines(void **state)
+{
+	(void)state;
+#define SLAVE(id, more) " - {id: " id ", driver: d, transport: modbus, " more "}\n"
+	accept(DEVICES SLAVE("a", "address: /dev/x, slave: 1")
+			SLAVE("b", "address: /dev/x, slave: 2") SLAVE(
+				"c", "address: \"tcp:10.0.0.1:502\", slave: 255, poll_ms: 1000")
+				SLAVE("e", "address: \"tcp:[::1]:502\""));
+	assert_int_equal(config.devices[0].poll_ms, 60000);
+	assert_int_equal(config.devices[2].slave, 255);
+	refuse(DEVICES SLAVE("a", "address: /dev/x") SLAVE("b", "address: /dev/x"),
+		"7: devices[1]: slave 1 of /dev/x is taken by device \"a\" in line 6");
+	refuse(DEVICES SLAVE("a", "address: /dev/x, baud: 19200")
+			SLAVE("b", "address: /dev/x, slave: 2"),
+		"7: devices[1]: it shares its line with device \"a\" in line 6: baud, data_bits, "
+		"parity and stop_bits must be the same");
+	refuse(DEVICES SLAVE("a", "address: /dev/x, slave: 248"),
+		"6: devices[0]: on a serial line a slave is 1 to 247, found 248");
+	refuse(DEVICES SLAVE("a", "address: \"tcp:plc\""),
+		"6: devices[0]: expected a device file such as /dev/ttyUSB0 or tcp:HOST:PORT as "
+		"address, found \"tcp:plc\"");
+	refuse(DEVICES LINE SLAVE("a", "address: /dev/ttyUSB0"),
+		"10: devices[1]: the address /dev/ttyUSB0 is taken by device \"lab\" in line 6");
+	refuse(DEVICES " - {id: a, driver: d, transport: replay, address: /x.cap}\n",
+		"6: devices[0]: a capture tells of another time and place: transport replay needs "
+		"\"test: true\"");
+	refuse(DEVICES CUFF "   slave: 3\n",
+		"10: devices[0]: \"slave\" has no meaning for transport ble");
+#undef SLAVE
 }
 
 static void find_key(const char *text, void *arg)
@@ -499,12 +534,16 @@ static void test_example(void **state)
 	_cleanup_(freep) char *text = uncommented();
 	char error[CONFIG_ERROR_MAX] = "", *lines = NULL;
 	size_t size = 0;
+	config_free(&config);
 	if (config_parse(EXAMPLE, text, strlen(text), &config, error, sizeof(error)) < 0)
 		fail_msg("%s", error);
 	assert_int_equal(config.n_sinks, 1);
-	assert_int_equal(config.n_devices, 2);
+	assert_int_equal(config.n_devices, 5);
 	assert_string_equal(config.devices[0].driver, "bt_blp");
 	assert_string_equal(config.devices[1].driver, "lis01");
+	assert_int_equal(config.devices[2].transport, TRANSPORT_RFCOMM);
+	assert_int_equal(config.devices[3].transport, TRANSPORT_MODBUS);
+	assert_int_equal(config.devices[4].transport, TRANSPORT_REPLAY);
 
 	yaml_parser_t parser;
 	yaml_document_t doc;
@@ -552,6 +591,7 @@ static void test_random(void **state)
 		for (size_t k = draw() % 4; k; k--)
 			copy[draw() % n] =
 				draw() % 4 ? likely[draw() % (sizeof(likely) - 1)] : (char)draw();
+		config_free(&config);
 		int r = config_parse("t.yaml", copy, n, &config, error, sizeof(error));
 		accepted += r == 0;
 		assert_true(r == 0 || (r == -EINVAL && !strncmp(error, "t.yaml:", 7)));
@@ -582,6 +622,7 @@ int main(void)
 		cmocka_unit_test(test_files_refused),
 		cmocka_unit_test(test_size_and_depth),
 		cmocka_unit_test(test_load),
+		cmocka_unit_test(test_shared_lines),
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_random),
 	};

@@ -44,31 +44,6 @@ static int try_devices(const char *yaml)
 	return rc;
 }
 
-static void refuse(const char *yaml, const char *sentence)
-{
-	assert_int_equal(try_devices(yaml), -EINVAL);
-	assert_null(rig.gateway.devices);
-	if (!strstr(said, sentence))
-		fail_msg("said \"%s\", expected \"%s\"", said, sentence);
-	rig_close(&rig);
-}
-
-static void test_refusals(void **state)
-{
-	(void)state;
-	refuse("devices:\n - {id: x, driver: bt_blq, transport: ble, address: \"unix:/x\"}\n",
-		"x: line 8: driver \"bt_blq\" does not exist; `vitalgate decode` lists them");
-	refuse("devices:\n - {id: x, driver: bt_blp, transport: serial, address: /dev/x}\n",
-		"x: line 8: driver \"bt_blp\" needs transport ble");
-	refuse("devices:\n - {id: x, driver: lis01, transport: ble, address: \"unix:/x\"}\n",
-		"x: line 8: driver \"lis01\" needs transport serial");
-	refuse(BLP ", options: {colour: red}}\n",
-		"cuff-1: line 8: driver \"bt_blp\" has no option colour: red");
-	/* the second of two: the first is undone */
-	refuse(BLP "}\n - {id: y, driver: none, transport: ble, address: \"unix:/y\"}\n",
-		"y: line 9: driver \"none\" does not exist");
-}
-
 static void test_rows(void **state)
 {
 	(void)state;
@@ -250,7 +225,6 @@ static void test_end_in_the_middle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_acknowledged_is_stored),

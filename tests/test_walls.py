@@ -23,11 +23,12 @@ DRIVER_FLAGS = ["-std=gnu17", "-O2", "-fno-stack-protector", "-U_FORTIFY_SOURCE"
 FOREIGN = {
     "sqlite3.h": ["daemon/db.c"],
     "MQTT*.h": ["daemon/uplink/*"],
-    "bluetooth/*.h": ["daemon/ble*"],
+    "bluetooth/*.h": ["daemon/ble*", "daemon/rfcomm*", "daemon/sdp*"],
+    "modbus.h": ["daemon/modbus*"],
     "systemd/sd-bus.h": ["daemon/bluez*"],
     "systemd/sd-event.h": ["daemon/*"],
     "systemd/sd-daemon.h": ["daemon/main.c", "daemon/uplink/main.c"],
-    "yaml.h": ["daemon/config*.c", "daemon/alert.c"],
+    "yaml.h": ["daemon/config*.c", "daemon/alert.c", "daemon/yamlmap.*"],
     "jansson.h": [
         "daemon/command.h",  # commands
         "daemon/assign.c",  # the values of a stored reading, when it is assigned late
@@ -54,6 +55,11 @@ TESTED_BY = {
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
+    "daemon/config_check.c": "tests/test_config.c",
+    "daemon/driver.c": "tests/test_policy.c",
+    "daemon/yamlmap.c": "tests/test_profile.c",
+    "daemon/profile_line.c": "tests/test_profile.c",
+    "daemon/profile_registers.c": "tests/test_registers.c",
     "daemon/ble_socket.c": "tests/test_ble.c",
     "daemon/ble_uid.c": "tests/test_ble.c",
     "daemon/tty.c": "tests/test_serial.c",

@@ -491,17 +491,23 @@ static int serve(const struct config *c, const struct config_sink *sink)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-		{"sink", required_argument, NULL, 's'}, {"verbose", no_argument, NULL, 'v'}, {0}};
+		{"last-good", required_argument, NULL, 'g'}, {"sink", required_argument, NULL, 's'},
+		{"verbose", no_argument, NULL, 'v'}, {0}};
 	static struct config config;
 	const char *path = "/etc/vitalgate/vitalgate.yaml", *name = NULL;
+	const char *good = "/run/vitalgate/vitalgate.yaml";
 	enum log_level level = LOG_INFO;
-	for (int o; (o = getopt_long(argc, argv, "c:s:v", options, NULL)) >= 0;) {
+	for (int o; (o = getopt_long(argc, argv, "c:g:s:v", options, NULL)) >= 0;) {
 		if (o == '?') {
-			fprintf(stderr, "usage: %s [--config FILE] [--sink NAME] [-v]\n", argv[0]);
+			fprintf(stderr,
+				"usage: %s [--config FILE] [--last-good FILE] [--sink NAME] [-v]\n",
+				argv[0]);
 			return 2;
 		}
 		if (o == 'c')
 			path = optarg;
+		if (o == 'g')
+			good = optarg;
 		if (o == 's')
 			name = optarg;
 		if (o == 'v')
@@ -511,10 +517,14 @@ int main(int argc, char **argv)
 	/* paho would write every payload into these. */
 	unsetenv("MQTT_C_CLIENT_TRACE");
 	unsetenv("MQTT_C_CLIENT_TRACE_LEVEL");
-	char error[512] = "";
+	char error[CONFIG_ERROR_MAX] = "";
 	if (config_load(path, &config, error, sizeof(error)) < 0) {
 		log_error("config", "%s", error);
-		return EXIT_FAILURE;
+		if (config_load(good, &config, error, sizeof(error)) < 0) {
+			log_error("config", "and none from the core: %s", error);
+			return EXIT_FAILURE;
+		}
+		log_error("config", "running with what the core goes by, %s", good);
 	}
 	if (config.n_sinks == 0) {
 		log_note("main", "no sink is configured, nothing to do");

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config_check.h"
+
+#include "util.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+
+static bool __attribute__((format(printf, 3, 4)))
+fault(struct config_fault *f, const char *key, const char *format, ...)
+{
+	f->key = key;
+	va_list args;
+	va_start(args, format);
+	vsnprintf(f->text, sizeof(f->text), format, args);
+	va_end(args);
+	return false;
+}
+
+/* "tcp:HOST:PORT" */
+static bool is_tcp(const char *p)
+{
+	const char *colon = strrchr(p, ':');
+	if (strncmp(p, "tcp:", 4) || colon <= p + 4)
+		return false;
+	size_t n = strspn(colon + 1, "0123456789");
+	long port = n && n <= 5 && !colon[1 + n] ? strtol(colon + 1, NULL, 10) : 0;
+	return port >= 1 && port <= 65535;
+}
+
+/* Brings the address into one form; false when it is none for this transport. */
+static bool take_address(struct config_device *d)
+{
+	static const char form[] = "xx:xx:xx:xx:xx:xx";
+	char *p = d->address;
+	bool path = p[0] == '/' && p[1];
+	if (d->transport == TRANSPORT_SERIAL || d->transport == TRANSPORT_REPLAY)
+		return path;
+	if (d->transport == TRANSPORT_MODBUS)
+		return path || is_tcp(p);
+	if (!strncmp(p, "unix:/", 6))
+		return strlen(p + 5) < 108; /* sun_path, unix(7) */
+	if (strlen(p) != strlen(form))
+		return false;
+	for (size_t i = 0; form[i]; i++) {
+		if (form[i] == ':' ? p[i] != ':' : !isxdigit((unsigned char)p[i]))
+			return false;
+		p[i] = (char)toupper((unsigned char)p[i]);
+	}
+	return true;
+}
+
+static bool on_line(const struct config_device *d)
+{
+	return d->transport == TRANSPORT_SERIAL ||
+	       (d->transport == TRANSPORT_MODBUS && d->address[0] == '/');
+}
+
+/* `d` against `o`, which stands before it. */
+static bool check_pair(
+	const struct config_device *d, const struct config_device *o, struct config_fault *f)
+{
+	if (streq(o->id, d->id))
+		return fault(f, "devices[].id", "the id \"%s\" is taken by the device in line %u",
+			d->id, o->line);
+	bool one_line = on_line(d) && on_line(o);
+	if (!streq(o->address, d->address) || (o->transport != d->transport && !one_line))
+		return true;
+	if (o->transport != TRANSPORT_MODBUS || d->transport != TRANSPORT_MODBUS)
+		return fault(f, "devices[].address",
+			"the address %s is taken by device \"%s\" in line %u", d->address, o->id,
+			o->line);
+	if (o->slave == d->slave)
+		return fault(f, "devices[].slave",
+			"slave %u of %s is taken by device \"%s\" in line %u", d->slave, d->address,
+			o->id, o->line);
+	if (one_line && (o->baud != d->baud || o->parity != d->parity ||
+				o->data_bits != d->data_bits || o->stop_bits != d->stop_bits))
+		return fault(f, NULL,
+			"it shares its line with device \"%s\" in line %u: baud, data_bits, "
+			"parity and stop_bits must be the same",
+			o->id, o->line);
+	return true;
+}
+
+bool config_check_device(const struct config *c, struct config_device *d, struct config_fault *f)
+{
+	static const char *const addresses[] = {
+		[TRANSPORT_BLE] = "six hex pairs such as C0:11:22:33:44:55 as address",
+		[TRANSPORT_SERIAL] = "a device file such as /dev/ttyUSB0 as address",
+		[TRANSPORT_RFCOMM] = "six hex pairs such as 00:11:22:33:44:55 as address",
+		[TRANSPORT_MODBUS] =
+			"a device file such as /dev/ttyUSB0 or tcp:HOST:PORT as address",
+		[TRANSPORT_REPLAY] = "the path of a capture as address"};
+	if (!take_address(d))
+		return fault(f, "devices[].address", "expected %s, found \"%.60s\"",
+			addresses[d->transport], d->address);
+	/* Core Specification, Vol 6, Part B, 1.3.2.1: both top bits of a static address are set. */
+	if (d->random_address && d->address[2] == ':' && !strchr("CDEF", d->address[0]))
+		return fault(f, "devices[].address",
+			"a random static address begins with C, D, E or F; others change, so pair "
+			"and use the identity address");
+	if (on_line(d) && d->transport == TRANSPORT_MODBUS && (d->slave < 1 || d->slave > 247))
+		return fault(f, "devices[].slave", "on a serial line a slave is 1 to 247, found %u",
+			d->slave);
+	if (d->transport == TRANSPORT_REPLAY && !d->test)
+		return fault(f, NULL,
+			"a capture tells of another time and place: transport replay needs \"test: "
+			"true\"");
+	for (unsigned i = 0; i < c->n_devices; i++)
+		if (!check_pair(d, &c->devices[i], f))
+			return false;
+	return true;
+}
+
+bool config_check_sink(const struct config *c, struct config_sink *s, struct config_fault *f)
+{
+	if (!s->port)
+		s->port = s->tls ? 8883 : 1883;
+	if (!s->cert_file[0] != !s->key_file[0])
+		return fault(f, "sinks[].tls",
+			"tls.cert and tls.key belong together; one of them is missing");
+	if (s->password_file[0] && !s->user[0])
+		return fault(f, "sinks[].password_file",
+			"a password needs a user (MQTT 3.1.1, 3.1.2.9)");
+	for (unsigned i = 0; i < c->n_sinks; i++) {
+		const struct config_sink *o = &c->sinks[i];
+		if (streq(o->name, s->name))
+			return fault(f, "sinks[].name",
+				"the name \"%s\" is taken by the sink in line %u", s->name,
+				o->line);
+		if (streq(o->host, s->host) && o->port == s->port &&
+			streq(o->client_id, s->client_id))
+			return fault(f, NULL,
+				"sink \"%s\" in line %u has the same host, port and client_id: the "
+				"broker would throw out one for the other; give a client_id",
+				o->name, o->line);
+	}
+	return true;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the keys of one sink or device say together, and beside those that stand before it. Pure. */
+#pragma once
+
+#include "config.h"
+
+struct config_fault {
+	const char *key; /* "devices[].address": whose line to tell; NULL: the element's */
+	char text[256];
+};
+
+/* False with `ret_fault` when `s` or `d`, which is not yet counted in `c`, cannot be taken. Both bring what they check
+ * into its one form (port, address). */
+bool config_check_sink(
+	const struct config *c, struct config_sink *s, struct config_fault *ret_fault);
+bool config_check_device(
+	const struct config *c, struct config_device *d, struct config_fault *ret_fault);

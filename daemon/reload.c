@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "reload.h"
+
+#include "config_diff.h"
+#include "device.h"
+#include "intake.h"
+#include "lastgood.h"
+#include "log.h"
+
+#include <errno.h>
+
+/* who uses a policy */
+
+struct last_look {
+	struct job job;
+	struct policy *policy;
+};
+
+static int run_nothing(struct job *job, struct db *db)
+{
+	(void)job;
+	(void)db;
+	return 0;
+}
+
+static void looked(struct job *job, int result)
+{
+	(void)result;
+	policy_free(((struct last_look *)job)->policy);
+	free(job);
+}
+
+struct policy *policy_join(struct policy *p)
+{
+	p->users++;
+	return p;
+}
+
+void policy_leave(struct gateway *g, struct policy *p)
+{
+	if (!p || --p->users)
+		return;
+	struct last_look *l = g->store ? calloc(1, sizeof(*l)) : NULL;
+	if (!l) {
+		if (!g->store)
+			policy_free(p);
+		return;
+	}
+	*l = (struct last_look){
+		.job = {.run = run_nothing, .done = looked, .reads_only = true}, .policy = p};
+	store_submit(g->store, &l->job);
+}
+
+static void follow(struct gateway *g, struct policy *p)
+{
+	struct policy *before = g->policy;
+	g->policy = policy_join(p);
+	g->config = &p->config;
+	g->codes = p->codes;
+	g->rules = p->rules;
+	g->forms = p->forms;
+	policy_leave(g, before);
+}
+
+/* events */
+
+struct news {
+	struct job job;
+	struct gateway *gateway;
+	const char *type;
+	char detail[CONFIG_ERROR_MAX];
+};
+
+static int run_news(struct job *job, struct db *db)
+{
+	struct news *n = (struct news *)job;
+	return intake_event(n->gateway, db, 0, n->type, n->detail, NULL, clock_utc_us(), true);
+}
+
+static void news_done(struct job *job, int result)
+{
+	if (result < 0)
+		log_error("config", "event not stored: %s", strerror(-result));
+	free(job);
+}
+
+static void tell(struct gateway *g, const char *type, const char *detail)
+{
+	struct news *n = calloc(1, sizeof(*n));
+	if (!n)
+		return;
+	n->job = (struct job){.run = run_news, .done = news_done};
+	n->gateway = g;
+	n->type = type;
+	snprintf(n->detail, sizeof(n->detail), "%s", detail);
+	store_submit(g->store, &n->job);
+}
+
+/* at start */
+
+int reload_first(struct gateway *g, const char *path, const char *lastgood)
+{
+	char error[CONFIG_ERROR_MAX];
+	struct policy *p = policy_load(path, g->config_fault, sizeof(g->config_fault));
+	if (p) {
+		g->config_fault[0] = 0;
+		follow(g, p);
+		return 0;
+	}
+	log_error("config", "%s", g->config_fault);
+	p = policy_load_copy(lastgood, error, sizeof(error));
+	if (!p) {
+		log_error("config", "and there is no last good one: %s", error);
+		return -EINVAL;
+	}
+	log_error("config",
+		"RUNNING WITH THE LAST GOOD CONFIGURATION of %s; mend the file, try it with "
+		"`vitalgate check-config`, then `systemctl reload vitalgated`",
+		lastgood);
+	follow(g, p);
+	return 0;
+}
+
+static void keep(struct gateway *g, const char *path, const char *lastgood)
+{
+	int rc =
+		lastgood_save(lastgood, path, g->policy->config.tables, g->policy->config.profiles);
+	if (rc < 0)
+		log_warn("config", "%s: no copy of the good configuration: %s", lastgood,
+			strerror(-rc));
+}
+
+/* The uplink may not look into our store: it finds what is in force beside the sockets. */
+static void hand_out(struct gateway *g, const char *path, const char *lastgood)
+{
+	char good[512], to[512];
+	snprintf(good, sizeof(good), "%s/vitalgate.yaml", lastgood);
+	snprintf(to, sizeof(to), "%s/vitalgate.yaml", g->config->runtime);
+	unlink(to);
+	int rc = lastgood_copy(g->config_fault[0] ? good : path, to);
+	if (rc < 0)
+		log_warn("config", "%s: %s", to, strerror(-rc));
+}
+
+void reload_settle(struct gateway *g, const char *path, const char *lastgood)
+{
+	if (g->config_fault[0])
+		tell(g, "config_refused", g->config_fault);
+	else
+		keep(g, path, lastgood);
+	hand_out(g, path, lastgood);
+}
+
+/* while running */
+
+static void tell_line(void *arg, const char *line)
+{
+	(void)arg;
+	log_note("config", "%s", line);
+}
+
+static unsigned tell_tables(const struct policy *before, const struct policy *after)
+{
+	const struct {
+		const char *name, *before, *after;
+	} tables[] = {{"codes", codes_version(before->codes), codes_version(after->codes)},
+		{"alert rules", alert_rules_version(before->rules),
+			alert_rules_version(after->rules)}};
+	unsigned n = 0;
+	for (size_t i = 0; i < ELEMENTS(tables); i++)
+		if (!streq(tables[i].before, tables[i].after)) {
+			log_note("config", "%s: version %s -> %s", tables[i].name, tables[i].before,
+				tables[i].after);
+			n++;
+		}
+	return n;
+}
+
+int reload_again(struct gateway *g, const char *path, const char *lastgood)
+{
+	char error[CONFIG_ERROR_MAX];
+	struct policy *p = policy_load(path, error, sizeof(error));
+	if (!p) {
+		log_error("config", "%s; nothing was changed", error);
+		memcpy(g->config_fault, error, sizeof(g->config_fault));
+		tell(g, "config_refused", error);
+		return -EINVAL;
+	}
+	keep(g, path, lastgood);
+	unsigned n = config_diff(&g->policy->config, &p->config, tell_line, NULL);
+	n += tell_tables(g->policy, p);
+	config_keep_fixed(&g->policy->config, &p->config);
+	if (g->config_fault[0])
+		tell(g, "config_mended", path);
+	g->config_fault[0] = 0;
+	follow(g, p);
+	devices_follow(g->devices, p);
+	log_note("config", "%s was read again; differences: %u", path, n);
+	return 0;
+}
