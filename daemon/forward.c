@@ -31,6 +31,7 @@ struct forward {
 	int listen_fd;
 	sd_event_source *accept, *rewind, *settle;
 	bool settling; /* the timer is armed */
+	struct log_limit unwritten;
 	struct port ports[CONFIG_SINKS_MAX];
 	struct port guests[CONFIG_SINKS_MAX]; /* connected, sink not yet named */
 	unsigned next_guest;
@@ -92,10 +93,14 @@ static void answer_done(struct job *job, int result)
 {
 	struct answer *a = (struct answer *)job;
 	struct forward *f = a->gateway->forward;
-	if (result < 0 && result != -ECANCELED && f)
+	unsigned held_back;
+	if (result < 0 && result != -ECANCELED && f) {
+		if (log_allowed(&f->unwritten, 3, &held_back))
+			log_warn("forward", "an answer of the platform was not written down: %s",
+				strerror(-result));
 		sd_event_source_set_enabled(f->rewind, SD_EVENT_ONESHOT);
-	if (result < 0 && result != -ECANCELED && f)
 		sd_event_source_set_time_relative(f->rewind, REWIND_US);
+	}
 	free(a->text);
 	free(a);
 }

@@ -8,6 +8,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 /* who uses a policy */
 
@@ -138,6 +139,8 @@ static void hand_out(struct gateway *g, const char *path, const char *lastgood)
 	snprintf(to, sizeof(to), "%s/vitalgate.yaml", g->config->runtime);
 	unlink(to);
 	int rc = lastgood_copy(g->config_fault[0] ? good : path, to);
+	if (rc >= 0 && chmod(to, 0640) < 0) /* its group is given by the unit */
+		rc = -errno;
 	if (rc < 0)
 		log_warn("config", "%s: %s", to, strerror(-rc));
 }

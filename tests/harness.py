@@ -187,14 +187,15 @@ class Site:
     ZONE = "Asia/Shanghai"  # what the instruments' clocks show
 
     def __init__(self, devices=(), receipt="platform", receipt_timeout=2, extra="", window=20,
-                 host="127.0.0.1"):
+                 host="127.0.0.1", tables=ROOT + "/config"):
         self.dir = tempfile.mkdtemp(prefix="vitalgate-")
         self.port = free_port()
         self.base = f"vg/v1/demo/village/{self.GATEWAY}"
         self.processes = {}
         self.commands = {}
         self.config = self.path("vitalgate.yaml")
-        self.write_config(devices, receipt, receipt_timeout, extra, window, host)
+        self.settings = (receipt, receipt_timeout, extra, window, host, tables)
+        self.write_config(devices)
         with open(self.path("mosquitto.conf"), "w") as f:
             f.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
                     "max_queued_messages 0\n")
@@ -202,13 +203,14 @@ class Site:
     def path(self, name):
         return os.path.join(self.dir, name)
 
-    def write_config(self, devices, receipt, receipt_timeout, extra, window, host):
+    def write_config(self, devices):
+        receipt, receipt_timeout, extra, window, host, tables = self.settings
         sink = {"name": "platform", "host": host, "port": self.port, "receipt": receipt,
                 "receipt_timeout_s": receipt_timeout, "window": window}
         text = ("version: 1\norg: demo\nsite: village\n"
                 f"gateway: {self.GATEWAY}\nzone: {self.ZONE}\nsite_contact: S-0001\n"
                 f"paths: {{store: {self.dir}/store, runtime: {self.dir}/run, "
-                f"tables: {ROOT}/config}}\n"
+                f"tables: {tables}, profiles: {self.dir}/profiles}}\n"
                 f"{extra}"
                 f"sinks:\n  - {json.dumps(sink)}\n")
         if devices:
@@ -268,7 +270,8 @@ class Site:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
     def core(self, env=None, prefix=(), options=()):
-        self.start("core", [*prefix, BUILD + "/vitalgated", "--config", self.config, *options], env)
+        self.start("core", [*prefix, BUILD + "/vitalgated", "--config", self.config,
+                            "--last-good", self.path("last-good"), *options], env)
         return wait_until(self.answers)
 
     def answers(self):
@@ -277,7 +280,8 @@ class Site:
 
     def uplink(self, env=None, prefix=()):
         return self.start(
-            "uplink", [*prefix, BUILD + "/vitalgate-uplink", "--config", self.config], env)
+            "uplink", [*prefix, BUILD + "/vitalgate-uplink", "--config", self.config,
+                       "--last-good", self.path("run/vitalgate.yaml")], env)
 
     def platform(self, *options):
         return self.start("platform", [
