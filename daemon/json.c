@@ -64,7 +64,7 @@ static size_t json_plain(const char *text, size_t len)
 		uint8_t c = (uint8_t)text[n];
 		if (c < 0x20 || c == '"' || c == '\\')
 			break;
-		size_t step = utf8_length(text + n, len - n);
+		size_t step = c < 0x80 ? 1 : utf8_length(text + n, len - n);
 		if (!step)
 			break;
 		n += step;
@@ -111,11 +111,21 @@ static void json_key(struct json *j, const char *key)
 {
 	if (j->comma)
 		json_put(j, ",", 1);
-	if (key) {
-		json_quoted(j, key, strlen(key));
+	j->comma = true;
+	if (!key)
+		return;
+	size_t len = strlen(key);
+	char *p = json_plain(key, len) == len ? json_room(j, len + 3) : NULL;
+	if (p) { /* nearly always: in one piece */
+		p[0] = '"';
+		memcpy(p + 1, key, len);
+		p[len + 1] = '"';
+		p[len + 2] = ':';
+		j->len += len + 3;
+	} else {
+		json_quoted(j, key, len);
 		json_put(j, ":", 1);
 	}
-	j->comma = true;
 }
 
 static void json_open(struct json *j, const char *key, char bracket)

@@ -83,6 +83,7 @@ LONG = {
     "tests/test_ble.c": "one rig: a peer that answers packet by packet",
     "tests/test_e2e.py": "scenarios with one site",
     "tests/test_outbox.c": "one rig: a database and a clock",
+    "tests/test_sim_modbus.py": "each fault on both kinds of link",
     "tests/demo.py": "a story that is told from beginning to end",
 }
 

@@ -22,7 +22,8 @@ Nothing here can be written: other functions get exception 1 and the ledger's ev
                             and answers to any unit, as instruments with a network plug do.
 
 Ports: PORT is the converter's, if there are --slave, and the others follow one by one. With PORT 0 free
-ones are taken; the first stands in the ledger and on standard output ("port 40123").
+ones are taken, below those that connections get; the first stands in the ledger and on standard
+output ("port 20123").
 
 Orders, on the control socket or at start with --order. S is a number, 3-7 or all; N is how many
 requests it befalls, or "forever"; faults that are ordered one after the other happen in that order.
@@ -155,7 +156,7 @@ class Simulator:
     def order(self, word, rest):
         try:
             self.obey(word, rest.split())
-        except (ValueError, KeyError, ArithmeticError, OSError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError, OSError) as error:
             common.complain(self.options.name, f"refused: {word} {rest}: {error!r}")
 
     def obey(self, word, words):

@@ -5,6 +5,7 @@ Made for a benchmark that asks 10000 times a second: the same question to the sa
 same bytes, from a dictionary, until a value changes or a fault is due.
 """
 import os
+import random
 import select
 import socket
 import struct
@@ -335,12 +336,17 @@ def bound(number):
 
 
 def bound_row(first, length):
-    """Sockets on `length` ports in a row, from `first` or, if that is 0, from anywhere."""
+    """Sockets on `length` ports in a row, from `first` or, if that is 0, from anywhere below the ports
+    that connections get by themselves: among those one that ended a minute ago may be in the way,
+    and a client that tries a closed one again and again may end up connected to itself."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        end = int(file.read().split()[0])
     for attempts_left in range(100, -1, -1):
+        start = first or random.SystemRandom().randrange(1024, max(end - length, 1025))
         socks = []
         try:
-            for _ in range(length):
-                socks.append(bound(socks[0].getsockname()[1] + len(socks) if socks else first))
+            for number in range(start, start + length):
+                socks.append(bound(number))
             return socks
         except (OSError, OverflowError):
             for sock in socks:

@@ -108,6 +108,7 @@ MODELS = {
         Item("high_pressure", 1, 1, "bit", "0"),
         Item("low_purity", 1, 2, "bit", "0"),
         Item("power_failure", 1, 3, "bit", "0"),
+        *(Item(f"cylinder{at - 3}", 1, at, "bit", "0") for at in range(4, 12)),     # empty
         Item("bank", 3, 0, "uint16", "1", mask=0x0003),         # 0 none, 1 left, 2 right
         Item("mode", 3, 0, "uint16", "1", mask=0x0070),         # 0 off, 1 supply, 2 reserve, 3 fault
         Item("purity", 3, 0, "uint16", "93", mask=0x7F00),      # %
