@@ -63,14 +63,8 @@ class Sim:
         return os.path.join(self.dir, name)
 
     def open(self):
-        def opened():
-            try:
-                self.fd = os.open(self.path("tty"), os.O_RDWR | os.O_NOCTTY)
-            except FileNotFoundError:
-                return False
-            return True
-
-        holds(wait_until(opened, PATIENCE_S), "no tty")
+        self.wait(lambda: os.path.exists(self.path("tty")), "the tty")
+        self.fd = os.open(self.path("tty"), os.O_RDWR | os.O_NOCTTY)
 
     def close(self):
         if self.fd is not None:
@@ -83,15 +77,18 @@ class Sim:
             self.open()
         end = time.monotonic() + PATIENCE_S
         while not enough(self.said):
-            if not select.select([self.fd], [], [], max(0, end - time.monotonic()))[0]:
+            left = end - time.monotonic()
+            if left < 0 or not select.select([self.fd], [], [], left)[0]:
                 raise TimeoutError(f"not within {PATIENCE_S} s, after {self.said[-200:]!r}")
-            self.said += os.read(self.fd, 65536)
+            data = os.read(self.fd, 65536)
+            if not data:
+                raise ConnectionError("hung up")
+            self.said += data
         return self.said
 
     def say(self, text):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-            holds(wait_until(lambda: not sock.connect_ex(self.path("control")), PATIENCE_S),
-                  "no control socket")
+            self.wait(lambda: not sock.connect_ex(self.path("control")), "the control socket")
             sock.send(text.encode())
 
     def ledger(self, *events):
@@ -112,16 +109,18 @@ class Sim:
 # A client for the oximeter
 
 def frames(data, number):
-    """Frames of data format `number`, and the bytes that are in none."""
-    found, rest, at = [], b"", 0
+    """Frames of data format `number`, and the bytes between them that are in none."""
+    found, rest, between, at = [], b"", b"", 0
     while at + 5 <= len(data):
         f = data[at:at + 5]
         status = f[1] if number == 2 else f[0]
         if status & 0x80 and sum(f[:4]) % 256 == f[4] and (number == 7 or f[0] == 1):
+            rest += between if found else b""
             found.append(f)
+            between = b""
             at += 5
         else:
-            rest += data[at:at + 1]
+            between += data[at:at + 1]
             at += 1
     return found, rest
 
@@ -159,7 +158,7 @@ def decoded(group, number):
 
 
 def oximeter(*options, **more):
-    return Sim("oximeter.py", "--pace", "30", *options, **more)
+    return Sim("oximeter.py", "--pace", "80", *options, **more)
 
 
 def has_flag(flag, number=2):
@@ -226,9 +225,9 @@ def test_values_come_after_a_search_stay_flagged_for_a_second_and_are_missing_th
     script = "wait 1; finger in spo2=95 pulse=66; wait 2; finger out; wait 1" + END
     with oximeter("--steady", "--acquire", "2", "--script", script) as sim:
         said = packets(sim.until(has_flag(0x40)))
-        out, search, gone = {0x10, 0x08}, {0x10}, (0x40,)
+        out, search, gone = {0x10, 0x08}, {0x10}, {0x40}
         want = [(NONE, out)] * 3 + [(NONE, search)] * 6 + [((95, 66), set())] * 6 + \
-            [((95, 66), out)] * 3 + [(NONE, out)] * 3 + [(NONE, set(gone))]
+            [((95, 66), out)] * 3 + [(NONE, out)] * 3 + [(NONE, gone)]
         same([(p.value, p.flags) for p in said[:len(want)]], want)
         same({x for p in said if p.value == NONE for x in p.others}, {NONE})
         records = [e["record"] for e in sim.ledger("complete")]
@@ -264,6 +263,7 @@ def test_a_desaturation_falls_stays_and_comes_back():
         same(len(course), 3 + 30 + 60 + 30 + 3)
         same(course[:3] + course[-3:], [97] * 6)
         same(course[33:93], [84] * 60)
+        same((len(set(course[:33])), len(set(course[93:]))), (14, 14), "an even slope")
         same(course[3:33], sorted(course[3:33], reverse=True))
         same(course[93:123], sorted(course[93:123]))
         same([(e["record"]["phase"], e["record"]["spo2"], e["record"]["spo2_shown"][1])
@@ -280,7 +280,9 @@ def test_format_7_has_a_wide_wave_a_timer_and_a_second_status():
         same([p.timer for p in said[:21]], list(range(21)))
         same([p.timer for p in said[21:24]], [36, 37, 38], "after the silence")
         holds(max(x for p in said for x in p.pleth) > 0xC000, "a low wave")
-        holds(len({x & 0xFF for p in said for x in p.pleth}) > 50, "a coarse wave")
+        wave = [x for p in said[:15] for x in p.pleth]
+        holds(len({x & 0xFF for x in wave}) > 50, "a coarse wave")
+        holds(max(abs(b - a) for a, b in zip(wave, wave[1:])) < 0x1000, "a wave with leaps")
         same([p.status2 for p in said[:24]],
              [0] * 8 + [0x20] * 7 + [0x21] * 3 + [0x01] * 6)
         same({p.value for p in said[:24]}, {(97, 72)})
@@ -294,10 +296,11 @@ def test_noise_and_a_cut_frame_are_on_the_line_as_in_the_ledger():
         noise, cut = sim.ledger("fault")
         same((noise["why"], len(noise["hex"]), cut["why"], len(cut["hex"])),
              ("noise", 14, "cut", 10))
-        found, rest = frames(said[:125 * 15], 2)
-        holds(bytes.fromhex(noise["hex"]) in rest, rest.hex())
-        lost = len(said[:125 * 15]) - 5 * len(found) - 7
-        holds(1 <= lost <= 4 + 4, f"{lost} bytes of the cut frame and of the end")
+        rest = frames(said, 2)[1]
+        same(rest[:7], bytes.fromhex(noise["hex"]))
+        whole, left = bytes.fromhex(cut["hex"]), rest[7:]
+        holds(1 <= len(left) <= 4, f"{left.hex()} of {cut['hex']}")
+        same(left in [whole[:a] + whole[a + 5 - len(left):] for a in range(5)], True, left.hex())
         same(len([p for p in packets(said) if p.value == (97, 72)]), 14, "whole packets of 15")
 
 
@@ -311,22 +314,47 @@ def test_the_format_is_chosen_by_command():
             sim.wait(lambda: len(sim.ledger("answer")) > before, text)
             same(sim.ledger("answer")[-1]["why"], answer, text)
 
-        ask("02 70 02 02 07 03", "ack 7")
-        start = len(sim.said)
-        said = sim.until(lambda said: len(packets(said[start:], 7)) > 2)
-        same(packets(said[start:], 7)[-1].value, (97, 72))
-        same(frames(said, 2)[1].count(6) >= 1, True, "no 06 on the line")
-        ask("02 70 04 02 02 00 78 03", "ack 2")
-        start = len(sim.said)
-        sim.until(lambda said: len(packets(said[start:], 2)) > 2)
+        def follow(number, answers=None):
+            """Some packets come, with these bytes between the frames or right before them."""
+            start = max(0, len(sim.said) - 50)
+            said = sim.until(lambda said: len(packets(said[start:], number)) > 4 and answers in
+                             (None, frames(said[start:], number)[1]))
+            same(packets(said[start:], number)[-1].value, (97, 72))
+
+        ask("02 70 02 02 02 03", "ack 2")
+        follow(2, b"\x06")
         for text in ("02 70 04 02 07 00 78 03", "02 70 02 02 08 03", "02 70 02 02 07 04",
                      "02 71 02 02 07 03"):
             ask(text, "nak")
-        start = len(sim.said)
-        said = sim.until(lambda said: len(packets(said[start:], 2)) > 3)
+        follow(2, b"\x15" * 4)
+        ask("02 70 02 02 07 03", "ack 7")
+        follow(7)
+        ask("02 70 04 02 02 00 78 03", "ack 2")
+        follow(2)
         os.write(sim.fd, bytes.fromhex("02 70 02"))
+        follow(2)
         ask("02 07 03", "ack 7")
         same([e["hex"] for e in sim.ledger("answer")][-1], "027002020703")
+
+
+def test_a_deaf_oximeter_takes_no_command():
+    with oximeter(*STEADY, "--deaf") as sim:
+        sim.until(packets)
+        os.write(sim.fd, bytes.fromhex("02 70 02 02 07 03"))
+        start = len(sim.said)
+        sim.until(lambda said: len(packets(said[start:])) > 30)
+        same(frames(sim.said, 2)[1], b"")
+        same(sim.ledger("answer"), [])
+
+
+def test_a_script_can_begin_anew():
+    with oximeter(*STEADY, "--repeat", "--script", "finger in; wait 1; finger out") as sim:
+        said = sim.until(lambda said: len(packets(said)) > 25)
+        values = [(p.value, bool(p.flags)) for p in packets(said)]
+        good, held, none = ((97, 72), False), ((97, 72), True), (NONE, True)
+        once = values[:values.index(none) + 1]
+        same(once, [good] * 3 + [held] * 3 + [none])
+        same(values[:21], once * 3)
 
 
 def test_a_seed_gives_the_same_bytes_again():
@@ -345,7 +373,7 @@ def test_random_visits_come_and_go():
         try:
             while True:
                 sim.until(lambda said: False)
-        except OSError:         # hung up
+        except ConnectionError:
             pass
         same(sim.process.wait(PATIENCE_S), 0)
         steady = [e["record"] for e in sim.ledger("complete") if e["record"]["phase"] == "steady"]
@@ -385,7 +413,7 @@ def test_the_line_can_be_unplugged_and_the_story_goes_on_unheard():
     with oximeter(*STEADY, "--script", "finger in; wait 9; finger out", dtr=False) as sim:
         sim.wait(lambda: [e for e in sim.ledger("measured") if e["record"]["phase"] == "held"],
                  "the story without a listener")
-        sim.until(has_flag(0x08))
+        sim.until(lambda said: any(p.value == NONE for p in packets(said)))
         same({p.value for p in packets(sim.said)} - {(97, 72)}, {NONE})
         sim.say("unplug")
         sim.wait(lambda: not os.path.lexists(sim.path("tty")), "unplugged")
@@ -410,7 +438,7 @@ def test_keys_count_on_after_a_kill():
 # The printers
 
 def printer(model, *options):
-    return Sim("printer.py", "--model", model, "--pace", "20", *options)
+    return Sim("printer.py", "--model", model, "--pace", "80", *options)
 
 
 def monitor(model, *options):

@@ -9,7 +9,8 @@ The ledger is the truth that a test compares with what the gateway kept. One JSO
             sent      its bytes are about to go out (again, perhaps)
             told      the instrument was told that it is received: ATT confirmation, LIS01 ACK
             lost      it was sent, but the link or the message ended before it was told
-            complete  analyser only: its whole message was acknowledged, it will not come again
+            complete  analyser: its whole message was acknowledged, it will not come again;
+                      monitors: the phase is over, record says what was shown
             connected, closed, refused, fault, answer, unexpected, error: what befell the link
     key     the measurement, unique within the simulator, also after a restart
     record  the measurement in plain words

@@ -49,7 +49,7 @@ STATUS_BITS = {"sensor_disconnected": 0x40, "artifact": 0x20, "out_of_track": 0x
 COLOURS = {"low": 0x04, "marginal": 0x06, "good": 0x02}
 COLOUR_FRAMES = 12      # after a beat
 SMARTPOINT_S = 3
-COMMAND_S = 1           # a command that takes longer is forgotten
+COMMAND_S = 5           # a command that takes longer is forgotten
 ACK, NAK = b"\x06", b"\x15"
 
 
@@ -183,7 +183,7 @@ class Oximeter(Player):
     def answer(self, raw, chosen):
         """The choice holds from the next packet on."""
         self.ledger.write("answer", raw=raw, why=f"ack {chosen}" if chosen else "nak")
-        self.line.write(ACK if chosen else NAK, COMMAND_S)
+        self.line.write(ACK if chosen else NAK, 1)
         self.format = chosen or self.format
 
 

@@ -129,16 +129,16 @@ class Player:
         return self.story.busy() or self.pace.wait() is not None or not self.options.exit_when_done
 
     def play(self):
-        length, due = self.tick_s / self.options.pace, boottime()
-        while self.more():
+        length, due, more = self.tick_s / self.options.pace, boottime(), True
+        while more:
+            now, said = boottime(), b""
             if self.options.dtr and not self.listened():
-                due = boottime() + IDLE_S
-            late = min(boottime() - due, LATE_S)
-            if late >= 0:
-                due = boottime() - late
-                count = int(late / length) + 1
-                self.line.write(b"".join(self.tick() for _ in range(count)), WRITE_S)
-                due += count * length
+                due = now + IDLE_S
+            due = max(due, now - LATE_S)
+            while due <= now and (more := self.more()):
+                said += self.tick()
+                due += length
+            self.line.write(said, WRITE_S)
             self.wait(max(due - boottime(), NAP_S))
         self.linger()
 

@@ -9,10 +9,10 @@ masimo          Rad-8/Radical "ASCII 1", a line a second (the maker's manual):
     PIDELTA=+-- ALARM=0000 EXC=000800       dashes: no value. EXC in hex: 001 no sensor, 004 low
     perfusion, 008 pulse search, 010 interference, 020 sensor off, 400 low signal IQ, 800 running.
     A value counts when EXC & 0FF is 0. ALARM is proprietary; here always 0
-masimo_root     a newer one: .. PI=00.55% SPCO=---% ALARM=00000000 EXC=0000C00 EXC1=00000000
+masimo_root     a newer one: .. PI=00.55 SPCO=--% ALARM=000000 EXC=0000C00 EXC1=00000000
 nellcor         N-595, a line every 2 s, two lines of headings before each 25 (shape of the headings
     from manuals of its kin, spaces assumed):
-    14-Mar-13 12:34:56    97    72    48    status..    SpO2, pulse, pulse amplitude; --- no value;
+    14-Mar-13 12:34:56    97     72     48   status..    SpO2, pulse, pulse amplitude; --- no value;
     a star after a number: out of its limits. SD no sensor, SO sensor off, PS pulse search,
     MO motion, SL PH PL limits, LB low battery
 nonin_ascii     9600/Avant 4000, a line a second, a heading at the start (its text is invented):
@@ -78,38 +78,38 @@ def masimo_values(view):
     exceptions = 0x800 | EXC.get(view.phase, 0) | (0 if none else PERFUSION_EXC[view.perfusion])
     index = "--.--" if none else f"{index:05.2f}"
     return (f"SPO2={digits(view.spo2, 3, '---')}% BPM={digits(view.pulse, 3, '---')} "
-            f"PI={index}%"), exceptions
+            f"PI={index}"), exceptions
 
 
 def masimo(view, moment, options, _lines):
     values, exceptions = masimo_values(view)
-    return (f"{moment:%m/%d/%y %H:%M:%S} SN={options.serial} {values} SPCO=--.-% SPMET=--.-% "
+    return (f"{moment:%m/%d/%y %H:%M:%S} SN={options.serial} {values}% SPCO=--.-% SPMET=--.-% "
             f"DESAT=-- PIDELTA=+-- ALARM=0000 EXC={exceptions:06X}\r\n")
 
 
 def masimo_root(view, moment, _options, _lines):
     values, exceptions = masimo_values(view)
-    return (f"{moment:%m/%d/%y %H:%M:%S} SN=---------- {values} SPCO=---% ALARM=00000000 "
+    return (f"{moment:%m/%d/%y %H:%M:%S} SN=---------- {values} SPCO=--% ALARM=000000 "
             f"EXC={exceptions:07X} EXC1=00000000\r\n")
 
 
 def nellcor(view, moment, options, lines):
     low, slow, fast = options.spo2_limit, 40, 170
     status = [NELLCOR_STATUS[view.phase]] if view.phase in NELLCOR_STATUS else []
-    spo2, pulse = f"{view.spo2 or '---':>6}", f"{view.pulse or '---':>6}"
+    stars = [" ", " "]
     if view.spo2 is not None and view.spo2 < low:
-        spo2, status = spo2 + "*", status + ["SL"]
+        stars[0], status = "*", status + ["SL"]
     if view.pulse is not None and not slow <= view.pulse <= fast:
-        pulse, status = pulse + "*", status + ["PH" if view.pulse > fast else "PL"]
+        stars[1], status = "*", status + ["PH" if view.pulse > fast else "PL"]
     if view.battery == "low":
         status.append("LB")
     amplitude = "---" if view.spo2 is None else AMPLITUDE[view.perfusion]
     date = f"{moment:%d}-{MONTHS[moment.month - 1]}-{moment:%y %H:%M:%S}"
     head = "" if lines % 25 else (
         f"N-595    VERSION 1.0.0.0    CRC: 0A1B    SpO2 Limit: {low}-100%    "
-        f"PR Limit: {slow}-{fast}BPM\r\nTIME                %SpO2   BPM    PA    Status\r\n")
-    status = "".join(f"    {word}" for word in status)
-    return head + f"{date}{spo2}{pulse}{amplitude:>6}{status}\r\n"
+        f"PR Limit: {slow}-{fast}BPM\r\nTIME                %SpO2   BPM     PA   Status\r\n")
+    values = f"{view.spo2 or '---':>6}{stars[0]}{view.pulse or '---':>6}{stars[1]}{amplitude:>6}"
+    return head + f"{date}{values}" + "".join(f"   {word}" for word in status) + "\r\n"
 
 
 def nonin_ascii(view, moment, options, lines):

@@ -92,11 +92,13 @@ class Script:
             made.append(self.orders[name](*numbers, **named))
         if at_once:
             self.drop()
+        if not self.busy():
+            self.due = self.now
         self.queue.extend(made)
 
     def drop(self):
         self.queue.clear()
-        self.course, self.due = None, self.now
+        self.course = None
 
     def busy(self):
         return bool(self.course or self.queue)
@@ -105,7 +107,6 @@ class Script:
         """Carry out all that is due."""
         while self.due <= self.now + EPSILON:
             if not self.busy():
-                self.due = self.now
                 return
             self.course = self.course or self.queue.popleft()
             try:
