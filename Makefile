@@ -22,7 +22,7 @@ CPPFLAGS += -Iinclude -Idaemon -I$(B) -D_GNU_SOURCE -DVITALGATE_VERSION='"$(VERS
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) -pthread
 
-CORE_LIBS := -lsystemd -lsqlite3 -ljansson -lyaml -lmd -lbluetooth
+CORE_LIBS := -lsystemd -lmodbus -lsqlite3 -ljansson -lyaml -lmd -lbluetooth
 UPLINK_LIBS := -lsystemd -lyaml -ljansson -lpaho-mqtt3as
 
 CORE_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c)) $(wildcard drivers/*.c)
@@ -136,12 +136,13 @@ lint:
 
 # Into a running system (no DESTDIR) it also makes the users and gives them their files.
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin share/vitalgate share/dbus-1/system.d \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin share/vitalgate/profiles share/dbus-1/system.d \
 		lib/systemd/system lib/sysusers.d lib/tmpfiles.d) $(DESTDIR)$(SYSCONFDIR)/vitalgate
 	install -d -m 0700 $(DESTDIR)$(SYSCONFDIR)/vitalgate/credentials
 	install -m 0755 $(B)/vitalgated $(B)/vitalgate-uplink $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(B)/vitalgate $(DESTDIR)$(PREFIX)/bin/
 	install -m 0644 config/*.csv config/alerts.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/
+	install -m 0644 config/profiles/*.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/profiles/
 	install -m 0644 systemd/vitalgated.service systemd/vitalgate-uplink@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/vitalgate*.service
 	install -m 0644 systemd/vitalgate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vitalgate.conf

@@ -1,33 +1,541 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "aggregate.h"
 
-#include <stdlib.h>
+#include "clock.h"
+#include "util.h"
+
+#define OUT_US (3 * CLOCK_SECOND_US)	  /* nothing shown for so long: the finger is out */
+#define VALUES_US (3 * CLOCK_SECOND_US)	  /* of a finger that somebody wanted to measure */
+#define LOW_US (10 * CLOCK_SECOND_US)	  /* clean values below the limit that are an episode */
+#define DOUBT_US (30 * CLOCK_SECOND_US)	  /* values in doubt below the limit that are one */
+#define END_US (10 * CLOCK_SECOND_US)	  /* back at the limit, or nothing shown: it is over */
+#define CLOSING_US (30 * CLOCK_SECOND_US) /* least part of an interval worth a summary */
+#define PATIENCE 3			  /* times steady_s */
+#define FALL 4				  /* points of saturation */
+#define SPO2_SPREAD 2
+#define PULSE_SPREAD 8
+#define SPO2_MAX 100
+#define PULSE_MAX 511
+#define FLAGS_KEPT (VG_FLAGS_MAX - 1) /* and one of ours */
+/* Every value there can be, with the longest number of samples. */
+#define RAW_MAX ((SPO2_MAX + PULSE_MAX + 2) * sizeof("511:4294967295") + 100)
+
+/* What was shown over a stretch of time: how many samples said what. */
+struct shown {
+	uint32_t n, n_pulse;
+	uint32_t spo2[SPO2_MAX + 1], pulse[PULSE_MAX + 1];
+	int spo2_least, spo2_most, pulse_least, pulse_most; /* while there are any */
+	unsigned n_flags;
+	struct {
+		const char *name;
+		uint32_t n;
+	} flags[FLAGS_KEPT];
+};
+
+struct sample {
+	bool shown, clean;
+	int spo2, pulse; /* pulse -1: none */
+	const char *const *flags;
+	size_t n_flags;
+};
+
+/* Clean values are judged by themselves, and all values together: a clean one counts for both. */
+enum { CLEAN, ALL, QUALITIES };
+
+struct spot {
+	bool in;
+	int64_t in_us;		   /* since when */
+	int64_t run_us, wait_us;   /* since when: */
+	struct shown run, waiting; /* clean and steady; everything since the last window */
+};
+
+struct fall {
+	int64_t pending_us;
+	struct shown pending; /* below[] of its quality, since it was last not */
+	int64_t low_us;	      /* below `low`, of this episode or of what may become one */
+	int lowest;
+	int64_t recovered_us;
+};
+
+struct watch {
+	int64_t start_us; /* of the interval */
+	int64_t clean_us, low_us;
+	struct shown clean, doubtful;
+	struct fall falls[QUALITIES];
+};
 
 struct aggregate {
 	struct vg_session *session;
+	bool continuous, begun, closed;
+	int low;
+	int64_t interval_us, steady_us;
+	int64_t at_us;	  /* told so far */
+	int64_t shown_us; /* when a value was last shown */
+	struct sample last;
+	int64_t last_us;
+	int below[QUALITIES]; /* what is less is told */
+	struct spot spot;
+	struct watch watch;
 };
 
-struct aggregate *aggregate_new(struct vg_session *s)
+/* stretches */
+
+static void shown_clear(struct shown *h)
 {
-	struct aggregate *a = calloc(1, sizeof(*a));
-	if (a)
-		a->session = s;
-	return a;
+	if (h->n)
+		*h = (struct shown){.n = 0};
+}
+
+static void shown_flag(struct shown *h, const char *name)
+{
+	unsigned i = 0;
+	while (i < h->n_flags && !streq(h->flags[i].name, name))
+		i++;
+	if (i == FLAGS_KEPT)
+		return;
+	h->flags[i].name = name;
+	h->flags[i].n++;
+	h->n_flags = MAX(h->n_flags, i + 1);
+}
+
+static void shown_add(struct shown *h, const struct sample *x)
+{
+	h->spo2_least = h->n ? MIN(h->spo2_least, x->spo2) : x->spo2;
+	h->spo2_most = h->n ? MAX(h->spo2_most, x->spo2) : x->spo2;
+	h->spo2[x->spo2]++;
+	h->n++;
+	for (size_t i = 0; i < x->n_flags; i++)
+		shown_flag(h, x->flags[i]);
+	if (x->pulse < 0)
+		return;
+	h->pulse_least = h->n_pulse ? MIN(h->pulse_least, x->pulse) : x->pulse;
+	h->pulse_most = h->n_pulse ? MAX(h->pulse_most, x->pulse) : x->pulse;
+	h->pulse[x->pulse]++;
+	h->n_pulse++;
+}
+
+static int median(const uint32_t *counts, uint32_t n)
+{
+	int value = 0;
+	for (uint64_t sum = counts[0]; sum <= (n - 1) / 2; sum += counts[value])
+		value++;
+	return value;
+}
+
+static int saturation(const struct shown *h)
+{
+	return median(h->spo2, h->n);
+}
+
+/* Flags that more than `n` samples had. */
+static size_t flags_of(const struct shown *h, uint32_t n, const char **flags)
+{
+	size_t count = 0;
+	for (unsigned i = 0; i < h->n_flags; i++)
+		if (h->flags[i].n > n)
+			flags[count++] = h->flags[i].name;
+	return count;
+}
+
+static size_t counts_write(char *out, size_t size, const char *name, const uint32_t *counts, int n)
+{
+	size_t len = (size_t)snprintf(out, size, "%s", name);
+	for (int i = 0; i < n; i++)
+		if (counts[i])
+			len += (size_t)snprintf(out + len, size - len, " %d:%u", i, counts[i]);
+	return len;
+}
+
+/* telling */
+
+static struct vg_quantity quantity(const char *kind, int64_t value, const char *unit)
+{
+	return (struct vg_quantity){.kind = kind, .value = {.mantissa = value}, .unit = unit};
+}
+
+static int64_t seconds(int64_t us)
+{
+	return (us + CLOCK_SECOND_US / 2) / CLOCK_SECOND_US;
+}
+
+/* `length_us`: it is the summary of an interval of this length; 0: it is none. */
+static void tell(struct aggregate *a, const struct shown *h, const char *const *flags,
+	size_t n_flags, int64_t length_us)
+{
+	char raw[RAW_MAX];
+	struct vg_quantity q[5];
+	const struct watch *w = &a->watch;
+	size_t n = 0, len = counts_write(raw, sizeof(raw), "spo2", h->spo2, SPO2_MAX + 1);
+	q[n++] = quantity("spo2", saturation(h), "%");
+	if (h->n_pulse) {
+		q[n++] = quantity("spo2.pulse", median(h->pulse, h->n_pulse), "/min");
+		len += counts_write(
+			raw + len, sizeof(raw) - len, " pulse", h->pulse, PULSE_MAX + 1);
+	}
+	if (length_us && w->clean.n) {
+		q[n++] = quantity("spo2.min", w->clean.spo2_least, "%");
+		q[n++] = quantity("spo2.low_s", seconds(w->low_us), "s");
+	}
+	if (length_us) {
+		int64_t without = w->clean.n ? length_us - w->clean_us : length_us;
+		int64_t percent = (100 * without + length_us / 2) / length_us;
+		q[n++] = quantity("spo2.artifact", percent, "%");
+		len += (size_t)snprintf(raw + len, sizeof(raw) - len,
+			" interval %lld clean %lld low %lld", (long long)length_us / 1000,
+			(long long)w->clean_us / 1000, (long long)w->low_us / 1000);
+	}
+	vg_reading(a->session, &(struct vg_reading){.kind = "spo2",
+				       .user = -1,
+				       .seq = -1,
+				       .quantities = q,
+				       .n_quantities = n,
+				       .flags = flags,
+				       .n_flags = n_flags,
+				       .raw = (const uint8_t *)raw,
+				       .raw_len = len});
+}
+
+/* What was told clean need not be told again in doubt; the other way round it must. */
+static void remember(struct aggregate *a, unsigned quality, int value)
+{
+	for (unsigned q = quality; q < QUALITIES; q++)
+		a->below[q] = MIN(a->below[q], value - FALL + 1);
+}
+
+/* spot */
+
+static void spot_forget(struct aggregate *a)
+{
+	shown_clear(&a->spot.run);
+	shown_clear(&a->spot.waiting);
+	a->spot.in = false;
+	a->below[CLEAN] = a->below[ALL] = SPO2_MAX + 1;
+}
+
+static void finger_out(struct aggregate *a)
+{
+	struct vg_event e = {.type = VG_EVENT_FAILED_MEASUREMENT,
+		.detail = "finger out before the values were steady"};
+	if (a->below[ALL] > SPO2_MAX && a->shown_us - a->spot.in_us >= VALUES_US)
+		vg_event(a->session, &e);
+	spot_forget(a);
+}
+
+static bool spot_steady(const struct shown *h, const struct sample *x)
+{
+	if (!h->n)
+		return true;
+	int least = MIN(h->spo2_least, x->spo2), most = MAX(h->spo2_most, x->spo2);
+	if (most - least > SPO2_SPREAD)
+		return false;
+	if (!h->n_pulse || x->pulse < 0)
+		return true;
+	least = MIN(h->pulse_least, x->pulse);
+	most = MAX(h->pulse_most, x->pulse);
+	return most - least <= MAX(PULSE_SPREAD, least / 10);
+}
+
+static void spot_window(struct aggregate *a)
+{
+	struct spot *p = &a->spot;
+	int value = saturation(&p->run);
+	if (value < a->below[CLEAN]) {
+		tell(a, &p->run, NULL, 0, 0);
+		remember(a, CLEAN, value);
+	}
+	shown_clear(&p->run);
+	shown_clear(&p->waiting);
+}
+
+static void spot_doubt(struct aggregate *a)
+{
+	struct spot *p = &a->spot;
+	int value = saturation(&p->waiting);
+	const char *flags[VG_FLAGS_MAX];
+	size_t n = flags_of(&p->waiting, 0, flags);
+	if (!n)
+		flags[n++] = "unsteady";
+	if (value < a->below[ALL]) {
+		tell(a, &p->waiting, flags, n, 0);
+		remember(a, ALL, value);
+	}
+	shown_clear(&p->waiting);
+}
+
+static void spot_sample(struct aggregate *a, const struct sample *x)
+{
+	struct spot *p = &a->spot;
+	if (!x->clean || !spot_steady(&p->run, x))
+		shown_clear(&p->run);
+	if (!x->shown)
+		return;
+	if (!p->in)
+		p->in_us = a->at_us;
+	p->in = true;
+	if (!p->waiting.n)
+		p->wait_us = a->at_us;
+	shown_add(&p->waiting, x);
+	if (x->clean) {
+		if (!p->run.n)
+			p->run_us = a->at_us;
+		shown_add(&p->run, x);
+		if (a->at_us - p->run_us >= a->steady_us)
+			spot_window(a);
+	}
+	if (p->waiting.n && a->at_us - p->wait_us >= PATIENCE * a->steady_us)
+		spot_doubt(a);
+}
+
+/* continuous: intervals */
+
+static void summary(struct aggregate *a, int64_t length_us)
+{
+	struct watch *w = &a->watch;
+	const struct shown *of = w->clean.n ? &w->clean : &w->doubtful;
+	const char *flags[VG_FLAGS_MAX] = {"summary"};
+	size_t n = 1 + flags_of(&w->doubtful, w->clean.n ? w->doubtful.n / 2 : 0, flags + 1);
+	if (of->n)
+		tell(a, of, flags, n, length_us);
+	shown_clear(&w->clean);
+	shown_clear(&w->doubtful);
+	w->clean_us = w->low_us = 0;
+}
+
+/* continuous: episodes */
+
+static bool episode(const struct aggregate *a)
+{
+	return a->below[ALL] < a->low;
+}
+
+static void fall_begin(struct fall *f)
+{
+	shown_clear(&f->pending);
+	f->pending_us = f->low_us = f->recovered_us = 0;
+	f->lowest = SPO2_MAX;
+}
+
+static void desaturation(struct aggregate *a, unsigned quality)
+{
+	struct fall *falls = a->watch.falls;
+	const struct shown *h = &falls[quality].pending;
+	const char *flags[VG_FLAGS_MAX] = {"desaturation"};
+	size_t n = 1 + flags_of(h, 0, flags + 1);
+	int value = saturation(h);
+	tell(a, h, flags, n, 0);
+	remember(a, quality, value);
+	for (unsigned q = 0; q < QUALITIES; q++) {
+		shown_clear(&falls[q].pending);
+		falls[q].pending_us = 0;
+	}
+}
+
+static void episode_over(struct aggregate *a, const char *how)
+{
+	bool clean = a->below[CLEAN] < a->low;
+	const struct fall *f = &a->watch.falls[clean ? CLEAN : ALL];
+	char detail[96];
+	snprintf(detail, sizeof(detail), "%lld s below %d %%, lowest %d %%%s%s",
+		(long long)seconds(f->low_us), a->low, f->lowest, clean ? "" : ", in doubt", how);
+	if (episode(a))
+		vg_event(
+			a->session, &(struct vg_event){.type = VG_EVENT_EPISODE, .detail = detail});
+	a->below[CLEAN] = a->below[ALL] = a->low;
+	for (unsigned q = 0; q < QUALITIES; q++)
+		fall_begin(&a->watch.falls[q]);
+}
+
+static void falls_judge(struct aggregate *a)
+{
+	const struct fall *falls = a->watch.falls;
+	bool clean = a->below[CLEAN] < a->low;
+	if (falls[CLEAN].pending_us >= LOW_US)
+		desaturation(a, CLEAN);
+	else if (falls[ALL].pending_us >= DOUBT_US)
+		desaturation(a, ALL);
+	else if (a->at_us - a->shown_us >= END_US)
+		episode_over(a, ", then nothing was shown");
+	else if (episode(a) && falls[clean ? CLEAN : ALL].recovered_us >= END_US)
+		episode_over(a, "");
+}
+
+static void fall_sample(struct aggregate *a, unsigned quality, const struct sample *x)
+{
+	struct fall *f = &a->watch.falls[quality];
+	if (x->spo2 < a->below[quality]) {
+		shown_add(&f->pending, x);
+	} else {
+		shown_clear(&f->pending);
+		f->pending_us = 0;
+	}
+	if (x->spo2 < a->low) {
+		f->recovered_us = 0;
+		f->lowest = MIN(f->lowest, x->spo2);
+	} else if (!episode(a)) {
+		f->low_us = 0;
+		f->lowest = SPO2_MAX;
+	}
+}
+
+/* continuous: samples and time */
+
+/* What was shown last was shown for so long. */
+static void lasts(struct aggregate *a, int64_t us)
+{
+	const struct sample *x = &a->last;
+	struct watch *w = &a->watch;
+	bool low = x->spo2 < a->low;
+	if (x->clean)
+		w->clean_us += us;
+	if (x->clean && low)
+		w->low_us += us;
+	for (unsigned q = x->clean ? CLEAN : ALL; q < QUALITIES; q++) {
+		if (x->spo2 < a->below[q])
+			w->falls[q].pending_us += us;
+		if (low)
+			w->falls[q].low_us += us;
+		else
+			w->falls[q].recovered_us += us;
+	}
+}
+
+static void continuous_advance(struct aggregate *a, int64_t now_us)
+{
+	struct watch *w = &a->watch;
+	while (a->at_us < now_us) {
+		int64_t end_us = w->start_us + a->interval_us, until_us = a->last_us + OUT_US;
+		int64_t to_us = MIN(now_us, end_us);
+		if (a->last.shown && a->at_us < until_us) {
+			to_us = MIN(to_us, until_us);
+			lasts(a, to_us - a->at_us);
+		}
+		a->at_us = to_us;
+		if (to_us < end_us)
+			continue;
+		summary(a, a->interval_us);
+		w->start_us = end_us;
+	}
+	falls_judge(a);
+}
+
+static void continuous_sample(struct aggregate *a, const struct sample *x)
+{
+	if (!x->shown)
+		return;
+	shown_add(x->clean ? &a->watch.clean : &a->watch.doubtful, x);
+	for (unsigned q = x->clean ? CLEAN : ALL; q < QUALITIES; q++)
+		fall_sample(a, q, x);
+}
+
+/* what comes in */
+
+/* The nearest whole number, if it is one of 0..most; else -1. */
+static int whole(struct vg_decimal d, int most)
+{
+	int64_t m = d.mantissa;
+	int e = d.exponent;
+	for (; e < -1; e++)
+		m /= 10;
+	if (e == -1)
+		m = m > 0 ? (m / 5 + 1) / 2 : m;
+	for (; e > 0 && m > 0 && m <= most; e--)
+		m *= 10;
+	return m < 0 || m > most ? -1 : (int)m;
+}
+
+static struct sample sample_read(const struct vg_sample *x)
+{
+	struct sample s = {.spo2 = -1, .pulse = -1, .flags = x->flags, .n_flags = x->n_flags};
+	for (size_t i = 0; i < x->n_quantities; i++) {
+		const struct vg_quantity *q = &x->quantities[i];
+		const char *kind = q->kind ? q->kind : "";
+		if (streq(kind, "spo2"))
+			s.spo2 = whole(q->value, SPO2_MAX);
+		else if (streq(kind, "spo2.pulse"))
+			s.pulse = whole(q->value, PULSE_MAX);
+	}
+	s.shown = s.spo2 >= 0;
+	s.clean = s.shown && !s.n_flags;
+	return s;
+}
+
+static void advance(struct aggregate *a, int64_t now_us)
+{
+	now_us = MAX(now_us, a->at_us);
+	if (!a->begun)
+		return;
+	if (a->continuous)
+		continuous_advance(a, now_us);
+	else if (a->spot.in && now_us - a->shown_us >= OUT_US)
+		finger_out(a);
+	a->at_us = now_us;
 }
 
 void aggregate_add(struct aggregate *a, const struct vg_sample *x, const struct vg_now *now)
 {
-	(void)a, (void)x, (void)now;
+	struct sample s = sample_read(x);
+	if (!a->begun)
+		a->at_us = a->shown_us = a->watch.start_us = now->boot_us;
+	a->begun = true;
+	advance(a, now->boot_us);
+	if (s.shown)
+		a->shown_us = a->at_us;
+	if (a->continuous)
+		continuous_sample(a, &s);
+	else
+		spot_sample(a, &s);
+	s.flags = NULL; /* borrowed */
+	a->last = s;
+	a->last_us = a->at_us;
 }
 
 void aggregate_tick(struct aggregate *a, const struct vg_now *now)
 {
-	(void)a, (void)now;
+	if (!a->closed)
+		advance(a, now->boot_us);
 }
 
 void aggregate_close(struct aggregate *a, const struct vg_now *now)
 {
-	(void)a, (void)now;
+	aggregate_tick(a, now);
+	if (a->begun && a->continuous) {
+		if (a->at_us - a->watch.start_us >= CLOSING_US)
+			summary(a, a->at_us - a->watch.start_us);
+		episode_over(a, ", until the connection ended");
+	} else if (a->spot.in) {
+		finger_out(a);
+	}
+	a->closed = true;
+}
+
+/* life */
+
+static int64_t setting(
+	struct vg_session *s, const char *name, int64_t least, int64_t most, int64_t fallback)
+{
+	const char *text = vg_option(s, name);
+	int64_t value = 0;
+	size_t n = 0;
+	for (; text && n < 6 && text[n] >= '0' && text[n] <= '9'; n++)
+		value = value * 10 + text[n] - '0';
+	return n && !text[n] && value >= least && value <= most ? value : fallback;
+}
+
+struct aggregate *aggregate_new(struct vg_session *s)
+{
+	struct aggregate *a = calloc(1, sizeof(*a));
+	if (!a)
+		return NULL;
+	const char *mode = vg_option(s, "mode");
+	a->session = s;
+	a->continuous = mode && streq(mode, "continuous");
+	a->interval_us = setting(s, "interval_s", 30, 3600, 300) * CLOCK_SECOND_US;
+	a->steady_us = setting(s, "steady_s", 4, 60, 8) * CLOCK_SECOND_US;
+	a->low = (int)setting(s, "low", 1, SPO2_MAX, 90);
+	a->below[CLEAN] = a->below[ALL] = a->continuous ? a->low : SPO2_MAX + 1;
+	for (unsigned q = 0; a->continuous && q < QUALITIES; q++)
+		fall_begin(&a->watch.falls[q]);
+	return a;
 }
 
 void aggregate_free(struct aggregate *a)
