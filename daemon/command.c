@@ -22,6 +22,8 @@ struct order {
 	void *arg;
 	int sink;    /* -1: the local door */
 	char id[65]; /* of the command: "" when it has none, or is none */
+	json_t *root;
+	const struct command_entry *on_loop; /* what the loop has still to run; NULL: nothing */
 };
 
 int command_refuse(struct command *c, const char *code, const char *en, const char *zh)
@@ -46,12 +48,21 @@ int64_t command_number(const struct command *c, const char *name, int64_t fallba
 
 static const struct command_entry *find(const char *name)
 {
-	static const struct command_entry *const tables[] = {query_commands, act_commands};
+	static const struct command_entry *const tables[] = {
+		query_commands, act_commands, loop_commands};
 	for (size_t t = 0; t < ELEMENTS(tables); t++)
 		for (const struct command_entry *e = tables[t]; e->name; e++)
 			if (streq(e->name, name))
 				return e;
 	return NULL;
+}
+
+static bool is_of_loop(const struct command_entry *entry)
+{
+	for (const struct command_entry *e = loop_commands; e->name; e++)
+		if (e == entry)
+			return true;
+	return false;
 }
 
 static void reply_head(struct json *j, const char *id, bool ok)
@@ -85,6 +96,17 @@ static bool replied_before(struct db *db, const char *id, struct json *reply)
 	return true;
 }
 
+static int run_entry(
+	struct order *o, struct command *c, const struct command_entry *e, const char *id)
+{
+	reply_head(&o->reply, id, true);
+	json_object_begin(&o->reply, "result");
+	int rc = e->run(c);
+	json_object_end(&o->reply);
+	json_object_end(&o->reply);
+	return rc;
+}
+
 static int carry_out(struct order *o, struct command *c, const char *name, const char *id)
 {
 	const struct command_entry *e = find(name);
@@ -94,13 +116,18 @@ static int carry_out(struct order *o, struct command *c, const char *name, const
 			"没有此命令。可用 vitalgate help 查看。");
 	if (o->sink >= 0 && id[0] && replied_before(c->db, id, &o->reply))
 		return 0;
-	reply_head(&o->reply, id, true);
-	json_object_begin(&o->reply, "result");
-	int rc = e->run(c);
+	bool of_loop = is_of_loop(e);
+	if (of_loop && o->sink >= 0)
+		return command_refuse(c, "local_only",
+			"This command is only for the gateway itself: give it there.",
+			"此命令只能在网关本机上执行。");
+	if (of_loop) {
+		o->on_loop = e;
+		return 0;
+	}
+	int rc = run_entry(o, c, e, id);
 	if (rc < 0)
 		return rc;
-	json_object_end(&o->reply);
-	json_object_end(&o->reply);
 	const char *text = json_text(&o->reply);
 	if (o->sink < 0 || !id[0] || !text)
 		return text ? 0 : -ENOMEM;
@@ -143,13 +170,25 @@ static int run_order(struct job *job, struct db *db)
 	if (rc < 0)
 		reply_error(&o->reply, id, &c);
 	o->refused = rc < 0;
-	json_decref(root);
+	o->root = root;
 	return rc;
+}
+
+static void run_on_loop(struct order *o)
+{
+	struct command c = {.gateway = o->gateway,
+		.args = json_object_get(o->root, "args"),
+		.author = o->author,
+		.result = &o->reply};
+	if (run_entry(o, &c, o->on_loop, o->id) < 0)
+		reply_error(&o->reply, o->id, &c);
 }
 
 static void order_done(struct job *job, int result)
 {
 	struct order *o = (struct order *)job;
+	if (result >= 0 && o->on_loop)
+		run_on_loop(o);
 	if (result < 0 && !o->refused) { /* it ran, but its transaction was not committed */
 		struct command c = {0};
 		command_refuse(&c, "not_stored", strerror(-result), "存储失败，未执行。");
@@ -169,6 +208,7 @@ static void order_done(struct job *job, int result)
 	else if (o->give)
 		o->give(o->arg, text ? text : "{}", text ? o->reply.len : 2);
 	json_free(&o->reply);
+	json_decref(o->root);
 	free(o->live);
 	free(o->text);
 	free(o);

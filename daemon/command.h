@@ -40,6 +40,8 @@ struct command_entry {
 };
 extern const struct command_entry query_commands[]; /* query.c: look, change nothing */
 extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
+/* query.c: about what only the loop knows. They run there, without `db`, and only through the local door. */
+extern const struct command_entry loop_commands[];
 
 /* The loop's doors. `reply` is called once on the loop with the reply's text. */
 int command_submit(struct gateway *g, const char *text, size_t len, const char *author,

@@ -2,6 +2,7 @@
 #include "device.h"
 
 #include "bluez.h"
+#include "capture.h"
 #include "config_diff.h"
 #include "gateway.h"
 #include "intake.h"
@@ -27,7 +28,8 @@ struct device {
 	struct transport *transport;
 	struct vg_session *session;
 	struct session_ops ops;
-	uint64_t number; /* of the session */
+	struct capture *capture; /* NULL: nobody asked for one */
+	uint64_t number;	 /* of the session */
 	sd_event_source *timer, *gap, *ending;
 	const char *end_why;
 	struct mark marks[DEVICE_MARKS_MAX];
@@ -98,6 +100,13 @@ static const uint8_t *op_mark(void *arg, const char *key, size_t *ret_len)
 	return NULL;
 }
 
+static void op_trace(void *arg, const struct session_trace *t)
+{
+	struct device *d = arg;
+	if (d->capture)
+		capture_trace(d->capture, t);
+}
+
 static void keep_mark(struct device *d, const struct mark *m)
 {
 	for (size_t i = 0; i < DEVICE_MARKS_MAX; i++)
@@ -152,6 +161,10 @@ static void op_submit(void *arg, struct unit *u)
 
 static void end_session(struct device *d)
 {
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session && d->capture)
+		capture_session_ends(d->capture, &now);
 	session_free(TAKE(d->session));
 	arm(d->timer, 0);
 	arm(d->gap, 0);
@@ -181,6 +194,8 @@ static void on_up(void *arg, const char *uid)
 		.number = ++d->number,
 		.uid = uid,
 		.ops = &d->ops};
+	if (d->capture)
+		capture_session_begins(d->capture, &now);
 	d->session = session_new(&start, &now);
 }
 
@@ -250,9 +265,13 @@ static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
 	struct devices *all = arg;
 	struct vg_now now;
 	clock_now(&now);
-	for (unsigned i = 0; i < all->n; i++)
-		if (all->all[i]->session)
-			session_flush(all->all[i]->session, &now);
+	for (unsigned i = 0; i < all->n; i++) {
+		struct device *d = all->all[i];
+		if (d->session)
+			session_flush(d->session, &now);
+		if (d->capture && capture_forgotten(d->capture, &now))
+			capture_free(TAKE(d->capture));
+	}
 	sd_event_source_set_time(source, usec + FLUSH_US);
 	return 0;
 }
@@ -306,6 +325,7 @@ static void device_free(struct device *d)
 	if (!d)
 		return;
 	stop(d);
+	capture_free(d->capture);
 	policy_leave(d->gateway, d->policy);
 	free(d);
 }
@@ -329,6 +349,7 @@ static struct device *device_new(
 		.submit = op_submit,
 		.option = op_option,
 		.mark = op_mark,
+		.trace = op_trace,
 		.arg = d};
 	int rc = add_timer(g->loop, &d->timer, on_timer, d);
 	if (rc >= 0)
@@ -526,6 +547,34 @@ void devices_free(struct devices *all)
 	if (all)
 		free(all->all);
 	free(all);
+}
+
+static struct device *find(const struct devices *all, const char *id)
+{
+	for (unsigned i = 0; i < all->n; i++)
+		if (streq(all->all[i]->config->id, id))
+			return all->all[i];
+	return NULL;
+}
+
+int devices_capture_start(struct devices *all, const char *id, unsigned seconds)
+{
+	struct device *d = find(all, id);
+	struct vg_now now;
+	clock_now(&now);
+	if (!d)
+		return -ENOENT;
+	if (d->capture && !streq(capture_state(d->capture, &now), "over"))
+		return -EBUSY;
+	capture_free(d->capture);
+	d->capture = capture_new(d->driver, d->config, seconds, &now);
+	return d->capture ? 0 : -ENOMEM;
+}
+
+struct capture *devices_capture(struct devices *all, const char *id)
+{
+	struct device *d = find(all, id);
+	return d ? d->capture : NULL;
 }
 
 void devices_json(const struct devices *all, struct json *j)

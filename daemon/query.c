@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Commands that look and change nothing. Long lists come in pages: nobody may hold up the store. */
+#include "capture.h"
 #include "command.h"
+#include "device.h"
 #include "gateway.h"
+#include "log.h"
 #include "payload.h"
 
 #include <errno.h>
@@ -66,14 +69,45 @@ static int query_unassigned(struct command *c)
 	json_int(c->result, "total",
 		db_int(c->db, 0,
 			"SELECT count(*) FROM reading INDEXED BY reading_unassigned WHERE "
-			"resident IS NULL AND superseded=0",
+			"resident IS NULL AND superseded=0 AND evidence<>'place'",
 			""));
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT id FROM reading INDEXED BY reading_unassigned WHERE resident IS NULL AND "
-		"superseded=0 ORDER BY id DESC LIMIT ?",
+		"superseded=0 AND evidence<>'place' ORDER BY id DESC LIMIT ?",
 		"i", page(c));
 	return list(c, "readings", OBJECT_READING, r);
 }
+
+/* What waits for a clean repeat: no alert yet, and perhaps one in a minute. */
+static int repeats(struct command *c)
+{
+	int rc;
+	size_t len;
+	json_array_begin(c->result, "repeats");
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT p.reading,device.name,token,p.severity,p.body,p.doubts,p.due FROM "
+		"pending_repeat p LEFT JOIN reading ON reading.uuid=p.reading AND superseded=0 "
+		"LEFT JOIN resident ON resident.id=reading.resident LEFT JOIN device ON "
+		"device.id=p.device ORDER BY p.due LIMIT ?",
+		"i", page(c));
+	while ((rc = row_next(r)) > 0) {
+		const void *reading = row_blob(r, 0, &len);
+		json_object_begin(c->result, NULL);
+		json_hex(c->result, "reading", reading, len);
+		json_str(c->result, "device", row_text(r, 1));
+		json_str(c->result, "resident", row_text(r, 2));
+		json_str(c->result, "severity", row_text(r, 3));
+		json_members(c->result, row_text(r, 4));
+		json_raw(c->result, "labels", row_text(r, 5));
+		json_time(c->result, "due", row_int(r, 6));
+		json_object_end(c->result);
+	}
+	json_array_end(c->result);
+	return rc;
+}
+
+/* Nobody saw what ended by itself before anybody acknowledged it: vaccine may be spoilt all the same. */
+#define OPEN "(state='active' OR (state='resolved' AND acked IS NULL))"
 
 static int query_alerts(struct command *c)
 {
@@ -83,9 +117,11 @@ static int query_alerts(struct command *c)
 		all ? db_query(c->db, "SELECT id FROM alert WHERE id>? ORDER BY id DESC LIMIT ?",
 			      "ii", after, page(c))
 		    : db_query(c->db,
-			      "SELECT id FROM alert WHERE id>? AND state='active' ORDER BY id DESC LIMIT ?",
+			      "SELECT id FROM alert WHERE id>? AND " OPEN
+			      " ORDER BY id DESC LIMIT ?",
 			      "ii", after, page(c));
-	return list(c, "alerts", OBJECT_ALERT, r);
+	int rc = list(c, "alerts", OBJECT_ALERT, r);
+	return rc < 0 ? rc : repeats(c);
 }
 
 static int query_events(struct command *c)
@@ -185,8 +221,9 @@ static void counts(struct command *c)
 	} all[] = {
 		{"reading_rows", "SELECT max(id) FROM reading"},
 		{"unassigned", "SELECT count(*) FROM reading INDEXED BY reading_unassigned"
-			       " WHERE resident IS NULL AND superseded=0"},
+			       " WHERE resident IS NULL AND superseded=0 AND evidence<>'place'"},
 		{"alerts_active", "SELECT count(*) FROM alert WHERE state='active'"},
+		{"repeats_pending", "SELECT count(*) FROM pending_repeat"},
 		{"residents", "SELECT count(*) FROM resident"},
 		{"outbox_pending", "SELECT count(*) FROM outbox WHERE " SINKS " AND state=0"},
 		{"outbox_sent", "SELECT count(*) FROM outbox WHERE " SINKS " AND state=1"},
@@ -242,6 +279,55 @@ static int query_status(struct command *c)
 	return rc;
 }
 
+/* captures: started, then fetched piece by piece until they are over */
+
+static int capture_start(struct command *c)
+{
+	int64_t seconds = command_number(c, "seconds", 60);
+	if (seconds < 1 || seconds > CAPTURE_SECONDS_MAX)
+		return command_refuse(
+			c, "bad_seconds", "Expected 1 to 3600 seconds.", "时长应为1到3600秒。");
+	int rc = devices_capture_start(
+		c->gateway->devices, command_text(c, "device"), (unsigned)seconds);
+	if (rc == -ENOENT)
+		return command_refuse(c, "unknown_device",
+			"There is no such device. `vitalgate devices` lists those of "
+			"vitalgate.yaml.",
+			"没有此设备。vitalgate devices 列出配置文件中的设备。");
+	if (rc == -EBUSY)
+		return command_refuse(c, "being_captured",
+			"This device is being captured already; wait until that is over.",
+			"该设备正在记录中，请等待其结束。");
+	if (rc < 0)
+		return command_refuse(c, "no_memory", "Out of memory.", "内存不足。");
+	log_info(
+		command_text(c, "device"), "%s captures it for %u s", c->author, (unsigned)seconds);
+	return 0;
+}
+
+static int query_capture(struct command *c)
+{
+	const char *order = command_text(c, "order");
+	struct vg_now now;
+	clock_now(&now);
+	int rc = streq(order, "start") ? capture_start(c) : 0;
+	struct capture *k = devices_capture(c->gateway->devices, command_text(c, "device"));
+	if (rc < 0)
+		return rc;
+	if (!k)
+		return command_refuse(c, "no_capture", "Nothing is being captured on this device.",
+			"该设备上没有正在进行的采集记录。");
+	if (streq(order, "stop"))
+		capture_stop(k, &now);
+	size_t len, next, from = (size_t)MAX(command_number(c, "from", 0), INT64_C(0));
+	const char *text = capture_text(k, from, &len, &next, &now);
+	json_str(c->result, "state", capture_state(k, &now));
+	json_str(c->result, "why", capture_why(k));
+	json_string_n(c->result, "text", text, len);
+	json_int(c->result, "next", (int64_t)next);
+	return 0;
+}
+
 const struct command_entry query_commands[] = {
 	{"status", query_status},
 	{"devices", query_devices},
@@ -250,5 +336,10 @@ const struct command_entry query_commands[] = {
 	{"alerts", query_alerts},
 	{"events", query_events},
 	{"followup", query_followup},
+	{0},
+};
+
+const struct command_entry loop_commands[] = {
+	{"capture", query_capture},
 	{0},
 };

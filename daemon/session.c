@@ -28,6 +28,7 @@ struct vg_session {
 	bool offset_known;
 	int64_t offset_us;
 	bool ended;
+	bool closed;	      /* session_end() was here */
 	bool short_of_memory; /* something of the unit at hand is missing: it must not be kept */
 	struct owed owed[SESSION_OWED_MAX];
 	unsigned n_owed;
@@ -46,6 +47,15 @@ const char *session_result_name(enum vg_result r)
 	static const char *const names[VG_RESULTS] = {
 		"reading", "nothing", "malformed", "out_of_sequence", "unsupported", "implausible"};
 	return names[r];
+}
+
+static void trace(struct vg_session *s, enum trace what, int channel, const void *bytes, size_t len,
+	vg_ticket ticket)
+{
+	const struct session_ops *ops = s->start.ops;
+	if (ops->trace)
+		ops->trace(ops->arg,
+			&(struct session_trace){what, channel, bytes, len, ticket, s->now});
 }
 
 /* units */
@@ -106,21 +116,33 @@ static bool anything_counted(const struct vg_session *s)
 	return false;
 }
 
+static void flush(struct vg_session *s)
+{
+	if (!s->unit && !anything_counted(s))
+		return;
+	struct unit *u = unit_at_hand(s);
+	if (!u)
+		return;
+	u->ticket = 0;
+	submit(s);
+}
+
 void session_flush(struct vg_session *s, const struct vg_now *now)
 {
 	begin(s, NULL, 0, now);
 	if (s->aggregate && !s->ended)
 		aggregate_tick(s->aggregate, now);
-	if (s->unit || (anything_counted(s) && unit_at_hand(s)))
-		submit(s);
+	flush(s);
 }
 
 /* the calls of a driver */
 
 void vg_send(struct vg_session *s, unsigned channel, const void *bytes, size_t len)
 {
-	if (!s->ended)
-		s->start.ops->send(s->start.ops->arg, channel, bytes, len);
+	if (s->ended)
+		return;
+	trace(s, TRACE_SENT, (int)channel, bytes, len, s->last_ticket);
+	s->start.ops->send(s->start.ops->arg, channel, bytes, len);
 }
 
 void vg_timer(struct vg_session *s, unsigned ms)
@@ -358,6 +380,7 @@ void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size
 	if (s->ended)
 		return;
 	begin(s, bytes, len, now);
+	trace(s, indication ? TRACE_INDICATED : TRACE_HEARD, channel, bytes, len, s->last_ticket);
 	s->ack_mode = indication ? "held" : s->ack_mode;
 	if (channel >= 0)
 		s->driver->heard(s, (unsigned)channel, bytes, len, now);
@@ -400,11 +423,14 @@ static void count_noise(struct vg_session *s)
 static void cut_frames(struct vg_session *s, bool give_up, const struct vg_now *now)
 {
 	size_t at = 0;
+	bool gave_up = false;
 	while (at < s->n_held && !s->ended) {
 		struct vg_frame f = s->driver->frame(s->held + at, s->n_held - at);
 		assert(f.skip + f.length <= s->n_held - at);
 		if (f.skip && !f.filler)
 			count_noise(s);
+		if (f.skip)
+			trace(s, TRACE_NOISE, 0, s->held + at, f.skip, 0);
 		at += f.skip;
 		if (!f.length && f.skip)
 			continue;
@@ -412,15 +438,23 @@ static void cut_frames(struct vg_session *s, bool give_up, const struct vg_now *
 			if (!give_up && s->n_held - at < s->driver->frame_max)
 				break;
 			count_noise(s);
+			trace(s, TRACE_NOISE, 0, s->held + at, 1, 0);
+			gave_up = give_up;
 			at++;
 			continue;
 		}
 		s->in_noise = false;
+		if (gave_up)
+			trace(s, TRACE_GAP, 0, NULL, 0, 0);
+		gave_up = false;
 		begin(s, s->held + at, f.length, now);
+		trace(s, TRACE_HEARD, 0, s->held + at, f.length, s->last_ticket);
 		s->driver->heard(s, 0, s->held + at, f.length, now);
 		at += f.length;
 		submit(s);
 	}
+	if (gave_up)
+		trace(s, TRACE_GAP, 0, NULL, 0, 0);
 	s->n_held -= at;
 	if (s->n_held && at)
 		memmove(s->held, s->held + at, s->n_held);
@@ -461,6 +495,7 @@ void session_expired(struct vg_session *s, const struct vg_now *now)
 	if (s->ended || !s->driver->expired)
 		return;
 	begin(s, NULL, 0, now);
+	trace(s, TRACE_EXPIRED, 0, NULL, 0, 0);
 	s->driver->expired(s, now);
 	submit(s);
 }
@@ -477,9 +512,10 @@ static void settle_owed(struct vg_session *s, vg_ticket ticket)
 
 void session_verdict(struct vg_session *s, vg_ticket ticket, int result, const struct vg_now *now)
 {
-	if (s->ended)
+	if (s->ended || !ticket)
 		return;
 	begin(s, NULL, 0, now);
+	trace(s, result >= 0 ? TRACE_KEPT : TRACE_REFUSED, 0, NULL, 0, ticket);
 	if (result >= 0) {
 		settle_owed(s, ticket);
 		if (s->driver->kept)
@@ -519,16 +555,23 @@ struct vg_session *session_new(const struct session_start *start, const struct v
 	return s;
 }
 
+void session_end(struct vg_session *s, const struct vg_now *now)
+{
+	s->closed = true;
+	begin(s, NULL, 0, now);
+	if (s->aggregate)
+		aggregate_close(s->aggregate, now);
+	flush(s);
+}
+
 void session_free(struct vg_session *s)
 {
 	if (!s)
 		return;
 	struct vg_now now;
 	clock_now(&now);
-	begin(s, NULL, 0, &now);
-	if (s->aggregate)
-		aggregate_close(s->aggregate, &now);
-	session_flush(s, &now);
+	if (!s->closed)
+		session_end(s, &now);
 	aggregate_free(s->aggregate);
 	free(s->held);
 	free(s->blob.at);

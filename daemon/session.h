@@ -15,6 +15,28 @@
 #define SESSION_OWED_MAX 8 /* indications waiting for their unit */
 #define SESSION_BLOB_MAX (4 * 1024 * 1024)
 
+/* What passes in a session, for whoever writes it down (capture.h). The bytes are as they came: only the
+ * driver's scrub() knows which of them may name a person. */
+enum trace {
+	TRACE_HEARD,	 /* a PDU or a whole frame, before the driver hears it */
+	TRACE_INDICATED, /* the same, and it wants to be confirmed */
+	TRACE_NOISE,	 /* bytes of a stream that belong to no frame */
+	TRACE_GAP,	 /* the noise just now was given up, because nothing more came */
+	TRACE_SENT,
+	TRACE_KEPT, /* a unit, before the driver is told */
+	TRACE_REFUSED,
+	TRACE_EXPIRED, /* the timer, before the driver is told */
+};
+
+struct session_trace {
+	enum trace what;
+	int channel; /* heard, sent; -1: a handle that nobody asked for */
+	const uint8_t *bytes;
+	size_t len;
+	vg_ticket ticket; /* kept, refused: of the unit; heard, sent: the last one that was given */
+	const struct vg_now *now;
+};
+
 struct session_ops {
 	void (*send)(void *arg, unsigned channel, const void *bytes, size_t len);
 	void (*confirm)(void *arg); /* GATT: the oldest unconfirmed indication is safe */
@@ -26,6 +48,7 @@ struct session_ops {
 	void (*submit)(void *arg, struct unit *u);
 	const char *(*option)(void *arg, const char *name); /* NULL: not configured */
 	const uint8_t *(*mark)(void *arg, const char *key, size_t *ret_len);
+	void (*trace)(void *arg, const struct session_trace *t); /* may be NULL */
 	void *arg;
 };
 
@@ -40,7 +63,9 @@ struct session_start {
 
 /* NULL when memory is short. The driver's opened() runs inside. */
 struct vg_session *session_new(const struct session_start *start, const struct vg_now *now);
-/* Submits what was counted and not yet stored. Later verdicts are the caller's to drop. */
+/* Nothing more will come: what samples amount to and what was counted is submitted. */
+void session_end(struct vg_session *s, const struct vg_now *now);
+/* Ends it now, unless it was ended. Later verdicts are the caller's to drop. */
 void session_free(struct vg_session *s);
 
 void session_stream(
@@ -51,7 +76,8 @@ void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size
 void session_gap(struct vg_session *s, const struct vg_now *now);
 void session_expired(struct vg_session *s, const struct vg_now *now);
 void session_verdict(struct vg_session *s, vg_ticket ticket, int result, const struct vg_now *now);
-/* Submits counters that belong to no unit yet, and what samples amount to by now. */
+/* Submits counters that belong to no unit yet, and what samples amount to by now. Such a unit has ticket 0:
+ * no callback of the driver made it, and nobody waits for its verdict. */
 void session_flush(struct vg_session *s, const struct vg_now *now);
 
 const char *session_result_name(enum vg_result r);

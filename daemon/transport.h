@@ -27,7 +27,7 @@ struct transport_events {
 	 * device says of itself: "sn:<serial>", "sn:<serial>/sysid:<hex>", "sysid:<hex>" or, when
 	 * it says nothing useful, "addr:<address>". Values follow, then what was subscribed.
 	 * Stream: the line is open; `uid` is "line:<id>", over the air "addr:<address>". Registers:
-	 * the first answer came; "line:<id>". At most TRANSPORT_UID_MAX bytes. */
+	 * the first answer came; "line:<id>". Replay: "replay:<id>". At most TRANSPORT_UID_MAX bytes. */
 	void (*up)(void *arg, const char *uid);
 	void (*stream)(void *arg, const uint8_t *bytes, size_t len);
 	/* GATT: value of driver channel `channel`; -1: a handle nobody asked for. `indication`: the
@@ -51,7 +51,7 @@ struct transport_ops {
 	/* One word for `vitalgate devices`. All: "connected", "absent", "busy" (another program has
 	 * it), "error". Serial: "denied", "not-a-line". BLE: "waiting" (for the device to
 	 * advertise), "setting-up", "unpaired", "adapter-absent", "adapter-off", "no-bluetoothd",
-	 * "no-bus", "no-bluetooth". */
+	 * "no-bus", "no-bluetooth". Replay: "playing", "done", "error" only. */
 	const char *(*state)(const struct transport *t);
 };
 

@@ -24,6 +24,10 @@
  * Names, birth dates and the rest of P are never looked at. Identity of a result: O 3, O 4, R 3 and its time to
  * the minute; R 2 and H 14 change when a message is sent again. Without such a time there is none.
  *
+ * In a capture stays what is read here and is nobody's: R 3, 4 when it is no text, 5, 7, 9, 12, 13; O 7, 8,
+ * 12, 16; H 12, 14; L 3; numbers of records, all delimiters. A record that began in another frame is unknown
+ * and loses everything, as does a frame with a bad sum: a result that is cut by ETB is lost in a capture.
+ *
  * Sources: the standards as used by public receivers; captures of Afinion 2, DCA Vantage, cobas c111 and
  * others in a public test suite. Not confirmed: escape sequences (kept as they came), the meaning of flags
  * outside the standard's list (kept as device_flag_other; Contour marks control solution with C).
@@ -680,6 +684,157 @@ static struct vg_frame lis01_frame(const uint8_t *bytes, size_t len)
 	return f;
 }
 
+/* what may leave in a capture */
+
+#define SCRUBBED 'x'
+
+static bool punctuation(uint8_t c)
+{
+	return c > ' ' && c < 0x7f && !(c >= '0' && c <= '9') &&
+	       !((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
+/* Control characters and the usual delimiters stay. */
+static void scrub_bytes(uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] >= ' ' && bytes[i] != 0x7f && !memchr("|\\^&", bytes[i], 4))
+			bytes[i] = SCRUBBED;
+}
+
+static bool record_number(struct vg_text t)
+{
+	for (size_t i = 0; i < t.len; i++)
+		if (t.at[i] < '0' || t.at[i] > '9')
+			return false;
+	return t.len <= 3; /* not a year of birth */
+}
+
+static bool value_harmless(struct vg_text t)
+{
+	static const char *const words[] = {"HI", "HIGH", "LO", "LOW"};
+	struct vg_decimal number;
+	if (t.len && (t.at[0] == '<' || t.at[0] == '>')) {
+		size_t sign = t.len > 1 && t.at[1] == '=' ? 2 : 1;
+		t = vg_text_trim(vg_text_of(t.at + sign, t.len - sign));
+	}
+	bool known = only_dashes(t) || vg_text_decimal(t, &number);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		known |= vg_text_is(t, words[i]);
+	return known;
+}
+
+/* A time of our days. Numbers of identity cards never begin with 19 or 20. */
+static bool time_harmless(struct vg_text t)
+{
+	struct vg_civil time;
+	for (size_t i = 0; i < t.len; i++)
+		if (!memchr("0123456789+-.", t.at[i], 13))
+			return false;
+	return vg_text_civil(t, &time) && time.year >= 1990 && time.year < 2100;
+}
+
+static bool delimiters_only(struct vg_text t)
+{
+	for (size_t i = 0; i < t.len; i++)
+		if (!punctuation((uint8_t)t.at[i]))
+			return false;
+	return true;
+}
+
+/* Field `n` of a record: is it read by us, and nobody's? Anything else may be a name. */
+static bool field_harmless(uint8_t letter, unsigned n, struct vg_text t)
+{
+	static const struct {
+		uint8_t letter, field, longest;
+		bool (*harmless)(struct vg_text t);
+	} known[] = {{'H', 2, 4, delimiters_only}, {'H', 12, 1, NULL}, {'H', 14, 24, time_harmless},
+		{'O', 7, 24, time_harmless}, {'O', 8, 24, time_harmless}, {'O', 12, 1, NULL},
+		{'O', 16, 32, NULL}, {'R', 3, 64, NULL}, {'R', 4, 10, value_harmless},
+		{'R', 5, 20, NULL}, {'R', 7, 8, NULL}, {'R', 9, 1, NULL},
+		{'R', 12, 24, time_harmless}, {'R', 13, 24, time_harmless}, {'L', 3, 1, NULL}};
+	t = vg_text_trim(t);
+	if (n == 2 && letter != 'H')
+		return record_number(t);
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (known[i].letter == letter && known[i].field == n)
+			return t.len <= known[i].longest &&
+			       (!known[i].harmless || known[i].harmless(t));
+	return false;
+}
+
+/* Is this surely the beginning of a record? The first text of a frame may be the rest of one. */
+static bool record_begins(const uint8_t *record, size_t len, bool first)
+{
+	struct vg_text r = vg_text_of(record, len);
+	bool parted = len == 1 || (punctuation(record[1]) && !memchr("-._,'/+:", record[1], 8));
+	if (!memchr("HPORLCMSQ", record[0], 9) || !parted)
+		return false;
+	if (!first || len == 1)
+		return true;
+	if (record[0] == 'H')
+		return len >= 4 && punctuation(record[2]) && punctuation(record[3]);
+	struct vg_text number = vg_text_field(r, r.at[1], 2), test = vg_text_field(r, r.at[1], 3);
+	return number.len && record_number(number) &&
+	       (record[0] != 'R' || (test.len && test.at[0] == '^'));
+}
+
+static void scrub_record(uint8_t *record, size_t len, bool first)
+{
+	if (!len || !record_begins(record, len, first)) {
+		scrub_bytes(record, len);
+		return;
+	}
+	size_t begin = 1;
+	unsigned n = 1;
+	for (size_t i = 1; i <= len; i++) {
+		if (i < len && record[i] != record[1])
+			continue;
+		if (n > 1 && !field_harmless(record[0], n, vg_text_of(record + begin, i - begin)))
+			scrub_bytes(record + begin, i - begin);
+		begin = i + 1;
+		n++;
+	}
+}
+
+static void sum_write(uint8_t *digits, unsigned sum)
+{
+	static const char upper[] = "0123456789ABCDEF", lower[] = "0123456789abcdef";
+	const char *set = digits[0] >= 'a' || digits[1] >= 'a' ? lower : upper;
+	digits[0] = (uint8_t)set[sum >> 4 & 15];
+	digits[1] = (uint8_t)set[sum & 15];
+}
+
+static void scrub_records(uint8_t *text, size_t len)
+{
+	size_t begin = 0;
+	for (size_t i = 0; i <= len; i++) {
+		if (i < len && text[i] != '\r' && text[i] != '\n')
+			continue;
+		if (i > begin)
+			scrub_record(text + begin, i - begin, begin == 0);
+		begin = i + 1;
+	}
+}
+
+/* In a good frame every field is where it should be; it stays a good one. Of a bad one nothing is sure, and it
+ * stays bad: its number is gone. */
+static void lis01_scrub(const struct vg_driver *self, unsigned channel, uint8_t *bytes, size_t len)
+{
+	(void)self;
+	(void)channel;
+	size_t end = len && bytes[0] == STX ? text_end(bytes, len) : 0;
+	if (!frame_good(bytes, len, end)) {
+		scrub_bytes(bytes, end ? end : len);
+		return;
+	}
+	unsigned sum = 0;
+	scrub_records(bytes + 2, end - 2);
+	for (size_t i = 1; i <= end; i++)
+		sum += bytes[i];
+	sum_write(bytes + end + 1, sum);
+}
+
 static const struct vg_option options[] = {
 	{.name = "hi",
 		.fallback = "33.3 mmol/L",
@@ -709,4 +864,5 @@ const struct vg_driver lis01 = {
 	.kept = lis01_kept,
 	.refused = lis01_refused,
 	.frame = lis01_frame,
+	.scrub = lis01_scrub,
 };

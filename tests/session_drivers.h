@@ -174,7 +174,7 @@ static inline struct told *told(void)
 	return vg_state(rig.session);
 }
 
-static void open_gatt(const char *start)
+static inline void open_gatt(const char *start)
 {
 	rig = rig_new(&gatt);
 	rig.option_name = "start";
@@ -182,7 +182,7 @@ static void open_gatt(const char *start)
 	assert_non_null(rig_open(&rig));
 }
 
-static void open_stream(void)
+static inline void open_stream(void)
 {
 	rig = rig_new(&stream);
 	assert_non_null(rig_open(&rig));
@@ -209,7 +209,7 @@ static int unload(void **state)
 	return 0;
 }
 
-static int close_rig(void **state)
+static inline int close_rig(void **state)
 {
 	(void)state;
 	if (rig.session)

@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Captures of instruments, decoded by the companion program: those of tests/captures against their .expect,
-then the public vectors of the shared directory against what their collectors say they mean."""
+then the public vectors of the shared directory against what their collectors say they mean.
+
+--accept [DRIVER..] writes every .expect that is missing or differs, and shows the difference: read it."""
 import csv
+import difflib
 import json
 import os
 import subprocess
@@ -68,18 +71,21 @@ def check_capture(path):
     return [f"{path.name}: {fault}" for fault in differences(found, wanted)]
 
 
-def check_drivers():
+def drivers():
     listed = subprocess.run([PROGRAM, "decode"], capture_output=True, text=True, check=True,
                             env=ENVIRONMENT, timeout=60).stdout
-    drivers = [line.split()[0] for line in listed.splitlines() if line[:1].strip()]
-    for driver in drivers:
+    return [line.split()[0] for line in listed.splitlines() if line[:1].strip()]
+
+
+def check_drivers():
+    for driver in drivers():
         captures = sorted((CAPTURES / driver).glob("*.cap"))
         faults = [fault for path in captures for fault in check_capture(path)]
         faults += [f"{path.name}: has no .cap" for path in (CAPTURES / driver).glob("*.expect")
                    if not path.with_suffix(".cap").exists()]
         tell(faults or ([] if captures else ["no captures"]),
              f"{driver}: {len(captures)} captures decode as expected")
-    strangers = {path.name for path in CAPTURES.iterdir()} - set(drivers)
+    strangers = {path.name for path in CAPTURES.iterdir()} - set(drivers())
     tell([f"{name}: no such driver" for name in sorted(strangers)],
          "captures belong to a driver")
 
@@ -200,6 +206,32 @@ def check_vectors(name, chosen, check, title):
     tell(faults or ([] if vectors else ["no vector was chosen"]), f"{title}: {len(vectors)} vectors")
 
 
+# --- accept
+
+def accept_capture(path):
+    """Makes the .expect of one capture what it decodes to now; whether it could."""
+    expect = path.with_suffix(".expect")
+    found = decode("--capture", str(path))
+    if isinstance(found, str):
+        print(f"{path.relative_to(ROOT)}: {found}", file=sys.stderr)
+        return False
+    old = expect.read_text(encoding="utf-8") if expect.exists() else ""
+    if old and not differences(found, json.loads(old, parse_float=Decimal)):
+        return True
+    new = json.dumps(found, indent=2, ensure_ascii=False, default=float) + "\n"
+    expect.write_text(new, encoding="utf-8")
+    name = str(expect.relative_to(ROOT))
+    sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True),
+                                               name if old else "/dev/null", name))
+    return True
+
+
+def accept(chosen):
+    done = [accept_capture(path) for driver in chosen or drivers()
+            for path in sorted((CAPTURES / driver).glob("*.cap"))]
+    return 0 if all(done) else 1
+
+
 def main():
     check_drivers()
     check_vectors("ble.json", lambda v: v.get("characteristic", "").upper() == "2A35",
@@ -211,4 +243,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(accept(sys.argv[2:]) if sys.argv[1:2] == ["--accept"] else main())

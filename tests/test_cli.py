@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / os.environ.get("VITALGATE_BUILD", "build") / "vitalgate"
 PRESSURE = "167c0056006100e807060f11111b33000000"  # 124/86, pulse 51, 2024-06-15T17:17:27
 COMMANDS = ("status devices readings alerts ack followup unassigned assign import bind events resend "
-            "decode check-config").split()
+            "decode check-config capture").split()
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -51,7 +52,8 @@ def works(*words, **env):
 def check_decode_lists_drivers():
     text = works("decode")
     listed = [line.split()[0] for line in text.splitlines() if line[:1].strip()]
-    table = re.findall(r"VG_DRIVER\((\w+)\)", (ROOT / "drivers" / "list.h").read_text("utf-8"))
+    table = re.findall(r"VG_DRIVER\((\w+)\)", (ROOT / "drivers" / "list.h").read_text("utf-8")) + \
+        sorted(path.stem for path in (ROOT / "config" / "profiles").glob("*.yaml"))
     assert listed == table, f"{listed} is not {table}"
     assert text.count("channels:") == len(table) and "2a35" in text
     assert CHINESE.search(text)
@@ -167,14 +169,14 @@ def check_config_bad_tables():
     for name, old, new in (("alerts.yaml", "kind: bp.sbp", "kind: bp.sbb"),
                            ("alerts.yaml", 'kind: "glu.*"', 'kind: "gluc.*"'),
                            ("forms.csv", ",bp.sbp bp.dbp,", ",bp.sbb bp.dbp,"),
-                           ("units.csv", "pressure,kPa,,7.50062", "pressure,kPa,,7,50062")):
+                           ("units.csv", "pressure,kPa,,7.50062", "pressure,kPa,,7,50062"),
+                           ("profiles/nellcor.yaml", "version: 1", "version: one")):
         with tempfile.TemporaryDirectory() as folder:
-            for path in (ROOT / "config").iterdir():
-                text = path.read_text(encoding="utf-8")
-                if path.name == name:
-                    assert old in text, f"{name}: {old}"
-                    text = text.replace(old, new, 1)
-                (Path(folder) / path.name).write_text(text, encoding="utf-8")
+            shutil.copytree(ROOT / "config", folder, dirs_exist_ok=True)
+            path = Path(folder) / name
+            text = path.read_text(encoding="utf-8")
+            assert old in text, f"{name}: {old}"
+            path.write_text(text.replace(old, new, 1), encoding="utf-8")
             done = fails(1, "check-config", config(folder, tables=folder), says=name)
             assert re.search(re.escape(name) + r":\d+: ", done.stderr), done.stderr
 
@@ -206,7 +208,7 @@ def check_usage():
 def check_without_daemon():
     calls = (("status",), ("devices",), ("readings",), ("readings", "--resident", "R-0001"), ("alerts",),
              ("ack", "1", "reached"), ("followup", "R-0001"), ("unassigned",), ("assign", "1", "R-0001"),
-             ("bind", "cuff-1", "R-0001"), ("events",), ("resend", "1"),
+             ("bind", "cuff-1", "R-0001"), ("events",), ("resend", "1"), ("capture", "cuff-1"),
              ("import", ROOT / "config" / "residents.example.csv"))
     assert {call[0] for call in calls} == set(COMMANDS) - {"decode", "check-config"}
     with tempfile.TemporaryDirectory() as folder:

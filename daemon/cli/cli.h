@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 struct cli {
 	const char *config; /* path of vitalgate.yaml */
@@ -26,5 +27,7 @@ void show_alerts(const struct cli *cli, const json_t *result);
 void show_followup(const struct cli *cli, const json_t *result);
 void show_events(const struct cli *cli, const json_t *result);
 
+/* `vitalgate capture`: what passes on a device, written to `to`. Exit status. */
+int capture_main(const struct cli *cli, const char *device, long long seconds, FILE *to);
 /* `vitalgate decode`: runs a driver on bytes. Exit status. */
 int decode_main(const struct cli *cli, int argc, char **argv);

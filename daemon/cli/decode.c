@@ -4,18 +4,18 @@
  * vitalgate decode --capture FILE                 the same for a capture, replies checked
  * vitalgate decode                                lists drivers and channels
  *
- * The driver runs in the daemon's own session code, so what is printed is what would be stored.
+ * The driver runs in the daemon's own session code, so what is printed is what would be stored. A capture has
+ * a clock of its own, which only its pauses move.
  */
+#include "capfile.h"
 #include "cli.h"
 #include "driver.h"
 #include "session.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <strings.h>
 
-#define LINE_MAX_BYTES (2 * VG_FRAME_MAX + 16)
-#define REPLIES_MAX 65536
+#define FLUSH_US (5 * CLOCK_SECOND_US) /* as the daemon does */
+#define NEVER INT64_MAX
 #define PROFILES_OWN "/etc/vitalgate/profiles"
 
 struct tables {
@@ -27,13 +27,12 @@ struct decode {
 	struct vg_session *session;
 	struct json readings, events;
 	uint32_t counts[VG_RESULTS];
-	bool by_hand;	       /* the capture gives every verdict itself */
-	vg_ticket waiting[64]; /* units without verdict, oldest first */
+	const struct capfile *capture; /* NULL: bytes from the command line */
+	vg_ticket waiting[64];	       /* units without verdict, oldest first */
 	unsigned n_waiting;
-	unsigned timer_ms, gap_ms;
-	const char *option_name, *option_value;
-	uint8_t replies[REPLIES_MAX];
-	size_t n_replies, checked;
+	struct vg_now now;
+	int64_t timer_us, gap_us, flush_us; /* boot time at which they run out */
+	struct capfile_sent sent;
 };
 
 static void put_reading(struct json *j, const struct reading *r)
@@ -79,18 +78,13 @@ static void on_submit(void *arg, struct unit *u)
 		d->counts[i] += u->counts[i];
 	vg_ticket ticket = u->ticket;
 	unit_free(u);
-	if (d->n_waiting < ELEMENTS(d->waiting))
+	if (ticket && d->n_waiting < ELEMENTS(d->waiting))
 		d->waiting[d->n_waiting++] = ticket;
 }
 
 static void on_send(void *arg, unsigned channel, const void *bytes, size_t len)
 {
-	struct decode *d = arg;
-	(void)channel;
-	if (d->n_replies + len <= sizeof(d->replies)) {
-		memcpy(d->replies + d->n_replies, bytes, len);
-		d->n_replies += len;
-	}
+	capfile_sent_add(&((struct decode *)arg)->sent, channel, bytes, len);
 }
 
 static void on_confirm(void *arg)
@@ -98,20 +92,27 @@ static void on_confirm(void *arg)
 	(void)arg;
 }
 
+static int64_t in_ms(const struct decode *d, unsigned ms)
+{
+	return ms ? d->now.boot_us + ms * INT64_C(1000) : NEVER;
+}
+
 static void on_timer(void *arg, unsigned ms)
 {
-	((struct decode *)arg)->timer_ms = ms;
+	struct decode *d = arg;
+	d->timer_us = in_ms(d, ms);
 }
 
 static void on_gap(void *arg, unsigned ms)
 {
-	((struct decode *)arg)->gap_ms = ms;
+	struct decode *d = arg;
+	d->gap_us = in_ms(d, ms);
 }
 
 static const char *on_option(void *arg, const char *name)
 {
 	struct decode *d = arg;
-	return d->option_name && streq(d->option_name, name) ? d->option_value : NULL;
+	return d->capture ? capfile_option(d->capture, name) : NULL;
 }
 
 static void on_done(void *arg, const char *why)
@@ -120,49 +121,22 @@ static void on_done(void *arg, const char *why)
 	fprintf(stderr, "vitalgate: the driver ended the session: %s\n", why);
 }
 
-static void verdicts(struct decode *d, int result)
+/* The oldest unit that has none yet gets its verdict; false: there is none. */
+static bool verdict(struct decode *d, int result)
 {
-	struct vg_now now;
-	clock_now(&now);
-	unsigned n = d->n_waiting;
-	d->n_waiting = 0;
-	for (unsigned i = 0; i < n; i++)
-		session_verdict(d->session, d->waiting[i], result, &now);
+	if (!d->n_waiting)
+		return false;
+	vg_ticket ticket = d->waiting[0];
+	memmove(d->waiting, d->waiting + 1, --d->n_waiting * sizeof(d->waiting[0]));
+	session_verdict(d->session, ticket, result, &d->now);
+	return true;
 }
 
-static int hex_digit(char c)
+/* What nobody decides is kept at once. */
+static void keep_all(struct decode *d)
 {
-	return c >= '0' && c <= '9'	    ? c - '0'
-	       : isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10
-					    : -1;
-}
-
-/* Hex digits with blanks, colons or dashes between bytes; bytes or -EINVAL. */
-static ssize_t parse_hex(const char *text, uint8_t *out, size_t size)
-{
-	size_t n = 0;
-	int high = -1;
-	for (; *text; text++) {
-		int v = hex_digit(*text);
-		if (v < 0 && strchr(" \t\r\n:-", *text))
-			continue;
-		if (v < 0 || n >= size)
-			return -EINVAL;
-		if (high >= 0)
-			out[n++] = (uint8_t)(high << 4 | v);
-		high = high >= 0 ? -1 : v;
-	}
-	return high >= 0 ? -EINVAL : (ssize_t)n;
-}
-
-static int channel_of(const struct vg_driver *driver, const char *name)
-{
-	if (driver->bus != VG_BUS_GATT)
-		return streq(name, "0") ? 0 : -EINVAL;
-	for (size_t i = 0; i < driver->n_channels; i++)
-		if (strcasecmp(driver->channels[i].name, name) == 0)
-			return (int)i;
-	return -EINVAL;
+	while (!(d->capture && d->capture->by_hand) && verdict(d, 0))
+		;
 }
 
 static void list_drivers(const struct tables *t, FILE *to)
@@ -196,18 +170,10 @@ static void print(struct decode *d)
 	json_free(&j);
 }
 
-struct how {
-	const struct vg_driver *driver;
-	const struct codes *codes;
-	bool live; /* the bytes are a session from its beginning, not an excerpt */
-	bool by_hand;
-	char option_name[24], option_value[64];
-};
-
-static struct decode *open_session(const struct how *how, struct session_ops *ops)
+static struct decode *open_session(const struct vg_driver *driver, const struct tables *t,
+	const struct capfile *capture, struct session_ops *ops)
 {
 	struct decode *d = calloc(1, sizeof(*d));
-	struct vg_now now;
 	if (!d)
 		return NULL;
 	*ops = (struct session_ops){.send = on_send,
@@ -218,21 +184,21 @@ static struct decode *open_session(const struct how *how, struct session_ops *op
 		.done = on_done,
 		.submit = on_submit,
 		.arg = d};
-	d->by_hand = how->by_hand;
-	if (how->option_name[0]) {
-		d->option_name = how->option_name;
-		d->option_value = how->option_value;
-	}
+	d->capture = capture;
 	json_array_begin(&d->readings, NULL);
 	json_array_begin(&d->events, NULL);
-	clock_now(&now);
-	d->session = session_new(&(struct session_start){.driver = how->driver,
-					 .codes = how->codes,
+	clock_now(&d->now);
+	if (capture && clock_civil_utc(&capture->clock, &d->now.utc_us))
+		d->now.civil = clock_civil(d->now.utc_us);
+	d->timer_us = d->gap_us = NEVER;
+	d->flush_us = d->now.boot_us + FLUSH_US;
+	d->session = session_new(&(struct session_start){.driver = driver,
+					 .codes = t->codes,
 					 .number = 1,
 					 .uid = "decode",
-					 .excerpt = !how->live,
+					 .excerpt = !capture || !capture->live,
 					 .ops = ops},
-		&now);
+		&d->now);
 	return d;
 }
 
@@ -246,54 +212,49 @@ static void close_session(struct decode *d)
 
 /* A stream goes in byte by byte: an instrument waits for its answer before it sends the next frame, so
  * the verdict on a frame comes before the byte behind it. */
-static void feed(struct decode *d, const struct vg_driver *driver, int channel,
-	const uint8_t *bytes, size_t len)
+static void feed(struct decode *d, const struct vg_driver *driver, const struct capfile_step *step)
 {
-	struct vg_now now;
-	clock_now(&now);
 	if (driver->bus != VG_BUS_STREAM)
-		session_value(d->session, channel, bytes, len, false, &now);
-	for (size_t i = 0; driver->bus == VG_BUS_STREAM && i < len; i++) {
-		session_stream(d->session, bytes + i, 1, &now);
-		if (!d->by_hand)
-			verdicts(d, 0);
+		session_value(d->session, step->channel, step->bytes, step->len, step->indication,
+			&d->now);
+	for (size_t i = 0; driver->bus == VG_BUS_STREAM && i < step->len; i++) {
+		session_stream(d->session, step->bytes + i, 1, &d->now);
+		keep_all(d);
 	}
-	if (!d->by_hand)
-		verdicts(d, 0);
+	keep_all(d);
 }
 
 static void finish(struct decode *d)
 {
-	struct vg_now now;
-	clock_now(&now);
-	session_flush(d->session, &now);
+	session_end(d->session, &d->now);
 	print(d);
 }
 
 static int decode_bytes(const struct tables *t, int argc, char **argv)
 {
 	const struct vg_driver *driver = drivers_find(t->drivers, argv[0]);
-	struct how how = {.driver = driver, .codes = t->codes};
-	int channel = driver ? channel_of(driver, argv[1]) : -1;
-	static uint8_t bytes[VG_FRAME_MAX * 2];
+	struct capfile_step step = {.channel = driver ? capfile_channel(driver, argv[1]) : -1};
+	static uint8_t bytes[CAPFILE_BYTES_MAX];
 	struct session_ops ops;
-	if (!driver || channel < 0) {
+	if (!driver || step.channel < 0) {
 		fprintf(stderr, "vitalgate: no driver \"%s\" with a channel \"%s\"; there are:\n",
 			argv[0], argv[1]);
 		list_drivers(t, stderr);
 		return 2;
 	}
-	struct decode *d = open_session(&how, &ops);
+	struct decode *d = open_session(driver, t, NULL, &ops);
 	if (!d || !d->session)
 		return 1;
 	for (int i = 2; i < argc; i++) {
-		ssize_t n = parse_hex(argv[i], bytes, sizeof(bytes));
+		ssize_t n = capfile_hex(argv[i], bytes, sizeof(bytes));
 		if (n < 0) {
 			fprintf(stderr, "vitalgate: argument %d is not hexadecimal bytes\n", i + 1);
 			close_session(d);
 			return 2;
 		}
-		feed(d, driver, channel, bytes, (size_t)n);
+		step.bytes = bytes;
+		step.len = (size_t)n;
+		feed(d, driver, &step);
 	}
 	finish(d);
 	close_session(d);
@@ -302,149 +263,116 @@ static int decode_bytes(const struct tables *t, int argc, char **argv)
 
 /* captures */
 
-struct capture {
-	const struct tables *tables;
-	const char *path;
-	unsigned line;
-	struct how how;
-	int channel;
-	struct session_ops ops;
-	struct decode *d;
-	uint8_t bytes[VG_FRAME_MAX * 2];
-};
-
-static int capture_wrong(const struct capture *c, const char *what)
+static int wrong(const struct capfile *c, const char *what)
 {
 	fprintf(stderr, "vitalgate: %s:%u: %s\n", c->path, c->line, what);
 	return 1;
 }
 
-static int capture_reply(struct capture *c, size_t n)
+/* The driver must have sent exactly this, to this channel. */
+static int check_sent(struct decode *d, const struct capfile_step *step)
 {
-	struct decode *d = c->d;
-	if (d->n_replies - d->checked < n || memcmp(d->replies + d->checked, c->bytes, n) != 0) {
-		char got[65];
-		size_t have = MIN(d->n_replies - d->checked, (size_t)32);
-		fprintf(stderr, "vitalgate: %s:%u: the driver answered \"%s\" instead\n", c->path,
-			c->line, hex(got, d->replies + d->checked, have));
-		return 1;
+	uint8_t got[32];
+	char text[2 * sizeof(got) + 1];
+	size_t have = MIN(d->sent.n, sizeof(got));
+	if (capfile_sent_take(&d->sent, step) > 0)
+		return 0;
+	for (size_t i = 0; i < have; i++)
+		got[i] = d->sent.at[i].byte;
+	fprintf(stderr, "vitalgate: %s:%u: the driver answered \"%s\" instead\n", d->capture->path,
+		d->capture->line, hex(text, got, have));
+	return 1;
+}
+
+static void advance(struct decode *d, int64_t boot_us)
+{
+	d->now.utc_us += boot_us - d->now.boot_us;
+	d->now.boot_us = boot_us;
+	d->now.civil = clock_civil(d->now.utc_us);
+}
+
+/* Time passes; what runs out on the way does so in its order. */
+static void pass(struct decode *d, unsigned ms)
+{
+	int64_t end_us = d->now.boot_us + ms * INT64_C(1000);
+	for (;;) {
+		int64_t next_us = MIN(MIN(d->gap_us, d->timer_us), d->flush_us);
+		if (next_us > end_us)
+			break;
+		advance(d, next_us);
+		if (next_us == d->gap_us) {
+			d->gap_us = NEVER;
+			session_gap(d->session, &d->now);
+		} else if (next_us == d->timer_us) {
+			d->timer_us = NEVER;
+			session_expired(d->session, &d->now);
+		} else {
+			d->flush_us += FLUSH_US;
+			session_flush(d->session, &d->now);
+		}
+		keep_all(d);
 	}
-	d->checked += n;
+	advance(d, end_us);
+}
+
+static int play_step(
+	struct decode *d, const struct vg_driver *driver, const struct capfile_step *step)
+{
+	/* a reply that nobody expected is as wrong as one that is missing */
+	if (step->word != CAPFILE_SENT && d->sent.n)
+		return wrong(d->capture,
+			"the driver had sent more than the capture expects before this line");
+	switch (step->word) {
+	case CAPFILE_HEARD:
+		feed(d, driver, step);
+		return 0;
+	case CAPFILE_SENT:
+		return check_sent(d, step);
+	case CAPFILE_KEPT:
+	case CAPFILE_REFUSED:
+		verdict(d, step->word == CAPFILE_KEPT ? 0 : -ENOSPC);
+		return 0;
+	case CAPFILE_WAIT:
+		pass(d, step->wait_ms);
+	}
 	return 0;
 }
 
-/* A reply that nobody expected is as wrong as one that is missing. */
-static int replies_over(struct capture *c)
+static int play(struct decode *d, struct capfile *c, const struct vg_driver *driver)
 {
-	if (!c->d || c->d->checked == c->d->n_replies)
-		return 0;
-	return capture_wrong(
-		c, "the driver had sent more than the capture expects before this line");
-}
-
-static int capture_bytes(struct capture *c, char direction, const char *text)
-{
-	ssize_t n = parse_hex(text, c->bytes, sizeof(c->bytes));
-	if (n < 0 || !c->d)
-		return capture_wrong(c, "expected `device` first, and hexadecimal bytes");
-	if (direction == '>')
-		return capture_reply(c, (size_t)n);
-	if (replies_over(c))
+	struct capfile_step step;
+	char error[CAPFILE_ERROR_MAX];
+	int rc;
+	while ((rc = capfile_next(c, &step, error)) > 0)
+		if (play_step(d, driver, &step))
+			return 1;
+	if (rc < 0) {
+		fprintf(stderr, "vitalgate: %s\n", error);
 		return 1;
-	feed(c->d, c->how.driver, c->channel, c->bytes, (size_t)n);
+	}
+	if (d->sent.n)
+		return wrong(c, "the driver had sent more than the capture expects at its end");
+	finish(d);
 	return 0;
-}
-
-static int capture_wait(struct capture *c, unsigned ms)
-{
-	struct vg_now now;
-	clock_now(&now);
-	if (c->d->gap_ms && ms >= c->d->gap_ms)
-		session_gap(c->d->session, &now);
-	if (c->d->timer_ms && ms >= c->d->timer_ms)
-		session_expired(c->d->session, &now);
-	if (!c->d->by_hand)
-		verdicts(c->d, 0);
-	return 0;
-}
-
-/* Lines before `device`: how the session is to be opened. */
-static int capture_head(struct capture *c, const char *line, const char *word, const char *rest)
-{
-	if (streq(word, "live")) {
-		c->how.live = true;
-		return 0;
-	}
-	if (streq(word, "option"))
-		return sscanf(line, "option %23s %63[^\n]", c->how.option_name,
-			       c->how.option_value) == 2
-			       ? 0
-			       : capture_wrong(c, "expected `option NAME VALUE`");
-	if (!streq(word, "device"))
-		return capture_wrong(c, "expected `device` first");
-	c->how.driver = drivers_find(c->tables->drivers, rest);
-	c->d = c->how.driver ? open_session(&c->how, &c->ops) : NULL;
-	return c->d ? 0 : capture_wrong(c, "no such driver");
-}
-
-static int capture_line(struct capture *c, char *line)
-{
-	char word[32] = "", rest[32] = "";
-	if ((line[0] == '<' || line[0] == '>') && line[1] == ' ')
-		return capture_bytes(c, line[0], line + 2);
-	if (sscanf(line, "%31s %31s", word, rest) < 1 || word[0] == '#')
-		return 0;
-	if (!c->d)
-		return capture_head(c, line, word, rest);
-	if (replies_over(c))
-		return 1;
-	if (streq(word, "channel")) {
-		c->channel = channel_of(c->how.driver, rest);
-		return c->channel >= 0 ? 0 : capture_wrong(c, "no such channel");
-	}
-	if (streq(word, "kept") || streq(word, "refused")) {
-		verdicts(c->d, streq(word, "kept") ? 0 : -ENOSPC);
-		return 0;
-	}
-	if (streq(word, "wait"))
-		return capture_wait(c, (unsigned)atoi(rest));
-	return capture_wrong(c, "unknown word");
-}
-
-/* A capture that says `kept` or `refused` anywhere decides every verdict itself. */
-static bool decides_itself(FILE *f, char *line, size_t size)
-{
-	bool found = false;
-	while (fgets(line, (int)size, f))
-		found |= strncmp(line, "kept", 4) == 0 || strncmp(line, "refused", 7) == 0;
-	rewind(f);
-	return found;
 }
 
 static int decode_capture(const struct tables *t, const char *path)
 {
-	_cleanup_(fclosep) FILE *f = fopen(path, "re");
-	_cleanup_(freep) char *line = malloc(LINE_MAX_BYTES);
-	_cleanup_(freep) struct capture *c = calloc(1, sizeof(*c));
-	if (!f || !line || !c) {
-		fprintf(stderr, "vitalgate: %s: %s\n", path, strerror(errno));
+	char error[CAPFILE_ERROR_MAX];
+	_cleanup_(capfile_freep) struct capfile *c = capfile_open(path, error);
+	if (!c) {
+		fprintf(stderr, "vitalgate: %s\n", error);
 		return 1;
 	}
-	*c = (struct capture){.tables = t,
-		.path = path,
-		.how = {.codes = t->codes, .by_hand = decides_itself(f, line, LINE_MAX_BYTES)}};
-	int rc = 0;
-	while (rc == 0 && fgets(line, LINE_MAX_BYTES, f)) {
-		c->line++;
-		rc = capture_line(c, line);
-	}
-	if (rc == 0)
-		rc = replies_over(c);
-	if (c->d) {
-		if (rc == 0)
-			finish(c->d);
-		close_session(c->d);
-	}
+	const struct vg_driver *driver = drivers_find(t->drivers, c->device);
+	struct session_ops ops;
+	if (!driver)
+		return wrong(c, "no such driver");
+	capfile_driver(c, driver);
+	struct decode *d = open_session(driver, t, c, &ops);
+	int rc = d && d->session ? play(d, c, driver) : 1;
+	if (d)
+		close_session(d);
 	return rc;
 }
 

@@ -25,6 +25,7 @@ static const char help_en[] =
 	"  bind DEVICE RESIDENT|- [--slot N] [--from T] [--to T]\n"
 	"  events                          what happened that is not a measurement\n"
 	"  resend ID|all                   send again what the platform refused\n"
+	"  capture DEVICE [--seconds N] [--output FILE]   what it says, without names\n"
 	"  decode [DRIVER CHANNEL HEX...]  run a driver on bytes\n"
 	"  check-config [FILE]             check vitalgate.yaml and the tables\n"
 	"  udev-rules                      udev rules for the configured serial ports\n";
@@ -42,6 +43,7 @@ static const char help_zh[] =
 	"  bind 设备 居民|- [--slot N] [--from 时间] [--to 时间]\n"
 	"  events                          非测量事件\n"
 	"  resend 编号|all                 重新发送被平台拒收的内容\n"
+	"  capture 设备 [--seconds N] [--output 文件]     记录设备通信，不含个人信息\n"
 	"  decode [驱动 通道 HEX...]       用驱动解码字节\n"
 	"  check-config [文件]             检查配置与表格\n"
 	"  udev-rules                      已配置串口的 udev 规则\n";
@@ -49,8 +51,8 @@ static const char help_zh[] =
 struct arguments {
 	const char *words[3];
 	int n;
-	const char *resident, *by, *from, *to;
-	long long slot, limit;
+	const char *resident, *by, *from, *to, *output;
+	long long slot, limit, seconds;
 	bool follow, all;
 };
 
@@ -150,6 +152,15 @@ static int run_bind(const struct cli *cli, const struct arguments *a)
 	return finish(cli, client_ask(cli, "bind", args), NULL);
 }
 
+static int run_capture(const struct cli *cli, const struct arguments *a)
+{
+	_cleanup_(fclosep) FILE *own = a->output ? fopen(a->output, "we") : NULL;
+	if (!a->output || own)
+		return capture_main(cli, a->words[0], a->seconds, own ? own : stdout);
+	fprintf(stderr, "vitalgate: %s: %s\n", a->output, strerror(errno));
+	return 1;
+}
+
 static int check_config(const struct cli *cli, const char *path)
 {
 	char error[CONFIG_ERROR_MAX];
@@ -216,6 +227,8 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 		return run_import(cli, a->words[0]);
 	if (streq(command, "bind") && a->n == 2)
 		return run_bind(cli, a);
+	if (streq(command, "capture") && a->n == 1)
+		return run_capture(cli, a);
 	if (streq(command, "check-config") && a->n <= 1)
 		return check_config(cli, a->n ? a->words[0] : cli->config);
 	if (streq(command, "udev-rules") && a->n == 0)
@@ -240,18 +253,19 @@ int main(int argc, char **argv)
 		{"all", no_argument, NULL, 'a'}, {"by", required_argument, NULL, 'b'},
 		{"slot", required_argument, NULL, 'S'}, {"from", required_argument, NULL, 'F'},
 		{"to", required_argument, NULL, 'T'}, {"limit", required_argument, NULL, 'n'},
+		{"seconds", required_argument, NULL, 'w'}, {"output", required_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
 	const char *env = getenv("VITALGATE_CONFIG");
 	struct cli cli = {
 		.config = env ? env : "/etc/vitalgate/vitalgate.yaml", .chinese = wants_chinese()};
-	struct arguments a = {.slot = -1, .limit = 50};
+	struct arguments a = {.slot = -1, .limit = 50, .seconds = 60};
 	int c;
 	if (!setlocale(LC_CTYPE, ""))
 		setlocale(LC_CTYPE, "C.UTF-8");
 	int own = 1; /* everything behind `decode` is its own */
 	while (own < argc && !streq(argv[own], "decode"))
 		own++;
-	while ((c = getopt_long(own, argv, "c:jl:r:fan:hV", options, NULL)) >= 0)
+	while ((c = getopt_long(own, argv, "c:jl:r:fan:o:hV", options, NULL)) >= 0)
 		switch (c) {
 		case 'c':
 			cli.config = optarg;
@@ -291,6 +305,12 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			a.limit = atoll(optarg);
+			break;
+		case 'w':
+			a.seconds = atoll(optarg);
+			break;
+		case 'o':
+			a.output = optarg;
 			break;
 		case 'V':
 			puts("vitalgate " VITALGATE_VERSION);

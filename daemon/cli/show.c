@@ -87,6 +87,25 @@ static void values_line(const json_t *values, char *out, size_t size)
 	}
 }
 
+/* Whose it is: a resident's token, or the place that a device watches, "[fridge]". */
+static const char *whose(const struct cli *cli, const json_t *o, char *out, size_t size)
+{
+	static const struct {
+		const char *name, *zh;
+	} places[] = {{"fridge", "冰箱"}, {"freezer", "冷冻柜"}, {"room", "房间"},
+		{"gas_supply", "供气"}};
+	const char *place = json_string_value(json_object_get(o, "place"));
+	if (!place)
+		return text(o, "resident");
+	for (size_t i = 0; i < ELEMENTS(places) && cli->chinese; i++)
+		if (streq(places[i].name, place)) {
+			snprintf(out, size, "[%s]", places[i].zh);
+			return out;
+		}
+	snprintf(out, size, "[%s]", place);
+	return out;
+}
+
 static void list_line(const json_t *list, char *out, size_t size)
 {
 	size_t i, at = 0;
@@ -104,12 +123,12 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 {
 	size_t i;
 	const json_t *r;
-	char line[256], flags[160], when[32];
+	char line[256], flags[160], when[32], who[48];
 	if (head) {
 		cell(say(cli, "id", "编号"), 9);
 		cell(say(cli, "taken", "测量时间"), 15);
 		cell(say(cli, "trust", "时间可信度"), 10);
-		cell(say(cli, "resident", "居民"), 12);
+		cell(say(cli, "resident", "居民/场所"), 12);
 		cell(say(cli, "device", "设备"), 12);
 		cell(say(cli, "values", "数值"), 34);
 		puts(say(cli, "evidence, flags", "归属依据、标记"));
@@ -117,16 +136,60 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 	json_array_foreach(json_object_get(result, "readings"), i, r)
 	{
 		const json_t *time = json_object_get(r, "time"),
-			     *who = json_object_get(r, "identity");
+			     *identity = json_object_get(r, "identity");
 		values_line(json_object_get(r, "values"), line, sizeof(line));
 		list_line(json_object_get(r, "flags"), flags, sizeof(flags));
 		printf("%.8s  ", text(r, "id"));
 		cell(local_time(text(time, "taken"), when, sizeof(when)), 15);
 		cell(text(time, "trust"), 10);
-		cell(text(r, "resident"), 12);
+		cell(whose(cli, r, who, sizeof(who)), 12);
 		cell(text(json_object_get(r, "device"), "id"), 12);
 		cell(line, 34);
-		printf("%s%s%s\n", text(who, "evidence"), flags[0] ? ", " : "", flags);
+		printf("%s%s%s\n", text(identity, "evidence"), flags[0] ? ", " : "", flags);
+	}
+}
+
+/* "vaccine fridge too warm: env.temp 9.1 Cel": why somebody was told, by the first rule that fired. */
+static void why(const struct cli *cli, const json_t *alert)
+{
+	const json_t *rule = json_array_get(json_object_get(alert, "rules"), 0);
+	const char *unit = text(rule, "unit");
+	char n[32];
+	fputs(text(rule, cli->chinese ? "text_zh" : "text_en"), stdout);
+	if (json_object_get(rule, "value")) {
+		number(rule, n, sizeof(n));
+		printf(": %s %s%s%s", text(rule, "kind"), n, streq(unit, "1") ? "" : " ",
+			streq(unit, "1") ? "" : unit);
+	}
+}
+
+static void labels(const json_t *of)
+{
+	char line[160];
+	list_line(json_object_get(of, "labels"), line, sizeof(line));
+	printf(" [%s]", line);
+}
+
+/* What waits for a clean reading: nobody was told yet but whoever stands here. */
+static void show_repeats(const struct cli *cli, const json_t *repeats)
+{
+	size_t i;
+	const json_t *r;
+	char when[32];
+	json_array_foreach(repeats, i, r)
+	{
+		if (i == 0)
+			puts(say(cli,
+				"repeat these measurements; without a clean one staff are told:",
+				"请复测以下读数；若无清晰读数将通知工作人员："));
+		printf("%.8s  ", text(r, "reading"));
+		cell(local_time(text(r, "due"), when, sizeof(when)), 15);
+		cell(text(r, "severity"), 9);
+		cell(text(r, "resident"), 12);
+		cell(text(r, "device"), 12);
+		why(cli, r);
+		labels(r);
+		putchar('\n');
 	}
 }
 
@@ -134,35 +197,39 @@ void show_alerts(const struct cli *cli, const json_t *result)
 {
 	size_t i;
 	const json_t *a;
-	char labels[160], when[32], n[32];
+	char when[32], who[48];
 	cell(say(cli, "id", "编号"), 9);
 	cell(say(cli, "raised", "发出时间"), 15);
 	cell(say(cli, "severity", "级别"), 9);
 	cell(say(cli, "state", "状态"), 13);
-	cell(say(cli, "resident", "居民"), 12);
+	cell(say(cli, "resident", "居民/场所"), 12);
 	cell(say(cli, "to", "接收人"), 16);
 	puts(say(cli, "why", "原因"));
 	json_array_foreach(json_object_get(result, "alerts"), i, a)
 	{
-		const json_t *rule = json_array_get(json_object_get(a, "rules"), 0);
 		const json_t *to = json_object_get(a, "to"),
 			     *ack = json_object_get(a, "acknowledged");
 		char whom[64];
-		list_line(json_object_get(a, "labels"), labels, sizeof(labels));
-		number(rule, n, sizeof(n));
 		snprintf(whom, sizeof(whom), "%s %s", text(to, "role"), text(to, "token"));
 		printf("%.8s  ", text(a, "id"));
 		cell(local_time(text(a, "raised"), when, sizeof(when)), 15);
 		cell(text(a, "severity"), 9);
 		cell(text(a, "state"), 13);
-		cell(text(a, "resident"), 12);
+		cell(whose(cli, a, who, sizeof(who)), 12);
 		cell(whom, 16);
-		printf("%s: %s %s %s [%s]", text(rule, cli->chinese ? "text_zh" : "text_en"),
-			text(rule, "kind"), n, text(rule, "unit"), labels);
+		why(cli, a);
+		if (json_object_get(a, "place"))
+			printf(" (%s, %s %s)", text(a, "device"), say(cli, "since", "始于"),
+				local_time(text(a, "since"), when, sizeof(when)));
+		if (json_object_get(a, "ended"))
+			printf(" %s %s", say(cli, "until", "止于"),
+				local_time(text(a, "ended"), when, sizeof(when)));
+		labels(a);
 		if (ack)
 			printf(" %s %s", text(ack, "by"), text(ack, "outcome"));
 		putchar('\n');
 	}
+	show_repeats(cli, json_object_get(result, "repeats"));
 }
 
 void show_devices(const struct cli *cli, const json_t *result)
@@ -207,6 +274,7 @@ void show_status(const struct cli *cli, const json_t *result)
 	} rows[] = {{"reading_rows", "readings stored (rows)", "已存读数（行）"},
 		{"unassigned", "unassigned readings", "未归属读数"},
 		{"alerts_active", "active alerts", "未确认警报"},
+		{"repeats_pending", "measurements to repeat", "待复测读数"},
 		{"residents", "residents", "居民"},
 		{"outbox_pending", "waiting for the platform", "待发送"},
 		{"outbox_sent", "sent, not yet receipted", "已发送待回执"},

@@ -289,7 +289,8 @@ struct vg_driver {
 	 * something and bytes are left, else when more has come. */
 	struct vg_frame (*frame)(const uint8_t *bytes, size_t len);
 	/* Pure: overwrite in `bytes`, one PDU or frame, whatever may say who somebody is; same length, and
-	 * still a good frame. For captures. NULL: this protocol never carries such a thing. */
+	 * still a good frame. Keep what the driver reads and is nobody's, and nothing else; what is scrubbed already
+	 * stays as it is. For captures. NULL: this protocol never carries such a thing. */
 	void (*scrub)(const struct vg_driver *self, unsigned channel, uint8_t *bytes, size_t len);
 };
 
