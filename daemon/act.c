@@ -90,8 +90,9 @@ static int act_ack(struct command *c)
 	/* whoever was not reached is still in danger: the alert stays active */
 	bool over = !streq(outcome, "not_reached");
 	rc = db_run(c->db,
-		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? THEN 'acknowledged' ELSE "
-		"state END, ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND state='active'",
+		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? AND state='active' THEN "
+		"'acknowledged' ELSE state END, ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND "
+		"(state='active' OR (state='resolved' AND acked IS NULL))",
 		"ittib", (int64_t)over, c->author, outcome, clock_utc_us(), id.bytes,
 		sizeof(id.bytes));
 	if (rc < 0)
@@ -145,6 +146,10 @@ static int act_assign(struct command *c)
 		return command_refuse(c, "test_reading",
 			"This reading is marked as a test; it is never filed under a resident.",
 			"该读数为测试数据，不能归入居民档案。");
+	if (rc == -ENOTSUP)
+		return command_refuse(c, "place_reading",
+			"This reading is of a place, not of a person.",
+			"该读数属于场所，不属于居民。");
 	char text[33];
 	if (rc >= 0)
 		rc = audit(c, "assign", hex(text, id.bytes, sizeof(id.bytes)), token);

@@ -26,10 +26,7 @@ struct shown {
 	uint32_t spo2[SPO2_MAX + 1], pulse[PULSE_MAX + 1];
 	int spo2_least, spo2_most, pulse_least, pulse_most; /* while there are any */
 	unsigned n_flags;
-	struct {
-		const char *name;
-		uint32_t n;
-	} flags[FLAGS_KEPT];
+	const char *flags[FLAGS_KEPT];
 };
 
 struct sample {
@@ -89,12 +86,11 @@ static void shown_clear(struct shown *h)
 static void shown_flag(struct shown *h, const char *name)
 {
 	unsigned i = 0;
-	while (i < h->n_flags && !streq(h->flags[i].name, name))
+	while (i < h->n_flags && !streq(h->flags[i], name))
 		i++;
 	if (i == FLAGS_KEPT)
 		return;
-	h->flags[i].name = name;
-	h->flags[i].n++;
+	h->flags[i] = name;
 	h->n_flags = MAX(h->n_flags, i + 1);
 }
 
@@ -127,14 +123,10 @@ static int saturation(const struct shown *h)
 	return median(h->spo2, h->n);
 }
 
-/* Flags that more than `n` samples had. */
-static size_t flags_of(const struct shown *h, uint32_t n, const char **flags)
+static size_t flags_of(const struct shown *h, const char **flags)
 {
-	size_t count = 0;
-	for (unsigned i = 0; i < h->n_flags; i++)
-		if (h->flags[i].n > n)
-			flags[count++] = h->flags[i].name;
-	return count;
+	memcpy(flags, h->flags, h->n_flags * sizeof(*flags));
+	return h->n_flags;
 }
 
 static size_t counts_write(char *out, size_t size, const char *name, const uint32_t *counts, int n)
@@ -252,7 +244,7 @@ static void spot_doubt(struct aggregate *a)
 	struct spot *p = &a->spot;
 	int value = saturation(&p->waiting);
 	const char *flags[VG_FLAGS_MAX];
-	size_t n = flags_of(&p->waiting, 0, flags);
+	size_t n = flags_of(&p->waiting, flags);
 	if (!n)
 		flags[n++] = "unsteady";
 	if (value < a->below[ALL]) {
@@ -293,7 +285,8 @@ static void summary(struct aggregate *a, int64_t length_us)
 	struct watch *w = &a->watch;
 	const struct shown *of = w->clean.n ? &w->clean : &w->doubtful;
 	const char *flags[VG_FLAGS_MAX] = {"summary"};
-	size_t n = 1 + flags_of(&w->doubtful, w->clean.n ? w->doubtful.n / 2 : 0, flags + 1);
+	/* Numbers of clean samples are in no doubt, however many others there were: `artifact` says how many. */
+	size_t n = 1 + (w->clean.n ? 0 : flags_of(&w->doubtful, flags + 1));
 	if (of->n)
 		tell(a, of, flags, n, length_us);
 	shown_clear(&w->clean);
@@ -320,7 +313,7 @@ static void desaturation(struct aggregate *a, unsigned quality)
 	struct fall *falls = a->watch.falls;
 	const struct shown *h = &falls[quality].pending;
 	const char *flags[VG_FLAGS_MAX] = {"desaturation"};
-	size_t n = 1 + flags_of(h, 0, flags + 1);
+	size_t n = 1 + flags_of(h, flags + 1);
 	int value = saturation(h);
 	tell(a, h, flags, n, 0);
 	remember(a, quality, value);

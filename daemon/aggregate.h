@@ -26,7 +26,7 @@
  *   spo2.min           of clean samples
  *   spo2.low_s         seconds of clean values below `low`
  *   spo2.artifact      percent of the interval without a clean value
- *   flags              those of more than half of the samples in doubt; without a clean one, all
+ *   flags              none of doubt: clean samples are in none; without a clean one, all that were seen
  * Nothing shown in an interval: no reading. At the end of the session a part of 30 s or more is
  * summed up.
  *

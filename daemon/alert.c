@@ -1,23 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "alert.h"
 
+#include "yamlmap.h"
+
 #include <assert.h>
 #include <errno.h>
-#include <yaml.h>
 
 #define RULES_MAX 128
-#define LIMIT_MAX 1000000000 /* of a limit: no kind of number comes near it */
+#define WORDS_MAX 8
+#define DAY_S 86400
+#define ENVIRONMENT "env." /* how the kinds begin that are of a place */
 
 struct alert_rules {
 	char version[32];
 	unsigned n;
 	struct alert_rule rules[RULES_MAX];
+	struct {
+		uint32_t within_s; /* 0: never */
+		unsigned n_flags, n_kinds;
+		char flags[WORDS_MAX][32], kinds[WORDS_MAX][32];
+	} repeat;
 };
+
+static const char *const severities[] = {"none", "notice", "warning", "critical", NULL};
 
 const char *severity_name(enum severity s)
 {
-	static const char *const names[] = {"none", "notice", "warning", "critical"};
-	return names[s];
+	return severities[s];
 }
 
 const char *severity_priority(enum severity s)
@@ -35,198 +44,231 @@ static bool kind_matches(const char *pattern, const char *kind)
 
 /* loading */
 
-struct source {
-	yaml_document_t doc;
-	const char *path;
-	char *error;
-	size_t error_size;
+#define LIMITS 4 /* in the order of alert_rule.op */
+#define ABSENT INT64_MIN
+
+struct rule_text { /* a rule as it is written */
+	struct alert_rule rule;
+	struct vg_decimal limits[LIMITS], margin;
+	uint32_t silent_s;
+	uint8_t family, severity;
 };
 
-static int complain(
-	const struct source *s, const yaml_node_t *at, const char *what, const char *got)
-{
-	snprintf(s->error, s->error_size, "%s:%zu: %s, got \"%.60s\"", s->path,
-		at ? at->start_mark.line + 1 : 1, what, got);
-	return -EINVAL;
-}
+static const char *const families[] = {"physiological", "technical", NULL};
 
-static const char *scalar(const yaml_node_t *n)
-{
-	return n && n->type == YAML_SCALAR_NODE ? (const char *)n->data.scalar.value : NULL;
-}
+/* clang-format off */
+#define RULE_TEXT(key, field) {.name = key, .type = YAMLMAP_TEXT, .offset = offsetof(struct rule_text, rule.field), \
+	.size = sizeof(((struct rule_text *)0)->rule.field)
+#define RULE_LIMIT(key, index) {.name = key, .type = YAMLMAP_DECIMAL, \
+	.offset = offsetof(struct rule_text, limits[index]), .size = sizeof(struct vg_decimal)}
+static const struct yamlmap_key rule_keys[] = {
+	RULE_TEXT("id", id), .required = true},
+	{YAMLMAP_FIELD(rule_text, family), .type = YAMLMAP_CHOICE, .choices = families},
+	RULE_TEXT("place", place)},
+	RULE_TEXT("kind", kind)},
+	RULE_LIMIT("at_least", ALERT_AT_LEAST),
+	RULE_LIMIT("above", ALERT_ABOVE),
+	RULE_LIMIT("at_most", ALERT_AT_MOST),
+	RULE_LIMIT("below", ALERT_BELOW),
+	{YAMLMAP_FIELD(rule_text, silent_s), .type = YAMLMAP_NUMBER, .low = 60, .high = 7 * DAY_S},
+	{.name = "for_s", .type = YAMLMAP_NUMBER, .offset = offsetof(struct rule_text, rule.for_s),
+		.size = sizeof(uint32_t), .low = 1, .high = DAY_S},
+	{YAMLMAP_FIELD(rule_text, margin), .type = YAMLMAP_DECIMAL},
+	{YAMLMAP_FIELD(rule_text, severity), .type = YAMLMAP_CHOICE, .required = true, .choices = severities + 1},
+	RULE_TEXT("zh", zh), .required = true},
+	RULE_TEXT("en", en), .required = true},
+	RULE_TEXT("source", source), .required = true},
+};
+/* clang-format on */
 
-/* "3.9" -> 3900; false when it is not a number with at most three decimals. */
-static bool parse_milli(const char *text, int64_t *ret)
+/* Thousandths; false when there are more than three decimals. A decimal has at most 15 digits. */
+static bool milli_of(struct vg_decimal d, int64_t *ret)
 {
-	char *end;
-	int64_t whole = strtoll(text, &end, 10), part = 0;
-	bool negative = text[0] == '-';
-	if (end == text)
-		return false;
-	if (*end == '.') {
-		int64_t weight = 100;
-		for (end++; *end >= '0' && *end <= '9' && weight; end++, weight /= 10)
-			part += (*end - '0') * weight;
+	int64_t m = d.mantissa;
+	int places = d.exponent + 3;
+	for (; places > 0; places--)
+		m *= 10;
+	for (; places < 0; places++) {
+		if (m % 10)
+			return false;
+		m /= 10;
 	}
-	if (whole > LIMIT_MAX || whole < -LIMIT_MAX)
-		return false;
-	*ret = whole * 1000 + (negative ? -part : part);
-	return *end == 0;
+	*ret = m;
+	return true;
 }
 
-static int parse_severity(const char *text, enum severity *ret)
-{
-	for (enum severity s = SEVERITY_NOTICE; s <= SEVERITY_CRITICAL; s++)
-		if (streq(text, severity_name(s))) {
-			*ret = s;
-			return 0;
-		}
-	return -EINVAL;
-}
-
-static int rule_key(struct source *s, struct alert_rule *r, const yaml_node_t *key,
-	const yaml_node_t *value, bool *limited)
-{
-	static const char *const ops[] = {"at_least", "above", "at_most", "below"};
-	const char *k = scalar(key), *v = scalar(value);
-	if (!k || !v)
-		return complain(s, key, "expected \"key: value\"", k ? k : "?");
-	struct {
-		const char *name;
-		char *to;
-		size_t size;
-	} texts[] = {{"id", r->id, sizeof(r->id)}, {"kind", r->kind, sizeof(r->kind)},
-		{"zh", r->zh, sizeof(r->zh)}, {"en", r->en, sizeof(r->en)},
-		{"source", r->source, sizeof(r->source)}};
-	for (size_t i = 0; i < ELEMENTS(texts); i++)
-		if (streq(k, texts[i].name))
-			return text_copy(texts[i].to, texts[i].size, v, strlen(v))
-				       ? 0
-				       : complain(s, value, "expected a shorter text", v);
-	for (size_t i = 0; i < ELEMENTS(ops); i++)
-		if (streq(k, ops[i])) {
-			if (*limited)
-				return complain(s, key, "expected one limit in a rule", k);
-			*limited = true;
-			r->op = i;
-			return parse_milli(v, &r->limit_milli)
-				       ? 0
-				       : complain(s, value, "expected a number", v);
-		}
-	if (streq(k, "severity"))
-		return parse_severity(v, &r->severity) == 0
-			       ? 0
-			       : complain(s, value, "expected notice, warning or critical", v);
-	return complain(s, key,
-		"expected one of id, kind, at_least, above, at_most, below, severity, zh, en, "
-		"source",
-		k);
-}
-
-/* A pattern that matches nothing would be a rule that is silent for ever. */
-static bool kind_known(const struct codes *codes, const char *pattern)
+/* A pattern that matches nothing would be a rule that is silent for ever. Technical rules judge places and no
+ * other rule does. */
+static bool kind_fits(const struct codes *codes, const char *pattern, bool technical)
 {
 	const struct code *code;
 	const char *star = strchr(pattern, '*');
-	if (star && star[1])
+	unsigned n = 0;
+	if (star && (star[1] || technical))
 		return false;
 	for (size_t i = 0; (code = codes_at(codes, i)); i++)
-		if (kind_matches(pattern, code->kind))
-			return true;
-	return false;
-}
-
-static int rule_read(struct source *s, const yaml_node_t *node, const struct codes *codes,
-	struct alert_rules *rules)
-{
-	if (node->type != YAML_MAPPING_NODE)
-		return complain(s, node, "expected a rule", "something else");
-	if (rules->n == RULES_MAX)
-		return complain(s, node, "expected at most 128 rules", "more");
-	struct alert_rule *r = &rules->rules[rules->n];
-	bool limited = false;
-	for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top;
-		p++) {
-		int rc = rule_key(s, r, yaml_document_get_node(&s->doc, p->key),
-			yaml_document_get_node(&s->doc, p->value), &limited);
-		if (rc < 0)
-			return rc;
-	}
-	if (!r->id[0] || !r->kind[0] || !limited || !r->severity || !r->source[0] || !r->zh[0] ||
-		!r->en[0])
-		return complain(s, node,
-			"expected id, kind, one limit, severity, zh, en and source", r->id);
-	if (!kind_known(codes, r->kind))
-		return complain(s, node, "expected a kind of codes.csv", r->kind);
-	for (unsigned i = 0; i < rules->n; i++)
-		if (streq(rules->rules[i].id, r->id))
-			return complain(s, node, "expected a rule id that is used once", r->id);
-	rules->n++;
-	return 0;
-}
-
-static int rules_read(struct source *s, const struct codes *codes, struct alert_rules *rules)
-{
-	const yaml_node_t *root = yaml_document_get_root_node(&s->doc);
-	if (!root || root->type != YAML_MAPPING_NODE)
-		return complain(s, root, "expected \"version\" and \"rules\"", "nothing");
-	for (yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top;
-		p++) {
-		const yaml_node_t *key = yaml_document_get_node(&s->doc, p->key);
-		const yaml_node_t *value = yaml_document_get_node(&s->doc, p->value);
-		const char *k = scalar(key), *v = scalar(value);
-		if (k && v && streq(k, "version")) {
-			text_copy(rules->version, sizeof(rules->version), v, strlen(v));
-		} else if (k && streq(k, "rules") && value->type == YAML_SEQUENCE_NODE) {
-			for (yaml_node_item_t *i = value->data.sequence.items.start;
-				i < value->data.sequence.items.top; i++) {
-				int rc = rule_read(
-					s, yaml_document_get_node(&s->doc, *i), codes, rules);
-				if (rc < 0)
-					return rc;
-			}
-		} else {
-			return complain(s, key, "expected \"version\" or \"rules\"", k ? k : "?");
+		if (kind_matches(pattern, code->kind)) {
+			bool place = strncmp(code->kind, ENVIRONMENT, strlen(ENVIRONMENT)) == 0;
+			if (place != technical)
+				return false;
+			n++;
 		}
+	return n > 0;
+}
+
+static bool take_limit(struct rule_text *t)
+{
+	unsigned n = 0;
+	for (unsigned op = 0; op < LIMITS; op++)
+		if (t->limits[op].mantissa != ABSENT) {
+			t->rule.op = op;
+			n++;
+		}
+	if (t->silent_s) {
+		t->rule.op = ALERT_SILENT;
+		n++;
 	}
-	if (!rules->version[0] || !rules->n)
-		return complain(s, root, "expected a version and at least one rule", "none");
+	return n == 1;
+}
+
+/* What is wrong with a rule as a whole; NULL: nothing. */
+static const char *rule_fault(const struct codes *codes, struct rule_text *t)
+{
+	struct alert_rule *r = &t->rule;
+	bool technical = t->family, limited = take_limit(t), silent = r->op == ALERT_SILENT;
+	if (!limited)
+		return "expected one limit: at_least, above, at_most, below or silent_s";
+	if (technical != (r->place[0] != 0))
+		return "a place and \"family: technical\" go together";
+	if (technical && t->severity + SEVERITY_NOTICE < SEVERITY_WARNING)
+		return "a technical rule calls staff: expected severity warning or critical";
+	if (!technical && (silent || r->for_s || t->margin.mantissa != ABSENT))
+		return "silent_s, for_s and margin are for technical rules";
+	if (silent && (r->kind[0] || r->for_s || t->margin.mantissa != ABSENT))
+		return "a rule with silent_s has no kind, for_s or margin";
+	if (!silent && !kind_fits(codes, r->kind, technical))
+		return technical ? "expected one kind of codes.csv that is of a place (env.)"
+				 : "expected a kind of codes.csv that is of a person, or such as "
+				   "\"glu.*\"";
+	if (!silent && !milli_of(t->limits[r->op], &r->limit_milli))
+		return "expected a limit with at most three decimals";
+	if (t->margin.mantissa != ABSENT &&
+		(!milli_of(t->margin, &r->margin_milli) || r->margin_milli < 0))
+		return "expected a margin that is not negative, with at most three decimals";
+	return NULL;
+}
+
+static int rule_read(
+	struct yamlmap *y, yaml_node_t *node, const struct codes *codes, struct alert_rules *rules)
+{
+	struct rule_text t = {.margin.mantissa = ABSENT};
+	for (unsigned i = 0; i < LIMITS; i++)
+		t.limits[i].mantissa = ABSENT;
+	int rc = yamlmap_read(y, node, rule_keys, ELEMENTS(rule_keys), &t);
+	if (rc < 0)
+		return rc;
+	const char *fault = rule_fault(codes, &t);
+	if (fault)
+		return yamlmap_fail(
+			y, node, "rule \"%s\", kind \"%s\": %s", t.rule.id, t.rule.kind, fault);
+	if (alert_rules_find(rules, t.rule.id))
+		return yamlmap_fail(
+			y, node, "rule \"%s\": expected an id that is used once", t.rule.id);
+	if (rules->n == RULES_MAX)
+		return yamlmap_fail(y, node, "expected at most %d rules", RULES_MAX);
+	t.rule.severity = t.severity + SEVERITY_NOTICE;
+	if (t.silent_s)
+		t.rule.for_s = t.silent_s;
+	rules->rules[rules->n++] = t.rule;
 	return 0;
+}
+
+static int words_read(struct yamlmap *y, const yaml_node_t *list, const char *name,
+	char (*words)[32], unsigned *ret_n)
+{
+	const yaml_node_t *item;
+	unsigned n = 0;
+	for (; (item = yamlmap_item(y, list, n)); n++) {
+		const char *text = yamlmap_text(item);
+		if (n == WORDS_MAX || !text || !*text ||
+			!text_copy(words[n], sizeof(words[n]), text, strlen(text)))
+			break;
+	}
+	if (item || !n)
+		return yamlmap_fail(y, item ? item : list, "%s: expected [1 to %d short words]",
+			name, WORDS_MAX);
+	*ret_n = n;
+	return 0;
+}
+
+static int repeat_read(
+	struct yamlmap *y, yaml_node_t *node, const struct codes *codes, struct alert_rules *rules)
+{
+	struct repeat_text {
+		yaml_node_t *flags, *kinds;
+		uint32_t within_s;
+	} t = {0};
+	const struct yamlmap_key keys[] = {
+		{YAMLMAP_FIELD(repeat_text, flags), .type = YAMLMAP_NODE, .required = true},
+		{YAMLMAP_FIELD(repeat_text, kinds), .type = YAMLMAP_NODE, .required = true},
+		{YAMLMAP_FIELD(repeat_text, within_s), .type = YAMLMAP_NUMBER, .required = true,
+			.low = 10, .high = 3600}};
+	int rc = yamlmap_read(y, node, keys, ELEMENTS(keys), &t);
+	if (rc >= 0)
+		rc = words_read(y, t.flags, "flags", rules->repeat.flags, &rules->repeat.n_flags);
+	if (rc >= 0)
+		rc = words_read(y, t.kinds, "kinds", rules->repeat.kinds, &rules->repeat.n_kinds);
+	for (unsigned i = 0; rc >= 0 && i < rules->repeat.n_kinds; i++)
+		if (!kind_fits(codes, rules->repeat.kinds[i], false))
+			rc = yamlmap_fail(y, t.kinds,
+				"kinds: expected kinds of codes.csv that are of a person, found "
+				"\"%s\"",
+				rules->repeat.kinds[i]);
+	rules->repeat.within_s = t.within_s;
+	return rc;
+}
+
+static int rules_read(struct yamlmap *y, const struct codes *codes, struct alert_rules *rules)
+{
+	struct file_text {
+		char version[sizeof(rules->version)];
+		yaml_node_t *rules, *repeat;
+	} t = {0};
+	static const struct yamlmap_key keys[] = {
+		{YAMLMAP_FIELD(file_text, version), .type = YAMLMAP_TEXT, .required = true},
+		{YAMLMAP_FIELD(file_text, rules), .type = YAMLMAP_NODE, .required = true},
+		{YAMLMAP_FIELD(file_text, repeat), .type = YAMLMAP_NODE}};
+	int rc = yamlmap_read(y, yamlmap_root(y), keys, ELEMENTS(keys), &t);
+	if (rc < 0)
+		return rc;
+	memcpy(rules->version, t.version, sizeof(rules->version));
+	yaml_node_t *rule;
+	for (size_t i = 0; rc >= 0 && (rule = yamlmap_item(y, t.rules, i)); i++)
+		rc = rule_read(y, rule, codes, rules);
+	if (rc >= 0 && !rules->n)
+		return yamlmap_fail(y, t.rules, "rules: expected a list of at least one rule");
+	return rc < 0 || !t.repeat ? rc : repeat_read(y, t.repeat, codes, rules);
 }
 
 struct alert_rules *alert_rules_load(
 	const char *path, const struct codes *codes, char *error, size_t error_size)
 {
-	struct source s = {.path = path, .error = error, .error_size = error_size};
-	_cleanup_(fclosep) FILE *f = fopen(path, "re");
-	if (!f) {
-		snprintf(error, error_size,
-			"%s: %s; set paths.tables to the directory of the tables", path,
-			strerror(errno));
+	struct yamlmap y;
+	int rc = yamlmap_open(&y, path, error, error_size);
+	if (rc < 0) {
+		size_t n = strlen(error);
+		if (rc != -EINVAL)
+			snprintf(error + n, error_size - n,
+				"; set paths.tables to the directory of the tables");
 		return NULL;
 	}
 	struct alert_rules *rules = calloc(1, sizeof(*rules));
-	yaml_parser_t parser;
-	if (!rules || !yaml_parser_initialize(&parser)) {
-		free(rules);
-		return NULL;
-	}
-	yaml_parser_set_input_file(&parser, f);
-	int rc;
-	if (!yaml_parser_load(&parser, &s.doc)) {
-		snprintf(error, error_size, "%s:%zu: %s", path, parser.problem_mark.line + 1,
-			parser.problem ? parser.problem : "unreadable");
-		rc = -EINVAL;
-	} else {
-		rc = rules_read(&s, codes, rules);
-		yaml_document_delete(&s.doc);
-	}
-	yaml_parser_delete(&parser);
-	if (rc < 0) {
-		free(rules);
-		return NULL;
-	}
-	return rules;
+	rc = rules ? rules_read(&y, codes, rules) : yamlmap_fail(&y, NULL, "%s", strerror(ENOMEM));
+	yamlmap_close(&y);
+	if (rc >= 0)
+		return rules;
+	free(rules);
+	return NULL;
 }
 
 void alert_rules_free(struct alert_rules *r)
@@ -239,23 +281,57 @@ const char *alert_rules_version(const struct alert_rules *r)
 	return r->version;
 }
 
+const struct alert_rule *alert_rules_at(const struct alert_rules *r, unsigned index)
+{
+	return index < r->n ? &r->rules[index] : NULL;
+}
+
+const struct alert_rule *alert_rules_find(const struct alert_rules *r, const char *id)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (streq(r->rules[i].id, id))
+			return &r->rules[i];
+	return NULL;
+}
+
+bool alert_place_known(const struct alert_rules *r, const char *place)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		if (place[0] && streq(r->rules[i].place, place))
+			return true;
+	return false;
+}
+
 /* judging */
 
-static bool fires(const struct alert_rule *r, const struct quantity *q)
+static bool breaks(const struct alert_rule *r, int64_t v, char comparator)
 {
-	int64_t v = q->value.milli;
 	switch (r->op) {
 	case ALERT_AT_LEAST:
-		return v >= r->limit_milli || q->comparator == '>';
+		return v >= r->limit_milli || comparator == '>';
 	case ALERT_ABOVE:
-		return v > r->limit_milli || q->comparator == '>';
+		return v > r->limit_milli || comparator == '>';
 	case ALERT_AT_MOST:
-		return v <= r->limit_milli || q->comparator == '<';
+		return v <= r->limit_milli || comparator == '<';
 	case ALERT_BELOW:
-		return v < r->limit_milli || q->comparator == '<';
+		return v < r->limit_milli || comparator == '<';
+	case ALERT_SILENT:
+		break;
 	}
 	assert(!"alert: op");
 	return false;
+}
+
+bool alert_breaks(const struct alert_rule *rule, const struct quantity *q)
+{
+	return breaks(rule, q->value.milli, q->comparator);
+}
+
+bool alert_good_again(const struct alert_rule *rule, const struct quantity *q)
+{
+	bool upper = rule->op == ALERT_AT_LEAST || rule->op == ALERT_ABOVE;
+	int64_t nearer = upper ? rule->margin_milli : -rule->margin_milli;
+	return !breaks(rule, q->value.milli + nearer, q->comparator);
 }
 
 /* The worst rule that this quantity fires; NULL: none. */
@@ -264,7 +340,7 @@ static const struct alert_rule *worst(const struct alert_rules *rules, const str
 	const struct alert_rule *hit = NULL;
 	for (unsigned i = 0; i < rules->n; i++) {
 		const struct alert_rule *r = &rules->rules[i];
-		if (kind_matches(r->kind, q->code->kind) && fires(r, q) &&
+		if (!r->place[0] && kind_matches(r->kind, q->code->kind) && alert_breaks(r, q) &&
 			(!hit || r->severity > hit->severity))
 			hit = r;
 	}
@@ -288,6 +364,41 @@ struct alert_verdict alert_judge(const struct alert_rules *rules, const struct r
 	return v;
 }
 
+/* repeating */
+
+const char *alert_doubtful(const struct alert_rules *rules, const struct reading *r)
+{
+	for (unsigned i = 0; i < r->n_flags; i++)
+		for (unsigned k = 0; k < rules->repeat.n_flags; k++)
+			if (streq(r->flags[i], rules->repeat.flags[k]))
+				return r->flags[i];
+	return NULL;
+}
+
+/* A critical value of another kind in the same reading waits for nothing. */
+bool alert_wants_repeat(const struct alert_rules *rules, const struct reading *r,
+	const struct alert_verdict *verdict)
+{
+	if (verdict->severity < SEVERITY_CRITICAL || !alert_doubtful(rules, r))
+		return false;
+	for (unsigned i = 0; i < verdict->n; i++) {
+		bool listed = false;
+		for (unsigned k = 0; k < rules->repeat.n_kinds; k++)
+			listed |= kind_matches(rules->repeat.kinds[k],
+				r->quantities[verdict->quantity[i]].code->kind);
+		if (!listed)
+			return false;
+	}
+	return true;
+}
+
+unsigned alert_repeat_s(const struct alert_rules *rules)
+{
+	return rules->repeat.within_s;
+}
+
+/* saying */
+
 struct alert_doubt alert_label(const struct reading *r, const struct when *when, bool conflict)
 {
 	struct alert_doubt d = {.labels = {"unconfirmed"}, .n = 1};
@@ -309,4 +420,24 @@ struct alert_doubt alert_label(const struct reading *r, const struct when *when,
 	for (unsigned i = 0; i < r->n_flags; i++)
 		d.labels[d.n++] = r->flags[i];
 	return d;
+}
+
+void alert_rule_json(struct json *j, const struct alert_rule *rule, const struct quantity *q)
+{
+	json_object_begin(j, NULL);
+	json_str(j, "id", rule->id);
+	if (q) {
+		json_str(j, "kind", q->code->kind);
+		json_milli(j, "value", q->value.milli, q->value.decimals);
+		if (q->comparator)
+			json_string_n(j, "comparator", &q->comparator, 1);
+		json_str(j, "unit", q->code->ucum);
+		json_milli(j, "limit", rule->limit_milli, q->value.decimals);
+	} else {
+		json_str(j, "unit", "s");
+		json_int(j, "limit", rule->for_s);
+	}
+	json_str(j, "text_zh", rule->zh);
+	json_str(j, "text_en", rule->en);
+	json_object_end(j);
 }

@@ -38,7 +38,7 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 	_cleanup_(freep) char *body = NULL;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT id,revision,taken,trust,resident,body,test FROM reading WHERE "
+			"SELECT id,revision,taken,trust,resident,body,test,evidence FROM reading WHERE "
 			"uuid=? AND superseded=0",
 			"b", id->bytes, sizeof(id->bytes));
 		int rc = row_next(r);
@@ -46,6 +46,8 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 			return rc < 0 ? rc : -ENOENT;
 		if (row_int(r, 6))
 			return -EPERM;
+		if (streq(row_text(r, 7), "place"))
+			return -ENOTSUP;
 		old = row_int(r, 0);
 		f.revision = (int)row_int(r, 1) + 1;
 		f.when.taken_us = row_int(r, 2);

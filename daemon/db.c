@@ -5,14 +5,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
+#include <sys/statvfs.h>
 
-#define STATEMENTS_MAX 128
+#define STATEMENTS_MAX 256
 #define CHECKPOINT_PAGES 1000
 #define PAGES_MAX 0x3ffffffe	  /* SQLite's own limit */
 #define SMALL_PAGES 16384	  /* 64 MiB */
 #define APPLICATION_ID 0x56474154 /* "VGAT" */
+#define ROOM_BYTES (16 << 20)	  /* stays free beside the copy of an older database */
 
 struct row {
 	sqlite3_stmt *stmt;
@@ -33,6 +36,36 @@ struct db {
 static const char schema[] =
 #include "schema.inc"
 	;
+
+/* From version i + 1 to the next. What a step was it stays: databases out there were made by it. */
+static const char *const steps[] = {
+	/* readings of places, technical alerts, repeats */
+	"ALTER TABLE reading ADD COLUMN place TEXT;"
+	"DROP INDEX reading_unassigned;"
+	"CREATE INDEX reading_unassigned ON reading(id) WHERE resident IS NULL AND superseded = 0 "
+	"AND evidence <> 'place';"
+	"CREATE TABLE alert_2 (id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, revision INTEGER "
+	"NOT NULL, reading BLOB, resident INTEGER, severity TEXT NOT NULL, state TEXT NOT NULL, "
+	"recipient TEXT NOT NULL, role TEXT NOT NULL, in_contract INTEGER NOT NULL, body TEXT NOT "
+	"NULL, doubts TEXT NOT NULL, raised INTEGER NOT NULL, ack_author TEXT, ack_outcome TEXT, "
+	"acked INTEGER, rules_version TEXT NOT NULL, place TEXT, device INTEGER, since INTEGER, "
+	"ended INTEGER);"
+	"INSERT INTO alert_2 SELECT id,uuid,revision,reading,resident,severity,state,recipient,"
+	"role,in_contract,body,doubts,raised,ack_author,ack_outcome,acked,rules_version,NULL,NULL,"
+	"NULL,NULL FROM alert;"
+	"DROP TABLE alert;"
+	"ALTER TABLE alert_2 RENAME TO alert;"
+	"CREATE INDEX alert_open ON alert(id) WHERE state = 'active' OR (state = 'resolved' AND "
+	"acked IS NULL);"
+	"CREATE TABLE pending_repeat (reading BLOB PRIMARY KEY, device INTEGER NOT NULL, kind TEXT "
+	"NOT NULL, kinds TEXT NOT NULL, severity TEXT NOT NULL, body TEXT NOT NULL, doubts TEXT NOT "
+	"NULL, since INTEGER NOT NULL, boot_id BLOB NOT NULL, due_boot INTEGER NOT NULL, due "
+	"INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE condition (device INTEGER NOT NULL, rule TEXT NOT NULL, since INTEGER NOT "
+	"NULL, boot_id BLOB NOT NULL, due_boot INTEGER NOT NULL, due INTEGER NOT NULL, body TEXT "
+	"NOT NULL, reading BLOB, alert BLOB, PRIMARY KEY (device, rule)) WITHOUT ROWID;",
+};
+_Static_assert(ELEMENTS(steps) == DB_SCHEMA - 1, "a new version needs a step to it");
 
 static int error_of(int rc)
 {
@@ -285,12 +318,84 @@ static void note_end(struct db *db, const char *how)
 		"t", how);
 }
 
-/* Settings that must stand before the first page is written come first. */
-static int prepare(struct db *db)
+/* Runs what makes the database one of our version, as one transaction. */
+static int raise_version(struct db *db, const char *sql)
 {
+	char version[80];
+	snprintf(version, sizeof(version), "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+		APPLICATION_ID, DB_SCHEMA);
+	int rc = db_script(db, "BEGIN IMMEDIATE");
+	if (rc >= 0)
+		rc = db_script(db, sql);
+	if (rc >= 0)
+		rc = db_script(db, version);
+	if (rc >= 0)
+		rc = db_script(db, "COMMIT");
+	if (rc < 0)
+		db_script(db, "ROLLBACK");
+	return rc;
+}
+
+static int sync_path(const char *path, int flags)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
+	return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int copy_into(struct db *db, const char *copy)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sqlite3_prepare_v2(db->sqlite, "VACUUM INTO ?", -1, &s, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(s, 1, copy, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(s);
+	sqlite3_finalize(s);
+	return error_of(rc);
+}
+
+/* The database as it is, beside it: whoever goes back to the program of before can go back to it. SQLite does not
+ * sync what it copies. Where there is no room for it there is none. */
+static int keep_copy(struct db *db, const char *path, int64_t version)
+{
+	char copy[600], dir[512];
+	struct statvfs v;
+	snprintf(copy, sizeof(copy), "%s.v%lld", path, (long long)version);
+	text_copy(dir, sizeof(dir), path, (size_t)(strrchr(path, '/') - path));
+	uint64_t size = (uint64_t)(pragma(db, "PRAGMA page_count") * 4096);
+	if (unlink(copy) < 0 && errno != ENOENT)
+		return -errno;
+	if (statvfs(dir, &v) < 0 || (uint64_t)v.f_bavail * v.f_frsize < 2 * size + ROOM_BYTES)
+		return 0;
+	int rc = copy_into(db, copy);
+	if (rc >= 0)
+		rc = sync_path(copy, 0);
+	if (rc >= 0)
+		return sync_path(dir, O_DIRECTORY);
+	unlink(copy);
+	return rc == -ENOSPC ? 0 : rc;
+}
+
+static int migrate(struct db *db, const char *path, int64_t version)
+{
+	char sql[8192] = "";
+	size_t n = 0;
+	for (int64_t i = version - 1; i < DB_SCHEMA - 1; i++)
+		n += (size_t)snprintf(sql + n, sizeof(sql) - n, "%s", steps[i]);
+	assert(n < sizeof(sql));
+	int rc = keep_copy(db, path, version);
+	return rc < 0 ? rc : raise_version(db, sql);
+}
+
+/* Settings that must stand before the first page is written come first, and only then: on an old database
+ * auto_vacuum writes a page, which a full disk refuses. */
+static int prepare(struct db *db, const char *path)
+{
+	if (pragma(db, "PRAGMA user_version") == 0)
+		db_script(db, "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL");
 	int rc = db_script(db,
-		"PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL;PRAGMA journal_mode=WAL; "
-		"PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;PRAGMA secure_delete=ON; "
+		"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+		"PRAGMA wal_autocheckpoint=0;PRAGMA secure_delete=ON; "
 		"PRAGMA foreign_keys=OFF; PRAGMA trusted_schema=OFF;PRAGMA cache_size=-2000; "
 		"PRAGMA journal_size_limit=16777216; PRAGMA temp_store=MEMORY;");
 	if (rc < 0)
@@ -303,19 +408,13 @@ static int prepare(struct db *db)
 	/* a file system without shared memory refuses by answering "delete", and that loses commits */
 	if (!answers(db, "PRAGMA journal_mode", "wal"))
 		return -ENOSYS;
-	if (version == DB_SCHEMA)
-		return pragma(db, "PRAGMA application_id") != APPLICATION_ID ? -ENOTSUP
-		       : needs_no_check(db) || answers(db, "PRAGMA quick_check(1)", "ok")
-			       ? 0
-			       : -EUCLEAN;
-	_Static_assert(DB_SCHEMA == 1, "a new version migrates, after a backup");
-	rc = db_script(db, "BEGIN IMMEDIATE");
-	if (rc >= 0)
-		rc = db_script(db, schema);
-	if (rc >= 0)
-		rc = db_script(
-			db, "PRAGMA application_id=0x56474154; PRAGMA user_version=1; COMMIT");
-	return rc;
+	if (version == 0)
+		return raise_version(db, schema);
+	if (pragma(db, "PRAGMA application_id") != APPLICATION_ID)
+		return -ENOTSUP;
+	if (!needs_no_check(db) && !answers(db, "PRAGMA quick_check(1)", "ok"))
+		return -EUCLEAN;
+	return version == DB_SCHEMA ? 0 : migrate(db, path, version);
 }
 
 int db_open(const char *dir, struct db **ret)
@@ -331,7 +430,7 @@ int db_open(const char *dir, struct db **ret)
 	if (rc == 0) {
 		sqlite3_extended_result_codes(db->sqlite, 1);
 		sqlite3_busy_timeout(db->sqlite, 2000);
-		rc = prepare(db);
+		rc = prepare(db, path);
 		/* after prepare(): setting a hook replaces SQLite's own checkpointing */
 		sqlite3_wal_hook(db->sqlite, count_log_pages, db);
 	}

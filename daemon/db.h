@@ -16,9 +16,10 @@
 struct db;
 struct row; /* a running statement */
 
-#define DB_SCHEMA 1
+#define DB_SCHEMA 2
 
-/* Opens or creates <dir>/vitalgate.db. -EUCLEAN: it is damaged; -ENOTSUP: made by a newer version. */
+/* Opens or creates <dir>/vitalgate.db. One of an older schema is brought to ours; what it was stays beside it as
+ * vitalgate.db.v1, if there is room. -EUCLEAN: it is damaged; -ENOTSUP: made by a newer version. */
 int db_open(const char *dir, struct db **ret);
 void db_close(struct db *db);
 

@@ -151,6 +151,7 @@ static void op_submit(void *arg, struct unit *u)
 	u->device_row = d->row;
 	u->patient_field = fields[d->config->patient_id];
 	u->test = d->config->test;
+	u->place = d->config->place;
 	u->stranger = d->uid[0] && !streq(d->uid, u->uid);
 	u->job.run = run_unit;
 	u->job.done = unit_done;

@@ -3,6 +3,7 @@
 
 #include "gateway.h"
 #include "log.h"
+#include "repeat.h"
 
 #include <errno.h>
 
@@ -114,21 +115,8 @@ static char *alert_body(const struct reading *r, const struct alert_verdict *v)
 	struct json j = {0};
 	json_object_begin(&j, NULL);
 	json_array_begin(&j, "rules");
-	for (unsigned i = 0; i < v->n; i++) {
-		const struct alert_rule *rule = v->rules[i];
-		const struct quantity *q = &r->quantities[v->quantity[i]];
-		json_object_begin(&j, NULL);
-		json_str(&j, "id", rule->id);
-		json_str(&j, "kind", q->code->kind);
-		json_milli(&j, "value", q->value.milli, q->value.decimals);
-		if (q->comparator)
-			json_string_n(&j, "comparator", &q->comparator, 1);
-		json_str(&j, "unit", q->code->ucum);
-		json_milli(&j, "limit", rule->limit_milli, q->value.decimals);
-		json_str(&j, "text_zh", rule->zh);
-		json_str(&j, "text_en", rule->en);
-		json_object_end(&j);
-	}
+	for (unsigned i = 0; i < v->n; i++)
+		alert_rule_json(&j, v->rules[i], &r->quantities[v->quantity[i]]);
 	json_array_end(&j);
 	json_object_end(&j);
 	return json_take(&j);
@@ -178,47 +166,94 @@ static int raise_again(struct gateway *g, struct db *db, const struct uuid *id,
 	return rc <= 0 ? rc : tell_alert(g, db, id);
 }
 
-/* The id follows from the reading's: the same reading raises the same alert, here or elsewhere, once. */
+/* The same reading raises the same alert, here or elsewhere, once. */
+struct uuid filing_alert_id(const struct uuid *reading)
+{
+	return uuid_of("alert", reading->bytes, sizeof(reading->bytes));
+}
+
+int filing_raise(struct gateway *g, struct db *db, const struct raising *a)
+{
+	const struct filing *to = a->to;
+	int rc = db_run(db,
+		"INSERT INTO alert(uuid,revision,reading,resident,severity,state,recipient,role,"
+		"in_contract,body,doubts,raised,rules_version,place,device,since) VALUES(?,1,?,?,?,"
+		"'active',?,?,?,?,?,?,?,?,?,?) ON CONFLICT(uuid) DO NOTHING",
+		"bbptttittittpp", a->id.bytes, sizeof(a->id.bytes),
+		a->reading ? a->reading->bytes : NULL,
+		a->reading ? sizeof(a->reading->bytes) : (size_t)0,
+		to->who.resident ? &to->who.resident : NULL, a->severity, to->recipient, to->role,
+		(int64_t)to->in_contract, a->body, a->doubts, a->raised_us,
+		alert_rules_version(g->rules), a->place, a->place ? &a->device : NULL,
+		a->place ? &a->since_us : NULL);
+	if (rc <= 0)
+		return rc;
+	int64_t row = db_last_id(db);
+	char text[33];
+	log_note("alert", "%.8s %s, to the %s: %s", hex(text, a->id.bytes, sizeof(a->id.bytes)),
+		a->severity, to->role, a->why);
+	rc = outbox_add(g->outbox, db, OBJECT_ALERT, row, &a->id, 1);
+	return rc < 0 ? rc : 1;
+}
+
+static bool raised(struct db *db, const struct uuid *id)
+{
+	return db_int(db, 0, "SELECT 1 FROM alert WHERE uuid=?", "b", id->bytes,
+		       sizeof(id->bytes)) == 1;
+}
+
 int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
 	const struct uuid *reading, const struct filing *f)
 {
-	struct alert_verdict v = alert_judge(g->rules, r);
+	const struct alert_rules *rules = g->rules;
+	struct alert_verdict v = alert_judge(rules, r);
 	if (!g->config->alerts || u->test || v.severity < SEVERITY_WARNING)
 		return 0;
+	struct uuid id = filing_alert_id(reading);
+	bool repeat = alert_wants_repeat(rules, r, &v) && !raised(db, &id);
 	_cleanup_(freep) char *body = alert_body(r, &v);
 	_cleanup_(freep) char *doubts = doubts_of(r, f);
-	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
 	if (!body || !doubts)
 		return -ENOMEM;
-	int rc = db_run(db,
-		"INSERT INTO alert(uuid,revision,reading,resident,severity,state,recipient,role,"
-		"in_contract,body,doubts,raised,rules_version) VALUES(?,1,?,?,?,'active',?,?,?,?,?,"
-		"?,?) ON CONFLICT(uuid) DO NOTHING",
-		"bbptttittit", id.bytes, sizeof(id.bytes), reading->bytes, sizeof(reading->bytes),
-		f->who.resident ? &f->who.resident : NULL, severity_name(v.severity), f->recipient,
-		f->role, (int64_t)f->in_contract, body, doubts, u->arrived_us,
-		alert_rules_version(g->rules));
+	struct raising a = {.id = id,
+		.to = f,
+		.reading = reading,
+		.severity = severity_name(v.severity),
+		.why = v.rules[0]->id,
+		.body = body,
+		.doubts = doubts,
+		.raised_us = u->arrived_us};
+	if (repeat)
+		return repeat_ask(g, db, u, r, &a, &v);
+	int rc = filing_raise(g, db, &a);
 	if (rc == 0 && f->revision > 1)
-		return raise_again(g, db, &id, f, v.severity, body, doubts);
-	if (rc <= 0)
-		return rc;
-	char text[33];
-	log_note("alert", "%.8s %s, to the %s: %s", hex(text, id.bytes, sizeof(id.bytes)),
-		severity_name(v.severity), f->role, v.rules[0]->id);
-	return outbox_add(g->outbox, db, OBJECT_ALERT, db_last_id(db), &id, 1);
+		rc = raise_again(g, db, &id, f, v.severity, body, doubts);
+	return MIN(rc, 0);
 }
 
-/* The alert of a reading follows it to its new recipient, as a new revision. An acknowledgement stays. */
 int filing_move_alert(
 	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f)
 {
-	struct uuid id = uuid_of("alert", reading->bytes, sizeof(reading->bytes));
+	struct uuid id = filing_alert_id(reading);
+	int64_t stays = db_int(db, 0,
+		"SELECT doubts LIKE '%\"" FILING_NO_CLEAN_REPEAT "\"%' AND role='site' AND "
+		"recipient<>'' FROM alert WHERE uuid=?",
+		"b", id.bytes, sizeof(id.bytes));
 	int rc = db_run(db,
-		"UPDATE alert SET revision=revision+1, resident=?, recipient=?, role=?, "
-		"in_contract=? WHERE uuid=?",
-		"pttib", f->who.resident ? &f->who.resident : NULL, f->recipient, f->role,
-		(int64_t)f->in_contract, id.bytes, sizeof(id.bytes));
+		"UPDATE alert SET revision=revision+1, resident=?2, in_contract=?3, recipient=CASE "
+		"WHEN ?4 THEN recipient ELSE ?5 END, role=CASE WHEN ?4 THEN role ELSE ?6 END WHERE "
+		"uuid=?1",
+		"bpiitt", id.bytes, sizeof(id.bytes), f->who.resident ? &f->who.resident : NULL,
+		(int64_t)f->in_contract, stays, f->recipient, f->role);
 	return rc <= 0 ? rc : tell_alert(g, db, &id);
+}
+
+int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)
+{
+	int rc = db_run(db,
+		"UPDATE alert SET revision=revision+1, state='resolved', ended=? WHERE uuid=?",
+		"ib", at_us, id->bytes, sizeof(id->bytes));
+	return rc <= 0 ? rc : tell_alert(g, db, id);
 }
 
 int filing_retire(struct db *db, const struct uuid *id, int revision)

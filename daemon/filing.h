@@ -38,9 +38,34 @@ int filing_drafts(struct gateway *g, struct db *db, int64_t resident);
 /* Older revisions of a reading: no evidence any more, and not shown. */
 int filing_retire(struct db *db, const struct uuid *id, int revision);
 
-/* Raises the alert of a reading when the rules say so; `reading` is the id that it is stored under. */
+/* Raises the alert of a reading when the rules say so, or asks for a repeat first (repeat.h); `reading` is the id
+ * that it is stored under. */
 int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
 	const struct uuid *reading, const struct filing *f);
-/* The alert of a reading follows it to whom it concerns now. An acknowledgement stays. */
+/* The alert of a reading follows it to whom it concerns now. An acknowledgement stays, and so does what staff were
+ * told because no clean repeat came. */
 int filing_move_alert(
 	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f);
+
+/* An alert as it is raised. */
+struct raising {
+	struct uuid id;
+	const struct filing *to;    /* resident, contract, recipient, role */
+	const struct uuid *reading; /* NULL: of a silence */
+	const char *severity, *why; /* `why`: for the log */
+	const char *body, *doubts;  /* JSON: members of an object; labels in an array */
+	int64_t raised_us;
+	/* of a place */
+	const char *place; /* NULL: of a person */
+	int64_t device, since_us;
+};
+
+/* The label of what staff were told because nothing better came; such an alert stays with them. */
+#define FILING_NO_CLEAN_REPEAT "no_clean_repeat"
+
+/* The id of the alert that a reading raises. */
+struct uuid filing_alert_id(const struct uuid *reading);
+/* 1: it is new and on its way; 0: it was raised before; -errno. */
+int filing_raise(struct gateway *g, struct db *db, const struct raising *a);
+/* What an alert was about is over by itself: its next revision says so, whether it was acknowledged or not. */
+int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);

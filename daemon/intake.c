@@ -4,6 +4,8 @@
 #include "filing.h"
 #include "gateway.h"
 #include "log.h"
+#include "place.h"
+#include "repeat.h"
 #include "resident.h"
 
 #include <errno.h>
@@ -58,7 +60,8 @@ int intake_event(struct gateway *g, struct db *db, int64_t device, const char *t
 static bool worth_telling(const char *type)
 {
 	static const char *const types[] = {"failed_measurement", "device_error", "memory_full",
-		"implausible", "unsupported", "control_solution", "device_identity_changed"};
+		"implausible", "unsupported", "control_solution", "device_identity_changed",
+		"episode"};
 	for (size_t i = 0; i < ELEMENTS(types); i++)
 		if (streq(type, types[i]))
 			return true;
@@ -96,22 +99,20 @@ static size_t bindings_read(struct db *db, int64_t device, struct resident_bindi
 	return n;
 }
 
-static struct filing decide(struct gateway *g, struct db *db, const struct unit *u,
-	const struct reading *r, bool conflict)
+static bool of_place(const struct reading *r)
+{
+	return streq(r->kind, READING_ENVIRONMENT);
+}
+
+static struct resident_decision whose(struct db *db, const struct unit *u, const struct reading *r,
+	const struct when *when, bool conflict)
 {
 	struct resident_binding bindings[BINDINGS_MAX];
-	struct filing f = {
-		.when = clock_decide(&(struct when_input){.device = r->has_taken ? &r->taken : NULL,
-			.offset_known = u->offset_known,
-			.offset_us = u->offset_us,
-			.arrived_us = u->arrived_us}),
-		.conflict = conflict,
-		.revision = 1};
 	bool named = r->has_patient && u->patient_field == PATIENT_FIELD_TOKEN;
 	struct resident_evidence e = {.test = u->test,
 		.stranger = u->stranger,
 		.conflict = conflict,
-		.when = f.when,
+		.when = *when,
 		.arrived_us = u->arrived_us,
 		.user = r->user,
 		.bindings = bindings,
@@ -120,7 +121,25 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 		.patient_resident = named ? db_int(db, 0, "SELECT id FROM resident WHERE token=?",
 						    "t", r->patient)
 					  : 0};
-	f.who = resident_decide(&e);
+	return resident_decide(&e);
+}
+
+/* A reading of a place is nobody's, and nobody has to look for its owner. */
+static struct filing decide(struct gateway *g, struct db *db, const struct unit *u,
+	const struct reading *r, bool conflict)
+{
+	struct filing f = {
+		.when = clock_decide(&(struct when_input){.device = r->has_taken ? &r->taken : NULL,
+			.offset_known = u->offset_known,
+			.offset_us = u->offset_us,
+			.arrived_us = u->arrived_us}),
+		.who = {0, "place", "none"},
+		.status = "final",
+		.conflict = conflict,
+		.revision = 1};
+	if (of_place(r))
+		return f;
+	f.who = whose(db, u, r, &f.when, conflict);
 	f.status = f.who.resident ? "final" : "unassigned";
 	filing_route(g, db, &f);
 	return f;
@@ -168,6 +187,7 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 	bool has_patient = patient_hash(g, u, r, patient);
 	char device_time[24], driver[48];
 	int64_t user = r->user;
+	const char *place = of_place(r) && u->place && u->place[0] ? u->place : NULL;
 	if (!body)
 		return -ENOMEM;
 	snprintf(driver, sizeof(driver), "%s/%u", u->driver, u->driver_version);
@@ -175,9 +195,9 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 		"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
 		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,"
 		"uncertainty_us,trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,"
-		"driver,tables_version,committed_boot_us) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		"?,?,?,?,?,?,?,?,?,?,?,?)",
-		"bittipttiitibipiitpptbbbbtti", id->bytes, sizeof(id->bytes), (int64_t)f->revision,
+		"driver,tables_version,committed_boot_us,place) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,"
+		"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"bittipttiitibipiitpptbbbbttit", id->bytes, sizeof(id->bytes), (int64_t)f->revision,
 		f->status, r->kind, u->device_row, f->who.resident ? &f->who.resident : NULL,
 		f->who.evidence, f->who.grade, (int64_t)f->in_contract, (int64_t)u->test,
 		r->has_taken ? clock_civil_text(device_time, &r->taken) : NULL, u->arrived_us,
@@ -187,7 +207,7 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 		has_patient ? patient : NULL, has_patient ? sizeof(patient) : 0, r->content.bytes,
 		sizeof(r->content.bytes), conflicts_with ? conflicts_with->bytes : NULL,
 		conflicts_with ? sizeof(conflicts_with->bytes) : 0, r->raw.at, r->raw.len, driver,
-		codes_version(g->codes), clock_boot_us());
+		codes_version(g->codes), clock_boot_us(), place);
 	if (rc < 0)
 		return rc;
 	f->row = db_last_id(db);
@@ -243,15 +263,19 @@ static int file_reading(
 			"bi", id.bytes, sizeof(id.bytes), (int64_t)last);
 		keep_person(g, db, &id, last, &f);
 		f.revision = last + 1;
-		f.status = f.who.resident ? "amended" : "unassigned";
+		f.status = f.who.resident || of_place(r) ? "amended" : "unassigned";
 		rc = filing_retire(db, &id, f.revision);
 	}
 	if (rc >= 0)
 		rc = insert_reading(g, db, u, r, &id, conflict ? &r->id : NULL, &f);
+	if (of_place(r))
+		return rc < 0 ? rc : place_judge(g, db, u, r, &id);
 	if (rc >= 0 && f.who.resident)
 		rc = filing_all_evidence(g, db, r, &f);
 	if (rc >= 0 && before && before != f.who.resident)
 		rc = filing_drafts(g, db, before); /* what it rested on is gone */
+	if (rc >= 0)
+		rc = repeat_settle(g, db, u, r, &f);
 	if (rc >= 0)
 		rc = filing_alert(g, db, u, r, &id, &f);
 	return rc;

@@ -20,7 +20,7 @@ int64_t intake_device(
 
 /* A person says whose reading it is (resident 0: nobody's). Makes the next revision, moves evidence,
  * draft and alert with it. -ENOENT: no such reading; -EALREADY: it is so already;
- * -EPERM: it is marked test. */
+ * -EPERM: it is marked test; -ENOTSUP: it is of a place. */
 int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
 
 int intake_event(struct gateway *g, struct db *db, int64_t device, const char *type,

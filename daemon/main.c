@@ -10,6 +10,7 @@
 #include "log.h"
 #include "reload.h"
 #include "retention.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -223,6 +224,8 @@ static int start_rooms(struct gateway *g)
 	if (rc >= 0)
 		rc = store_run(g->store);
 	if (rc >= 0)
+		rc = watch_new(g, &g->watch);
+	if (rc >= 0)
 		rc = devices_start(g->devices);
 	if (rc >= 0)
 		rc = add_timer(g, 0, on_beat);
@@ -238,6 +241,7 @@ static void stop(struct gateway *g)
 	sd_notify(0, "STOPPING=1");
 	devices_stop(g->devices);
 	store_free(TAKE(g->store));
+	watch_free(TAKE(g->watch));
 	forward_free(TAKE(g->forward));
 	control_free(TAKE(g->control));
 	devices_free(g->devices);

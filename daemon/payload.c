@@ -57,7 +57,7 @@ static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 		"SELECT uuid,revision,status,kind,token,evidence,grade,in_contract,test,"
 		"device_time,arrived,boot_id,boot_us,reading.offset_us,taken,uncertainty_us,trust,"
 		"user_slot,seq,body,conflicts_with,reading.driver,tables_version,device.name,uid,"
-		"patient_hash IS NOT NULL,committed_boot_us FROM reading LEFT JOIN resident ON "
+		"patient_hash IS NOT NULL,committed_boot_us,place FROM reading LEFT JOIN resident ON "
 		"resident.id=reading.resident LEFT JOIN device ON device.id=reading.device WHERE "
 		"reading.id=?",
 		"i", row);
@@ -69,6 +69,8 @@ static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 	json_str(j, "status", row_text(r, 2));
 	json_str(j, "kind", row_text(r, 3));
 	json_str(j, "resident", row_text(r, 4));
+	if (!row_null(r, 27))
+		json_str(j, "place", row_text(r, 27));
 	json_object_begin(j, "identity");
 	json_str(j, "evidence", row_text(r, 5));
 	json_str(j, "grade", row_text(r, 6));
@@ -108,40 +110,65 @@ static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 	return 1;
 }
 
+/* Phase and inactivation in the words of IHE ACM. */
+static void alert_state(struct json *j, const char *state, bool acknowledged)
+{
+	bool active = streq(state, "active"), over = streq(state, "resolved");
+	json_str(j, "state", state);
+	json_str(j, "phase", active ? "start" : over ? "end" : "continue");
+	json_str(j, "inactivation",
+		active || (over && !acknowledged) ? "enabled" : "alert-acknowledged");
+}
+
+/* What a technical alert is about. */
+static void alert_place(struct json *j, struct row *r, const char *place)
+{
+	json_str(j, "place", place);
+	json_str(j, "device", row_text(r, 17));
+	json_time(j, "since", row_int(r, 18));
+	if (!row_null(r, 19))
+		json_time(j, "ended", row_int(r, 19));
+}
+
 static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT alert.uuid,alert.revision,severity,state,recipient,role,token,body,raised,"
-		"ack_author,ack_outcome,acked,rules_version,alert.reading,doubts,in_contract FROM alert LEFT JOIN "
-		"resident ON resident.id=alert.resident WHERE alert.id=?",
+		"ack_author,ack_outcome,acked,rules_version,alert.reading,doubts,in_contract,place,"
+		"device.name,since,ended FROM alert LEFT JOIN resident ON "
+		"resident.id=alert.resident LEFT JOIN device ON device.id=alert.device WHERE "
+		"alert.id=?",
 		"i", row);
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
 	size_t len;
-	const char *severity = row_text(r, 2);
-	bool active = streq(row_text(r, 3), "active");
+	const char *severity = row_text(r, 2), *place = row_text(r, 16);
 	head(j, r, seq);
 	json_str(j, "severity", severity);
 	json_str(j, "priority",
 		severity_priority(
 			streq(severity, "critical") ? SEVERITY_CRITICAL : SEVERITY_WARNING));
-	json_str(j, "type", "SP"); /* IHE ACM facet 68485: physiological */
-	json_str(j, "state", row_text(r, 3));
-	json_str(j, "phase", active ? "start" : "continue");
-	json_str(j, "inactivation", active ? "enabled" : "alert-acknowledged");
+	json_str(
+		j, "type", place ? "ST" : "SP"); /* IHE ACM facet 68485: technical, physiological */
+	alert_state(j, row_text(r, 3), !row_null(r, 11));
 	json_str(j, "resident", row_text(r, 6));
+	if (place)
+		alert_place(j, r, place);
 	json_object_begin(j, "to");
 	json_str(j, "role", row_text(r, 5));
 	json_str(j, "token", row_text(r, 4));
 	json_object_end(j);
 	const void *of = row_blob(r, 13, &len);
-	json_hex(j, "reading", of, len);
+	if (of)
+		json_hex(j, "reading", of, len);
+	else
+		json_none(j, "reading");
 	json_members(j, row_text(r, 7));
 	json_array_begin(j, "labels");
-	if (row_null(r, 6))
+	if (!place && row_null(r, 6))
 		json_str(j, NULL, "unassigned");
-	else if (!row_int(r, 15))
+	else if (!place && !row_int(r, 15))
 		json_str(j, NULL, "out_of_contract");
 	json_members(j, row_text(r, 14));
 	json_array_end(j);

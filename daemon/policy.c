@@ -42,7 +42,7 @@ static bool option_known(const struct vg_driver *driver, const struct config_opt
 
 /* A device against the driver that it names. */
 static int check_device(const char *path, const struct config_device *c,
-	const struct vg_driver *driver, char *error, size_t size)
+	const struct vg_driver *driver, const struct alert_rules *rules, char *error, size_t size)
 {
 	if (!driver) {
 		snprintf(error, size,
@@ -54,6 +54,12 @@ static int check_device(const char *path, const struct config_device *c,
 	if (!carrier_fits(c->transport, driver->bus)) {
 		snprintf(error, size, "%s:%u: device \"%s\": driver \"%s\" needs transport %s",
 			path, c->line, c->id, c->driver, carriers_of(driver->bus));
+		return -EINVAL;
+	}
+	if (c->place[0] && !alert_place_known(rules, c->place)) {
+		snprintf(error, size,
+			"%s:%u: device \"%s\": place \"%s\" has no rule in alerts.yaml", path,
+			c->line, c->id, c->place);
 		return -EINVAL;
 	}
 	for (unsigned i = 0; i < c->n_options; i++)
@@ -102,7 +108,8 @@ static struct policy *load(const char *path, const char *copy, char *error, size
 		rc = load_tables(p, error, size);
 	for (unsigned i = 0; rc >= 0 && i < p->config.n_devices; i++) {
 		const struct config_device *d = &p->config.devices[i];
-		rc = check_device(path, d, drivers_find(p->drivers, d->driver), error, size);
+		rc = check_device(
+			path, d, drivers_find(p->drivers, d->driver), p->rules, error, size);
 	}
 	if (rc >= 0)
 		return p;

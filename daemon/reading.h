@@ -36,6 +36,9 @@ struct bytes {
 	size_t len;
 };
 
+/* The kind of readings that are of a place and never of a person. */
+#define READING_ENVIRONMENT "environment"
+
 struct reading {
 	struct reading *next;
 	struct uuid id;
@@ -85,6 +88,8 @@ struct unit {
 	uint16_t driver_version;
 	const char *ack_mode; /* static: "held", "unheld", "none" */
 	enum { PATIENT_FIELD_IGNORE, PATIENT_FIELD_TOKEN, PATIENT_FIELD_SAMPLE } patient_field;
+	const char *
+		place; /* what the device watches; borrowed from its configuration; NULL, "": nothing */
 	bool stranger; /* the device says it is another one than was enrolled */
 	bool test;
 	int64_t arrived_us, boot_us;

@@ -6,6 +6,7 @@
 #include "intake.h"
 #include "lastgood.h"
 #include "log.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <sys/stat.h>
@@ -198,6 +199,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 	g->config_fault[0] = 0;
 	follow(g, p);
 	devices_follow(g->devices, p);
+	watch_follow(g->watch);
 	log_note("config", "%s was read again; differences: %u", path, n);
 	return 0;
 }

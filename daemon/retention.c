@@ -17,6 +17,7 @@ static int delete_readings(struct db *db, int64_t before_us)
 		rc = db_run(db,
 			"INSERT INTO leaving SELECT id FROM reading r WHERE arrived<? AND NOT "
 			"EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid) AND NOT EXISTS "
+			"(SELECT 1 FROM pending_repeat p WHERE p.reading=r.uuid) AND NOT EXISTS "
 			"(SELECT 1 FROM alert a WHERE a.reading=r.uuid AND (a.state='active' OR "
 			"EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid))) AND NOT EXISTS "
 			"(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "
@@ -44,6 +45,9 @@ int retention_run(struct db *db, int64_t now_us, unsigned days)
 	} others[] = {
 		{"DELETE FROM event WHERE at<? AND type<>'study' AND NOT EXISTS (SELECT 1 FROM "
 		 "outbox WHERE outbox.uuid=event.uuid)",
+			0},
+		{"DELETE FROM alert WHERE raised<? AND reading IS NULL AND state<>'active' AND NOT "
+		 "EXISTS (SELECT 1 FROM outbox WHERE outbox.uuid=alert.uuid)",
 			0},
 		{"DELETE FROM device_offset WHERE at<?", 0},
 		{"DELETE FROM command WHERE at<?", RETENTION_COMMAND_DAYS},

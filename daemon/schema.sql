@@ -1,4 +1,4 @@
--- Store schema, version 1. Instants are microseconds since 1970 UTC unless a name says otherwise.
+-- Store schema, version 2 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
 -- A reading is one row per (uuid, revision); the highest revision wins; nothing is overwritten.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -71,7 +71,7 @@ CREATE TABLE reading (
 	kind TEXT NOT NULL,
 	device INTEGER NOT NULL,
 	resident INTEGER,
-	evidence TEXT NOT NULL,         -- why this resident, or why nobody
+	evidence TEXT NOT NULL,         -- why this resident, or why nobody; place: of no person at all
 	grade TEXT NOT NULL,            -- none, device, slot, message, person
 	in_contract INTEGER NOT NULL,
 	test INTEGER NOT NULL,
@@ -94,10 +94,12 @@ CREATE TABLE reading (
 	tables_version TEXT NOT NULL,
 	committed_boot_us INTEGER NOT NULL,
 	superseded INTEGER NOT NULL DEFAULT 0,
+	place TEXT,                     -- what the device watched: "fridge"; NULL: a person, or no place is configured
 	UNIQUE (uuid, revision)
 );
 CREATE INDEX reading_resident ON reading(resident, taken);
-CREATE INDEX reading_unassigned ON reading(id) WHERE resident IS NULL AND superseded = 0;
+CREATE INDEX reading_unassigned ON reading(id)
+	WHERE resident IS NULL AND superseded = 0 AND evidence <> 'place';
 
 CREATE TABLE evidence (                 -- what a filed reading offers to the follow-up record
 	resident INTEGER NOT NULL,
@@ -126,10 +128,10 @@ CREATE TABLE alert (
 	id INTEGER PRIMARY KEY,
 	uuid BLOB NOT NULL UNIQUE,
 	revision INTEGER NOT NULL,
-	reading BLOB NOT NULL,          -- reading.uuid
+	reading BLOB,                   -- reading.uuid; NULL: a sensor is silent
 	resident INTEGER,
 	severity TEXT NOT NULL,         -- critical, warning
-	state TEXT NOT NULL,            -- active, acknowledged
+	state TEXT NOT NULL,            -- active, acknowledged, resolved: it ended by itself
 	recipient TEXT NOT NULL,
 	role TEXT NOT NULL,             -- doctor, site
 	in_contract INTEGER NOT NULL,
@@ -139,9 +141,41 @@ CREATE TABLE alert (
 	ack_author TEXT,
 	ack_outcome TEXT,
 	acked INTEGER,
-	rules_version TEXT NOT NULL
+	rules_version TEXT NOT NULL,
+	place TEXT,                     -- technical: of this place; NULL: physiological, as all below
+	device INTEGER,
+	since INTEGER,                  -- when its limit was broken first, or the sensor last heard
+	ended INTEGER                   -- when it was resolved
 );
-CREATE INDEX alert_open ON alert(id) WHERE state = 'active';
+CREATE INDEX alert_open ON alert(id)
+	WHERE state = 'active' OR (state = 'resolved' AND acked IS NULL);
+
+CREATE TABLE pending_repeat (           -- doubtful critical readings that wait for a clean one
+	reading BLOB PRIMARY KEY,       -- reading.uuid
+	device INTEGER NOT NULL,
+	kind TEXT NOT NULL,             -- of the reading
+	kinds TEXT NOT NULL,            -- numbers that a clean one must carry: "spo2 spo2.pulse"
+	severity TEXT NOT NULL,
+	body TEXT NOT NULL,             -- as in alert
+	doubts TEXT NOT NULL,
+	since INTEGER NOT NULL,
+	boot_id BLOB NOT NULL,
+	due_boot INTEGER NOT NULL,      -- CLOCK_BOOTTIME of that boot at which staff are told
+	due INTEGER NOT NULL            -- the same by the gateway clock, for another boot
+) WITHOUT ROWID;
+
+CREATE TABLE condition (                -- a technical rule that a device breaks, or is listened for
+	device INTEGER NOT NULL,
+	rule TEXT NOT NULL,
+	since INTEGER NOT NULL,
+	boot_id BLOB NOT NULL,
+	due_boot INTEGER NOT NULL,      -- as above
+	due INTEGER NOT NULL,
+	body TEXT NOT NULL,             -- as in alert
+	reading BLOB,                   -- the last one that broke the limit
+	alert BLOB,                     -- alert.uuid, once it was told
+	PRIMARY KEY (device, rule)
+) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX draft_resident ON draft(resident, form);
 

@@ -2,7 +2,7 @@
 /*
  * Every rule of config/alerts.yaml at its limit and one step beside it, against a copy of the limits that
  * is written down here on purpose: a changed limit must be seen by a person. HI and LO, several rules at
- * once, labels of doubt, and files with faults.
+ * once, labels of doubt, what is asked again, and files with faults.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -120,6 +120,85 @@ static const struct ladder ladders[] = {
 	{"temp", 100, false, {{35000, SEVERITY_CRITICAL, "temp-critical-low"}}},
 };
 
+/* The technical rules: the last value that is good, the first that is bad, and for how long. */
+static const struct technical {
+	const char *rule, *place, *kind;
+	int64_t good, bad;
+	unsigned for_s;
+	int64_t good_again; /* the first on the way back */
+	enum severity severity;
+} technical[] = {
+	{"fridge-warm", "fridge", "env.temp", 8000, 8100, 600, 7500, SEVERITY_CRITICAL},
+	{"fridge-cold", "fridge", "env.temp", 2000, 1900, 600, 2500, SEVERITY_CRITICAL},
+	{"fridge-door", "fridge", "env.door_open", 0, 1000, 600, 999, SEVERITY_WARNING},
+	{"fridge-alarm", "fridge", "env.alarm", 0, 1000, 60, 999, SEVERITY_WARNING},
+	{"fridge-silent", "fridge", "", 0, 0, 1800, 0, SEVERITY_WARNING},
+	{"freezer-warm", "freezer", "env.temp", -15000, -14900, 600, -15500, SEVERITY_CRITICAL},
+	{"freezer-door", "freezer", "env.door_open", 0, 1000, 600, 999, SEVERITY_WARNING},
+	{"freezer-alarm", "freezer", "env.alarm", 0, 1000, 60, 999, SEVERITY_WARNING},
+	{"freezer-silent", "freezer", "", 0, 0, 1800, 0, SEVERITY_WARNING},
+	{"room-warm", "room", "env.temp", 30000, 30100, 600, 29500, SEVERITY_WARNING},
+	{"room-cold", "room", "env.temp", 10000, 9900, 600, 10500, SEVERITY_WARNING},
+	{"room-damp", "room", "env.humidity", 75000, 75100, 600, 73000, SEVERITY_WARNING},
+	{"room-dry", "room", "env.humidity", 35000, 34900, 600, 37000, SEVERITY_WARNING},
+	{"room-alarm", "room", "env.alarm", 0, 1000, 60, 999, SEVERITY_WARNING},
+	{"room-silent", "room", "", 0, 0, 3600, 0, SEVERITY_WARNING},
+	{"gas-low", "gas_supply", "env.gas_pressure", 320000, 319000, 60, 330000,
+		SEVERITY_CRITICAL},
+	{"gas-high", "gas_supply", "env.gas_pressure", 600000, 601000, 60, 590000,
+		SEVERITY_CRITICAL},
+	{"gas-alarm", "gas_supply", "env.alarm", 0, 1000, 60, 999, SEVERITY_CRITICAL},
+	{"gas_supply-silent", "gas_supply", "", 0, 0, 1800, 0, SEVERITY_WARNING},
+};
+
+static bool breaks(const struct alert_rule *rule, int64_t milli)
+{
+	struct reading r = one(rule->kind, milli, 0);
+	return alert_breaks(rule, &r.quantities[0]);
+}
+
+static bool good_again(const struct alert_rule *rule, int64_t milli)
+{
+	struct reading r = one(rule->kind, milli, 0);
+	return alert_good_again(rule, &r.quantities[0]);
+}
+
+static void test_technical_rules(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ELEMENTS(technical); i++) {
+		const struct technical *t = &technical[i];
+		const struct alert_rule *rule = alert_rules_find(rules, t->rule);
+		print_message("# %s\n", t->rule);
+		assert_non_null(rule);
+		assert_string_equal(rule->place, t->place);
+		assert_string_equal(rule->kind, t->kind);
+		assert_int_equal(rule->for_s, t->for_s);
+		assert_int_equal(rule->severity, t->severity);
+		assert_true(alert_place_known(rules, t->place));
+		if (rule->op == ALERT_SILENT) {
+			assert_string_equal(t->kind, "");
+			continue;
+		}
+		int64_t back = t->good_again > t->bad ? -1 : 1; /* towards the limit */
+		assert_false(breaks(rule, t->good));
+		assert_true(breaks(rule, t->bad));
+		assert_true(good_again(rule, t->good_again));
+		assert_false(good_again(rule, t->good_again + back));
+		assert_false(good_again(rule, t->bad));
+	}
+	assert_false(alert_place_known(rules, "cellar"));
+	assert_false(alert_place_known(rules, "")); /* a device that watches nothing */
+}
+
+/* No rule of a place judges what is measured of a person, whatever the reading says. */
+static void test_families_apart(void **state)
+{
+	(void)state;
+	judged("env.temp", 50000, '>', SEVERITY_NONE, NULL);
+	judged("env.gas_pressure", 0, 0, SEVERITY_NONE, NULL);
+}
+
 static void test_every_rule(void **state)
 {
 	(void)state;
@@ -156,11 +235,13 @@ static void test_no_other_rule(void **state)
 		for (size_t i = 0; i < ELEMENTS(ladders); i++)
 			for (size_t k = 0; k < 3 && ladders[i].rungs[k].rule; k++)
 				known |= streq(ladders[i].rungs[k].rule, id);
+		for (size_t i = 0; i < ELEMENTS(technical); i++)
+			known |= streq(technical[i].rule, id);
 		print_message("# %s\n", id);
 		assert_true(known);
 		in_file++;
 	}
-	assert_int_equal(in_file, 19);
+	assert_int_equal(in_file, 19 + ELEMENTS(technical));
 }
 
 static void test_kinds_without_rule(void **state)
@@ -230,7 +311,38 @@ static void test_names(void **state)
 	assert_string_equal(severity_priority(SEVERITY_NOTICE), "PL");
 	assert_string_equal(severity_priority(SEVERITY_WARNING), "PM");
 	assert_string_equal(severity_priority(SEVERITY_CRITICAL), "PH");
-	assert_string_equal(alert_rules_version(rules), "2026-11-1");
+	assert_string_equal(alert_rules_version(rules), "2026-11-2");
+}
+
+/* what is asked again */
+
+static bool asked(const struct reading *r)
+{
+	struct alert_verdict v = alert_judge(rules, r);
+	return alert_wants_repeat(rules, r, &v);
+}
+
+static void test_wants_repeat(void **state)
+{
+	(void)state;
+	static const char *const doubts[] = {"low_perfusion", "artifact", "motion", "out_of_track"};
+	assert_int_equal(alert_repeat_s(rules), 120);
+	for (size_t i = 0; i < ELEMENTS(doubts); i++) {
+		struct reading r = one("spo2", 91000, 0);
+		assert_false(asked(&r));
+		assert_null(alert_doubtful(rules, &r));
+		r.flags[r.n_flags++] = "summary";
+		r.flags[r.n_flags++] = doubts[i];
+		assert_string_equal(alert_doubtful(rules, &r), doubts[i]);
+		assert_true(asked(&r));
+		r.quantities[0].value.milli = 92000; /* a warning is told at once */
+		assert_false(asked(&r));
+		r = one("bp.sbp", 190000, 0); /* and so is a cuff */
+		r.flags[r.n_flags++] = doubts[i];
+		assert_false(asked(&r));
+		add(&r, "spo2", 85000, 0); /* with whatever else is critical beside it */
+		assert_false(asked(&r));
+	}
 }
 
 /* labels */
@@ -278,6 +390,12 @@ static void test_labels(void **state)
 
 #define GOOD "{id: a, kind: temp, above: 39.0, severity: warning, zh: 热, en: hot, source: s}"
 #define HEAD "version: \"1\"\nrules:\n"
+#define WORDS "zh: 热, en: hot, source: s"
+#define REST "severity: warning, " WORDS
+#define PLACE "family: technical, place: room, "
+#define RULE(text) HEAD "  - {id: b, kind: temp, " text ", " REST "}\n"
+#define TECHNICAL(text) HEAD "  - {id: b, kind: env.temp, " PLACE text ", " REST "}\n"
+#define REPEAT(text) HEAD "  - " GOOD "\nrepeat: " text "\n"
 
 static struct alert_rules *load_text(const char *text, char *error, size_t size)
 {
@@ -300,69 +418,77 @@ static void test_faults(void **state)
 	static const struct {
 		const char *text, *line, *word;
 	} cases[] = {
-		{"", ":1: ", "version"},
-		{"- a\n", ":1: ", "version"},
-		{"rules:\n  - " GOOD "\n", ":1: ", "version"},
-		{"version: \"1\"\n", ":1: ", "rule"},
-		{"version: \"1\"\nrules: []\n", ":1: ", "at least one rule"},
-		{"version: \"1\"\nrules: 3\n", ":2: ", "rules"},
-		{"version: \"1\"\nrulez:\n  - " GOOD "\n", ":2: ", "rulez"},
-		{HEAD "  - word\n", ":3: ", "expected a rule"},
-		{HEAD "  - {id: [a]}\n", ":3: ", "id"},
-		{HEAD "  - " GOOD
-		      "\n  - {id: b, kind: temp, abov: 39.0, severity: warning, zh: 热, en: "
-		      "hot, source: s}\n",
-			":4: ", "abov"},
-		{HEAD "  - {id: b, kind: temp, above: x39, severity: warning, zh: 热, en: hot, "
-		      "source: "
-		      "s}\n",
-			":3: ", "x39"},
-		{HEAD "  - {id: b, kind: temp, above: 39.0001, severity: warning, zh: 热, en: hot, "
-		      "source: s}\n",
-			":3: ", "39.0001"},
-		{HEAD "  - {id: b, kind: temp, above: 99999999999999999999, severity: warning, zh: "
-		      "热, "
-		      "en: hot, source: s}\n",
-			":3: ", "99999999999999999999"},
-		{HEAD "  - {id: b, kind: temp, above: \"\", severity: warning, zh: 热, en: hot, "
-		      "source: "
-		      "s}\n",
-			":3: ", "number"},
-		{HEAD "  - {id: b, kind: temp, above: 39, below: 35, severity: warning, zh: 热, "
-		      "en: hot, "
-		      "source: s}\n",
-			":3: ", "one limit"},
-		{HEAD "  - {id: b, kind: temp, severity: warning, zh: 热, en: hot, source: s}\n",
-			":3: ", "one limit"},
-		{HEAD "  - {id: b, kind: temp, above: 39, severity: bad, zh: 热, en: hot, source: "
-		      "s}\n",
-			":3: ", "\"bad\""},
-		{HEAD "  - {id: b, kind: temp, above: 39, severity: none, zh: 热, en: hot, source: "
-		      "s}\n",
-			":3: ", "\"none\""},
-		{HEAD "  - {id: b, kind: temp, above: 39, zh: 热, en: hot, source: s}\n",
-			":3: ", "severity"},
+		{"", ": ", "name: value"},
+		{"- a\n", ":1: ", "name: value"},
+		{"rules:\n  - " GOOD "\n", ":1: ", "\"version\" is missing"},
+		{"version: \"1\"\n", ":1: ", "\"rules\" is missing"},
+		{"version: \"1\"\nrules: []\n", ":2: ", "at least one rule"},
+		{"version: \"1\"\nrules: 3\n", ":2: ", "at least one rule"},
+		{"version: \"1\"\nrulez:\n  - " GOOD "\n", ":3: ", "unknown key \"rulez\""},
+		{HEAD "  - word\n", ":3: ", "name: value"},
+		{HEAD "  - {id: [a]}\n", ":3: ", "id: expected a text"},
+		{HEAD "  - " GOOD "\n  - {id: b, kind: temp, abov: 39.0, " REST "}\n",
+			":4: ", "unknown key \"abov\""},
+		{HEAD "  - {id: b, kind: temp, kind: temp, above: 39.0, " REST "}\n",
+			":3: ", "\"kind\" is there twice"},
+		{RULE("above: x39"), ":3: ", "above: expected a decimal number, found \"x39\""},
+		{RULE("above: 39.0001"), ":3: ", "three decimals"},
+		{RULE("above: 99999999999999999999"), ":3: ", "99999999999999999999"},
+		{RULE("above: \"\""), ":3: ", "decimal number"},
+		{RULE("above: 39, below: 35"), ":3: ", "one limit"},
+		{HEAD "  - {id: b, kind: temp, " REST "}\n", ":3: ", "one limit"},
+		{HEAD "  - {id: b, kind: temp, above: 39, severity: bad, " WORDS "}\n", ":3: ",
+			"severity: expected one of notice, warning, critical, found \"bad\""},
+		{HEAD "  - {id: b, kind: temp, above: 39, severity: none, " WORDS "}\n",
+			":3: ", "found \"none\""},
+		{HEAD "  - {id: b, kind: temp, above: 39, " WORDS "}\n",
+			":3: ", "\"severity\" is missing"},
 		{HEAD "  - {id: b, kind: temp, above: 39, severity: warning, zh: 热, en: hot}\n",
-			":3: ", "source"},
+			":3: ", "\"source\" is missing"},
 		{HEAD "  - {id: b, kind: temp, above: 39, severity: warning, en: hot, source: s}\n",
-			":3: ", "zh"},
-		{HEAD "  - {id: b, kind: temperature, above: 39, severity: warning, zh: 热, en: "
-		      "hot, "
-		      "source: s}\n",
-			":3: ", "codes.csv"},
+			":3: ", "\"zh\" is missing"},
+		{HEAD "  - {id: b, above: 39, " REST "}\n", ":3: ", "codes.csv"},
+		{HEAD "  - {id: b, kind: temperature, above: 39, " REST "}\n",
+			":3: ", "rule \"b\", kind \"temperature\": expected a kind of codes.csv"},
 		/* a pattern that matches nothing would be silent for ever */
-		{HEAD "  - {id: b, kind: \"gluc.*\", above: 39, severity: warning, zh: 热, en: "
-		      "hot, "
-		      "source: s}\n",
-			":3: ", "codes.csv"},
-		{HEAD "  - {id: b, kind: \"*.sbp\", above: 39, severity: warning, zh: 热, en: hot, "
-		      "source: s}\n",
-			":3: ", "codes.csv"},
+		{HEAD "  - {id: b, kind: \"gluc.*\", above: 39, " REST "}\n", ":3: ", "codes.csv"},
+		{HEAD "  - {id: b, kind: \"*.sbp\", above: 39, " REST "}\n", ":3: ", "codes.csv"},
 		{HEAD "  - " GOOD "\n  - " GOOD "\n", ":4: ", "used once"},
 		{HEAD "  - {id: 0123456789012345678901234567890123456789, kind: temp}\n",
-			":3: ", "shorter"},
+			":3: ", "id: expected a text of 1 to 39 bytes"},
 		{HEAD "  - {id: b\n", ":", ":"},
 		{"version: \"1\"\n\trules:\n", ":2: ", ""},
+		/* places and persons are kept apart */
+		{RULE("place: room, above: 39"), ":3: ", "go together"},
+		{RULE("family: technical, above: 39"), ":3: ", "go together"},
+		{RULE("family: medical, above: 39"), ":3: ", "physiological, technical"},
+		{RULE("above: 39, for_s: 60"), ":3: ", "are for technical rules"},
+		{RULE("above: 39, margin: 1"), ":3: ", "are for technical rules"},
+		{HEAD "  - {id: b, silent_s: 600, " REST "}\n", ":3: ", "are for technical rules"},
+		{RULE(PLACE "above: 39"), ":3: ", "of a place (env.)"},
+		{HEAD "  - {id: b, kind: env.temp, above: 39, " REST "}\n", ":3: ", "of a person"},
+		{HEAD "  - {id: b, kind: \"*\", above: 39, " REST "}\n", ":3: ", "of a person"},
+		{HEAD "  - {id: b, kind: \"env.*\", " PLACE "above: 39, " REST "}\n",
+			":3: ", "expected one kind"},
+		{TECHNICAL("above: 8, for_s: 0"), ":3: ", "for_s: expected a number from 1"},
+		{TECHNICAL("above: 8, margin: -1"), ":3: ", "not negative"},
+		{TECHNICAL("above: 8, margin: 0.0001"), ":3: ", "three decimals"},
+		{TECHNICAL("silent_s: 600"), ":3: ", "has no kind"},
+		{TECHNICAL("above: 8, silent_s: 600"), ":3: ", "one limit"},
+		{HEAD "  - {id: b, " PLACE "silent_s: 59, " REST "}\n", ":3: ", "from 60"},
+		{HEAD "  - {id: b, " PLACE "kind: env.temp, above: 8, severity: notice, " WORDS
+		      "}\n",
+			":3: ", "warning or critical"},
+		/* repeats */
+		{REPEAT("{flags: [a], kinds: [spo2]}"), ":4: ", "\"within_s\" is missing"},
+		{REPEAT("{flags: [a], kinds: [spo2], within_s: 9}"), ":4: ", "from 10 to 3600"},
+		{REPEAT("{flags: [], kinds: [spo2], within_s: 60}"), ":4: ", "flags: expected"},
+		{REPEAT("{flags: a, kinds: [spo2], within_s: 60}"), ":4: ", "flags: expected"},
+		{REPEAT("{flags: [[a]], kinds: [spo2], within_s: 60}"), ":4: ", "flags: expected"},
+		{REPEAT("{flags: [1, 2, 3, 4, 5, 6, 7, 8, 9], kinds: [spo2], within_s: 60}"),
+			":4: ", "1 to 8"},
+		{REPEAT("{flags: [a], kinds: [spo], within_s: 60}"), ":4: ", "found \"spo\""},
+		{REPEAT("{flags: [a], kinds: [\"env*\"], within_s: 60}"), ":4: ", "of a person"},
 	};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
 		char error[400] = "";
@@ -426,11 +552,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_rule),
+		cmocka_unit_test(test_technical_rules),
+		cmocka_unit_test(test_families_apart),
 		cmocka_unit_test(test_no_other_rule),
 		cmocka_unit_test(test_kinds_without_rule),
 		cmocka_unit_test(test_censored),
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_wants_repeat),
 		cmocka_unit_test(test_labels),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_good_files),

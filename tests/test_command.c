@@ -285,6 +285,16 @@ static void test_ack(void **state)
 	assert_int_equal(json_array_size(json_object_get(result(), "alerts")), 0);
 	ask("alerts", "{'all':true}");
 	assert_int_equal(json_array_size(json_object_get(result(), "alerts")), 1);
+	/* what ended by itself before anybody saw it is listed, and is acknowledged as what it is */
+	rig_script(&rig, "UPDATE alert SET state='resolved', acked=NULL, place='fridge', since=1");
+	ask("alerts", "{}");
+	assert_int_equal(json_array_size(json_object_get(result(), "alerts")), 1);
+	ask("ack", args);
+	expect_text("SELECT state||ack_outcome FROM alert", "resolvedadvised");
+	ask("alerts", "{}");
+	assert_int_equal(json_array_size(json_object_get(result(), "alerts")), 0);
+	ask("ack", args);
+	refused("already_acknowledged");
 }
 
 static void test_ambiguous_id(void **state)
@@ -333,6 +343,9 @@ static void test_assign(void **state)
 	snprintf(args, sizeof(args), "{'reading':'%s','resident':'R-0002'}", id);
 	ask("assign", args);
 	refused("test_reading");
+	rig_script(&rig, "UPDATE reading SET test=0, evidence='place'");
+	ask("assign", args);
+	refused("place_reading");
 }
 
 static void test_bind(void **state)

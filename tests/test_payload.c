@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What leaves the gateway: JSON without a key twice, numbers as decided, and nothing of a person. */
-#include "gateway_rig.h"
+#include "watch_rig.h"
 
 #include "payload.h"
 #include "util.h"
@@ -157,6 +157,116 @@ static void test_alert(void **state)
 	json_decref(root);
 }
 
+static void deliver_place(int64_t at_s, int64_t tenths)
+{
+	struct unit *u = watch_unit(&rig, rig.cuff, at_s);
+	u->place = "fridge";
+	watch_add(&rig, u,
+		&(struct watch_reading){
+			.kind = "environment", .numbers = {{"env.temp", tenths, -1, 0}}});
+	assert_int_equal(rig_file(&rig, u), 0);
+}
+
+static void test_place(void **state)
+{
+	(void)state;
+	deliver_place(0, 94);
+	json_t *root = message(OBJECT_READING, 1, 5);
+	expect(root, "readings.0.status", "\"final\"");
+	expect(root, "readings.0.resident", "null");
+	expect(root, "readings.0.place", "\"fridge\"");
+	expect(root, "readings.0.identity",
+		"{\"evidence\":\"place\",\"grade\":\"none\",\"in_contract\":false}");
+	json_decref(root);
+	rig_bp(&rig, (struct rig_bp){120, 80, 70, .identity = "1"});
+	root = message(OBJECT_READING, 2, 5);
+	assert_null(json_object_get(json_array_get(json_object_get(root, "readings"), 0), "place"));
+	json_decref(root);
+}
+
+static void test_technical_alert(void **state)
+{
+	(void)state;
+	deliver_place(0, 90);
+	deliver_place(600, 95);
+	json_t *root = message(OBJECT_ALERT, 1, 5);
+	expect(root, "alerts.0.severity", "\"critical\"");
+	expect(root, "alerts.0.priority", "\"PH\"");
+	expect(root, "alerts.0.type", "\"ST\"");
+	expect(root, "alerts.0.state", "\"active\"");
+	expect(root, "alerts.0.phase", "\"start\"");
+	expect(root, "alerts.0.inactivation", "\"enabled\"");
+	expect(root, "alerts.0.resident", "null");
+	expect(root, "alerts.0.place", "\"fridge\"");
+	expect(root, "alerts.0.device", "\"cuff-1\"");
+	expect(root, "alerts.0.since", "\"2026-11-18T11:06:40.000Z\"");
+	expect(root, "alerts.0.raised", "\"2026-11-18T11:16:40.000Z\"");
+	expect(root, "alerts.0.to", "{\"role\":\"site\",\"token\":\"S-0001\"}");
+	expect(root, "alerts.0.rules.0.value", "9.5");
+	expect(root, "alerts.0.rules.0.limit", "8.0");
+	expect(root, "alerts.0.rules.0.unit", "\"Cel\"");
+	expect(root, "alerts.0.labels", "[\"unconfirmed\"]"); /* not "unassigned" */
+	json_decref(root);
+	deliver_place(700, 50);
+	root = message(OBJECT_ALERT, 1, 5);
+	expect(root, "alerts.0.revision", "2");
+	expect(root, "alerts.0.state", "\"resolved\"");
+	expect(root, "alerts.0.phase", "\"end\"");
+	expect(root, "alerts.0.inactivation", "\"enabled\"");
+	expect(root, "alerts.0.ended", "\"2026-11-18T11:18:20.000Z\"");
+	json_decref(root);
+	rig_script(&rig, "UPDATE alert SET acked=1, ack_author='x', ack_outcome='advised'");
+	root = message(OBJECT_ALERT, 1, 5);
+	expect(root, "alerts.0.phase", "\"end\"");
+	expect(root, "alerts.0.inactivation", "\"alert-acknowledged\"");
+	expect(root, "alerts.0.acknowledged.outcome", "\"advised\"");
+	json_decref(root);
+}
+
+/* A silence has no reading and no value. */
+static void test_silent_sensor(void **state)
+{
+	(void)state;
+	deliver_place(0, 50);
+	watch_look_at(&rig, 1800);
+	json_t *root = message(OBJECT_ALERT, 1, 5);
+	expect(root, "alerts.0.reading", "null");
+	expect(root, "alerts.0.type", "\"ST\"");
+	expect(root, "alerts.0.since", "\"2026-11-18T11:06:40.000Z\"");
+	expect(root, "alerts.0.rules.0.id", "\"fridge-silent\"");
+	expect(root, "alerts.0.rules.0.limit", "1800");
+	expect(root, "alerts.0.rules.0.unit", "\"s\"");
+	json_decref(root);
+}
+
+static void test_no_clean_repeat(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	struct unit *u = watch_unit(&rig, rig.cuff, 0);
+	watch_add(&rig, u,
+		&(struct watch_reading){.kind = "spo2",
+			.numbers = {{"spo2", 85, 0, 0}},
+			.flags = {"low_perfusion"}});
+	assert_int_equal(rig_file(&rig, u), 0);
+	watch_look_at(&rig, 120);
+	json_t *root = message(OBJECT_ALERT, 1, 5);
+	expect(root, "alerts.0.type", "\"SP\"");
+	expect(root, "alerts.0.resident", "\"R-0001\"");
+	expect(root, "alerts.0.to", "{\"role\":\"site\",\"token\":\"S-0001\"}");
+	expect(root, "alerts.0.labels",
+		"[\"unconfirmed\",\"time_of_arrival\","
+		"\"low_perfusion\",\"no_clean_repeat\"]");
+	const json_t *alert = json_array_get(json_object_get(root, "alerts"), 0);
+	assert_null(json_object_get(alert, "place"));
+	assert_null(json_object_get(alert, "since"));
+	json_decref(root);
+	root = message(OBJECT_EVENT, 1, 5);
+	expect(root, "events.0.type", "\"repeat_requested\"");
+	expect(root, "events.0.device", "\"cuff-1\"");
+	json_decref(root);
+}
+
 static void test_event(void **state)
 {
 	(void)state;
@@ -299,6 +409,10 @@ int main(void)
 		T(test_reading),
 		T(test_unknown_time),
 		T(test_alert),
+		T(test_place),
+		T(test_technical_alert),
+		T(test_silent_sensor),
+		T(test_no_clean_repeat),
 		T(test_event),
 		T(test_draft),
 		T(test_draft_without_time),

@@ -82,8 +82,11 @@ static void test_devices(void **state)
 		"7: device \"cuff-1\": driver \"bt_blp\" has no option colour: red");
 	refuse(BLP "}\n - {id: y, driver: none, transport: ble, address: \"unix:/y\"}\n",
 		"8: device \"y\": driver \"none\" does not exist; `vitalgate decode` lists them");
-	struct policy *p = policy_load(config(BLP "}\n - {id: y, driver: lis01, transport: replay, "
-						  "address: /x.cap, test: true}\n"),
+	refuse(BLP ", place: cellar}\n",
+		"7: device \"cuff-1\": place \"cellar\" has no rule in alerts.yaml");
+	struct policy *p = policy_load(
+		config(BLP ", place: fridge}\n - {id: y, driver: lis01, transport: replay, "
+			   "address: /x.cap, test: true}\n"),
 		error, sizeof(error));
 	assert_non_null(p); /* a capture carries anything */
 	assert_int_equal(p->config.n_devices, 2);

@@ -82,6 +82,29 @@ static void test_open_alert_stays(void **state)
 	assert_int_equal(COUNT("alert") + COUNT("reading"), 0);
 }
 
+/* Staff are still to be told of it; a silence has no reading, and leaves when it is over. */
+static void test_what_waits_stays(void **state)
+{
+	(void)state;
+	rig_script(&rig, "DELETE FROM binding");
+	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+	receipts();
+	rig_script(&rig,
+		"INSERT INTO pending_repeat SELECT uuid,1,'bp','','critical','{}','[]',1,x'00',1,1 "
+		"FROM reading");
+	assert_int_equal(after(400), 0);
+	rig_script(&rig, "DELETE FROM pending_repeat");
+	rig_script(&rig,
+		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,"
+		"doubts,raised,rules_version,place) VALUES(x'01',1,'warning','active','S-0001',"
+		"'site',0,'{}','[]',1,'r','fridge')");
+	assert_int_equal(after(400), 1);
+	assert_int_equal(COUNT("alert"), 1);
+	rig_script(&rig, "UPDATE alert SET state='resolved'");
+	after(400);
+	assert_int_equal(COUNT("alert"), 0);
+}
+
 static void test_portions(void **state)
 {
 	(void)state;
@@ -143,6 +166,7 @@ int main(void)
 		T(test_young_and_old),
 		T(test_not_delivered_stays),
 		T(test_open_alert_stays),
+		T(test_what_waits_stays),
 		T(test_portions),
 		T(test_clock_not_set),
 		T(test_the_rest),

@@ -58,10 +58,14 @@ def check_codes():
         assert not row["loinc"] or luhn(row["loinc"]), kind
         assert row["decimals"] in "0123" and row["decimals"], kind
         assert bool(row["min"]) == bool(row["max"]) and bool(row["ucum"]) == bool(row["family"])
+        # what no public table knows is ours and carries no public code
+        public = row["ws_de"] or row["mdc"] or row["loinc"]
+        assert row["confidence"] != "project" or not public, kind
+        assert not kind.startswith("env.") or row["confidence"] == "project", kind
         if row["min"]:
             low, high = Fraction(row["min"]), Fraction(row["max"])
             places = 10 ** int(row["decimals"])
-            assert 0 <= low <= high, kind
+            assert low < high and (low >= 0 or kind == "env.temp"), kind
             assert (low * places).denominator == (high * places).denominator == 1, kind
         if "recalled" in row["source"] or "says" in row["source"]:
             assert re.search("recalled|CONFLICT", row["confidence"]), kind
@@ -153,9 +157,13 @@ def shared(name):
 
 
 def check_facts_codes():
-    """Every code number of ours is one of the shared table's for the same kind."""
+    """Every code number of ours is one of the shared table's for the same kind. What is in no public table is
+    the project's own and has none."""
     facts = {row["kind"]: row for row in shared("codes.csv")}
     for kind, row in kinds().items():
+        assert (kind in facts) == (row["confidence"] != "project"), kind
+        if kind not in facts:
+            continue
         for ours, theirs in (("ws_de", "ws_de"), ("mdc", "mdc_code"), ("loinc", "loinc")):
             allowed = facts[kind][theirs].split("|") + [""]
             assert row[ours] in allowed, f"{kind}: {row[ours]} is none of {allowed}"

@@ -31,7 +31,7 @@ FOREIGN = {
     "systemd/sd-bus.h": ["daemon/bluez*"],
     "systemd/sd-event.h": ["daemon/*"],
     "systemd/sd-daemon.h": ["daemon/main.c", "daemon/uplink/main.c"],
-    "yaml.h": ["daemon/config*.c", "daemon/alert.c", "daemon/yamlmap.*"],
+    "yaml.h": ["daemon/config*.c", "daemon/yamlmap.*"],
     "jansson.h": [
         "daemon/command.h",  # commands
         "daemon/assign.c",  # the values of a stored reading, when it is assigned late

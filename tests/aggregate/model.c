@@ -149,18 +149,19 @@ static bool chosen_doubtful(const struct model *m, const struct entry *e)
 }
 
 /* Flags of more than `share` of the chosen samples, in the order in which they were first seen. */
-static void name_flags(const struct model *m, size_t from, size_t to, size_t share,
+static void name_flags(const struct model *m, size_t from, size_t to,
 	bool (*chosen)(const struct model *, const struct entry *), struct line *l)
 {
-	size_t seen[MODEL_FLAGS] = {0};
+	bool seen[MODEL_FLAGS] = {false};
 	int order[MODEL_FLAGS], n = 0;
 	for (size_t i = from; i < to; i++)
 		for (int f = 0; f < MODEL_FLAGS && chosen(m, &m->list[i]); f++)
-			if (m->list[i].flags & 1u << f && !seen[f]++)
+			if (m->list[i].flags & 1u << f && !seen[f]) {
+				seen[f] = true;
 				order[n++] = f;
+			}
 	for (int i = 0; i < n; i++)
-		if (seen[order[i]] > share)
-			l->flags[l->n_flags++] = model_flags[order[i]];
+		l->flags[l->n_flags++] = model_flags[order[i]];
 }
 
 /* spot */
@@ -247,7 +248,7 @@ static void spot_entry(struct model *m)
 		if (e->at_us - m->list[i].at_us < 3 * m->set->steady_us)
 			return;
 		sum_up(m, i, m->k + 1, chosen_shown, &l);
-		name_flags(m, i, m->k + 1, 0, chosen_shown, &l);
+		name_flags(m, i, m->k + 1, chosen_shown, &l);
 		if (!l.n_flags)
 			l.flags[l.n_flags++] = "unsteady";
 		if (l.spo2 < m->below[1]) {
@@ -291,13 +292,11 @@ static void summary(struct model *m, int64_t end_us, bool last)
 		low_us += clean(&m->list[i]) && m->list[i].spo2 < m->set->low ? us : 0;
 	}
 	size_t n = sum_up(m, from, to, chosen_clean, &l);
-	size_t doubtful = 0;
-	for (size_t i = from; i < to; i++)
-		doubtful += chosen_doubtful(m, &m->list[i]);
 	if (!n && !sum_up(m, from, to, chosen_doubtful, &l))
 		return;
 	l.flags[l.n_flags++] = "summary";
-	name_flags(m, from, to, n ? doubtful / 2 : 0, chosen_doubtful, &l);
+	if (!n)
+		name_flags(m, from, to, chosen_doubtful, &l);
 	l.artifact = n ? (int)((200 * (length_us - clean_us) + length_us) / (2 * length_us)) : 100;
 	l.low_s = n ? (int)((low_us + SECOND / 2) / SECOND) : -1;
 	for (size_t i = from; n && i < to; i++)
@@ -360,7 +359,7 @@ static bool fell(struct model *m, int q, int64_t us)
 		m->opened = m->k;
 	sum_up(m, begin, m->k, q ? chosen_shown : chosen_clean, &l);
 	l.flags[l.n_flags++] = "desaturation";
-	name_flags(m, begin, m->k, 0, q ? chosen_shown : chosen_clean, &l);
+	name_flags(m, begin, m->k, q ? chosen_shown : chosen_clean, &l);
 	lines_reading(m->out, &l);
 	told(m, q, l.spo2);
 	m->told = m->k;

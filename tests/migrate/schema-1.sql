@@ -1,0 +1,193 @@
+-- Store schema, version 1. Instants are microseconds since 1970 UTC unless a name says otherwise.
+-- A reading is one row per (uuid, revision); the highest revision wins; nothing is overwritten.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+
+CREATE TABLE device (
+	id INTEGER PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE,
+	driver TEXT NOT NULL,
+	address TEXT NOT NULL,
+	uid TEXT,                       -- the device's own identity, fixed by the first unit it delivers
+	last_seen INTEGER,
+	ack_mode TEXT,                  -- held, unheld, none
+	offset_us INTEGER,              -- its clock minus ours, when it last told
+	offset_at INTEGER,
+	battery INTEGER,
+	n_reading INTEGER NOT NULL DEFAULT 0,
+	n_nothing INTEGER NOT NULL DEFAULT 0,
+	n_malformed INTEGER NOT NULL DEFAULT 0,
+	n_out_of_sequence INTEGER NOT NULL DEFAULT 0,
+	n_unsupported INTEGER NOT NULL DEFAULT 0,
+	n_implausible INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE device_offset (            -- every measured clock offset, so that times can be repaired
+	device INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	boot_id BLOB NOT NULL,
+	boot_us INTEGER NOT NULL,
+	offset_us INTEGER NOT NULL
+);
+CREATE INDEX device_offset_at ON device_offset(device, at);
+
+CREATE TABLE mark (                     -- durable driver state
+	device INTEGER NOT NULL,
+	key TEXT NOT NULL,
+	value BLOB NOT NULL,
+	PRIMARY KEY (device, key)
+) WITHOUT ROWID;
+
+CREATE TABLE resident (
+	id INTEGER PRIMARY KEY,
+	token TEXT NOT NULL UNIQUE,
+	birth_date TEXT,                -- YYYY-MM-DD or YYYY
+	sex TEXT,
+	programmes TEXT NOT NULL,       -- hypertension;t2dm;copd;elderly
+	doctor TEXT,
+	team TEXT,
+	valid_from INTEGER,             -- of the contract
+	valid_to INTEGER,
+	setting TEXT,
+	changed INTEGER NOT NULL
+);
+
+CREATE TABLE binding (
+	id INTEGER PRIMARY KEY,
+	device INTEGER NOT NULL,
+	resident INTEGER NOT NULL,
+	user_slot INTEGER,              -- NULL: the device belongs to this resident alone
+	valid_from INTEGER NOT NULL,
+	valid_to INTEGER,
+	author TEXT NOT NULL
+);
+CREATE INDEX binding_device ON binding(device, valid_from);
+
+CREATE TABLE reading (
+	id INTEGER PRIMARY KEY,
+	uuid BLOB NOT NULL,
+	revision INTEGER NOT NULL,
+	status TEXT NOT NULL,           -- final, amended, entered-in-error, unassigned
+	kind TEXT NOT NULL,
+	device INTEGER NOT NULL,
+	resident INTEGER,
+	evidence TEXT NOT NULL,         -- why this resident, or why nobody
+	grade TEXT NOT NULL,            -- none, device, slot, message, person
+	in_contract INTEGER NOT NULL,
+	test INTEGER NOT NULL,
+	device_time TEXT,               -- civil, as it came
+	arrived INTEGER NOT NULL,       -- gateway clock, right or wrong
+	boot_id BLOB NOT NULL,
+	boot_us INTEGER NOT NULL,       -- CLOCK_BOOTTIME of arrival
+	offset_us INTEGER,
+	taken INTEGER NOT NULL,         -- our best instant
+	uncertainty_us INTEGER NOT NULL,
+	trust TEXT NOT NULL,            -- corrected, device, arrival, unknown
+	user_slot INTEGER,
+	seq INTEGER,
+	body TEXT NOT NULL,             -- values, flags, notes: JSON as forwarded
+	patient_hash BLOB,              -- keyed hash of what was typed at the instrument
+	content BLOB NOT NULL,          -- hash of raw bytes and typed patient
+	conflicts_with BLOB,            -- same identity inside the device, other content
+	raw BLOB NOT NULL,
+	driver TEXT NOT NULL,           -- name/version of the decoding
+	tables_version TEXT NOT NULL,
+	committed_boot_us INTEGER NOT NULL,
+	superseded INTEGER NOT NULL DEFAULT 0,
+	UNIQUE (uuid, revision)
+);
+CREATE INDEX reading_resident ON reading(resident, taken);
+CREATE INDEX reading_unassigned ON reading(id) WHERE resident IS NULL AND superseded = 0;
+
+CREATE TABLE evidence (                 -- what a filed reading offers to the follow-up record
+	resident INTEGER NOT NULL,
+	kind TEXT NOT NULL,
+	taken INTEGER NOT NULL,
+	reading INTEGER NOT NULL,       -- reading.id
+	milli INTEGER NOT NULL,
+	decimals INTEGER NOT NULL,
+	comparator TEXT,
+	trust TEXT NOT NULL,
+	tables_version TEXT NOT NULL
+);
+CREATE INDEX evidence_resident ON evidence(resident, kind, taken);
+CREATE INDEX evidence_reading ON evidence(reading);
+
+CREATE TABLE draft (                    -- follow-up draft: a proposal, only a person confirms it
+	id INTEGER PRIMARY KEY,
+	uuid BLOB NOT NULL UNIQUE,
+	resident INTEGER NOT NULL,
+	form TEXT NOT NULL,
+	revision INTEGER NOT NULL,
+	changed INTEGER NOT NULL
+);
+
+CREATE TABLE alert (
+	id INTEGER PRIMARY KEY,
+	uuid BLOB NOT NULL UNIQUE,
+	revision INTEGER NOT NULL,
+	reading BLOB NOT NULL,          -- reading.uuid
+	resident INTEGER,
+	severity TEXT NOT NULL,         -- critical, warning
+	state TEXT NOT NULL,            -- active, acknowledged
+	recipient TEXT NOT NULL,
+	role TEXT NOT NULL,             -- doctor, site
+	in_contract INTEGER NOT NULL,
+	body TEXT NOT NULL,             -- rules and values: JSON as forwarded
+	doubts TEXT NOT NULL,           -- what the reading leaves in doubt: JSON array
+	raised INTEGER NOT NULL,
+	ack_author TEXT,
+	ack_outcome TEXT,
+	acked INTEGER,
+	rules_version TEXT NOT NULL
+);
+CREATE INDEX alert_open ON alert(id) WHERE state = 'active';
+
+CREATE UNIQUE INDEX draft_resident ON draft(resident, form);
+
+CREATE TABLE event (                    -- what happened that is not a measurement
+	id INTEGER PRIMARY KEY,
+	uuid BLOB NOT NULL UNIQUE,
+	device INTEGER,
+	type TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	detail TEXT,
+	raw BLOB
+);
+
+CREATE TABLE sink (                     -- which platform a number of outbox.sink means
+	id INTEGER PRIMARY KEY,         -- place in the configuration; above 999: not configured now
+	name TEXT NOT NULL UNIQUE
+);
+
+CREATE TABLE outbox (
+	id INTEGER PRIMARY KEY AUTOINCREMENT, -- also the gateway's sequence number
+	sink INTEGER NOT NULL,
+	lane INTEGER NOT NULL,          -- one per kind, in the order in which they are served
+	kind INTEGER NOT NULL,          -- enum object
+	object INTEGER NOT NULL,        -- rowid in the table of that kind
+	uuid BLOB NOT NULL,
+	revision INTEGER NOT NULL,
+	state INTEGER NOT NULL,         -- 0 pending, 1 sent, 3 rejected; receipted rows are gone
+	next_try INTEGER NOT NULL,      -- CLOCK_REALTIME is wrong at times: CLOCK_BOOTTIME of this boot
+	tries INTEGER NOT NULL DEFAULT 0,
+	reason TEXT
+);
+CREATE INDEX outbox_due ON outbox(sink, state, lane, id);
+CREATE INDEX outbox_retry ON outbox(sink, lane, next_try) WHERE next_try > 0;
+CREATE INDEX outbox_object ON outbox(uuid, revision);
+
+CREATE TABLE command (                  -- replies by id: a command that comes twice acts once
+	id TEXT PRIMARY KEY,
+	at INTEGER NOT NULL,
+	reply TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE audit (
+	id INTEGER PRIMARY KEY,
+	at INTEGER NOT NULL,
+	author TEXT NOT NULL,
+	action TEXT NOT NULL,
+	object TEXT,
+	detail TEXT
+);

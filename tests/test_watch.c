@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The timer: it stands where something is due, looks once at start, rests when nothing waits, and tries again. */
+#include "watch_rig.h"
+
+#include "log.h"
+#include "util.h"
+
+#define FRIDGE                                                                                      \
+	"devices:\n - {id: fridge-1, driver: bt_blp, transport: ble, address: \"unix:/1\", place: " \
+	"fridge}\n"
+#define COUNT(what) rig_int(&rig, "SELECT count(*) FROM " what)
+
+static struct rig rig;
+static struct watch *watch;
+static int64_t fridge;
+
+static void start(const char *yaml)
+{
+	char uid[96];
+	rig_open(&rig, yaml);
+	fridge = intake_device(rig.db, "fridge-1", "bt_blp", "unix:/1", uid);
+	rig_run_store(&rig);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	start("");
+	return 0;
+}
+
+static int setup_fridge(void **state)
+{
+	(void)state;
+	start(FRIDGE);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	store_free(TAKE(rig.gateway.store)); /* as the daemon ends: the store first */
+	watch_free(TAKE(watch));
+	rig.gateway.watch = NULL;
+	rig_close(&rig);
+	return 0;
+}
+
+static void watch_start(void)
+{
+	assert_int_equal(watch_new(&rig.gateway, &watch), 0);
+	rig.gateway.watch = watch;
+}
+
+static uint64_t jobs(void)
+{
+	struct store_status s;
+	store_status(rig.gateway.store, &s);
+	return s.jobs;
+}
+
+/* Runs the loop until `sql` (a literal) says `n`, at most 20 s. */
+#define UNTIL(sql, n)                                                            \
+	do {                                                                     \
+		int64_t end_ = clock_boot_us() + 20 * CLOCK_SECOND_US;           \
+		while (rig_int(&rig, sql) != (n) && clock_boot_us() < end_)      \
+			assert_true(sd_event_run(rig.gateway.loop, 20000) >= 0); \
+		assert_int_equal(rig_int(&rig, sql), n);                         \
+	} while (0)
+
+/* Runs the loop until the store has run `n` jobs and the loop has heard of them. */
+static void until_jobs(uint64_t n)
+{
+	int64_t end = clock_boot_us() + 20 * CLOCK_SECOND_US;
+	while (jobs() < n && clock_boot_us() < end)
+		assert_true(sd_event_run(rig.gateway.loop, 20000) >= 0);
+	assert_int_equal(jobs(), n);
+	while (sd_event_run(rig.gateway.loop, 0) > 0)
+		;
+}
+
+static int run_unit(struct job *job, struct db *db)
+{
+	return intake_unit(&rig.gateway, db, (struct unit *)job);
+}
+
+static void unit_done(struct job *job, int result)
+{
+	assert_int_equal(result, 0);
+	unit_free((struct unit *)job);
+}
+
+/* A reading that arrived `ago_s` seconds ago by both clocks. */
+static void submit(int64_t device, const char *place, struct watch_reading w, int64_t ago_s)
+{
+	struct unit *u = rig_unit(&rig);
+	u->device_row = device;
+	u->place = place;
+	u->arrived_us = clock_utc_us() - at_us(ago_s);
+	u->boot_us = clock_boot_us() - at_us(ago_s);
+	watch_add(&rig, u, &w);
+	u->job.run = run_unit;
+	u->job.done = unit_done;
+	store_submit(rig.gateway.store, &u->job);
+}
+
+static const struct watch_reading doubtful = {
+	.kind = "spo2", .numbers = {{"spo2", 85, 0, 0}}, .flags = {"low_perfusion"}};
+static const struct watch_reading warm = {
+	.kind = "environment", .numbers = {{"env.temp", 90, -1, 0}}};
+
+/* Nothing is due: the loop turns, and nobody looks. */
+static void rests(void)
+{
+	int64_t quiet = clock_boot_us() + 20 * CLOCK_SECOND_US;
+	while (sd_event_run(rig.gateway.loop, 300000) > 0)
+		assert_true(clock_boot_us() < quiet);
+}
+
+static void test_rests(void **state)
+{
+	(void)state;
+	watch_start();
+	until_jobs(1); /* the look at the start */
+	struct watch_reading good = {.kind = "spo2", .numbers = {{"spo2", 97, 0, 0}}};
+	submit(rig.cuff, NULL, good, 0);
+	until_jobs(2);
+	rests();
+}
+
+static int run_slowly(struct job *job, struct db *db)
+{
+	(void)job;
+	(void)db;
+	usleep(200000);
+	return 0;
+}
+
+static void slow_done(struct job *job, int result)
+{
+	(void)result;
+	free(job);
+}
+
+/* What is asked in the transaction of a look, behind it, is not forgotten with the look's answer. */
+static void test_news_beside_a_look(void **state)
+{
+	(void)state;
+	struct job *slow = calloc(1, sizeof(*slow));
+	assert_non_null(slow);
+	slow->run = run_slowly;
+	slow->done = slow_done;
+	store_submit(rig.gateway.store, slow); /* so that both wait for the same transaction */
+	watch_start();
+	submit(rig.cuff, NULL, doubtful, 119);
+	UNTIL("SELECT count(*) FROM alert", 1);
+}
+
+static void test_tells_in_time(void **state)
+{
+	(void)state;
+	watch_start();
+	until_jobs(1);
+	submit(rig.cuff, NULL, doubtful, 118);
+	until_jobs(2);
+	assert_int_equal(COUNT("pending_repeat"), 1);
+	assert_int_equal(COUNT("alert"), 0); /* two seconds are left */
+	UNTIL("SELECT count(*) FROM alert", 1);
+	assert_int_equal(COUNT("pending_repeat"), 0);
+	/* the timer goes on standing at what comes next */
+	submit(rig.cuff, NULL, doubtful, 60);
+	submit(rig.cuff, NULL, doubtful, 119);
+	UNTIL("SELECT count(*) FROM alert", 2);
+	assert_int_equal(COUNT("pending_repeat"), 1);
+}
+
+/* What waited when the process ended is told by the next one, without any new reading. */
+static void test_at_start(void **state)
+{
+	(void)state;
+	submit(rig.cuff, NULL, doubtful, 200);
+	until_jobs(1);
+	assert_int_equal(COUNT("pending_repeat"), 1);
+	watch_start();
+	UNTIL("SELECT count(*) FROM alert", 1);
+}
+
+static void test_of_an_earlier_boot(void **state)
+{
+	(void)state;
+	submit(rig.cuff, NULL, doubtful, 119);
+	until_jobs(1);
+	rig_script(&rig, "UPDATE pending_repeat SET boot_id=x'00', due_boot=9000000000000");
+	watch_start();
+	UNTIL("SELECT count(*) FROM alert", 1);
+}
+
+/* A limit is told without another reading, and its end needs none of ours. */
+static void test_place(void **state)
+{
+	(void)state;
+	watch_start();
+	until_jobs(1);
+	assert_int_equal(COUNT("condition WHERE rule='fridge-silent'"), 1);
+	submit(fridge, "fridge", warm, 599);
+	UNTIL("SELECT count(*) FROM alert WHERE place='fridge' AND role='site'", 1);
+	rests(); /* what was told is due no more */
+	struct watch_reading good = {.kind = "environment", .numbers = {{"env.temp", 50, -1, 0}}};
+	submit(fridge, "fridge", good, 0);
+	UNTIL("SELECT count(*) FROM alert WHERE state='resolved'", 1);
+}
+
+static void test_silence(void **state)
+{
+	(void)state;
+	watch_start();
+	until_jobs(1);
+	submit(fridge, "fridge", warm, 1798);
+	UNTIL("SELECT count(*) FROM alert WHERE reading IS NULL", 1);
+}
+
+/* A device that a reload brought is listened for, and none gets its time again. */
+static void test_reload(void **state)
+{
+	(void)state;
+	rig.config.n_devices = 0;
+	watch_start();
+	until_jobs(1);
+	assert_int_equal(COUNT("condition"), 0);
+	rig.config.n_devices = 1;
+	watch_follow(watch);
+	until_jobs(2);
+	assert_int_equal(COUNT("condition"), 1);
+	rig_script(&rig, "UPDATE condition SET since=7");
+	watch_follow(watch);
+	until_jobs(3);
+	assert_int_equal(rig_int(&rig, "SELECT since FROM condition"), 7);
+}
+
+/* A store that refuses is asked again: the look at the start is not lost. */
+static void test_refused(void **state)
+{
+	(void)state;
+	submit(rig.cuff, NULL, doubtful, 200);
+	until_jobs(1);
+	rig_script(&rig, "UPDATE pending_repeat SET boot_id=x'00'"); /* the start has work to do */
+	rig_script(&rig,
+		"CREATE TRIGGER full BEFORE INSERT ON alert BEGIN SELECT raise(ABORT,'x'); END");
+	watch_start();
+	until_jobs(2);
+	assert_int_equal(COUNT("pending_repeat"), 1);
+	rig_script(&rig, "DROP TRIGGER full");
+	submit(rig.cuff, NULL, doubtful, 119); /* does not wait for the half minute */
+	UNTIL("SELECT count(*) FROM alert", 2);
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define F(name) cmocka_unit_test_setup_teardown(name, setup_fridge, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_rests),
+		T(test_news_beside_a_look),
+		T(test_tells_in_time),
+		T(test_at_start),
+		T(test_of_an_earlier_boot),
+		F(test_place),
+		F(test_silence),
+		F(test_reload),
+		T(test_refused),
+	};
+	log_init("test", LOG_ERROR);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
