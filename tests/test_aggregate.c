@@ -217,7 +217,7 @@ static void test_summary(void **state)
 	show(12, 91);
 	show(60, 96);
 	show(20, 96); /* less than 30 s are not summed up */
-	TOLD("60.000 97/72 summary,artifact min=91 low=0 artifact=10\n"
+	TOLD("60.000 97/72 summary min=91 low=0 artifact=10\n"
 	     "120.000 96/72 summary min=96 low=0 artifact=0\n");
 	open_with("mode", "continuous", "interval_s", "60", NULL);
 	show(90, 97);
@@ -253,7 +253,7 @@ static void test_summary_of_doubt(void **state)
 	TOLD("30.000 87/60 summary,low_perfusion,artifact,out_of_track artifact=100\n"
 	     "30.000 87/60 desaturation,low_perfusion,artifact,out_of_track\n"
 	     "39.666 episode: 30 s below 90 %, lowest 86 %, in doubt, then nothing was shown\n"
-	     "95.000 98/60 summary,low_perfusion min=98 low=0 artifact=33\n");
+	     "95.000 98/60 summary min=98 low=0 artifact=33\n");
 }
 
 static void test_desaturation(void **state)
@@ -304,7 +304,7 @@ static void test_desaturation_in_doubt(void **state)
 	TOLD("30.000 84/72 desaturation,low_perfusion\n"
 	     "42.000 84/72 desaturation\n"
 	     "63.000 episode: 10 s below 90 %, lowest 84 %\n"
-	     "64.000 93/72 summary,low_perfusion min=84 low=10 artifact=67\n");
+	     "64.000 93/72 summary min=84 low=10 artifact=67\n");
 	open_with("mode", "continuous", NULL); /* doubt alone: over when it is not low any more */
 	show_as(32, 84, 72, RED);
 	show_as(12, 93, 72, RED);
@@ -387,8 +387,8 @@ static void test_memory(void **state)
 		assert_int_equal(mallinfo2().uordblks, before);
 		step_us = SECOND / 3 + 1;
 		play(&(struct entry){clock_us(), true, -1, -1, 0});
-		assert_string_equal(rig.told.text,
-			"3600.000 95/100 summary,low_perfusion min=90 low=0 artifact=6\n");
+		assert_string_equal(
+			rig.told.text, "3600.000 95/100 summary min=90 low=0 artifact=6\n");
 		assert_true(rig.raw_most < 1500);
 		end();
 	}
