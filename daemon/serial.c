@@ -11,6 +11,7 @@
  * A line that is gone is tried again after 0.1, 0.25 and 0.5 s, then every second.
  */
 #include "log.h"
+#include "sendq.h"
 #include "transport.h"
 #include "tty.h"
 #include "util.h"
@@ -21,8 +22,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define SERIAL_QUEUE_MAX (128 * 1024) /* bytes that wait for a slow line */
-#define SERIAL_TICK_US 1000000	      /* how often the path of an open line is asked */
+#define SERIAL_TICK_US 1000000 /* how often the path of an open line is asked */
 #define SERIAL_ACCURACY_US 10000
 #define SERIAL_LASTING_US 5000000 /* a line that stayed open this long was not flapping */
 #define SERIAL_LINGER_US 1000000  /* for the last bytes after a close */
@@ -44,9 +44,7 @@ struct serial {
 	unsigned failures, empty_reads, missing_ticks;
 	const char *doomed;	  /* why the line is to be closed as soon as the loop runs */
 	uint64_t linger_until_us; /* closed for the owner, last bytes may leave; 0: open */
-	/* Bytes that the line has not taken yet; allocated only while there are any. */
-	uint8_t *queue;
-	size_t queue_at, queue_len;
+	struct sendq out;
 	struct log_limit said_up, said_failure;
 };
 
@@ -80,8 +78,7 @@ static void serial_hang_up(struct serial *s)
 	s->fd = -1;
 	s->doomed = NULL;
 	s->linger_until_us = 0;
-	free(TAKE(s->queue));
-	s->queue_at = s->queue_len = 0;
+	sendq_clear(&s->out);
 }
 
 /* Ends the connection at once; the path is tried again by itself. */
@@ -123,23 +120,6 @@ static void serial_read(struct serial *s, bool lost)
 		serial_drop(s, n == 0 || errno == EIO || lost ? "unplugged" : strerror(errno));
 }
 
-/* How much the line took; -errno. */
-static ssize_t serial_push(struct serial *s, const uint8_t *bytes, size_t len)
-{
-	size_t done = 0;
-	while (done < len) {
-		ssize_t n = write(s->fd, bytes + done, len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno != EAGAIN)
-			return -errno;
-		if (n <= 0)
-			break;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
-
 static void serial_want_write(struct serial *s, bool yes)
 {
 	uint32_t events = (s->linger_until_us ? 0 : EPOLLIN) | (yes ? EPOLLOUT : 0);
@@ -150,18 +130,11 @@ static void serial_want_write(struct serial *s, bool yes)
 
 static void serial_drain(struct serial *s)
 {
-	ssize_t n = serial_push(s, s->queue + s->queue_at, s->queue_len);
-	if (n < 0) {
-		serial_drop(s, n == -EIO ? "unplugged" : strerror((int)-n));
-		return;
-	}
-	s->queue_at += (size_t)n;
-	s->queue_len -= (size_t)n;
-	if (s->queue_len)
-		return;
-	free(TAKE(s->queue));
-	s->queue_at = 0;
-	serial_want_write(s, false);
+	int r = sendq_drain(&s->out, s->fd);
+	if (r < 0)
+		serial_drop(s, r == -EIO ? "unplugged" : strerror(-r));
+	else if (r == 0)
+		serial_want_write(s, false);
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -173,7 +146,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 		serial_drop(s, serial_moved);
 		return 0;
 	}
-	if ((events & EPOLLOUT) && s->queue_len)
+	if ((events & EPOLLOUT) && s->out.len)
 		serial_drain(s);
 	/* A hang-up is noticed by reading: what came before it is not lost. */
 	if (s->fd >= 0 && !s->linger_until_us && (lost || (events & EPOLLIN)))
@@ -261,7 +234,7 @@ static void serial_try(struct serial *s)
 static void serial_linger(struct serial *s)
 {
 	int waiting = 0;
-	bool empty = !s->queue_len && (ioctl(s->fd, TIOCOUTQ, &waiting) < 0 || !waiting);
+	bool empty = !s->out.len && (ioctl(s->fd, TIOCOUTQ, &waiting) < 0 || !waiting);
 	if (empty || boot_us() >= s->linger_until_us)
 		serial_drop(s, "");
 	else
@@ -306,44 +279,24 @@ static int serial_doom(struct serial *s, const char *why, int error)
 	return error;
 }
 
-static int serial_queue(struct serial *s, const uint8_t *bytes, size_t len)
-{
-	if (!s->queue) {
-		s->queue = malloc(SERIAL_QUEUE_MAX);
-		if (!s->queue)
-			return -ENOMEM;
-		serial_want_write(s, true);
-	}
-	if (s->queue_at) {
-		memmove(s->queue, s->queue + s->queue_at, s->queue_len);
-		s->queue_at = 0;
-	}
-	memcpy(s->queue + s->queue_len, bytes, len);
-	s->queue_len += len;
-	return 0;
-}
-
 static int serial_send(struct transport *t, unsigned channel, const void *bytes, size_t len)
 {
 	struct serial *s = (struct serial *)t;
 	(void)channel;
 	if (s->fd < 0 || s->doomed || s->linger_until_us)
 		return -ENOTCONN;
-	if (len > SERIAL_QUEUE_MAX - s->queue_len)
-		return -ENOBUFS;
 	if (serial_named(s) == 0)
 		return serial_doom(s, serial_moved, -ENOTCONN);
-	size_t done = 0;
-	if (!s->queue_len) {
-		ssize_t n = serial_push(s, bytes, len);
-		if (n < 0)
-			return serial_doom(s, "unplugged", -ENOTCONN);
-		done = (size_t)n;
-	}
-	if (done == len)
-		return 0;
-	int r = serial_queue(s, (const uint8_t *)bytes + done, len - done);
-	return r < 0 ? serial_doom(s, "out of memory", r) : 0;
+	int r = sendq_send(&s->out, s->fd, bytes, len);
+	if (r == -ENOBUFS)
+		return r;
+	if (r == -ENOMEM)
+		return serial_doom(s, "out of memory", r);
+	if (r < 0)
+		return serial_doom(s, "unplugged", -ENOTCONN);
+	if (r > 0)
+		serial_want_write(s, true);
+	return 0;
 }
 
 static void serial_confirm(struct transport *t)
@@ -358,7 +311,7 @@ static void serial_close(struct transport *t, const char *why)
 		return;
 	s->doomed = NULL;
 	s->linger_until_us = boot_us() + SERIAL_LINGER_US;
-	serial_want_write(s, s->queue_len);
+	serial_want_write(s, s->out.len);
 	serial_arm(s, 0);
 	s->base.events.down(s->base.events.arg, why);
 }
@@ -407,6 +360,7 @@ int serial_new(sd_event *loop, const struct config_device *device,
 	s->loop = sd_event_ref(loop);
 	s->device = device;
 	s->fd = -1;
+	s->out.write = write;
 	s->state = "";
 	int r = sd_event_add_time_relative(
 		loop, &s->timer, CLOCK_BOOTTIME, 0, SERIAL_ACCURACY_US, on_timer, s);

@@ -6,14 +6,15 @@ Every line comes from somebody's own record: the ledgers of the instruments and 
 (tests/sim), `vitalgate readings --follow`, `alerts` and `followup`. All of them tell
 CLOCK_BOOTTIME: lines are held back for HOLD seconds and shown in the order of what happened.
 
-Exit status: 0 when each reading that an instrument was told to be received is at the platform
-exactly once, and each alert too; 1 when not, or when the show could not go on; 2 when something
-is not installed or not built; 130 after Ctrl-C.
+Exit status: 0 when each reading that an instrument was told to be received, or that the gateway
+made of what another one shows, is at the platform exactly once, and each alert too; 1 when not, or
+when the show could not go on; 2 when something is not installed or not built; 130 after Ctrl-C.
 """
 import argparse
 import heapq
 import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -25,7 +26,7 @@ import time
 import unicodedata
 from collections import Counter, defaultdict
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 
 import harness
 
@@ -34,22 +35,30 @@ ALERTS_EVERY = 0.3
 TALLY_EVERY = 0.7
 PATIENCE = 30       # for anything to happen on a busy machine
 BATCH = 300         # readings in the visit case
+SHORTEST = 36       # seconds; the oximeter and the fridge take their time
 PATH_MAX = 60       # of the folder, so that its sockets' names fit
 
 TIE = "\u00a0"
 
 LIMITS = {"limit_tests": "GLU", "hi": "33.3 mmol/L", "lo": "0.6 mmol/L"}
-DEVICES = [harness.cuff_device(name) for name in ("cuff-1", "cuff-2", "cuff-3")] + \
-    [harness.lab_device("lab-1", options=LIMITS)]
+STEADY_S = 4        # how long the oximeter's values must be steady; in doubt it is three times that
+FINGER_OUT_S = 3.5  # nothing shown for so long, and it is another measurement
+WARM_S = 2          # the fridge's, until staff are told; in config/alerts.yaml it is 600
+TOLD = ("cuff-1", "cuff-2", "cuff-3", "lab-1")      # each record is confirmed to them
+WATCHED = ("ox-1", "fridge-1")                      # they just show something
+DEVICES = [harness.cuff_device(name) for name in TOLD[:3]] + [
+    harness.lab_device("lab-1", options=LIMITS),
+    harness.line_device("ox-1", "nonin", options={"steady_s": STEADY_S})]
 TESTS = {"GLU": "glu.random", "HbA1c": "hba1c"}
 
 VERBS = {"start": ("启动", "started"), "measured": ("测得", "measured"), "told": ("已确认", "told"),
-         "again": ("重发", "sent again"), "lost": ("未确认", "unconfirmed"),
+         "again": ("重发", "sent again"), "lost": ("未确认", "unconfirmed"), "shows": ("显示", "shows"),
          "stored": ("入库", "stored"), "unassigned": ("待归属", "unassigned"),
          "record": ("随访表", "record"), "alert": ("警报", "ALERT"), "reading": ("收到", "reading"),
          "followup": ("收到", "follow-up"), "event": ("收到", "event"), "reply": ("收到", "reply"),
          "ack": ("确认", "acknowledges"), "acked": ("收到", "acknowledged"),
-         "run": ("执行", "runs"), "tally": ("进度", "so far"),
+         "over": ("解除", "resolved"), "run": ("执行", "runs"), "do": ("处置", "acts"),
+         "tally": ("进度", "so far"),
          "down": ("中断", "DOWN"), "up": ("恢复", "UP"), "note": ("说明", "note")}
 FIELDS = {"visit_date": "随访日期 visit", "bp": "血压 BP", "heart_rate": "心率 pulse",
           "next_visit_date": "下次随访 next visit", "other_glucose": "血糖 glucose",
@@ -133,7 +142,7 @@ class Screen:
                 self.print("      " + part, "dim")
 
     def line(self, t, who, verb, text, tone):
-        kind = "instrument" if who[:4] in ("cuff", "lab-") else \
+        kind = "instrument" if who in TOLD + WATCHED else \
             "person" if who in ("doctor", "nurse") else \
             who if who in ("gateway", "platform") else "site"
         zh, en = VERBS[verb]
@@ -162,6 +171,12 @@ def values_text(values, brief=False):
         pulse = values.get("bp.pulse")
         return f"{number(values['bp.sbp'])}/{number(values['bp.dbp'])}" + \
             ("" if brief else " mmHg" + (f" {number(pulse)}/min" if pulse else ""))
+    if "spo2" in values:
+        return f"SpO2 {number(values['spo2'])}" + \
+            ("" if brief else f" % {number(values['spo2.pulse'])}/min")
+    if "env.temp" in values:
+        return f"{number(values['env.temp'])} °C" + \
+            (" 门开 door open" if values["env.door_open"]["value"] else "")
     names = {kind: test for test, kind in TESTS.items()}
     return ", ".join(f"{names.get(k, k)} {number(v)}" + ("" if brief else " " + v["unit"])
                      for k, v in values.items())
@@ -175,6 +190,11 @@ def record_text(record):
         return f"{record['sys']}/{record['dia']} mmHg {record['pulse']}/min"
     return " ".join(filter(None, (record["test"], record["value"], record["unit"], "·",
                                   record["patient"], record["specimen"])))
+
+
+def subject(alert):
+    """Whom or what it is about."""
+    return alert["resident"] or alert.get("place", "?")
 
 
 def field_text(field):
@@ -198,6 +218,10 @@ def record_key(sim, record):
 
 def reading_key(reading):
     sim, values = reading["device"]["id"], reading["values"]
+    if sim in WATCHED:      # nothing but the instant says which one it is
+        shown = [values[kind]["value"] for kind in ("spo2", "spo2.pulse", "env.temp")
+                 if kind in values]
+        return sim, reading["time"]["boot_ms"] / 1000, *shown
     if "bp.sbp" in values:
         return sim, reading["time"]["device"], values["bp.sbp"]["value"], values["bp.dbp"]["value"]
     kind, value = next(iter(values.items()))
@@ -210,6 +234,8 @@ class Accounts:
 
     def __init__(self):
         self.measured, self.told = {}, {}       # key: when
+        self.shown = defaultdict(list)          # instrument: (since when, values)
+        self.expected = Counter()               # instrument: readings of what it showed
         self.errors = {}                        # key of a failed measurement: told when, or None
         self.sent = defaultdict(list)           # key: each time that it went out
         self.kept = {}                          # id: (key, when), at the gateway
@@ -225,11 +251,22 @@ class Accounts:
     def told_by(self, device):
         return sum(key[0] == device for key in self.told)
 
+    def watched_by(self, device):
+        return sum(key[0] == device for key, _ in self.kept.values())
+
+    def watched(self):
+        return sum(map(self.watched_by, WATCHED))
+
+    def known(self, key):
+        """Did an instrument measure it, or show it by then?"""
+        return key in self.measured or any(
+            t <= key[1] + 0.001 and values == key[2:] for t, values in self.shown.get(key[0], ()))
+
     def compare(self):
         """(missing at the platform, twice at the platform, not from any instrument)"""
         there = Counter(key for key, _ in self.arrived.values())
         return ([k for k in self.told if not there[k]], [k for k, n in there.items() if n > 1],
-                [k for k in there if k not in self.measured])
+                [k for k in there if not self.known(k)])
 
     def delay(self, reading, t):
         """Seconds from a reading's last byte at its instrument's link until t; None: not known."""
@@ -254,6 +291,10 @@ class Accounts:
     def acknowledged(self):
         return sum(a["state"] == "acknowledged" for a in self.alerts_arrived.values())
 
+    def over(self):
+        """Those that ended by themselves."""
+        return sum(a["state"] == "resolved" for a in self.alerts_arrived.values())
+
     def faults(self):
         """What does not agree, in words. Empty: all is well."""
         missing, twice, strange = self.compare()
@@ -261,9 +302,13 @@ class Accounts:
                  for keys, what in ((missing, "told, but missing at the platform"),
                                     (twice, "more than once at the platform"),
                                     (strange, "at the platform, but from no instrument")) if keys]
-        if len(self.kept) != len(self.arrived):
-            lines.append(f"{len(self.kept)} readings in the store, {len(self.arrived)} at the "
-                         "platform")
+        stayed = [r for r, (_, t) in self.kept.items()
+                  if r not in self.arrived and t < boottime() - 1]     # what is on its way may be
+        if stayed:
+            lines.append(f"{len(stayed)} in the store, but not at the platform: {stayed[0][:8]} ..")
+        for device, n in self.expected.items():
+            if self.watched_by(device) != n:
+                lines.append(f"{device}: readings due {n}, in the store {self.watched_by(device)}")
         if len(self.errors) != self.failures_arrived:
             lines.append(f"{len(self.errors)} cuff errors, {self.failures_arrived} at the platform")
         for alert, a in self.alerts.items():
@@ -309,7 +354,7 @@ class DemoSite(harness.Site):
     ALONE = ["setsid", "setpriv", "--pdeathsig", "TERM"]
 
     def __init__(self, devices):
-        super().__init__(devices)
+        super().__init__(devices, tables={"fridge_warm": WARM_S})
         with open(self.path("mosquitto.conf"), "a", encoding="utf-8") as f:
             f.write("set_tcp_nodelay true\n"    # else it holds small messages back for 40 ms
                     "user root\n")              # who changes the user forgets --pdeathsig
@@ -327,10 +372,14 @@ class Show:
         self.end, self.pace = screen.start + seconds, pace
         self.stopping = False
         self.lines, self.count = [], 0          # heap of lines to come
-        self.tails = {d["id"]: Tail(site.path(d["id"] + ".ledger")) for d in DEVICES}
+        self.tails = {name: Tail(site.path(name + ".ledger")) for name in TOLD + WATCHED}
         self.platform_tail = Tail(site.path("platform.ledger"))
         self.follow_tail = Tail(site.path("follow.log"))
         self.folded = {}                        # device: resident; told as a tally only
+        self.in_fridge = False                  # the fridge is what this is about
+        self.fridge_said = None                 # what was last told of it
+        self.repeats_asked = 0
+        self.finger_gone = -math.inf            # when; inf: it is on its way out
         self.tally, self.tally_at, self.alerts_at = (0, 0, 0), 0, 0
         self.committed = {}                     # (reading, revision): when
         self.stored_keys = {}                   # key: when, whoever told it first
@@ -365,6 +414,10 @@ class Show:
         a, sim, event, t = self.accounts, e["sim"], e["event"], e["t"]
         if "record" not in e:
             return
+        if sim in WATCHED:
+            if event == "measured":
+                self.hear_watched(sim, e["record"], t)
+            return
         record, key, loud = e["record"], record_key(sim, e["record"]), sim not in self.folded
         if event == "measured":
             (a.errors if record.get("nan") else a.measured)[key] = t
@@ -384,9 +437,24 @@ class Show:
                 self.say(sim, "told", f"{how} after commit, {milliseconds(t - a.sent[key][-1])} "
                          "after the last byte", "dim", t)
 
+    def hear_watched(self, sim, record, t):
+        """What it shows has changed. The fridge has a word only while it is about the fridge."""
+        if record.get("item") == "temp":
+            self.accounts.shown[sim].append((t, (float(record["value"]),)))
+            if self.in_fridge:
+                self.say(sim, "shows", f"{record['value']} °C", t=t)
+        elif record.get("phase") == "finger out":
+            self.finger_gone = min(self.finger_gone, t)
+        elif record.get("spo2"):
+            self.accounts.shown[sim].append((t, (record["spo2"], record["pulse"])))
+            if record["phase"] == "steady":
+                weak = " · 灌注低 low perfusion" if record["perfusion"] == "low" else ""
+                self.say(sim, "shows", f"SpO2 {record['spo2']} % {record['pulse']}/min{weak}", t=t)
+
     def hear_gateway(self, r):
         self.accounts.kept.setdefault(r["id"], (reading_key(r), r["committed_boot_us"] / 1e6))
-        self.accounts.resident[r["id"]] = r["resident"]
+        if "place" not in r:
+            self.accounts.resident[r["id"]] = r["resident"]
         self.tell_stored(r)
 
     def tell_stored(self, r):
@@ -399,6 +467,9 @@ class Show:
         self.alerts_at = 0
         if r["device"]["id"] in self.folded:
             return
+        if "place" in r:
+            self.tell_place(r, t)
+            return
         if not resident:
             self.say("gateway", "unassigned", f"{r['id'][:8]} {values_text(r['values'])}: nobody "
                      f"is named ({r['identity']['evidence']})", "warn", t)
@@ -406,9 +477,16 @@ class Show:
         clock = r["time"].get("device_offset_s", 0) / 60
         doubt = "" if abs(clock) < 1 else \
             f" (its clock is {abs(clock):.0f} min {'fast' if clock > 0 else 'slow'})"
-        self.say("gateway", "stored", f"{values_text(r['values'], True)} → {resident} by "
+        flags = " (" + ", ".join(r["flags"]) + ")" if r["flags"] else ""
+        self.say("gateway", "stored", f"{values_text(r['values'], True)}{flags} → {resident} by "
                  f"{r['identity']['evidence']} · time {r['time']['trust']}{doubt}", t=t)
         self.changed.append((t, resident))
+
+    def tell_place(self, r, t):
+        text = values_text(r["values"])
+        if self.in_fridge and text != self.fridge_said:
+            self.say("gateway", "stored", f"{text} → {r['place']}", t=t)
+        self.fridge_said = text
 
     def ask(self, *words):
         """The companion's answer; {} while the daemon is down."""
@@ -437,14 +515,20 @@ class Show:
                 self.raised.setdefault(a["id"], a)
             self.accounts.alerts[a["id"]] = a
 
+    def raised_at(self, alert):
+        """None: the line of its reading is not there yet."""
+        if "place" not in alert:
+            return self.committed.get((alert["reading"], 1))
+        return datetime.fromisoformat(alert["raised"]).timestamp() - time.time() + boottime()
+
     def tell_alerts(self):
         """The gateway's line of an alert, as soon as that of its reading is there."""
         for alert, a in self.raised.items():
-            t = a and self.committed.get((a["reading"], 1))
+            t = a and self.raised_at(a)
             if not t:
                 continue
             rule, more = a["rules"][0], len(a["rules"]) - 1
-            text = f"{a['severity']} · {a['resident'] or '?'} → {a['to']['token']} · " \
+            text = f"{a['severity']} · {subject(a)} → {a['to']['token']} · " \
                    f"{rule['text_zh']} {rule['text_en']}: {number(rule)} (limit {rule['limit']:g})"
             self.say("gateway", "alert", text + (f" +{more}" if more else ""), "alert", t + 2e-6)
             self.raised[alert] = None
@@ -469,7 +553,7 @@ class Show:
         a, key = self.accounts, reading_key(r)
         a.arrived.setdefault(r["id"], (key, t))
         self.tell_stored(r)
-        if r["device"]["id"] in self.folded:
+        if r["device"]["id"] in self.folded or "place" in r:
             return
         self.say("platform", "reading", f"r{r['revision']} {values_text(r['values'])} · "
                  f"{r['resident'] or 'nobody'}"
@@ -485,6 +569,11 @@ class Show:
         self.raised.setdefault(o["id"], o)
         if o["revision"] == 1:
             a.alerted[o["reading"]] = t
+        if o["state"] == "resolved":
+            begun, ended = (datetime.fromisoformat(o[k]) for k in ("since", "ended"))
+            self.say("platform", "over", f"r{o['revision']} {subject(o)} · by itself, after "
+                     + milliseconds((ended - begun).total_seconds()), "good", t)
+            return
         if o["state"] == "acknowledged":
             ack, sent = o["acknowledged"], self.commands.get("ack-" + o["id"])
             who = ack["by"].rsplit("/", 1)[-1]
@@ -492,7 +581,7 @@ class Show:
             self.say("platform", "acked", f"r{o['revision']} {o['resident']} · {ack['outcome']} by "
                      f"{who}{late}", "good", t)
             return
-        self.say("platform", "alert", lambda: f"r{o['revision']} {o['resident'] or '?'} → "
+        self.say("platform", "alert", lambda: f"r{o['revision']} {subject(o)} → "
                  + o["to"]["token"] + self.late(o["reading"], t), "alert", t)
 
     def take_followup(self, o, t):
@@ -501,8 +590,8 @@ class Show:
                      "dim", t)
 
     def take_event(self, o, t):
-        if o["type"] == "failed_measurement":
-            self.accounts.failures_arrived += 1
+        self.accounts.failures_arrived += o["type"] == "failed_measurement"
+        self.repeats_asked += o["type"] == "repeat_requested"
         self.say("platform", "event", f"{o['device'] or 'gateway'} {o['type']}: "
                  f"{o.get('detail', '')}", "warn", t)
 
@@ -590,6 +679,18 @@ class Show:
             {"patient": patient, "specimen": f"S-{self.specimen:04d}", "test": test, "value": value,
              "unit": unit, "flag": flag, "status": "F", "time": "now"}))
 
+    def finger(self, spo2, pulse, perfusion="good"):
+        """The oximeter measures somebody, until finger_out()."""
+        self.until(lambda: boottime() > self.finger_gone + FINGER_OUT_S, "the last finger's end")
+        self.tell("ox-1", f"finger in spo2={spo2} pulse={pulse} perfusion={perfusion}")
+        self.accounts.expected["ox-1"] += 1
+
+    def finger_out(self):
+        self.until(lambda: self.accounts.watched_by("ox-1") == self.accounts.expected["ox-1"],
+                   "the oximeter's reading")
+        self.finger_gone = math.inf
+        self.tell("ox-1", "finger out")
+
     def acknowledge(self, alert, outcome):
         doctor = alert["to"]["token"]
         self.say("doctor", "ack", f"{doctor}: {alert['resident'] or 'nobody yet'} {outcome} · "
@@ -606,7 +707,7 @@ class Show:
     def all_here(self):
         """Nothing is on its way any more."""
         a = self.accounts
-        if not len(a.measured) == len(a.told) == len(a.kept) == len(a.arrived):
+        if len(a.measured) != len(a.told) or len(a.kept) != len(a.arrived) or a.compare()[0]:
             return False
         counts = self.ask("status").get("counts")
         return bool(counts) and counts["outbox_pending"] + counts["outbox_sent"] == 0
@@ -623,6 +724,9 @@ def act_site(show):
     show.say("site", "start", f"mosquitto on 127.0.0.1:{site.port}, keeps nothing over a restart")
     if not site.broker():
         raise Trouble("mosquitto does not answer: " + site.log("broker").strip()[-200:])
+    site.write_config(DEVICES + [harness.modbus_device(
+        "fridge-1", "fridge_eid041", site.modbus_port("fridge-1", "1:fridge"), place="fridge",
+        poll_ms=500)])
     site.platform("--verbose")
     show.until(lambda: "connected 0" in site.log("platform"), "the platform's subscription")
     show.say("platform", "start", f"simulated, listens to {site.base}/up/#")
@@ -638,7 +742,7 @@ def act_site(show):
         f.write(harness.roster())
     n = show.cli("import", site.path("roster.csv"))["residents"]
     show.say("nurse", "run", f"vitalgate import roster.csv · {n} residents, pseudonyms only")
-    for device, resident in (("cuff-1", "R-0001"), ("cuff-3", "R-0004")):
+    for device, resident in (("cuff-1", "R-0001"), ("cuff-3", "R-0004"), ("ox-1", "R-0004")):
         show.cli("bind", device, resident, "--from", f"{date.today().year - 1}-01-01")
         show.say("nurse", "run", f"vitalgate bind {device} {resident}")
     site.cuff("cuff-1")
@@ -647,16 +751,22 @@ def act_site(show):
     show.say("cuff-2", "start", "BLE cuff for everybody at the health post; its clock is slow")
     site.analyser("lab-1", "--retry", "1", "--ack-timeout", "3")
     show.say("lab-1", "start", "analyser in the clinic, LIS01-A2 on a serial line")
+    site.oximeter("ox-1", "--steady", "--acquire", "0.5")
+    show.say("ox-1", "start", "oximeter at home of R-0004, Nonin format 2 on a serial line")
+    show.say("fridge-1", "start", "vaccine fridge, Modbus TCP, asked twice a second")
     show.until(lambda: all(os.path.exists(site.path(name + ".ctl"))
-                           for name in ("cuff-1", "cuff-2", "lab-1")), "the instruments")
+                           for name in ("cuff-1", "cuff-2", "lab-1", "ox-1")), "the instruments")
     show.breathe(2)
 
 
 def act_ordinary(show):
     show.act(2, "平常读数", "Ordinary readings",
-             "先写入磁盘，再向仪器确认，再送平台；随访表草稿随之改变，仅为建议。",
+             "先写入磁盘，再向仪器确认，再送平台；随访表草稿随之改变，仅为建议。"
+             f"血氧稳定 {STEADY_S} 秒才算一条读数。",
              "On disk first, then confirmed to the instrument, then to the platform. The draft of "
-             "the follow-up form changes with it; it stays a proposal.")
+             "the follow-up form changes with it; it stays a proposal. The oximeter talks without "
+             f"end: what was steady for {STEADY_S} s is a reading.")
+    show.finger(97, 68)
     show.lab("R-0002", "GLU", "6.1", "mmol/L")
     show.breathe(1.6)
     show.cuff("cuff-1", 136, 84, 71)
@@ -665,6 +775,7 @@ def act_ordinary(show):
     show.breathe(1.6)
     show.cuff("cuff-1", 142, 88, 74)
     show.breathe(2.4)
+    show.finger_out()
 
 
 def alert_and_answer(show, known, outcome):
@@ -715,8 +826,51 @@ def act_nobody(show):
     show.breathe(1.6)
 
 
+def act_fingers(show):
+    show.act(6, "冷手指", "Cold fingers",
+             "R-0004 手冷：血氧 86，但灌注低。照存照示，先请复测；捂热后 88，可信，警报到医生。",
+             "R-0004 has cold hands: 86 % on a weak signal is stored and shown, and a repeat is "
+             "asked for. Warm, it is 88 % without a doubt, and the doctor is told. Should no clean "
+             "value come in time, staff are told of the doubtful one.")
+    asked, known = show.repeats_asked, len(show.accounts.alerts_arrived)
+    show.finger(86, 64, "low")
+    show.breathe(STEADY_S, scaled=False)
+    show.cuff("cuff-1", 133, 81, 70)
+    show.breathe(STEADY_S, scaled=False)
+    show.say("ox-1", "note", f"{2 * STEADY_S} s, and no value without a doubt; all others go on",
+             "dim")
+    show.until(lambda: show.repeats_asked > asked, "the request to repeat it")
+    show.breathe(0.5)
+    show.say("nurse", "do", "warms the hand 捂热手指")
+    show.tell("ox-1", "perfusion good; spo2 88")
+    show.accounts.expected["ox-1"] += 1
+    alert_and_answer(show, known, "reached")
+    show.finger_out()
+
+
+def act_fridge(show):
+    show.act(7, "疫苗冰箱", "The vaccine fridge",
+             f"门没关，超过 8 °C。演示中 {WARM_S} 秒即报，实际 10 分钟；恢复后警报自行解除。",
+             "Its door stands open. Above 8 °C staff are told, no doctor: in this hurry after "
+             f"{WARM_S} s, else after 10 minutes. When it is good again the alert ends by itself.")
+    a = show.accounts
+    known, show.in_fridge = len(a.alerts_arrived), True
+    show.tell("fridge-1", "set 1 door 1")
+    show.tell("fridge-1", "drift 1 temp 1.3 0.5")
+    show.until(lambda: a.shown["fridge-1"][-1][1] > (8,), "the fridge's warmth")
+    show.tell("fridge-1", "drift 1 temp off")
+    show.until(lambda: len(a.alerts_arrived) > known, "the alert at the platform")
+    show.breathe(1.2)
+    show.say("nurse", "do", "closes the door 关好冰箱门")
+    show.tell("fridge-1", "set 1 door 0")
+    show.tell("fridge-1", "set 1 temp 4.8")
+    show.until(a.over, "the end of the fridge's alert")
+    show.breathe(1.2)
+    show.in_fridge = False
+
+
 def act_power(show):
-    show.act(6, "断电", "Power cut",
+    show.act(8, "断电", "Power cut",
              f"巡诊包里的血压计存有 {BATCH} 条读数，无线信号不稳；传到一半，守护进程被 kill -9。",
              f"The cuff of the visit case delivers {BATCH} readings over a weak radio link. In the "
              "middle of it the daemon is killed. What was not confirmed stays in the cuff and "
@@ -734,8 +888,9 @@ def act_power(show):
     a.outages.append([boottime(), None])
     show.say("gateway", "down", "kill -9 of vitalgated, in the middle of it", "alert")
     if os.geteuid():    # a pty, unlike a real line, stays in exclusive use; only root may pass
-        show.tell("lab-1", "unplug")
-        show.tell("lab-1", "plug")
+        for name in ("lab-1", "ox-1"):
+            show.tell(name, "unplug")
+            show.tell(name, "plug")
     show.breathe(0.5)
     show.cuff("cuff-1", 138, 86, 70)
     show.lab("R-0002", "GLU", "7.8", "mmol/L")
@@ -760,7 +915,7 @@ def act_power(show):
 
 
 def act_broker(show):
-    show.act(7, "断网", "The network goes away",
+    show.act(9, "断网", "The network goes away",
              "平台连不上：读数照收、照存、照确认；恢复后警报先行，积压送清。",
              "No broker: readings are taken, stored and confirmed all the same. When it is back, "
              "alerts go first and the backlog drains, until the platform has receipted each.")
@@ -793,9 +948,12 @@ def act_broker(show):
 
 
 def act_day(show):
-    show.act(8, "平常的一天", "An ordinary day", "直到时间结束，或按 Ctrl-C。",
+    show.act(10, "平常的一天", "An ordinary day", "直到时间结束，或按 Ctrl-C。",
              "Until the time is over, or Ctrl-C.")
     dice = show.dice
+    measures = boottime() < show.end - 12
+    if measures:
+        show.finger(96, 66)
     for n in itertools.count():
         if n > 1 and boottime() > show.end - 2.5:
             break
@@ -806,11 +964,15 @@ def act_day(show):
             show.lab("R-0002", *dice.choice((("GLU", f"{dice.uniform(4.5, 11):.1f}", "mmol/L"),
                                              ("HbA1c", f"{dice.uniform(5.5, 8):.1f}", "%"))))
         show.breathe(dice.uniform(1.5, 2.5) * min(1, show.pace), scaled=False)
+    if measures:
+        show.finger_out()
+    show.tell("fridge-1", "refuse 1 on")
+    show.say("fridge-1", "note", "off the network, so that the accounts stand still", "dim")
     show.until(show.all_here, "the last readings at the platform")
 
 
-ACTS = (act_site, act_ordinary, act_pressure, act_glucose, act_nobody, act_power, act_broker,
-        act_day)
+ACTS = (act_site, act_ordinary, act_pressure, act_glucose, act_nobody, act_fingers, act_fridge,
+        act_power, act_broker, act_day)
 
 
 def summary(screen, a, ended, problem=None):
@@ -819,10 +981,11 @@ def summary(screen, a, ended, problem=None):
     plain, outage = a.delays({reading: t for reading, (_, t) in a.arrived.items()})
     alerts, _ = a.delays(a.alerted)
     screen.headline("∑", "小结", "The accounts", [])
-    devices = [(d["id"], a.told_by(d["id"])) for d in DEVICES]
     for zh, en, text in (
             ("仪器已确认", "told to instruments", f"{len(a.told)}  ("
-             + ", ".join(f"{name} {n}" for name, n in devices) + ")"),
+             + ", ".join(f"{name} {a.told_by(name)}" for name in TOLD) + ")"),
+            ("监测读数", "made of what is shown", f"{a.watched()}  ("
+             + ", ".join(f"{name} {a.watched_by(name)}" for name in WATCHED) + ")"),
             ("网关已存", "stored at the gateway", str(len(a.kept))),
             ("平台收到", "at the platform", f"{len(a.arrived)}, each once"
              if not twice else f"{len(a.arrived)}, {len(twice)} not only once"),
@@ -830,7 +993,7 @@ def summary(screen, a, ended, problem=None):
              f"{a.repeats} sent again to the platform"),
             ("袖带错误", "cuff errors", f"{len(a.errors)}, at the platform {a.failures_arrived}"),
             ("警报", "alerts", f"{len(a.alerts)} raised, {len(a.alerts_arrived)} at the platform, "
-             f"{a.acknowledged()} acknowledged"),
+             f"{a.acknowledged()} acknowledged, {a.over()} over by itself"),
             ("延迟", "last byte to platform", f"p50 {percentile(plain, 0.5)}, "
              f"p99 {percentile(plain, 0.99)}  ({len(plain)} readings, all links up)"),
             ("警报延迟", "last byte to alert", f"p50 {percentile(alerts, 0.5)}, "
@@ -850,10 +1013,9 @@ def summary(screen, a, ended, problem=None):
     word, tone, status = ("失败 FAILED", "alert", 1) if faults else \
         ("中断 stopped", "warn", 130) if ended == "interrupted" else ("完成 done", "good", 0)
     absent = "under way" if status == 130 else "missing"
-    screen.print(f"{word} · told {len(a.told)} · platform {len(a.arrived)} · "
-                 f"{absent} {len(missing)} · twice {len(twice)} · "
-                 f"alerts {len(a.alerts)}, ack {a.acknowledged()} · "
-                 f"p50 {percentile(plain, 0.5)} p99 {percentile(plain, 0.99)}", tone)
+    screen.print(f"{word} · told {len(a.told)}, watched {a.watched()} · "
+                 f"platform {len(a.arrived)} · {absent} {len(missing)} · twice {len(twice)} · "
+                 f"alerts {len(a.alerts)}, ack {a.acknowledged()}, over {a.over()}", tone)
     return status
 
 
@@ -898,15 +1060,15 @@ def play(site, screen, accounts, options):
 
 def options_of(arguments):
     parser = argparse.ArgumentParser(description="A simulated site for a minute, and its accounts.")
-    parser.add_argument("--seconds", type=float, default=60, metavar="N",
-                        help="how long, at least 15 (%(default)s)")
-    parser.add_argument("--fast", action="store_true", help="the same acts in about 15 s")
+    parser.add_argument("--seconds", type=float, default=70, metavar="N",
+                        help=f"how long, at least {SHORTEST} (%(default)s)")
+    parser.add_argument("--fast", action="store_true", help=f"the same acts in about {SHORTEST} s")
     options = parser.parse_args(arguments)
-    if options.seconds < 15:
-        parser.error("--seconds: expected 15 or more")
+    if options.seconds < SHORTEST:
+        parser.error(f"--seconds: expected {SHORTEST} or more")
     if options.fast:
-        options.seconds = 15
-    options.pace = min(1.2, max(0.1, (options.seconds - 12) / 44))
+        options.seconds = SHORTEST
+    options.pace = min(1.2, max(0.1, (options.seconds - SHORTEST) / 44))
     return options
 
 

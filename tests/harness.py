@@ -6,6 +6,7 @@ Everything lives in one temporary folder; every process is started here and ende
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -155,6 +156,35 @@ def lab_device(name, patient_id="token", **more):
             "address": "{dir}/" + name + ".tty", "patient_id": patient_id, **more}
 
 
+def line_device(name, driver, **more):
+    """An instrument of the serial simulators: oximeter() and printer()."""
+    return {"id": name, "driver": driver, "transport": "serial",
+            "address": "{dir}/" + name + ".tty", **more}
+
+
+def modbus_device(name, driver, address, **more):
+    return {"id": name, "driver": driver, "transport": "modbus", "address": address, **more}
+
+
+def hurried_tables(folder, within_s=None, **for_s):
+    """A copy of config/ in `folder`, in which alerts are in a hurry: for_s of each rule that is
+    named (_ for -), and within_s of a repeat. Returns the folder."""
+    shutil.copytree(ROOT + "/config", folder)
+    path = os.path.join(folder, "alerts.yaml")
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    for rule, seconds in for_s.items():
+        line = rf"(id: {rule.replace('_', '-')},.* for_s: )\d+"
+        text, n = re.subn(line, rf"\g<1>{seconds}", text)
+        assert n == 1, f"{rule} has no for_s in alerts.yaml"
+    if within_s is not None:
+        text, n = re.subn(r"(within_s: )\d+", rf"\g<1>{within_s}", text)
+        assert n == 1, "no within_s in alerts.yaml"
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    return folder
+
+
 class Beats:
     """Stands in for systemd: hears READY=1 and WATCHDOG=1 of one process."""
 
@@ -180,8 +210,10 @@ class Beats:
 
 class Site:
     """devices: list of dicts as in vitalgate.yaml, "{dir}" in them is the site's folder. The
-    simulated instruments cuff(name) and analyser(name) stand at unix:{dir}/<name>.sock and
-    {dir}/<name>.tty."""
+    simulated instruments stand at unix:{dir}/<name>.sock (cuff) and {dir}/<name>.tty (analyser,
+    oximeter, printer, and modbus_line); modbus_port has a port of its own choice.
+
+    tables: a folder, or what hurried_tables() is to be told."""
 
     GATEWAY = "gw-0001"
     ZONE = "Asia/Shanghai"  # what the instruments' clocks show
@@ -194,6 +226,8 @@ class Site:
         self.processes = {}
         self.commands = {}
         self.config = self.path("vitalgate.yaml")
+        if isinstance(tables, dict):
+            tables = hurried_tables(self.path("tables"), **tables)
         self.settings = (receipt, receipt_timeout, extra, window, host, tables)
         self.write_config(devices)
         with open(self.path("mosquitto.conf"), "w") as f:
@@ -289,17 +323,41 @@ class Site:
             "--base", self.base, "--ledger", self.path("platform.ledger"),
             "--control", self.path("platform.ctl"), *options])
 
-    def cuff(self, name, *options):
+    def instrument(self, program, name, *options):
+        """A simulator of tests/sim that keeps a ledger and takes orders."""
         return self.start(name, [
-            PYTHON, SIM + "/cuff.py", "--name", name, "--listen", self.path(name + ".sock"),
-            "--state", self.path(name + ".state"), "--ledger", self.path(name + ".ledger"),
+            PYTHON, f"{SIM}/{program}.py", "--name", name, "--ledger", self.path(name + ".ledger"),
             "--control", self.path(name + ".ctl"), *options], {"TZ": self.ZONE})
 
+    def cuff(self, name, *options):
+        return self.instrument("cuff", name, "--listen", self.path(name + ".sock"),
+                               "--state", self.path(name + ".state"), *options)
+
     def analyser(self, name, *options):
-        return self.start(name, [
-            PYTHON, SIM + "/analyser.py", "--name", name, "--link", self.path(name + ".tty"),
-            "--dtr", "--ledger", self.path(name + ".ledger"),
-            "--control", self.path(name + ".ctl"), *options], {"TZ": self.ZONE})
+        return self.instrument("analyser", name, "--link", self.path(name + ".tty"), "--dtr",
+                               *options)
+
+    def oximeter(self, name, *options):
+        return self.instrument("oximeter", name, "--link", self.path(name + ".tty"), "--dtr",
+                               *options)
+
+    def printer(self, name, model, *options):
+        return self.instrument("printer", name, "--model", model, "--link",
+                               self.path(name + ".tty"), "--dtr", *options)
+
+    def modbus_line(self, name, *slaves):
+        """slaves: "1:fridge", all on one RS-485 line."""
+        return self.instrument("modbus", name, "--rtu", self.path(name + ".tty"),
+                               *(word for slave in slaves for word in ("--slave", slave)))
+
+    def modbus_port(self, name, *slaves):
+        """The same behind a network converter; returns its address, as for a device."""
+        self.instrument("modbus", name, "--tcp", "0",
+                        *(word for slave in slaves for word in ("--slave", slave)))
+        heard = wait_until(lambda: self.events(name, "listening"))
+        if not heard:
+            raise Failure(f"{name} did not open a port: {self.log(name)}")
+        return f"tcp:127.0.0.1:{heard[-1]['record']['port']}"
 
     def all(self, *platform_options):
         """Broker, core, platform and uplink, in the order in which nothing is missed."""

@@ -380,6 +380,7 @@ static void test_files_refused(void **state)
 static void test_size_and_depth(void **state)
 {
 	(void)state;
+	config_free(&config);
 	size_t len = CONFIG_FILE_MAX;
 	_cleanup_(freep) char *text = malloc(len + 2);
 	char error[CONFIG_ERROR_MAX];
@@ -403,6 +404,7 @@ static void test_size_and_depth(void **state)
 static void test_load(void **state)
 {
 	(void)state;
+	config_free(&config);
 	char error[CONFIG_ERROR_MAX], small[16];
 	assert_int_equal(-ENOENT, config_load("/nonexistent", &config, error, sizeof(error)));
 	assert_string_equal(error, "/nonexistent: cannot be read: No such file or directory");

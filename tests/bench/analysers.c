@@ -14,7 +14,7 @@
  *              is waited for
  *     RATE     messages a second and line; 0: the next one at once
  *     PHASE    share of the period by which the messages lie behind the full period of CLOCK_BOOTTIME, so
- *              that several senders do not meet
+ *              that several senders do not meet; the lines are spread over the period
  *     FIRST    number of the first result: its specimen is S-<number>
  * Answers: "start US" when all lines are open, then, when the last message is through, "sent FIRST COUNT
  * WRITTEN_US TOLD_US" for each frame with results, and "end". WRITTEN_US is taken just before the write of
@@ -169,8 +169,9 @@ static void plan_next(struct line *l, int64_t now)
 	l->state = IDLE;
 	l->due_us = now;
 	if (run.rate > 0) {
+		double turn = (double)(l - lines) / run.lines;
 		int64_t period = (int64_t)(1e6 / run.rate),
-			phase = (int64_t)(run.phase * (double)period);
+			phase = (int64_t)((run.phase + turn) * (double)period);
 		l->due_us = (now - phase + period) / period * period + phase;
 	}
 }

@@ -34,9 +34,10 @@ def cpu_us(pid):
     return sum(int(text.split()[0]) for text in tasks(pid, "schedstat")) / 1000
 
 
-def switches(pid):
+def wakeups(pid):
+    """How often its threads have slept; each time something woke them."""
     return sum(int(n) for text in tasks(pid, "status")
-               for n in re.findall(r"ctxt_switches:\s*(\d+)", text))
+               for n in re.findall(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M))
 
 
 def memory_kib(pid):

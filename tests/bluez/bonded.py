@@ -6,7 +6,7 @@ gateway must use the bond that bluetoothd keeps, and hold the confirmation all t
 import subprocess
 import sys
 
-from guest import (HERE, Broker, Gateway, Meter, Record, Stack, check, check_delivered, main,
+from guest import (HERE, Broker, Gateway, Meter, Record, Stack, check, check_delivered, cuff, main,
                    run_tests, wait_for)
 
 
@@ -22,7 +22,7 @@ class Scenario:
         """Nobody has paired it yet: that must be said, and nothing must be lost."""
         self.meter = Meter("bondmeter.py", "hci1", "encrypt-indicate", stdin=subprocess.PIPE)
         self.meter.wait("advertising")
-        gateway = Gateway(self.build, self.address)
+        gateway = Gateway(self.build, cuff(self.address))
         gateway.start()
         try:
             wait_for("state unpaired", lambda: gateway.state() == "unpaired", 60)
@@ -46,7 +46,7 @@ class Scenario:
         """CCC needs encryption: the kernel starts it with bluetoothd's key."""
         record = Record()
         self.meter.tell("record " + record.hex)
-        self.gateway = Gateway(self.build, self.address, pairing=True)
+        self.gateway = Gateway(self.build, cuff(self.address, pairing=True))
         self.gateway.start()
         self.delivered("bonded meter", record)
         device = self.gateway.ask("devices")

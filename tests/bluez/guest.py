@@ -3,6 +3,7 @@
 gateway under test and the meters. Everything here runs as root in a machine that is thrown away, so
 fixed paths are good enough; logs go to /out, which the host keeps.
 """
+import contextlib
 import json
 import os
 import re
@@ -186,6 +187,11 @@ class Stack:
                                     "org.freedesktop.DBus.Properties")
         properties.Set("org.bluez.Adapter1", "Powered", on)
 
+    @staticmethod
+    def answer_pages(adapter, yes):
+        """What a classic device does while it is switched on."""
+        subprocess.run(["hciconfig", adapter, "pscan" if yes else "noscan"], check=True)
+
     def address(self, adapter):
         return str(self.objects("org.bluez.Adapter1")["/org/bluez/" + adapter]["Address"])
 
@@ -193,6 +199,12 @@ class Stack:
         """Addresses of the devices that are "Paired" or "Connected"."""
         return [str(d["Address"]) for path, d in self.objects("org.bluez.Device1").items()
                 if path.startswith("/org/bluez/" + adapter + "/") and d[state]]
+
+    def forget(self, adapter, address):
+        """Removes a device and its bond."""
+        path = "/org/bluez/" + adapter
+        dbus.Interface(self.bus.get_object("org.bluez", path), "org.bluez.Adapter1").RemoveDevice(
+            f"{path}/dev_{address.replace(':', '_')}")
 
     def wait_unlinked(self, adapter):
         wait_for("link down", lambda: not self.peers(adapter, "Connected"))
@@ -225,7 +237,7 @@ class Broker:
     def readings(self, record):
         """What arrived of one record, once for each (id, revision), as a platform would keep it."""
         rows = [r for m in self.messages("up/reading") for r in m["readings"]]
-        kept = {(r["id"], r["revision"]): r for r in rows if pressure(r) == record.pressure}
+        kept = {(r["id"], r["revision"]): r for r in rows if record.matches(r)}
         return list(kept.values())
 
 
@@ -239,26 +251,32 @@ def identity(rows):
     return sorted((r["id"], r["revision"]) for r in rows)
 
 
+def yaml(value):
+    return str(value).lower() if isinstance(value, bool) else json.dumps(value)
+
+
+def cuff(address, **more):
+    """One of the devices that a Gateway is configured with."""
+    return {"id": "cuff-1", "driver": "bt_blp", "transport": "ble", "address": address,
+            "adapter": "hci0", **more}
+
+
 class Gateway:
     """vitalgated and its uplink. `slowdisk`: path of the shim, see slowdisk.c."""
 
-    def __init__(self, build, address, *, random_address=False, pairing=False, slowdisk=None):
-        self.build, self.slowdisk = build, slowdisk
+    def __init__(self, build, device, *, slowdisk=None):
+        self.build, self.slowdisk, self.device = build, slowdisk, device["id"]
         self.core = self.uplink = None
         os.makedirs(RUN + "/store", exist_ok=True)
         os.makedirs(RUN + "/run", exist_ok=True)
-        device = f'id: cuff-1, driver: bt_blp, transport: ble, address: "{address}", adapter: hci0'
-        if random_address:
-            device += ", random_address: true"
-        if pairing:
-            device += ", pairing: true"
+        keys = ", ".join(f"{key}: {yaml(value)}" for key, value in device.items())
         with open(CONFIG, "w", encoding="utf-8") as f:
             f.write("\n".join([
                 "version: 1", "org: demo", "site: village", "gateway: gw-0001",
                 "zone: Asia/Shanghai", "site_contact: S-0001",
                 f"paths: {{store: {RUN}/store, runtime: {RUN}/run, tables: {REPOSITORY}/config}}",
                 "sinks:", "  - {name: platform, host: 127.0.0.1, port: 1883, receipt: broker}",
-                "devices:", f"  - {{{device}}}", ""]))
+                "devices:", f"  - {{{keys}}}", ""]))
 
     def start(self):
         env = {}
@@ -290,10 +308,15 @@ class Gateway:
     def readings(self, record=None):
         """All rows, or those of one record of a meter."""
         rows = self.ask("readings")["readings"]
-        return [r for r in rows if record is None or pressure(r) == record.pressure]
+        return [r for r in rows if record is None or record.matches(r)]
 
     def state(self):
-        return self.ask("devices")["live"]["cuff-1"]["state"]
+        return self.ask("devices")["live"][self.device]["state"]
+
+    def logged(self, words):
+        """Lines of the log with these words."""
+        with open(self.core.log, encoding="utf-8") as f:
+            return [line.rstrip() for line in f if words in line]
 
 
 class Record:
@@ -312,6 +335,32 @@ class Record:
 
     def __str__(self):
         return "{}/{}".format(*self.pressure)
+
+    def matches(self, row):
+        return pressure(row) == self.pressure
+
+
+class LabResult:
+    """One glucose result as an analyser's message, H to L (LIS02-A2)."""
+
+    made = 0
+
+    def __init__(self):
+        n = LabResult.made
+        LabResult.made += 1
+        self.value = f"{4 + n / 10:.1f}"
+        moment = f"202605{1 + n // 24:02}{n % 24:02}3000"
+        self.hex = "\r".join([
+            f"H|\\^&|||SPP^1.0^SN-SPP-0001|||||||P|LIS2-A2|{moment}", "P|1",
+            f"O|1|SP-{n}||^^^GLU|R|{moment}|||||N||||||||||||||F",
+            f"R|1|^^^GLU|{self.value}|mmol/L||||F||||{moment}", "L|1|N", ""]).encode().hex()
+
+    def __str__(self):
+        return self.value
+
+    def matches(self, row):
+        glucose = row["values"].get("glu.random")
+        return bool(glucose) and str(glucose["value"]) == self.value
 
 
 class Meter(Process):
@@ -356,6 +405,17 @@ class Meter(Process):
 def raw_meter(records, *options):
     arguments = [a for r in records for a in ("--record", r.hex)]
     return Meter("rawmeter.py", *arguments, *options)
+
+
+@contextlib.contextmanager
+def slow_disk(delay_s):
+    """For a gateway that was made with the shim."""
+    with open(SLOW_MS, "w", encoding="ascii") as f:
+        f.write(str(delay_s * 1000))
+    try:
+        yield
+    finally:
+        os.unlink(SLOW_MS)
 
 
 def syncs_between(begin_us, end_us):

@@ -3,13 +3,11 @@
 """In the guest: the gateway against rawmeter.py, a meter without BlueZ. One gateway lives through
 all of these tests, as in a clinic; the meter is switched on and off.
 """
-import contextlib
-import os
 import sys
 import time
 
-from guest import (SLOW_MS, Broker, Gateway, Record, Stack, check,
-                   check_delivered, main, raw_meter, run_tests, syncs_between, wait_for)
+from guest import (Broker, Gateway, Record, Stack, check, check_delivered, cuff, main, raw_meter,
+                   run_tests, slow_disk, syncs_between, wait_for)
 
 ADDRESS = "C0:11:22:33:44:55"
 LATE_S = 10
@@ -17,21 +15,11 @@ SOON_S = 10
 DELAY_S = 3
 
 
-@contextlib.contextmanager
-def slow_disk():
-    with open(SLOW_MS, "w", encoding="ascii") as f:
-        f.write(str(DELAY_S * 1000))
-    try:
-        yield
-    finally:
-        os.unlink(SLOW_MS)
-
-
 class Scenario:
     def __init__(self, build):
         self.stack = Stack(1, "-l1", "-s")
         self.broker = Broker()
-        self.gateway = Gateway(build, ADDRESS, random_address=True,
+        self.gateway = Gateway(build, cuff(ADDRESS, random_address=True),
                                slowdisk=build + "/tests/slowdisk.so")
 
     def delivered(self, name, meter, *records):
@@ -63,7 +51,7 @@ class Scenario:
     def held(self):
         """A disk that needs three seconds: the meter must wait for it."""
         record = Record()
-        with slow_disk():
+        with slow_disk(DELAY_S):
             meter = raw_meter([record])
             indicated, confirmed = check_delivered(
                 "slow disk", self.gateway, self.broker, meter, record)
@@ -87,7 +75,7 @@ class Scenario:
     def dropped_during_commit(self):
         """It hangs up while the disk is busy: the store's answer finds the link gone."""
         record = Record()
-        with slow_disk():
+        with slow_disk(DELAY_S):
             meter = raw_meter([record], "--drop", "1", "--drop-after", "1")
             self.delivered("meter that hangs up during the commit", meter, record)
         check("meter that hangs up during the commit: gateway lives", self.gateway.alive())
@@ -95,7 +83,7 @@ class Scenario:
     def killed(self):
         """The gateway dies while the disk is busy: the meter keeps its record and resends it."""
         record = Record()
-        with slow_disk():
+        with slow_disk(DELAY_S):
             meter = raw_meter([record])
             meter.wait("indicated", record)
             time.sleep(1)
