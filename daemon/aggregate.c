@@ -177,6 +177,7 @@ static void tell(struct aggregate *a, const struct shown *h, const char *const *
 			(long long)w->clean_us / 1000, (long long)w->low_us / 1000);
 	}
 	vg_reading(a->session, &(struct vg_reading){.kind = "spo2",
+				       .live = true,
 				       .user = -1,
 				       .seq = -1,
 				       .quantities = q,

@@ -13,6 +13,7 @@
 	(5 * 60 * CLOCK_SECOND_US) /* a device clock may be this far ahead of ours unasked */
 #define MEMORY_US (400 * DAY_US)   /* records older than this are a reset clock, not memory */
 #define DEVICE_UNCERTAINTY_US (5 * 60 * CLOCK_SECOND_US)
+#define LIVE_UNCERTAINTY_US (60 * CLOCK_SECOND_US)
 
 static int64_t read_clock(clockid_t id)
 {
@@ -138,7 +139,7 @@ bool clock_date_utc(const char *text, int64_t *ret_utc_us)
 
 const char *trust_name(enum trust t)
 {
-	static const char *const names[] = {"corrected", "device", "arrival", "unknown"};
+	static const char *const names[] = {"corrected", "live", "device", "arrival", "unknown"};
 	return names[t];
 }
 
@@ -160,5 +161,7 @@ struct when clock_decide(const struct when_input *in)
 		return (struct when){device_us, DEVICE_UNCERTAINTY_US, TRUST_DEVICE};
 	if (!ours)
 		return (struct when){in->arrived_us, INT64_MAX, TRUST_UNKNOWN};
+	if (in->live && !in->device)
+		return (struct when){in->arrived_us, LIVE_UNCERTAINTY_US, TRUST_LIVE};
 	return (struct when){in->arrived_us, MEMORY_US, TRUST_ARRIVAL};
 }

@@ -36,6 +36,7 @@ bool clock_date_utc(const char *text, int64_t *ret_utc_us);
 /* How far `taken` can be trusted, best first. The names are stable. */
 enum trust {
 	TRUST_CORRECTED, /* corrected: device time minus the offset that its clock showed in this session */
+	TRUST_LIVE,    /* live: measured as it came, dated by the gateway */
 	TRUST_DEVICE,  /* device: plausible against arrival, its clock was not compared */
 	TRUST_ARRIVAL, /* arrival: the device has no usable time; dated by the gateway */
 	TRUST_UNKNOWN, /* unknown: the gateway's own clock is not set */
@@ -50,6 +51,7 @@ struct when {
 
 struct when_input {
 	const struct vg_civil *device; /* NULL: none */
+	bool live;		       /* without one: it was measured as it came */
 	bool offset_known;
 	int64_t offset_us; /* device clock minus gateway clock in this session */
 	int64_t arrived_us;

@@ -130,6 +130,7 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 {
 	struct filing f = {
 		.when = clock_decide(&(struct when_input){.device = r->has_taken ? &r->taken : NULL,
+			.live = r->live,
 			.offset_known = u->offset_known,
 			.offset_us = u->offset_us,
 			.arrived_us = u->arrived_us}),

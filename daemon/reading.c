@@ -201,6 +201,7 @@ enum vg_result reading_take(struct reading *out, const struct vg_reading *in, co
 	out->seq = in->seq;
 	out->status = in->status;
 	out->has_taken = in->taken != NULL;
+	out->live = in->live;
 	if (in->taken)
 		out->taken = *in->taken;
 	bool dropped = false;

@@ -44,7 +44,7 @@ struct reading {
 	struct uuid id;
 	struct uuid content; /* hash of raw bytes and typed patient */
 	const char *kind;
-	bool has_taken;
+	bool has_taken, live;
 	struct vg_civil taken;
 	int user;
 	int64_t seq;

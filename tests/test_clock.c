@@ -259,8 +259,23 @@ static void test_names(void **state)
 	assert_string_equal(trust_name(TRUST_DEVICE), "device");
 	assert_string_equal(trust_name(TRUST_ARRIVAL), "arrival");
 	assert_string_equal(trust_name(TRUST_UNKNOWN), "unknown");
-	assert_true(TRUST_CORRECTED < TRUST_DEVICE && TRUST_DEVICE < TRUST_ARRIVAL &&
-		    TRUST_ARRIVAL < TRUST_UNKNOWN);
+	assert_true(TRUST_CORRECTED < TRUST_LIVE && TRUST_LIVE < TRUST_DEVICE &&
+		    TRUST_DEVICE < TRUST_ARRIVAL && TRUST_ARRIVAL < TRUST_UNKNOWN);
+}
+
+/* What was measured as it came is dated to seconds; a device time that came is looked at first. */
+static void test_live(void **state)
+{
+	(void)state;
+	struct when_input in = {.live = true, .arrived_us = ARRIVED};
+	struct when w = clock_decide(&in);
+	check(w, TRUST_LIVE, ARRIVED);
+	assert_true(w.uncertainty_us <= 60 * CLOCK_SECOND_US);
+	in.arrived_us = 5 * CLOCK_SECOND_US; /* 1970: nobody knows when that was */
+	check(clock_decide(&in), TRUST_UNKNOWN, in.arrived_us);
+	static const struct vg_civil useless = {0, 11, 21, 16, 1, 0};
+	in = (struct when_input){.live = true, .device = &useless, .arrived_us = ARRIVED};
+	check(clock_decide(&in), TRUST_ARRIVAL, ARRIVED);
 }
 
 static void test_arrival(void **state)
@@ -386,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_odd_zones),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_arrival),
 		cmocka_unit_test(test_device),
 		cmocka_unit_test(test_corrected),

@@ -91,8 +91,9 @@ enum vg_status {
 struct vg_reading {
 	const char *kind; /* "bp", "glucose", "lab", "spo2", "weight", "temperature" ... */
 	const struct vg_civil *taken; /* device time as it came; NULL when the device sent none */
-	int user;		      /* user slot or person-id; -1 unknown */
-	int64_t seq;		      /* sequence number or record index; -1 none */
+	bool live; /* without device time: it was measured as it came, the instrument has no memory */
+	int user;    /* user slot or person-id; -1 unknown */
+	int64_t seq; /* sequence number or record index; -1 none */
 	enum vg_status status;
 	const struct vg_quantity *quantities;
 	size_t n_quantities;
