@@ -65,6 +65,11 @@ TESTED_BY = {
     "daemon/profile_registers.c": "tests/test_registers.c",
     "daemon/ble_socket.c": "tests/test_ble.c",
     "daemon/ble_uid.c": "tests/test_ble.c",
+    "daemon/modbus_bus.c": "tests/test_modbus.c",  # the thread's side of the transport
+    "daemon/modbus_link.c": "tests/test_modbus.c",
+    "daemon/modbus_poll.c": "tests/test_modbus.c",
+    "daemon/modbus_worker.c": "tests/test_modbus.c",
+    "daemon/rfcomm_socket.c": "tests/test_rfcomm.c",
     "daemon/tty.c": "tests/test_serial.c",
     "daemon/cli/client.c": "tests/test_cli.py",
     "daemon/cli/decode.c": "tests/test_captures.py",
@@ -87,6 +92,8 @@ LONG = {
     "tests/test_ble.c": "one rig: a peer that answers packet by packet",
     "tests/test_e2e.py": "scenarios with one site",
     "tests/test_outbox.c": "one rig: a database and a clock",
+    "tests/test_instruments_e2e.py": "scenarios of every kind of instrument",
+    "tests/test_registers.c": "one case for each step of an item",
     "tests/test_sim_modbus.py": "each fault on both kinds of link",
     "tests/demo.py": "a story that is told from beginning to end",
 }
