@@ -49,7 +49,8 @@ struct transport_ops {
 	void (*close)(struct transport *t, const char *why);
 	void (*free)(struct transport *t);
 	/* One word for `vitalgate devices`. All: "connected", "absent", "busy" (another program has
-	 * it), "error". Serial: "denied", "not-a-line". BLE: "waiting" (for the device to
+	 * it), "error". Serial: "denied", "not-a-line". RFCOMM: "unpaired",
+	 * "adapter-absent", "adapter-off", "no-bluetooth". BLE: "waiting" (for the device to
 	 * advertise), "setting-up", "unpaired", "adapter-absent", "adapter-off", "no-bluetoothd",
 	 * "no-bus", "no-bluetooth". Replay: "playing", "done", "error" only. */
 	const char *(*state)(const struct transport *t);
