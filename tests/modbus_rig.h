@@ -16,6 +16,7 @@
 #include <ftw.h>
 #include <jansson.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -232,6 +233,7 @@ static void sim_start(struct site *s, const char *const *more)
 	s->sim = fork();
 	assert_true(s->sim >= 0);
 	if (s->sim == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		int null = open("/dev/null", O_WRONLY);
 		dup2(null, STDOUT_FILENO);
 		execvp(argv[0], (char *const *)argv);

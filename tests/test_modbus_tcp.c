@@ -62,7 +62,7 @@ static void two_hundred_slaves_are_polled_every_second(void **state)
 	print_message("# %u rounds in 4 s, %.2f context switches each, %.2f wake-ups of the loop\n",
 		rounds, each, (double)(s->wakeups - wakeups) / rounds);
 	assert_true(each < 3);
-	assert_true(s->wakeups - wakeups < rounds);
+	assert_true(s->wakeups - wakeups < rounds / 2); /* they come in lots */
 }
 
 static void a_silent_unit_costs_the_others_nothing(void **state)

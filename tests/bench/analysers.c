@@ -13,6 +13,7 @@
  *     SHAPE    message: one frame for all; results: a frame for each; stream: as message, but no answer
  *              is waited for
  *     RATE     messages a second and line; 0: the next one at once
+ *     SECONDS  messages that are due in them are sent, however late: one at least when RATE is 0
  *     PHASE    share of the period by which the messages lie behind the full period of CLOCK_BOOTTIME, so
  *              that several senders do not meet; the lines are spread over the period
  *     FIRST    number of the first result: its specimen is S-<number>
@@ -242,7 +243,7 @@ static void hear(struct line *l, int64_t now)
 
 static bool wants_message(const struct line *l, int64_t now)
 {
-	return run.started && (l->first || now < run.end_us) && now >= l->due_us;
+	return run.started && (l->first || l->due_us < run.end_us) && now >= l->due_us;
 }
 
 static void line_turn(struct line *l, int64_t now)

@@ -2,6 +2,7 @@
 """The two ends of the bench, sender and subscriber, and the side between them that is measured."""
 import os
 import re
+import select
 import subprocess
 import threading
 import time
@@ -115,6 +116,9 @@ class Analysers:
         self.process.stdin.flush()
 
     def started(self):
+        """When all lines were open; whoever should open them is given a while."""
+        if not select.select([self.process.stdout], [], [], 90)[0]:
+            raise RuntimeError("nobody opens the lines")
         return int(self.process.stdout.readline().split()[1])
 
     def sent(self):

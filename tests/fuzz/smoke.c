@@ -60,7 +60,8 @@ static void read_capture(const char *path)
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {
-		size_t n = line[0] == '<' ? line_bytes(line + (line[1] == '!'), part, sizeof(part)) : 0;
+		size_t n = line[0] == '<' ? line_bytes(line + (line[1] == '!'), part, sizeof(part))
+					  : 0;
 		add_seed(part, n);
 		if (at + n <= sizeof(whole)) {
 			memcpy(whole + at, part, n);
