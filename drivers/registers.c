@@ -14,8 +14,8 @@
  * string   ends before the first NUL, without blanks at its end; a byte that is no printable ASCII is invalid
  *
  * What is invalid, out of range or not answered is left out and told once when that begins and once when it
- * is over. A lost answer is normal on RS-485: it is told when it is the third in a row, an exception of the
- * slave at once. Whose bytes stand still for `max_unchanged_s` is a dead probe behind a live converter: its
+ * is over. A lost answer is normal on RS-485: it is told when it is the third in a row while the slave answers
+ * something else, an exception of the slave at once. Whose bytes stand still for `max_unchanged_s` is a dead probe behind a live converter: its
  * number stays, with a flag, and that is told as well.
  *
  * Modbus registers carry no clock and no number of a measurement: no identity, so nothing is ever merged. Written to a
@@ -287,7 +287,9 @@ static void tell_block(struct round *r, unsigned block, const char *what)
 	tell(r->session, &l);
 }
 
-static void watch_block(struct round *r, unsigned i)
+/* A slave that answers nothing at all is the link's affair: its session ends, and a new one knows of no loss that
+ * it could call mended. Told is what is missing while the rest is there, or what the slave refuses. */
+static void watch_block(struct round *r, unsigned i, bool answers)
 {
 	struct state *s = r->state;
 	if (r->data[i]) {
@@ -299,7 +301,8 @@ static void watch_block(struct round *r, unsigned i)
 	}
 	if (s->lost[i] < UINT8_MAX)
 		s->lost[i]++;
-	if (s->told[i] || (s->lost[i] < LOST_IN_A_ROW && (!r->why[i] || r->why[i] > 4)))
+	bool refused = r->why[i] && r->why[i] <= 4;
+	if (s->told[i] || !(refused || (answers && s->lost[i] >= LOST_IN_A_ROW)))
 		return;
 	s->told[i] = true;
 	tell_block(r, i, why_text(r->why[i]));
@@ -515,8 +518,11 @@ static void heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, 
 		vg_result(s, VG_MALFORMED);
 		return;
 	}
+	bool answers = false;
 	for (unsigned i = 0; i < r.profile->n_blocks; i++)
-		watch_block(&r, i);
+		answers |= r.data[i] != NULL;
+	for (unsigned i = 0; i < r.profile->n_blocks; i++)
+		watch_block(&r, i, answers);
 	for (unsigned i = 0; i < r.profile->n_items; i++)
 		stuck_before[i] = r.state->items[i].stuck;
 	find_items(&r);
