@@ -174,7 +174,8 @@ def continuous():
     with Site(devices=[line_device("ox-1", "nonin", options={"mode": "continuous",
                                                              "interval_s": 30})]) as site:
         opened(site, ox_1="R-0004")
-        site.oximeter("ox-1", "--steady", "--acquire", "1", "--script", "finger in spo2=97 pulse=72;"
+        site.oximeter("ox-1", "--steady", "--acquire", "1", "--script",
+                      "finger in spo2=97 pulse=72;"
                       " wait 5; desaturate to=84 over=1 hold=12; wait 30")
         with tap.case("continuous: a desaturation is told at once, and the doctor with it", site):
             wait_until(lambda: site.readings("ox-1"), 30)

@@ -95,19 +95,21 @@ static void each_fault_costs_one_answer_and_nothing_untrue_is_taken(void **state
 	assert_int_equal(neighbour->good, neighbour->rounds);
 }
 
-/* A slave that needs 150 ms for all answers, and for one more than the 200 ms that it has. */
+/* A slave that needs 300 ms for all answers, and for one more than the 600 ms that it has. */
 static void a_late_answer_is_never_taken_for_that_to_the_next_question(void **state)
 {
 	struct site *s = *state;
 	sim_start(s, LINE("--slave", "1:fridge"));
-	struct slave *v = slave_start(true_fridge(on_line(s, 1, "4:0+2 4:2+2")));
+	struct slave *v = true_fridge(on_line(s, 1, "4:0+2 4:2+2"));
+	v->config.response_ms = 600;
+	slave_start(v);
 	WAIT(s, v->rounds);
-	for (int ms = 230; ms < 400; ms += 40) {
+	for (int ms = 700; ms <= 1000; ms += 150) {
 		char text[32];
 		snprintf(text, sizeof(text), "late 1 %d 1", ms);
 		order(s, "clear 1");
 		order(s, text);
-		order(s, "late 1 150 forever");
+		order(s, "late 1 300 forever");
 		orders_done(s);
 		unsigned good = v->good;
 		WAIT(s, v->good > good + 1);

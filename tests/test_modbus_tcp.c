@@ -116,6 +116,27 @@ static void each_fault_over_tcp_costs_one_answer(void **state)
 	assert_int_equal(other->good, other->rounds);
 }
 
+/* Questions over TCP have no numbers here, so a connection ends with the first answer that is late. */
+static void what_comes_late_over_tcp_comes_to_nobody(void **state)
+{
+	struct site *s = *state;
+	sim_start(s, TCP("--slaves", "1:fridge"));
+	struct slave *v =
+		slave_start(true_fridge(slave_add(s, tcp_address(s, 0), 1, "4:0+2 4:2+2")));
+	WAIT(s, v->rounds);
+	for (int ms = 410; ms < 550; ms += 40) { /* asked again after 400 ms */
+		char text[32];
+		snprintf(text, sizeof(text), "late 1 %d 1", ms);
+		order(s, "clear 1");
+		order(s, text);
+		order(s, "late 1 150 forever");
+		orders_done(s);
+		unsigned good = v->good;
+		WAIT(s, v->good > good + 1);
+	}
+	assert_int_equal(v->down, 0);
+}
+
 static void a_port_that_refuses_is_tried_again(void **state)
 {
 	struct site *s = *state;
@@ -221,6 +242,7 @@ int main(void)
 		TEST(two_hundred_slaves_are_polled_every_second),
 		TEST(a_silent_unit_costs_the_others_nothing),
 		TEST(each_fault_over_tcp_costs_one_answer),
+		TEST(what_comes_late_over_tcp_comes_to_nobody),
 		TEST(a_port_that_refuses_is_tried_again),
 		TEST(units_behind_one_converter_share_a_connection),
 		TEST(a_host_may_have_a_name),
