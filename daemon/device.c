@@ -16,6 +16,7 @@
 #define FLUSH_US (5 * CLOCK_SECOND_US) /* counters of noise reach the store this often */
 #define DEVICE_MARKS_MAX 4
 #define NEWS_A_MINUTE 10
+#define ROUNDS_WAITING_MAX 4096 /* jobs of the store: some seconds of work, some MB */
 
 struct device {
 	struct gateway *gateway;
@@ -30,10 +31,12 @@ struct device {
 	struct session_ops ops;
 	struct capture *capture; /* NULL: nobody asked for one */
 	uint64_t number;	 /* of the session */
+	bool retired; /* not among the devices any more, still the owner of units on their way */
 	sd_event_source *timer, *gap, *ending;
 	const char *end_why;
 	struct mark marks[DEVICE_MARKS_MAX];
-	char last_end[64];     /* why the last connection ended */
+	char last_end[64]; /* why the last connection ended */
+	struct log_limit left_out;
 	struct log_limit news; /* a flapping line is told a few times a minute */
 };
 
@@ -209,11 +212,29 @@ static void on_stream(void *arg, const uint8_t *bytes, size_t len)
 		session_stream(d->session, bytes, len, &now);
 }
 
+/* Nobody waits for an answer to a round of polling, so nothing slows it down when the disk cannot follow: then rounds
+ * are left out, as if they had been asked less often. */
+static bool store_is_behind(struct device *d)
+{
+	struct store_status s;
+	unsigned held_back;
+	store_status(d->gateway->store, &s);
+	if (s.queued < ROUNDS_WAITING_MAX)
+		return false;
+	if (log_allowed(&d->left_out, 1, &held_back))
+		log_warn(d->config->id,
+			"the store is behind: %u rounds were left out; raise `poll_ms`",
+			held_back + 1);
+	return true;
+}
+
 static void on_value(void *arg, int channel, const uint8_t *bytes, size_t len, bool indication)
 {
 	struct device *d = arg;
 	struct vg_now now;
 	clock_now(&now);
+	if (d->driver->bus == VG_BUS_REGISTERS && store_is_behind(d))
+		return;
 	if (d->session)
 		session_value(d->session, channel, bytes, len, indication, &now);
 }
@@ -445,14 +466,7 @@ static bool send_on_errand(struct device *d, int (*run)(struct job *job, struct 
 	return true;
 }
 
-static int run_nothing(struct job *job, struct db *db)
-{
-	(void)job;
-	(void)db;
-	return 0;
-}
-
-static void retired(struct job *job, int result)
+static void freed(struct job *job, int result)
 {
 	(void)result;
 	device_free(((struct errand *)job)->device);
@@ -464,19 +478,11 @@ static int run_enrol(struct job *job, struct db *db)
 	return enrol(((struct errand *)job)->device, db);
 }
 
-static bool has(const struct devices *all, const struct device *d)
-{
-	for (unsigned i = 0; i < all->n; i++)
-		if (all->all[i] == d)
-			return true;
-	return false;
-}
-
 static void enrolled(struct job *job, int result)
 {
 	struct device *d = ((struct errand *)job)->device;
 	free(job);
-	if (!d->gateway->devices || !has(d->gateway->devices, d))
+	if (!d->gateway->devices || d->retired)
 		return; /* gone again in the meantime: its last errand is on the way */
 	if (result >= 0)
 		result = start(d);
@@ -488,7 +494,8 @@ static void enrolled(struct job *job, int result)
 static void retire(struct device *d)
 {
 	stop(d);
-	send_on_errand(d, run_nothing, retired);
+	d->retired = true;
+	send_on_errand(d, store_nothing, freed);
 }
 
 static const struct config_device *wanted(const struct config *c, const char *id)

@@ -18,13 +18,6 @@ struct last_look {
 	struct policy *policy;
 };
 
-static int run_nothing(struct job *job, struct db *db)
-{
-	(void)job;
-	(void)db;
-	return 0;
-}
-
 static void looked(struct job *job, int result)
 {
 	(void)result;
@@ -49,7 +42,7 @@ void policy_leave(struct gateway *g, struct policy *p)
 		return;
 	}
 	*l = (struct last_look){
-		.job = {.run = run_nothing, .done = looked, .reads_only = true}, .policy = p};
+		.job = {.run = store_nothing, .done = looked, .reads_only = true}, .policy = p};
 	store_submit(g->store, &l->job);
 }
 

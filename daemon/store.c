@@ -307,6 +307,13 @@ static int on_done(sd_event_source *source, int fd, uint32_t revents, void *arg)
 	return 0;
 }
 
+int store_nothing(struct job *job, struct db *db)
+{
+	(void)job;
+	(void)db;
+	return 0;
+}
+
 void store_submit(struct store *s, struct job *job)
 {
 	assert(job->done);

@@ -56,6 +56,8 @@ int store_new(sd_event *loop, const char *dir, unsigned commit_rows,
 void store_free(struct store *s);
 
 void store_submit(struct store *s, struct job *job);
+/* run() of a job that only wants its done() to come behind those of all jobs before it. */
+int store_nothing(struct job *job, struct db *db);
 /* From the store thread, in after_commit(): hand something to the loop; only job->done is used. */
 void store_post(struct store *s, struct job *job);
 /* From any thread: the outbox has something to do. */

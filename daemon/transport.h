@@ -49,7 +49,7 @@ struct transport_ops {
 	void (*close)(struct transport *t, const char *why);
 	void (*free)(struct transport *t);
 	/* One word for `vitalgate devices`. All: "connected", "absent", "busy" (another program has
-	 * it), "error". Serial: "denied", "not-a-line". RFCOMM: "unpaired",
+	 * it), "error". Serial: "denied", "not-a-line". Modbus: "silent" (no answer), "denied". RFCOMM: "unpaired",
 	 * "adapter-absent", "adapter-off", "no-bluetooth". BLE: "waiting" (for the device to
 	 * advertise), "setting-up", "unpaired", "adapter-absent", "adapter-off", "no-bluetoothd",
 	 * "no-bus", "no-bluetooth". Replay: "playing", "done", "error" only. */
