@@ -212,8 +212,7 @@ static void on_stream(void *arg, const uint8_t *bytes, size_t len)
 		session_stream(d->session, bytes, len, &now);
 }
 
-/* Nobody waits for an answer to a round of polling, so nothing slows it down when the disk cannot follow: then rounds
- * are left out, as if they had been asked less often. */
+/* Nobody waits for an answer to a round: when the disk cannot follow, some are left out. */
 static bool store_is_behind(struct device *d)
 {
 	struct store_status s;
