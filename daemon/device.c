@@ -16,6 +16,7 @@
 #define FLUSH_US (5 * CLOCK_SECOND_US) /* counters of noise reach the store this often */
 #define DEVICE_MARKS_MAX 4
 #define NEWS_A_MINUTE 10
+#define ROUND_WAITS_US 500000
 #define ROUNDS_WAITING_MAX 4096 /* jobs of the store: some seconds of work, some MB */
 
 struct device {
@@ -156,6 +157,8 @@ static void op_submit(void *arg, struct unit *u)
 	u->test = d->config->test;
 	u->place = d->config->place;
 	u->stranger = d->uid[0] && !streq(d->uid, u->uid);
+	/* Nobody is told of a round, and limits hold for minutes: rounds share commits and messages. */
+	u->job.wait_us = d->driver->bus == VG_BUS_REGISTERS ? ROUND_WAITS_US : 0;
 	u->job.run = run_unit;
 	u->job.done = unit_done;
 	store_submit(d->gateway->store, &u->job);
@@ -260,15 +263,13 @@ static int tell_session(
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 {
-	(void)source;
-	(void)usec;
+	(void)source, (void)usec;
 	return tell_session(arg, session_expired);
 }
 
 static int on_gap(sd_event_source *source, uint64_t usec, void *arg)
 {
-	(void)source;
-	(void)usec;
+	(void)source, (void)usec;
 	return tell_session(arg, session_gap);
 }
 
@@ -459,8 +460,7 @@ static bool send_on_errand(struct device *d, int (*run)(struct job *job, struct 
 	struct errand *e = calloc(1, sizeof(*e));
 	if (!e)
 		return false;
-	e->job = (struct job){.run = run, .done = done, .patient = true};
-	e->device = d;
+	*e = (struct errand){{.run = run, .done = done, .patient = true}, d};
 	store_submit(d->gateway->store, &e->job);
 	return true;
 }

@@ -20,7 +20,7 @@
 #include <systemd/sd-daemon.h>
 
 #define STORE_HANGS_US (60 * CLOCK_SECOND_US) /* one transaction longer than this is no life */
-#define BEAT_US (1 * CLOCK_SECOND_US)
+#define BEAT_US (10 * CLOCK_SECOND_US)	      /* without a watchdog nobody listens */
 #define RETENTION_US (3600 * CLOCK_SECOND_US)
 #define RETENTION_LOOK_US (30 * CLOCK_SECOND_US)
 

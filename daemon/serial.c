@@ -57,7 +57,11 @@ static uint64_t boot_us(void)
 
 static void serial_arm(struct serial *s, uint64_t in_us)
 {
-	int r = sd_event_source_set_time_relative(s->timer, in_us);
+	/* What is asked once a second may share its wake-ups with other lines. */
+	uint64_t accuracy_us = in_us >= SERIAL_TICK_US ? SERIAL_TICK_US / 2 : SERIAL_ACCURACY_US;
+	int r = sd_event_source_set_time_accuracy(s->timer, accuracy_us);
+	if (r >= 0)
+		r = sd_event_source_set_time_relative(s->timer, in_us);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(s->timer, SD_EVENT_ONESHOT);
 	if (r < 0)

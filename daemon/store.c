@@ -210,6 +210,12 @@ static void wait_for(struct store *s, int64_t us)
 	pthread_cond_clockwait(&s->wake, &s->lock, CLOCK_MONOTONIC, &t);
 }
 
+/* How long a job may wait for company. */
+static int64_t patience(const struct job *j)
+{
+	return j->patient ? PATIENCE_US : j->wait_us;
+}
+
 /* Waits, with the lock held, until there is a batch to run or the outbox is due. */
 static void wait_for_work(struct store *s, int64_t due_us)
 {
@@ -222,15 +228,16 @@ static void wait_for_work(struct store *s, int64_t due_us)
 	}
 	if (s->stop || s->poked)
 		return;
-	int64_t patience = clock_boot_us() + PATIENCE_US;
+	int64_t begun = clock_boot_us();
 	for (;;) {
-		bool urgent = s->todo.count >= s->commit_rows || s->stop;
-		for (struct job *j = s->todo.first; j && !urgent; j = j->next)
-			urgent = !j->patient;
+		int64_t until =
+			s->todo.count >= s->commit_rows || s->stop || s->poked ? 0 : INT64_MAX;
+		for (struct job *j = s->todo.first; j && until; j = j->next)
+			until = MIN(until, patience(j) ? begun + patience(j) : 0);
 		int64_t now = clock_boot_us();
-		if (urgent || now >= patience)
+		if (now >= until)
 			return;
-		wait_for(s, patience - now);
+		wait_for(s, until - now);
 	}
 }
 
@@ -318,9 +325,12 @@ void store_submit(struct store *s, struct job *job)
 {
 	assert(job->done);
 	pthread_mutex_lock(&s->lock);
+	bool first = !s->todo.first;
 	jobs_add(&s->todo, job);
 	s->status.queued = s->todo.count;
-	pthread_cond_signal(&s->wake);
+	/* Who may wait as long as those before it need not wake anybody. */
+	if (first || !job->wait_us || s->todo.count >= s->commit_rows)
+		pthread_cond_signal(&s->wake);
 	pthread_mutex_unlock(&s->lock);
 }
 

@@ -28,6 +28,8 @@ struct job {
 	/* May wait some ms for company: nobody waits for its commit. On a full disk the patient ones run apart
 	 * from the others: whatever only deletes or shrinks is patient. */
 	bool patient;
+	/* Others may wait for company, too, when nobody waits for them: so long; 0: not at all. */
+	uint32_t wait_us;
 	int result;
 };
 

@@ -257,6 +257,31 @@ static void test_patience(void **state)
 	assert_true(clock_boot_us() - began < 3 * CLOCK_SECOND_US); /* 0.1 s on an idle machine */
 }
 
+/* Jobs that may wait share a commit without waking anybody; an urgent one takes them along. */
+static void test_waiting(void **state)
+{
+	(void)state;
+	uint64_t before = status().commits;
+	int64_t began = clock_boot_us();
+	for (int i = 0; i < 30; i++) {
+		struct probe *p = probe(i);
+		p->job.wait_us = 300000;
+		store_submit(store, &p->job);
+		usleep(2000);
+	}
+	wait_told(30);
+	assert_int_equal(status().commits, before + 1);
+	assert_true(clock_boot_us() - began >= 250000);
+	for (int i = 0; i < 10; i++) {
+		struct probe *p = probe(i);
+		p->job.wait_us = 60 * CLOCK_SECOND_US;
+		store_submit(store, &p->job);
+	}
+	submit(10, 0);
+	wait_told(41); /* at once, not in a minute */
+	assert_int_equal(status().commits, before + 2);
+}
+
 static void test_beat(void **state)
 {
 	(void)state;
@@ -549,6 +574,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lost_transaction, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batch_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_patience, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_beat, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_from_done, setup, teardown),
