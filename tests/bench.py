@@ -11,8 +11,9 @@ each figure stands beside a lower bound taken in the same run, in turns with it:
             Modbus one that asks, publishes and stores nothing (bench/modbus_floor.c)
     peers   collectd and Node-RED, when they are installed; they store nothing (bench/peers.py)
 
-Tables are printed, the last one holds the figures against the aims, and everything goes to bench.json in
-the current directory. The exit status says nothing of the aims; a lost reading is shown.
+Tables are printed, the last one holds the figures against the aims, and everything goes to
+bench.json in the current directory. The exit status says nothing of the aims; a lost reading is
+shown.
 """
 import argparse
 import json
@@ -70,7 +71,8 @@ def main():
             print(f"({name}: {time.monotonic() - since:.0f} s)", flush=True)
     table.show_aims()
     seconds, load_after = time.monotonic() - begin, os.getloadavg()[0]
-    print(f"\nlost: {table.lost}, twice: {table.doubles}; {seconds:.0f} s, load {load_after:.1f} after")
+    print(f"\nlost: {table.lost}, twice: {table.doubles}; {seconds:.0f} s, "
+          f"load {load_after:.1f} after")
     with open("bench.json", "w", encoding="utf-8") as f:
         json.dump({"quick": options.quick, "full": options.full, "only": options.only,
                    "cpus": os.cpu_count(), "kernel": platform.release(), "load_before": load,

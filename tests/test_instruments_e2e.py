@@ -459,6 +459,13 @@ def sent(site, device):
     return [e["record"] for e in site.events(device, "sent")]
 
 
+# --- line printers
+
+MONITORS = {"masimo": "masimo_ascii1", "masimo_root": "masimo_ascii1", "nellcor": "nellcor",
+            "nonin_ascii": "nonin_ascii"}
+SCALES = {"gtech": "gtech_scale", "cms_scale": "height_weight"}
+
+
 def printers():
     devices = [monitor(device_of(m), driver) for m, driver in MONITORS.items()] + \
         [line_device(device_of(m), driver) for m, driver in SCALES.items()] + \
