@@ -123,7 +123,7 @@ fuzz-%:
 	build-fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 build-fuzz/$*
 
 bench: $(PROGRAMS)
-	@/usr/bin/python3 tests/bench.py
+	@/usr/bin/python3 tests/bench.py $(BENCH)
 
 # What captures decode to now becomes what is expected: read the difference. DRIVER=lis01: its captures only.
 accept: $(B)/vitalgate

@@ -16,7 +16,7 @@
 #define FLUSH_US (5 * CLOCK_SECOND_US) /* counters of noise reach the store this often */
 #define DEVICE_MARKS_MAX 4
 #define NEWS_A_MINUTE 10
-#define ROUND_WAITS_US 500000
+#define ROUND_WAITS_US 100000
 #define ROUNDS_WAITING_MAX 4096 /* jobs of the store: some seconds of work, some MB */
 
 struct device {

@@ -27,8 +27,10 @@ int modbus_round_init(struct modbus_round *r, const struct vg_registers *profile
 		bytes += vg_registers_bytes(&profile->blocks[i]);
 	*r = (struct modbus_round){
 		.profile = profile, .period_us = period_us, .response_us = response_us};
-	r->due_us = now_us + share(MIN(period_us, SECOND_US), turn);
-	r->grid_us = now_us + share(period_us, turn);
+	bool together = turn == MODBUS_TOGETHER;
+	r->due_us = now_us + (together ? 0 : share(MIN(period_us, SECOND_US), turn));
+	r->grid_us = together ? now_us - now_us % period_us + period_us
+			      : now_us + share(period_us, turn);
 	if (r->grid_us < r->due_us + period_us / 2)
 		r->grid_us += period_us;
 	r->data = malloc(bytes + 1);

@@ -39,8 +39,10 @@ struct modbus_round {
 	uint8_t *data; /* of all blocks, one after the other; owned */
 };
 
-/* The `turn`-th slave of all: their rounds are spread over the period, the first ones over a second at most.
- * -ENOMEM. */
+/* The `turn`-th slave of all: their rounds are spread over the period, the first ones over a second at most, so that
+ * slaves of one line do not all want it at once. MODBUS_TOGETHER: rounds of one period begin together, so that
+ * what they bring shares wake-ups and commits. -ENOMEM. */
+#define MODBUS_TOGETHER UINT32_MAX
 int modbus_round_init(struct modbus_round *r, const struct vg_registers *profile,
 	uint64_t period_us, uint64_t response_us, unsigned turn, uint64_t now_us);
 void modbus_round_free(struct modbus_round *r);

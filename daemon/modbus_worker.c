@@ -122,8 +122,10 @@ int modbus_worker_add(struct modbus_worker *w, struct modbus *to,
 {
 	struct modbus_bus *b;
 	struct modbus_poll *p = calloc(1, sizeof(*p));
+	bool line = device->address[0] == '/';
 	int rc = p ? modbus_round_init(&p->round, profile, device->poll_ms * UINT64_C(1000),
-			     device->response_ms * UINT64_C(1000), number, modbus_now_us())
+			     device->response_ms * UINT64_C(1000), line ? number : MODBUS_TOGETHER,
+			     modbus_now_us())
 		   : -ENOMEM;
 	if (rc < 0) {
 		free(p);

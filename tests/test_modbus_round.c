@@ -259,6 +259,28 @@ static void many_slaves_are_spread_over_the_period_and_begin_within_a_second(voi
 		assert_true(second[i] - second[i - 1] < PERIOD / 50);
 }
 
+/* Over TCP nobody shares a line: whoever came when, rounds of one period begin in the same moment. */
+static void rounds_of_one_period_begin_together(void **state)
+{
+	(void)state;
+	for (uint64_t now = SECOND; now < 3 * SECOND; now += SECOND / 7) {
+		struct modbus_round one, other;
+		assert_int_equal(
+			modbus_round_init(&one, &profile, PERIOD, RESPONSE, MODBUS_TOGETHER, now),
+			0);
+		assert_int_equal(modbus_round_init(&other, &profile, PERIOD, RESPONSE,
+					 MODBUS_TOGETHER, now + PERIOD / 3),
+			0);
+		assert_int_equal(one.due_us, now); /* the first at once */
+		assert_int_equal(one.grid_us % PERIOD, 0);
+		assert_int_equal(other.grid_us % PERIOD, 0);
+		assert_true(one.grid_us >= now + PERIOD / 2);
+		assert_true(one.grid_us < now + 3 * PERIOD / 2 + 1);
+		modbus_round_free(&one);
+		modbus_round_free(&other);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_busy_slave_is_there_and_asked_again),
 		cmocka_unit_test(rounds_neither_drift_nor_run_after_each_other),
 		cmocka_unit_test(many_slaves_are_spread_over_the_period_and_begin_within_a_second),
+		cmocka_unit_test(rounds_of_one_period_begin_together),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
