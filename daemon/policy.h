@@ -20,8 +20,8 @@ struct policy {
 	struct drivers *drivers;
 };
 
-/* NULL with `error`, one sentence that
- * says file, line, key and what was expected; CONFIG_ERROR_MAX bytes hold it. */
+/* NULL with `error`, one sentence that says file, line, key and what was expected; CONFIG_ERROR_MAX bytes
+ * hold it. */
 struct policy *policy_load(const char *path, char *error, size_t error_size);
 /* The same from a copy that lastgood_save() made: its own tables and profiles stand for those that the file names. */
 struct policy *policy_load_copy(const char *directory, char *error, size_t error_size);
