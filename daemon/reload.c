@@ -116,13 +116,40 @@ int reload_first(struct gateway *g, const char *path, const char *lastgood)
 	return 0;
 }
 
-static void keep(struct gateway *g, const char *path, const char *lastgood)
+/* Copying waits for the disk, file by file: that is nothing for the loop. */
+struct keeping {
+	struct job job;
+	const char *path, *lastgood;
+	char tables[256], profiles[256];
+};
+
+static int run_keep(struct job *job, struct db *db)
 {
-	int rc =
-		lastgood_save(lastgood, path, g->policy->config.tables, g->policy->config.profiles);
-	if (rc < 0)
-		log_warn("config", "%s: no copy of the good configuration: %s", lastgood,
-			strerror(-rc));
+	struct keeping *k = (struct keeping *)job;
+	(void)db;
+	return lastgood_save(k->lastgood, k->path, k->tables, k->profiles);
+}
+
+static void kept(struct job *job, int result)
+{
+	if (result < 0)
+		log_warn("config", "%s: no copy of the good configuration: %s",
+			((struct keeping *)job)->lastgood, strerror(-result));
+	free(job);
+}
+
+/* `path` and `lastgood` are borrowed for good. */
+static void keep(struct gateway *g, const struct policy *p, const char *path, const char *lastgood)
+{
+	struct keeping *k = calloc(1, sizeof(*k));
+	if (!k)
+		return;
+	*k = (struct keeping){.job = {.run = run_keep, .done = kept, .reads_only = true},
+		.path = path,
+		.lastgood = lastgood};
+	memcpy(k->tables, p->config.tables, sizeof(k->tables));
+	memcpy(k->profiles, p->config.profiles, sizeof(k->profiles));
+	store_submit(g->store, &k->job);
 }
 
 /* The uplink may not look into our store: it finds what is in force beside the sockets. */
@@ -144,7 +171,7 @@ void reload_settle(struct gateway *g, const char *path, const char *lastgood)
 	if (g->config_fault[0])
 		tell(g, "config_refused", g->config_fault);
 	else
-		keep(g, path, lastgood);
+		keep(g, g->policy, path, lastgood);
 	hand_out(g, path, lastgood);
 }
 
@@ -183,7 +210,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 		tell(g, "config_refused", error);
 		return -EINVAL;
 	}
-	keep(g, path, lastgood);
+	keep(g, p, path, lastgood);
 	unsigned n = config_diff(&g->policy->config, &p->config, tell_line, NULL);
 	n += tell_tables(g->policy, p);
 	config_keep_fixed(&g->policy->config, &p->config);

@@ -217,6 +217,8 @@ static void test_first_falls_back(void **state)
 	assert_string_equal(g.config_fault, "");
 	g.store = rig.gateway.store;
 	reload_settle(&g, path, lastgood);
+	for (int i = 0; i < 500 && access(lastgood, F_OK) < 0; i++)
+		spin(10000);
 	g.store = NULL;
 	policy_leave(&g, TAKE(g.policy));
 	write_config("retention_days: 1\n");

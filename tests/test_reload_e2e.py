@@ -133,6 +133,9 @@ def starting(site):
         reload(site, "was read again")
         event(site, "config_mended", "vitalgate.yaml")
         holds("config_fault" not in status(site), status(site))
+        mended = open(ROOT + "/config/alerts.yaml", encoding="utf-8").read()
+        holds(wait_until(lambda: open(site.path("last-good/tables/alerts.yaml"),
+                                      encoding="utf-8").read() == mended), "the copy is stale")
         measure(site, "cuff-1", 134, 82)
         readings(site, "cuff-1", 7)
     with tap.case("start: without a last good one it does not start, and says both reasons", site):
