@@ -12,7 +12,7 @@
 #include "reading.h"
 
 #define ALERT_HITS_MAX 8
-#define ALERT_LABELS_MAX (8 + VG_FLAGS_MAX + 1)
+#define ALERT_LABELS_MAX (8 + VG_FLAGS_MAX + 2)
 
 enum severity { SEVERITY_NONE, SEVERITY_NOTICE, SEVERITY_WARNING, SEVERITY_CRITICAL };
 const char *severity_name(enum severity s);

@@ -120,7 +120,7 @@ static bool read_ask(struct att *a, int64_t now_ms)
 		att_ask(a, pdu, a->value_len ? 5 : 3, now_ms);
 		return true;
 	}
-	att_enter(a, SUBSCRIBING, 0);
+	att_enter(a, WRITING_FIRST, 0);
 	tell(a, (struct att_event){.type = ATT_READY, .index = -1});
 	for (size_t i = 0; i < a->n_held; i++) {
 		const struct held *h = &a->held[i];
@@ -192,12 +192,13 @@ static void subscribe_refused(struct att *a, uint8_t code)
 	refuse(a, a->at++, VG_GATT_SUBSCRIBE, code);
 }
 
-/* Takes the head off the queue, so that the event that follows may queue another. */
+/* Takes it off the queue, so that the event that follows may queue another. */
 static size_t write_pop(struct att *a)
 {
-	size_t index = a->writes[0].index;
+	struct queued *w = &a->writes[a->writing];
+	size_t index = w->index;
 	a->n_writes--;
-	memmove(a->writes, a->writes + 1, a->n_writes * sizeof(a->writes[0]));
+	memmove(w, w + 1, (a->n_writes - a->writing) * sizeof(*w));
 	return index;
 }
 
@@ -217,19 +218,18 @@ static void write_answered(struct att *a, struct buf *b)
 	write_accepted(a);
 }
 
-static bool write_ask(struct att *a, int64_t now_ms)
+static void write_send(struct att *a, size_t which, int64_t now_ms)
 {
-	if (!a->n_writes)
-		return false;
-	const struct queued *w = &a->writes[0];
+	const struct queued *w = &a->writes[which];
+	a->writing = which;
 	const struct att_handles *h = &a->cache->handles[w->index];
 	if (!h->value) {
 		write_refused(a, NOT_FOUND);
-		return true;
+		return;
 	}
 	if (w->len + 3u > a->mtu) {
 		write_refused(a, VALUE_LENGTH);
-		return true;
+		return;
 	}
 	bool command = (h->properties & (PROPERTY_WRITE | PROPERTY_COMMAND)) == PROPERTY_COMMAND;
 	uint8_t pdu[3 + sizeof(w->bytes)] = {
@@ -241,11 +241,30 @@ static bool write_ask(struct att *a, int64_t now_ms)
 	} else {
 		att_ask(a, pdu, 3 + w->len, now_ms);
 	}
+}
+
+static bool write_ask(struct att *a, int64_t now_ms)
+{
+	if (!a->n_writes)
+		return false;
+	write_send(a, 0, now_ms);
+	return true;
+}
+
+static bool first_write_ask(struct att *a, int64_t now_ms)
+{
+	for (size_t i = 0; i < a->n_writes; i++)
+		if (a->wants[a->writes[i].index].use & VG_GATT_FIRST) {
+			write_send(a, i, now_ms);
+			return true;
+		}
+	att_enter(a, SUBSCRIBING, 0);
 	return true;
 }
 
 static const struct att_rules exchanging = {exchange_ask, exchange_answered, exchange_refused};
 static const struct att_rules reading = {read_ask, read_answered, read_refused};
+static const struct att_rules writing_first = {first_write_ask, write_answered, write_refused};
 static const struct att_rules subscribing = {subscribe_ask, subscribe_answered, subscribe_refused};
 static const struct att_rules writing = {write_ask, write_answered, write_refused};
 
@@ -257,6 +276,7 @@ static const struct att_rules *const phases[] = {
 	[CHARACTERISTICS] = &att_characteristics,
 	[DESCRIPTORS] = &att_descriptors,
 	[READING] = &reading,
+	[WRITING_FIRST] = &writing_first,
 	[SUBSCRIBING] = &subscribing,
 	[OPEN] = &writing,
 	[CLOSED] = NULL,
@@ -337,7 +357,7 @@ static void value_came(struct att *a, bool indication, struct buf *b)
 	}
 	if (indication)
 		a->owed++;
-	if (a->phase < SUBSCRIBING)
+	if (a->phase < WRITING_FIRST)
 		hold(a, indication, handle, bytes, len);
 	else
 		deliver(a, indication, handle, bytes, len);

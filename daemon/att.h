@@ -7,7 +7,8 @@
  *
  * Order of a session: exchange MTU, find characteristics (or verify the cached handles), find their
  * CCC descriptors, read what is to be read, tell `ready`, enable indications / notifications in
- * order, then send the driver's writes in order. Indications and notifications are accepted at any
+ * order, then send the driver's writes in order; those to a characteristic marked VG_GATT_FIRST go out
+ * before the first is enabled. Indications and notifications are accepted at any
  * time: a bonded meter may send one before our first answer. What comes before `ready` is held and
  * told right after it, so until then the owner hears of values read, refusals and `close` only. An
  * indication is confirmed only by att_confirm().
@@ -55,10 +56,10 @@ struct att_cache {
 };
 
 enum att_event_type {
-	ATT_VALUE,	/* bytes of want `index`: answer to a read */
-	ATT_NOTIFIED,	/* bytes of want `index` */
-	ATT_INDICATED,	/* bytes of want `index`, -1: an unknown handle; owed an att_confirm() */
-	ATT_READY,	/* discovery and reads are over; subscribing begins after this */
+	ATT_VALUE,     /* bytes of want `index`: answer to a read */
+	ATT_NOTIFIED,  /* bytes of want `index` */
+	ATT_INDICATED, /* bytes of want `index`, -1: an unknown handle; owed an att_confirm() */
+	ATT_READY, /* discovery and reads are over; first writes and subscribing begin after this */
 	ATT_SUBSCRIBED, /* all subscriptions were asked for; each refused one was told before */
 	ATT_WRITTEN,	/* a driver's write was accepted (a write command: was sent); index */
 	ATT_REFUSED,	/* the peer refused what `use` says; index, code */

@@ -57,6 +57,7 @@ enum phase {
 	CHARACTERISTICS,
 	DESCRIPTORS,
 	READING,
+	WRITING_FIRST,
 	SUBSCRIBING,
 	OPEN,
 	CLOSED,
@@ -112,7 +113,7 @@ struct att {
 	size_t value_len;
 
 	struct queued writes[ATT_WRITES_MAX];
-	size_t n_writes;
+	size_t n_writes, writing; /* which of them was sent */
 };
 
 struct att_rules {

@@ -262,6 +262,15 @@ static void refused(struct ble *t, const struct att_event *e)
 	doom(t, why);
 }
 
+/* Does the driver write something before it subscribes? Then it must be there by then. */
+static bool writes_first(const struct ble *t)
+{
+	for (size_t i = WANT_CHANNELS; i < t->n_wants; i++)
+		if (t->wants[i].use & VG_GATT_FIRST && t->cache.handles[i].value)
+			return true;
+	return false;
+}
+
 static void on_att_event(void *arg, const struct att_event *e)
 {
 	struct ble *t = arg;
@@ -271,7 +280,7 @@ static void on_att_event(void *arg, const struct att_event *e)
 	 * device that gives no value and refuses what it must give is never up. */
 	bool value = e->type == ATT_VALUE && e->index >= WANT_CHANNELS;
 	if (value || e->type == ATT_NOTIFIED || e->type == ATT_INDICATED ||
-		e->type == ATT_SUBSCRIBED)
+		e->type == ATT_SUBSCRIBED || (e->type == ATT_READY && writes_first(t)))
 		tell_up(t);
 	if (t->phase < SETTING_UP)
 		return; /* closed by the owner on hearing `up` */
@@ -293,6 +302,8 @@ static void on_att_event(void *arg, const struct att_event *e)
 		break;
 	case ATT_REFUSED:
 		refused(t, e);
+		if (e->use == VG_GATT_WRITE && t->phase == UP)
+			t->base.events.denied(t->base.events.arg, (unsigned)channel, e->code);
 		break;
 	case ATT_CLOSE:
 		doom(t, e->why);

@@ -2,7 +2,8 @@
 /*
  * What carries ATT PDUs to one device, one PDU a packet: an L2CAP socket on the fixed ATT channel
  * (CID 4, libbluetooth), beside bluetoothd, which keeps adapter, bonds and keys; or a unix SEQPACKET
- * socket of a simulated peripheral.
+ * socket of a simulated peripheral: one with a path for an address, or all of them, when the environment says
+ * VITALGATE_AIR=/directory: then /directory/C0:11:22:33:44:55 is the device of that address.
  *
  * Nothing here waits: kernels hold an L2CAP socket's lock while a recv() waits, and then deliver nothing.
  */

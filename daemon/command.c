@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "command.h"
 
-#include "device.h"
+#include "devices.h"
 #include "forward.h"
 #include "gateway.h"
 #include "link.h"

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 
-#define FLUSH_US (5 * CLOCK_SECOND_US) /* counters of noise reach the store this often */
 #define DEVICE_MARKS_MAX 4
 #define NEWS_A_MINUTE 10
 #define ROUND_WAITS_US 100000
@@ -39,13 +38,6 @@ struct device {
 	char last_end[64]; /* why the last connection ended */
 	struct log_limit left_out;
 	struct log_limit news; /* a flapping line is told a few times a minute */
-};
-
-struct devices {
-	struct gateway *gateway;
-	sd_event_source *flush;
-	unsigned n;
-	struct device **all;
 };
 
 /* what a session asks for */
@@ -241,6 +233,15 @@ static void on_value(void *arg, int channel, const uint8_t *bytes, size_t len, b
 		session_value(d->session, channel, bytes, len, indication, &now);
 }
 
+static void on_denied(void *arg, unsigned channel, uint8_t code)
+{
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		session_denied(d->session, channel, code, &now);
+}
+
 static void on_down(void *arg, const char *why)
 {
 	struct device *d = arg;
@@ -282,22 +283,6 @@ static int on_ending(sd_event_source *source, void *arg)
 	return 0;
 }
 
-static int on_flush(sd_event_source *source, uint64_t usec, void *arg)
-{
-	struct devices *all = arg;
-	struct vg_now now;
-	clock_now(&now);
-	for (unsigned i = 0; i < all->n; i++) {
-		struct device *d = all->all[i];
-		if (d->session)
-			session_flush(d->session, &now);
-		if (d->capture && capture_forgotten(d->capture, &now))
-			capture_free(TAKE(d->capture));
-	}
-	sd_event_source_set_time(source, usec + FLUSH_US);
-	return 0;
-}
-
 /* life */
 
 static void load_marks(struct device *d, struct db *db)
@@ -319,11 +304,11 @@ static void load_marks(struct device *d, struct db *db)
 static int add_timer(sd_event *loop, sd_event_source **ret, sd_event_time_handler_t call, void *arg)
 {
 	int rc = sd_event_add_time_relative(
-		loop, ret, CLOCK_BOOTTIME, FLUSH_US, CLOCK_SECOND_US / 10, call, arg);
+		loop, ret, CLOCK_BOOTTIME, 0, CLOCK_SECOND_US / 10, call, arg);
 	return rc < 0 ? rc : sd_event_source_set_enabled(*ret, SD_EVENT_OFF);
 }
 
-static int enrol(struct device *d, struct db *db)
+int device_load(struct device *d, struct db *db)
 {
 	const struct config_device *c = d->config;
 	d->row = intake_device(db, c->id, c->driver, c->address, d->uid);
@@ -333,7 +318,7 @@ static int enrol(struct device *d, struct db *db)
 	return 0;
 }
 
-static void stop(struct device *d)
+void device_stop(struct device *d)
 {
 	transport_free(TAKE(d->transport));
 	session_free(TAKE(d->session));
@@ -342,19 +327,17 @@ static void stop(struct device *d)
 	d->ending = sd_event_source_disable_unref(d->ending);
 }
 
-static void device_free(struct device *d)
+void device_free(struct device *d)
 {
 	if (!d)
 		return;
-	stop(d);
+	device_stop(d);
 	capture_free(d->capture);
 	policy_leave(d->gateway, d->policy);
 	free(d);
 }
 
-/* A device of the policy, not yet started. */
-static struct device *device_new(
-	struct gateway *g, struct policy *policy, const struct config_device *c)
+struct device *device_new(struct gateway *g, struct policy *policy, const struct config_device *c)
 {
 	struct device *d = calloc(1, sizeof(*d));
 	if (!d)
@@ -387,37 +370,11 @@ static struct device *device_new(
 	return d;
 }
 
-int devices_new(struct gateway *g, struct devices **ret)
-{
-	struct devices *all = calloc(1, sizeof(*all));
-	if (!all)
-		return -ENOMEM;
-	all->gateway = g;
-	all->all = calloc(CONFIG_DEVICES_MAX, sizeof(*all->all));
-	int rc = all->all ? 0 : -ENOMEM;
-	for (unsigned i = 0; rc >= 0 && i < g->config->n_devices; i++) {
-		struct device *d = device_new(g, g->policy, &g->config->devices[i]);
-		if (d)
-			all->all[all->n++] = d;
-		rc = d ? enrol(d, store_db(g->store)) : -ENOMEM;
-	}
-	if (rc >= 0)
-		rc = add_timer(g->loop, &all->flush, on_flush, all);
-	if (rc >= 0)
-		rc = sd_event_source_set_enabled(all->flush, SD_EVENT_ON);
-	if (rc < 0) {
-		devices_free(all);
-		return rc;
-	}
-	*ret = all;
-	return 0;
-}
-
-static int start(struct device *d)
+int device_start(struct device *d)
 {
 	struct gateway *g = d->gateway;
 	const struct config_device *c = d->config;
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, d};
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, d};
 	bool radio = c->transport == TRANSPORT_BLE && strncmp(c->address, "unix:", 5) != 0;
 	int rc = radio && !g->bluez ? bluez_new(g->loop, &g->bluez) : 0;
 	if (rc < 0)
@@ -439,17 +396,8 @@ static int start(struct device *d)
 	return -EINVAL;
 }
 
-int devices_start(struct devices *all)
-{
-	int rc = 0;
-	for (unsigned i = 0; rc >= 0 && i < all->n; i++)
-		rc = start(all->all[i]);
-	return rc;
-}
-
-/* a new policy */
-
-struct errand { /* of a device, behind everything that is on its way to the store */
+/* An errand goes behind everything that is on its way to the store. */
+struct errand {
 	struct job job;
 	struct device *device;
 };
@@ -472,105 +420,59 @@ static void freed(struct job *job, int result)
 	free(job);
 }
 
-static int run_enrol(struct job *job, struct db *db)
+static int run_load(struct job *job, struct db *db)
 {
-	return enrol(((struct errand *)job)->device, db);
+	return device_load(((struct errand *)job)->device, db);
 }
 
-static void enrolled(struct job *job, int result)
+static void loaded(struct job *job, int result)
 {
 	struct device *d = ((struct errand *)job)->device;
 	free(job);
 	if (!d->gateway->devices || d->retired)
 		return; /* gone again in the meantime: its last errand is on the way */
 	if (result >= 0)
-		result = start(d);
+		result = device_start(d);
 	if (result < 0)
 		log_error(d->config->id, "not started: %s", strerror(-result));
 }
 
-/* Units on their way still come back to it: it is freed behind them. Short of memory it stays, unused. */
-static void retire(struct device *d)
+bool device_begin(struct device *d)
 {
-	stop(d);
+	return send_on_errand(d, run_load, loaded);
+}
+
+void device_retire(struct device *d)
+{
+	device_stop(d);
 	d->retired = true;
 	send_on_errand(d, store_nothing, freed);
 }
 
-static const struct config_device *wanted(const struct config *c, const char *id)
+void device_flush(struct device *d, const struct vg_now *now)
 {
-	for (unsigned i = 0; i < c->n_devices; i++)
-		if (streq(c->devices[i].id, id))
-			return &c->devices[i];
-	return NULL;
+	if (d->session)
+		session_flush(d->session, now);
+	if (d->capture && capture_forgotten(d->capture, now))
+		capture_free(TAKE(d->capture));
 }
 
-/* May it run on as it is? A profile may have changed behind its name, so what it makes starts anew. */
-static bool unchanged(const struct device *d, const struct policy *p, const struct config_device *c)
+const struct config_device *device_config(const struct device *d)
+{
+	return d->config;
+}
+
+/* A profile may have changed behind its name, so what it makes starts anew. */
+bool device_unchanged(const struct device *d, const struct policy *p, const struct config_device *c)
 {
 	return c && config_same_device(d->config, c) && !d->driver->profile &&
 	       streq(codes_version(d->policy->codes), codes_version(p->codes));
 }
 
-void devices_follow(struct devices *all, struct policy *p)
+int device_capture_start(struct device *d, unsigned seconds)
 {
-	unsigned kept = 0;
-	for (unsigned i = 0; i < all->n; i++) {
-		struct device *d = all->all[i];
-		if (unchanged(d, p, wanted(&p->config, d->config->id)))
-			all->all[kept++] = d;
-		else
-			retire(d);
-	}
-	all->n = kept;
-	for (unsigned i = 0; i < p->config.n_devices; i++) {
-		const struct config_device *c = &p->config.devices[i];
-		bool runs = false;
-		for (unsigned k = 0; k < kept; k++)
-			runs |= streq(all->all[k]->config->id, c->id);
-		struct device *d = runs ? NULL : device_new(all->gateway, p, c);
-		if (d && send_on_errand(d, run_enrol, enrolled)) {
-			all->all[all->n++] = d;
-		} else if (!runs) {
-			log_error(c->id, "not started: out of memory");
-			device_free(d);
-		}
-	}
-}
-
-void devices_stop(struct devices *all)
-{
-	if (all)
-		all->flush = sd_event_source_disable_unref(all->flush);
-	for (unsigned i = 0; all && i < all->n; i++)
-		stop(all->all[i]);
-}
-
-void devices_free(struct devices *all)
-{
-	devices_stop(all);
-	for (unsigned i = 0; all && i < all->n; i++)
-		device_free(all->all[i]);
-	if (all)
-		free(all->all);
-	free(all);
-}
-
-static struct device *find(const struct devices *all, const char *id)
-{
-	for (unsigned i = 0; i < all->n; i++)
-		if (streq(all->all[i]->config->id, id))
-			return all->all[i];
-	return NULL;
-}
-
-int devices_capture_start(struct devices *all, const char *id, unsigned seconds)
-{
-	struct device *d = find(all, id);
 	struct vg_now now;
 	clock_now(&now);
-	if (!d)
-		return -ENOENT;
 	if (d->capture && !streq(capture_state(d->capture, &now), "over"))
 		return -EBUSY;
 	capture_free(d->capture);
@@ -578,23 +480,16 @@ int devices_capture_start(struct devices *all, const char *id, unsigned seconds)
 	return d->capture ? 0 : -ENOMEM;
 }
 
-struct capture *devices_capture(struct devices *all, const char *id)
+struct capture *device_capture(struct device *d)
 {
-	struct device *d = find(all, id);
-	return d ? d->capture : NULL;
+	return d->capture;
 }
 
-void devices_json(const struct devices *all, struct json *j)
+void device_json(const struct device *d, struct json *j)
 {
-	json_object_begin(j, "live");
-	for (unsigned i = 0; i < all->n; i++) {
-		const struct device *d = all->all[i];
-		json_object_begin(j, d->config->id);
-		json_str(j, "state",
-			d->transport ? d->transport->ops->state(d->transport) : "stopped");
-		json_str(j, "says", d->said_uid);
-		json_str(j, "last_end", d->last_end);
-		json_object_end(j);
-	}
+	json_object_begin(j, d->config->id);
+	json_str(j, "state", d->transport ? d->transport->ops->state(d->transport) : "stopped");
+	json_str(j, "says", d->said_uid);
+	json_str(j, "last_end", d->last_end);
 	json_object_end(j);
 }

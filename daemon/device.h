@@ -1,33 +1,43 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The configured instruments: each has a driver, a transport that brings it back whenever it disappears,
- * and at most one session. Loop thread.
+ * One configured instrument: it has a driver, a transport that brings it back whenever it disappears, and at
+ * most one session. Loop thread, but for device_load(). The set of them is devices.h.
  */
 #pragma once
 
+#include "db.h"
 #include "json.h"
+#include "policy.h"
 
-#include <stdbool.h>
+#include <vitalgate/driver.h>
 
 struct gateway;
-struct policy;
-struct devices;
 struct capture;
+struct device;
 
-/* Makes the rows of all configured devices; before the store thread runs. */
-int devices_new(struct gateway *g, struct devices **ret);
-/* The devices of `p`: what is unchanged runs on, what is new or changed is started, what is gone ends. */
-void devices_follow(struct devices *d, struct policy *p);
-/* Starts the transports. */
-int devices_start(struct devices *d);
-/* Ends connections and sessions; units on their way to the store still come back to `d`. */
-void devices_stop(struct devices *d);
-/* After the store has ended. */
-void devices_free(struct devices *d);
-/* Begins to write down what passes on a device. -ENOENT: there is no such device; -EBUSY: it is being captured;
- * -ENOMEM. */
-int devices_capture_start(struct devices *d, const char *id, unsigned seconds);
-/* NULL: none was begun, or nobody fetched it for a while. Owned by `d`. */
-struct capture *devices_capture(struct devices *d, const char *id);
-/* "live":{"cuff-1":{"state":..},...} into an open object. */
-void devices_json(const struct devices *d, struct json *j);
+/* A device of the policy, not yet started; NULL when memory is short. `policy` is joined, `config` is in it. */
+struct device *device_new(
+	struct gateway *g, struct policy *policy, const struct config_device *config);
+/* Ends the session; units on their way must have come back. */
+void device_free(struct device *d);
+/* Its row, made when new, and what it left there. On the thread that owns the database. 0, -errno. */
+int device_load(struct device *d, struct db *db);
+int device_start(struct device *d);
+/* Ends connection and session; units on their way to the store still come back to `d`. */
+void device_stop(struct device *d);
+/* device_load() behind everything on its way to the store, then device_start(). False: out of memory. */
+bool device_begin(struct device *d);
+/* device_stop(), and device_free() behind the units that are on their way. Short of memory it stays, unused. */
+void device_retire(struct device *d);
+/* What was counted goes to the store; a capture that nobody fetches is dropped. */
+void device_flush(struct device *d, const struct vg_now *now);
+
+const struct config_device *device_config(const struct device *d);
+/* May it run on as it is under `p`, where `config` (NULL: nothing) has its name? */
+bool device_unchanged(
+	const struct device *d, const struct policy *p, const struct config_device *config);
+/* Begins to write down what passes. -EBUSY: that is being done; -ENOMEM. */
+int device_capture_start(struct device *d, unsigned seconds);
+struct capture *device_capture(struct device *d); /* NULL: there is none */
+/* "cuff-1":{"state":..} into an open object. */
+void device_json(const struct device *d, struct json *j);

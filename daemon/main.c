@@ -3,7 +3,7 @@
 #include "bluez.h"
 #include "command.h"
 #include "control.h"
-#include "device.h"
+#include "devices.h"
 #include "forward.h"
 #include "gateway.h"
 #include "intake.h"

@@ -2,7 +2,7 @@
 /* Commands that look and change nothing. Long lists come in pages: nobody may hold up the store. */
 #include "capture.h"
 #include "command.h"
-#include "device.h"
+#include "devices.h"
 #include "gateway.h"
 #include "log.h"
 #include "payload.h"

@@ -51,7 +51,7 @@ struct reading {
 	enum vg_status status;
 	unsigned n_quantities, n_flags, n_notes;
 	struct quantity quantities[VG_QUANTITIES_MAX];
-	const char *flags[VG_FLAGS_MAX + 1]; /* the driver's and one of ours */
+	const char *flags[VG_FLAGS_MAX + 2]; /* the driver's and two of ours */
 	struct note notes[VG_NOTES_MAX];
 	bool has_patient;
 	char patient[VG_TEXT_MAX + 1]; /* as typed; never leaves memory */
@@ -82,6 +82,7 @@ struct unit {
 	struct device *device; /* loop only */
 	uint64_t session;      /* generation: an answer for an older session is dropped */
 	vg_ticket ticket;
+	uint32_t serial; /* 1, 2 ... of the units of a session, those without a ticket too */
 	int64_t device_row;
 	char uid[96];
 	const char *driver; /* static */
@@ -94,7 +95,8 @@ struct unit {
 	bool test;
 	int64_t arrived_us, boot_us;
 	bool offset_known;
-	int64_t offset_us;
+	int64_t offset_us;    /* device clock minus ours */
+	int64_t clock_set_us; /* when the device's clock was set in this session; 0: it was not */
 	uint32_t counts[VG_RESULTS];
 	struct reading *readings, **last_reading;
 	struct happening *events, **last_event;

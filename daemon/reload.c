@@ -2,7 +2,7 @@
 #include "reload.h"
 
 #include "config_diff.h"
-#include "device.h"
+#include "devices.h"
 #include "intake.h"
 #include "lastgood.h"
 #include "log.h"

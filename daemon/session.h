@@ -73,6 +73,8 @@ void session_stream(
 /* `channel` -1: a handle that nobody asked for. */
 void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size_t len,
 	bool indication, const struct vg_now *now);
+/* What was sent to `channel` was refused with this ATT error code. */
+void session_denied(struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now);
 void session_gap(struct vg_session *s, const struct vg_now *now);
 void session_expired(struct vg_session *s, const struct vg_now *now);
 void session_verdict(struct vg_session *s, vg_ticket ticket, int result, const struct vg_now *now);

@@ -86,6 +86,7 @@ struct bench {
 	char told[256];
 	unsigned up, down, indications;
 	char uid[TRANSPORT_UID_MAX + 1], why[80];
+	uint8_t denied;
 	bool in_call;  /* no event may come */
 	char close_on; /* 'U', 'v' or 'i' */
 	int log, stderr_was;
@@ -140,6 +141,13 @@ static void on_down(void *arg, const char *why)
 	assert_int_equal(b->up, b->down);
 	text_copy(b->why, sizeof(b->why), why, strlen(why));
 	tell(b, 'D', 0);
+}
+
+static void on_denied(void *arg, unsigned channel, uint8_t code)
+{
+	struct bench *b = arg;
+	b->denied = code;
+	tell(b, 'x', (int)channel);
 }
 
 static void put(struct bench *b, const uint8_t *pdu, size_t len)
@@ -284,7 +292,7 @@ static void go_away(struct bench *b)
 
 static void start(struct bench *b)
 {
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, b};
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, b};
 	b->in_call = true;
 	assert_int_equal(ble_new(b->loop, NULL, &b->device, &driver, &events, &b->t), 0);
 	b->in_call = false;
@@ -548,6 +556,7 @@ static void writes_for_the_driver(void **state)
 	assert_int_equal(say(b, CONTROL, "again"), 0);
 	let_pass(b, 50);
 	assert_int_equal(log_lines(b, "refuses writing 2a52: ATT error 0x80"), 1);
+	assert_int_equal(b->denied, 0x80);
 	/* The link ends while a write is on its way. */
 	hang_up(b);
 	(void)say(b, CONTROL, "x");
@@ -688,7 +697,7 @@ static void says_when_there_is_no_bluetooth(void **state)
 static void refuses_a_configuration_that_cannot_work(void **state)
 {
 	struct bench *b = *state;
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, b};
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, b};
 	struct transport *t = NULL;
 	snprintf(b->device.address, sizeof(b->device.address), "C0:11:22:33:44");
 	assert_int_equal(ble_new(b->loop, NULL, &b->device, &driver, &events, &t), -EINVAL);

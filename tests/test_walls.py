@@ -59,7 +59,9 @@ TESTED_BY = {
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
     "daemon/config_check.c": "tests/test_config.c",
+    "daemon/device.c": "tests/test_devices.c",
     "daemon/driver.c": "tests/test_policy.c",
+    "daemon/session_calls.c": "tests/test_session.c",
     "daemon/yamlmap.c": "tests/test_profile.c",
     "daemon/profile_line.c": "tests/test_profile.c",
     "daemon/profile_registers.c": "tests/test_registers.c",
@@ -88,7 +90,6 @@ LONG = {
     "tests/test_config.c": "every sentence that refuses a file",
     "tests/test_uplink.py": "scenarios with one broker and one rig",
     "tests/test_sim.py": "both simulated instruments, one after the other",
-    "tests/sim/cuff.py": "a whole GATT server and its faults",
     "tests/test_ble.c": "one rig: a peer that answers packet by packet",
     "tests/test_e2e.py": "scenarios with one site",
     "tests/test_outbox.c": "one rig: a database and a clock",

@@ -125,6 +125,7 @@ enum vg_event_type {
 	VG_EVENT_INSTRUMENT_RESTART, /* it began again in the middle of a message */
 	VG_EVENT_CONTROL_SOLUTION,   /* a quality-control measurement: never a person's */
 	VG_EVENT_EPISODE,	     /* a stretch of low values is over; `detail` sums it up */
+	VG_EVENT_DRAINED, /* what it had in its memory has been told: what comes now is new */
 	VG_EVENTS
 };
 
@@ -210,8 +211,24 @@ void vg_sample(struct vg_session *s, const struct vg_sample *x);
 	}
 
 /* Durable driver state, committed in the same transaction as what this callback emitted before it and
- * handed to opened() next time (RACP high-water mark). `key` is static, at most 15 bytes; value <= 64. */
+ * handed to opened() next time (RACP high-water mark). `key` is static, at most 15 bytes; value <= 64.
+ * A unit with a mark is kept only if every unit of this session before it was kept: a mark never stands
+ * above a record that a full disk refused. */
 vg_ticket vg_mark(struct vg_session *s, const char *key, const void *value, size_t len);
+
+/* May the instrument's clock be set now, and to what? Yes, if the option `clock` (VG_CLOCK_OPTION) allows
+ * it, our own clock is good, and the one of the instrument, as it was told in this session by
+ * VG_EVENT_DEVICE_CLOCK, is off by more than `tolerance_s`; 0: whatever it shows, even if it cannot be
+ * read. A yes is audited with the unit of this callback, so write `ret_now` at once. Records that were
+ * dated before are corrected by the offset from before. */
+bool vg_clock_set(struct vg_session *s, unsigned tolerance_s, struct vg_civil *ret_now);
+
+/* Row for the option table of a driver that calls vg_clock_set(). */
+#define VG_CLOCK_OPTION                                                      \
+	{                                                                    \
+		"clock", "keep", (const char *const[]){"keep", "set", NULL}, \
+			"set: its clock is set when it is clearly off"       \
+	}
 
 /* The session's driver state: state_size bytes, zeroed before opened(). */
 void *vg_state(struct vg_session *s);
@@ -228,6 +245,7 @@ enum vg_bus {
 	VG_BUS_GATT,	  /* channels are characteristics */
 	VG_BUS_STREAM,	  /* one channel, 0; frame() cuts the bytes */
 	VG_BUS_REGISTERS, /* one channel, 0: what one round of Modbus polling brought (registers.h) */
+	VG_BUS_ADVERT,	  /* never connected: channels are what it advertises, unauthenticated */
 };
 
 enum {
@@ -236,12 +254,16 @@ enum {
 		2,	   /* enable indications, else notifications, in the order of the table */
 	VG_GATT_WRITE = 4, /* the driver writes here */
 	VG_GATT_REQUIRED = 8, /* without it the session cannot work */
+	VG_GATT_FIRST =
+		16, /* with WRITE: what opened() and the reads send here goes out before anything
+			       is subscribed (clocks, consent) */
 };
 
 struct vg_channel {
-	uint16_t uuid16; /* 0: uuid128 holds */
-	uint8_t uuid128[16];
-	uint16_t service16; /* 0: any service */
+	uint16_t uuid16;     /* 0: uuid128 holds. Advertisements: service data of this service */
+	uint8_t uuid128[16]; /* little-endian */
+	uint16_t company;    /* advertisements without uuid16: manufacturer data of this company */
+	uint16_t service16;  /* 0: any service */
 	uint8_t use;
 	const char *name; /* "2a35": the channel's name in captures and in `decode` */
 };
@@ -251,6 +273,19 @@ struct vg_option {
 	const char *fallback;
 	const char *const *choices; /* NULL-terminated; NULL: any text */
 	const char *help;
+};
+
+/* What enrolment knows an instrument by, from what it advertises: all that is given here must be there. Of
+ * two that fit, the one with a name wins, then the one with a company, then the first. */
+struct vg_model {
+	const char *title, *title_zh; /* "A&D UA-651BLE" */
+	const char *name;	      /* beginning of the advertised name */
+	uint16_t service16;	      /* advertised service; 0: service128 holds */
+	uint8_t service128[16];	      /* little-endian; all zero: none */
+	uint16_t company;	      /* of its manufacturer data; 0: any */
+	const char *press, *press_zh; /* what a person does so that it can be found and paired */
+	bool pairing;		      /* it tells nothing without a bond */
+	const char *options;	      /* of the driver, to begin with: "clock=set quirk=beurer" */
 };
 
 /* Result of frame(): how the bytes at the head of the stream are to be cut. */
@@ -265,11 +300,16 @@ struct vg_driver {
 	uint16_t version; /* of the decoding; stored with every reading */
 	const char *title, *title_zh;
 	bool experimental; /* no bytes of a real device were seen */
+	/* It cannot be paired, so whoever is near can pretend to be it: the daemon gives every reading the flag
+	 * "unauthenticated". Advertisements are always so. */
+	bool unauthenticated;
 	enum vg_bus bus;
 	const struct vg_channel *channels; /* GATT */
 	size_t n_channels;
 	const struct vg_option *options;
 	size_t n_options;
+	const struct vg_model *models; /* GATT, advertisements: what enrolment finds; may be none */
+	size_t n_models;
 	size_t state_size;
 	size_t frame_max; /* stream: most bytes held; <= VG_FRAME_MAX */
 	/* Stream: when the bytes held have not grown for so long, an unfinished frame will not be finished:
@@ -284,6 +324,9 @@ struct vg_driver {
 	void (*heard)(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len,
 		const struct vg_now *now);
 	void (*expired)(struct vg_session *s, const struct vg_now *now);
+	/* GATT: the instrument refused what was sent to `channel`, with this ATT error code. May be NULL. */
+	void (*denied)(
+		struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now);
 	void (*kept)(struct vg_session *s, vg_ticket ticket);
 	void (*refused)(struct vg_session *s, vg_ticket ticket, int why);
 	/* Pure: cut the next frame off `bytes`, at least one. Called again at once while it skips or cuts

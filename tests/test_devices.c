@@ -2,7 +2,7 @@
 /* Configured instruments: what is refused and how, what is remembered, and one on a serial line. */
 #include "gateway_rig.h"
 
-#include "device.h"
+#include "devices.h"
 #include "util.h"
 
 #include <fcntl.h>
