@@ -4,6 +4,7 @@
 #include "csv.h"
 #include "gateway.h"
 #include "intake.h"
+#include "loan.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -180,11 +181,12 @@ static int argument_time(const struct command *c, const char *name, int64_t fall
 	return clock_civil_utc(&t, ret) ? 0 : -EINVAL;
 }
 
-static int act_bind(struct command *c)
+/* Which device to whom, as bind and hand-over are asked. */
+static int loan_asked(struct command *c, struct loan *ret)
 {
 	const char *device_name = command_text(c, "device"), *token = command_text(c, "resident");
 	int64_t device = db_int(c->db, 0, "SELECT id FROM device WHERE name=?", "t", device_name);
-	int64_t slot = command_number(c, "slot", -1), from, to;
+	int64_t slot = command_number(c, "slot", -1);
 	bool nobody = streq(token, "-");
 	int64_t resident = nobody ? 0 : resident_of(c, token);
 	if (!device)
@@ -194,35 +196,49 @@ static int act_bind(struct command *c)
 			"没有此设备。vitalgate devices 列出配置文件中的设备。");
 	if (!resident && !nobody)
 		return refuse_resident(c);
-	if (argument_time(c, "from", clock_utc_us(), &from) < 0 ||
-		argument_time(c, "to", INT64_MAX, &to) < 0 || to <= from)
-		return command_refuse(c, "bad_time",
-			"Expected local times such as 2026-11-21 or 2026-11-21T08:00:00, from "
-			"before to.",
-			"时间格式应为 2026-11-21 或 2026-11-21T08:00:00，且开始早于结束。");
 	/* "1" in quotes taken for no slot would give the whole device to one resident */
 	const json_t *given = json_object_get(c->args, "slot");
 	if (given && !json_is_null(given) && !(json_is_integer(given) && slot >= 0 && slot <= 255))
 		return command_refuse(c, "bad_slot",
 			"Expected a user slot of the device: 0 to 255.",
 			"用户位应为0到255的整数。");
-	/* what held for this slot (or alone) ends where the new binding begins */
-	int rc = db_run(c->db,
-		"UPDATE binding SET valid_to=?1 WHERE device=?2 AND (valid_to IS NULL OR "
-		"valid_to>?1) AND valid_from<=?1 AND (user_slot IS NULL OR ?3<0 OR user_slot=?3)",
-		"iii", from, device, slot);
-	if (rc >= 0 && resident)
-		rc = db_run(c->db,
-			"INSERT INTO binding(device,resident,user_slot,valid_from,valid_to,"
-			"author) VALUES(?,?,?,?,?,?)",
-			"iipipt", device, resident, slot >= 0 ? &slot : NULL, from,
-			to == INT64_MAX ? NULL : &to, c->author);
-	if (rc >= 0)
-		rc = audit(c, "bind", device_name, token);
+	*ret = (struct loan){device, resident, slot, c->author};
 	json_str(c->result, "device", device_name);
 	json_str(c->result, "resident", nobody ? NULL : token);
+	return 0;
+}
+
+static int act_bind(struct command *c)
+{
+	struct loan l;
+	int64_t from, to;
+	int rc = loan_asked(c, &l);
+	if (rc < 0)
+		return rc;
+	if (argument_time(c, "from", clock_utc_us(), &from) < 0 ||
+		argument_time(c, "to", INT64_MAX, &to) < 0 || to <= from)
+		return command_refuse(c, "bad_time",
+			"Expected local times such as 2026-11-21 or 2026-11-21T08:00:00, from "
+			"before to.",
+			"时间格式应为 2026-11-21 或 2026-11-21T08:00:00，且开始早于结束。");
+	rc = loan_bind(c->db, &l, from, to);
+	if (rc >= 0)
+		rc = audit(c, "bind", command_text(c, "device"), command_text(c, "resident"));
 	json_time(c->result, "from", from);
-	return MIN(rc, 0);
+	return rc;
+}
+
+static int act_handover(struct command *c)
+{
+	struct loan l;
+	bool waits;
+	int rc = loan_asked(c, &l);
+	if (rc >= 0)
+		rc = loan_handover(c->db, &l, clock_utc_us(), &waits);
+	if (rc < 0)
+		return rc;
+	json_str(c->result, "state", waits ? "waits_for_memory" : "done");
+	return audit(c, "handover", command_text(c, "device"), command_text(c, "resident"));
 }
 
 /* the roster */
@@ -413,6 +429,7 @@ const struct command_entry act_commands[] = {
 	{"ack", act_ack},
 	{"assign", act_assign},
 	{"bind", act_bind},
+	{"handover", act_handover},
 	{"import", act_import},
 	{"resend", act_resend},
 	{0},

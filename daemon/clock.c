@@ -14,6 +14,9 @@
 #define MEMORY_US (400 * DAY_US)   /* records older than this are a reset clock, not memory */
 #define DEVICE_UNCERTAINTY_US (5 * 60 * CLOCK_SECOND_US)
 #define LIVE_UNCERTAINTY_US (60 * CLOCK_SECOND_US)
+#define EPOCH_SLACK_US (5 * CLOCK_SECOND_US) /* at both ends: clocks tell whole seconds */
+#define EARLIER_UNCERTAINTY_US \
+	(60 * CLOCK_SECOND_US) /* by an epoch that is over: it drifted since it was seen */
 
 static int64_t read_clock(clockid_t id)
 {
@@ -143,20 +146,62 @@ const char *trust_name(enum trust t)
 	return names[t];
 }
 
+/* The instants at which an undisturbed clock can have shown one time: in each epoch at most one. */
+struct candidates {
+	unsigned n;
+	int64_t newest_us; /* by the epoch that holds, else by the latest that fits */
+	int64_t uncertainty_us;
+	int64_t low_us, high_us;
+};
+
+static void consider(struct candidates *c, const struct when_input *in, int64_t t, int64_t from_us,
+	int64_t to_us, int64_t uncertainty_us)
+{
+	if (from_us > INT64_MIN + EPOCH_SLACK_US && t < from_us - EPOCH_SLACK_US)
+		return;
+	if (to_us < INT64_MAX - EPOCH_SLACK_US && t > to_us + EPOCH_SLACK_US)
+		return;
+	if (t > in->arrived_us + AHEAD_US || t < in->arrived_us - MEMORY_US)
+		return;
+	t = MIN(t, in->arrived_us);
+	c->low_us = c->n ? MIN(c->low_us, t) : t;
+	c->high_us = c->n ? MAX(c->high_us, t) : t;
+	c->newest_us = t;
+	c->uncertainty_us = uncertainty_us;
+	c->n++;
+}
+
+/* A record belongs to the epoch in which its time can have been shown. Fits none: it is from a time of which
+ * we know nothing. Several: the newest, with the distance between them as doubt. */
+static bool by_epochs(const struct when_input *in, int64_t device_us, struct when *ret)
+{
+	struct candidates c = {0};
+	for (size_t i = 0; i < in->n_epochs; i++) {
+		const struct clock_epoch *e = &in->epochs[i];
+		bool holds = i + 1 == in->n_epochs;
+		consider(&c, in, device_us - e->offset_us, e->from_us,
+			holds && in->set_us ? in->set_us : e->to_us,
+			holds ? CLOCK_SECOND_US : EARLIER_UNCERTAINTY_US);
+	}
+	if (in->set_us)
+		consider(&c, in, device_us, in->set_us, INT64_MAX, CLOCK_SECOND_US);
+	if (!c.n)
+		return false;
+	bool sure = c.high_us - c.low_us <= EARLIER_UNCERTAINTY_US;
+	*ret = (struct when){c.newest_us, MAX(c.uncertainty_us, c.high_us - c.low_us),
+		sure ? TRUST_CORRECTED : TRUST_DEVICE};
+	return true;
+}
+
 struct when clock_decide(const struct when_input *in)
 {
 	bool ours = clock_plausible(in->arrived_us);
 	int64_t device_us;
 	bool device = in->device && clock_civil_utc(in->device, &device_us);
-	if (device && ours && in->offset_known) {
-		int64_t t = device_us - in->offset_us;
-		/* corrected time in the future or out of any memory: the record is of an earlier clock
-		 * epoch of the device, the offset of today says nothing about it */
-		if (t <= in->arrived_us + AHEAD_US && t >= in->arrived_us - MEMORY_US)
-			return (struct when){
-				MIN(t, in->arrived_us), CLOCK_SECOND_US, TRUST_CORRECTED};
-	}
-	if (device && ours && !in->offset_known && device_us <= in->arrived_us + AHEAD_US &&
+	struct when w;
+	if (device && ours && in->n_epochs && by_epochs(in, device_us, &w))
+		return w;
+	if (device && ours && !in->n_epochs && device_us <= in->arrived_us + AHEAD_US &&
 		device_us >= in->arrived_us - MEMORY_US)
 		return (struct when){device_us, DEVICE_UNCERTAINTY_US, TRUST_DEVICE};
 	if (!ours)

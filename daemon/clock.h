@@ -49,11 +49,22 @@ struct when {
 	enum trust trust;
 };
 
+/* A stretch in which the device's clock ran undisturbed, as far as we saw it: it was not set, not reset, and
+ * its battery was not taken out. */
+struct clock_epoch {
+	int64_t offset_us; /* device clock minus gateway clock, as last seen in it */
+	int64_t from_us;   /* the one before was seen until then; INT64_MIN: there was none */
+	int64_t to_us;	   /* the next one was seen then; INT64_MAX: it holds */
+};
+#define CLOCK_EPOCHS_MAX 8
+
 struct when_input {
 	const struct vg_civil *device; /* NULL: none */
 	bool live;		       /* without one: it was measured as it came */
-	bool offset_known;
-	int64_t offset_us; /* device clock minus gateway clock in this session */
+	/* Oldest first, the last one being what the clock showed in this session; none: it was not compared. */
+	const struct clock_epoch *epochs;
+	size_t n_epochs;
+	int64_t set_us; /* since when it shows our time, because it was set in this session; 0: it was not */
 	int64_t arrived_us;
 };
 

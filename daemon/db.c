@@ -64,6 +64,16 @@ static const char *const steps[] = {
 	"CREATE TABLE condition (device INTEGER NOT NULL, rule TEXT NOT NULL, since INTEGER NOT "
 	"NULL, boot_id BLOB NOT NULL, due_boot INTEGER NOT NULL, due INTEGER NOT NULL, body TEXT "
 	"NOT NULL, reading BLOB, alert BLOB, PRIMARY KEY (device, rule)) WITHOUT ROWID;",
+	/* clock epochs, marks that never stand above a hole, loans */
+	"ALTER TABLE device_offset ADD COLUMN until INTEGER NOT NULL DEFAULT 0;"
+	"UPDATE device_offset SET until=at;"
+	"DROP INDEX device_offset_at;"
+	"CREATE INDEX device_offset_device ON device_offset(device);"
+	"ALTER TABLE device ADD COLUMN session INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE device ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE device ADD COLUMN drained INTEGER;"
+	"CREATE TABLE handover (device INTEGER PRIMARY KEY, resident INTEGER NOT NULL, user_slot "
+	"INTEGER, at INTEGER NOT NULL, author TEXT NOT NULL);",
 };
 _Static_assert(ELEMENTS(steps) == DB_SCHEMA - 1, "a new version needs a step to it");
 

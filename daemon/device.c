@@ -343,6 +343,7 @@ struct device *device_new(struct gateway *g, struct policy *policy, const struct
 	if (!d)
 		return NULL;
 	*d = (struct device){.gateway = g,
+		.number = (uint64_t)clock_utc_us(), /* no session of an earlier process has it */
 		.policy = policy_join(policy),
 		.config = c,
 		.driver = drivers_find(policy->drivers, c->driver)};

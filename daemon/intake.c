@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "intake.h"
 
+#include "epoch.h"
 #include "filing.h"
 #include "gateway.h"
+#include "loan.h"
 #include "log.h"
 #include "place.h"
 #include "repeat.h"
@@ -12,7 +14,6 @@
 #include <sha2.h>
 
 #define BINDINGS_MAX 64
-#define OFFSET_NEWS_US (2 * CLOCK_SECOND_US) /* device clocks tell whole seconds */
 #define EVENTS_KEPT 20000 /* events that nobody waits for: the newest ones stay */
 
 int64_t intake_device(
@@ -77,6 +78,14 @@ static int file_event(
 			0);
 	if (streq(e->type, "device_clock"))
 		return 0; /* filed with the unit's offset */
+	if (streq(e->type, "drained"))
+		return loan_drained(g, db, u->device_row, u->arrived_us);
+	if (streq(e->type, "clock_set"))
+		return MIN(db_run(db,
+				   "INSERT INTO audit(at,author,action,object,detail) SELECT "
+				   "?,'gateway','clock_set',name,? FROM device WHERE id=?",
+				   "iti", u->arrived_us, e->detail, u->device_row),
+			0);
 	return intake_event(g, db, u->device_row, e->type, e->detail, &e->raw, u->arrived_us,
 		worth_telling(e->type));
 }
@@ -131,8 +140,9 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 	struct filing f = {
 		.when = clock_decide(&(struct when_input){.device = r->has_taken ? &r->taken : NULL,
 			.live = r->live,
-			.offset_known = u->offset_known,
-			.offset_us = u->offset_us,
+			.epochs = u->epochs,
+			.n_epochs = u->n_epochs,
+			.set_us = u->clock_set_us,
 			.arrived_us = u->arrived_us}),
 		.who = {0, "place", "none"},
 		.status = "final",
@@ -292,31 +302,44 @@ static int file_device(struct db *db, const struct unit *u)
 		"UPDATE device SET uid=coalesce(uid,?), last_seen=?, ack_mode=?,"
 		"n_reading=n_reading+?, n_nothing=n_nothing+?, n_malformed=n_malformed+?,"
 		"n_out_of_sequence=n_out_of_sequence+?, n_unsupported=n_unsupported+?,"
-		"n_implausible=n_implausible+? WHERE id=?",
-		"titiiiiiii", u->readings && u->uid[0] ? u->uid : NULL, u->arrived_us, u->ack_mode,
-		(int64_t)n[VG_READING], (int64_t)n[VG_NOTHING], (int64_t)n[VG_MALFORMED],
-		(int64_t)n[VG_OUT_OF_SEQUENCE], (int64_t)n[VG_UNSUPPORTED],
-		(int64_t)n[VG_IMPLAUSIBLE], u->device_row);
-	if (rc < 0 || !u->offset_known)
-		return MIN(rc, 0);
-	int64_t known = db_int(
-		db, INT64_MIN, "SELECT offset_us FROM device WHERE id=?", "i", u->device_row);
-	if (known != INT64_MIN && llabs(known - u->offset_us) <= OFFSET_NEWS_US)
-		return 0;
-	rc = db_run(db, "UPDATE device SET offset_us=?, offset_at=? WHERE id=?", "iii",
-		u->offset_us, u->arrived_us, u->device_row);
-	if (rc >= 0)
-		rc = db_run(db,
-			"INSERT INTO device_offset(device,at,boot_id,boot_us,offset_us) VALUES(?,"
-			"?,?,?,?)",
-			"iibii", u->device_row, u->arrived_us, clock_boot_id(), (size_t)16,
-			u->boot_us, u->offset_us);
+		"n_implausible=n_implausible+?, session=?, serial=? WHERE id=?",
+		"titiiiiiiiii", u->readings && u->uid[0] ? u->uid : NULL, u->arrived_us,
+		u->ack_mode, (int64_t)n[VG_READING], (int64_t)n[VG_NOTHING],
+		(int64_t)n[VG_MALFORMED], (int64_t)n[VG_OUT_OF_SEQUENCE],
+		(int64_t)n[VG_UNSUPPORTED], (int64_t)n[VG_IMPLAUSIBLE], (int64_t)u->session,
+		(int64_t)u->serial, u->device_row);
 	return MIN(rc, 0);
+}
+
+/* A mark says that everything up to it is here. Were a unit before it refused, by a disk that was full for a
+ * moment, this would be a lie: the session ends, and the instrument is asked again from the last good mark. */
+static int check_marks(struct db *db, const struct unit *u)
+{
+	if (!u->marks || u->serial == 1)
+		return 0;
+	bool all = db_int(db, 0, "SELECT 1 FROM device WHERE id=? AND session=? AND serial=?",
+			   "iii", u->device_row, (int64_t)u->session, (int64_t)u->serial - 1) == 1;
+	return all ? 0 : -ECANCELED;
+}
+
+static int file_clock(struct gateway *g, struct db *db, struct unit *u)
+{
+	int rc = epoch_observe(db, u);
+	if (rc == 1)
+		rc = intake_event(g, db, u->device_row, "clock_epoch",
+			"its clock was set or reset since it was last seen", NULL, u->arrived_us,
+			true);
+	u->n_epochs = u->offset_known ? (unsigned)epochs_read(db, u->device_row, u->epochs) : 0;
+	return rc;
 }
 
 int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 {
-	int rc = file_device(db, u);
+	int rc = check_marks(db, u);
+	if (rc >= 0)
+		rc = file_device(db, u);
+	if (rc >= 0)
+		rc = file_clock(g, db, u);
 	for (struct happening *e = u->events; e && rc >= 0; e = e->next)
 		rc = file_event(g, db, u, e);
 	for (struct reading *r = u->readings; r && rc >= 0; r = r->next)

@@ -181,7 +181,9 @@ static int query_devices(struct command *c)
 		"n_nothing,n_malformed,n_out_of_sequence,n_unsupported,n_implausible,(SELECT "
 		"group_concat(token||CASE WHEN user_slot IS NULL THEN '' ELSE ':'||user_slot END,"
 		"' ') FROM binding JOIN resident ON resident.id=binding.resident WHERE "
-		"binding.device=device.id AND binding.valid_to IS NULL) FROM device ORDER BY name",
+		"binding.device=device.id AND binding.valid_to IS NULL),(SELECT token FROM handover "
+		"JOIN resident ON resident.id=handover.resident WHERE handover.device=device.id) "
+		"FROM device ORDER BY name",
 		"");
 	while ((rc = row_next(r)) > 0) {
 		json_object_begin(c->result, NULL);
@@ -199,6 +201,8 @@ static int query_devices(struct command *c)
 		if (!row_null(r, 7))
 			json_int(c->result, "battery_percent", row_int(r, 7));
 		json_str(c->result, "bound_to", row_text(r, 14));
+		if (!row_null(r, 15))
+			json_str(c->result, "handover_to", row_text(r, 15));
 		json_object_begin(c->result, "results");
 		for (int i = 0; i < 6; i++)
 			json_int(c->result, results[i], row_int(r, 8 + i));

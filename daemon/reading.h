@@ -95,7 +95,9 @@ struct unit {
 	bool test;
 	int64_t arrived_us, boot_us;
 	bool offset_known;
-	int64_t offset_us;    /* device clock minus ours */
+	int64_t offset_us;			     /* device clock minus ours */
+	struct clock_epoch epochs[CLOCK_EPOCHS_MAX]; /* store thread */
+	unsigned n_epochs;
 	int64_t clock_set_us; /* when the device's clock was set in this session; 0: it was not */
 	uint32_t counts[VG_RESULTS];
 	struct reading *readings, **last_reading;

@@ -49,7 +49,7 @@ int retention_run(struct db *db, int64_t now_us, unsigned days)
 		{"DELETE FROM alert WHERE raised<? AND reading IS NULL AND state<>'active' AND NOT "
 		 "EXISTS (SELECT 1 FROM outbox WHERE outbox.uuid=alert.uuid)",
 			0},
-		{"DELETE FROM device_offset WHERE at<?", 0},
+		{"DELETE FROM device_offset WHERE until<?", 0},
 		{"DELETE FROM command WHERE at<?", RETENTION_COMMAND_DAYS},
 		{"DELETE FROM audit WHERE at<?", RETENTION_AUDIT_DAYS},
 	};

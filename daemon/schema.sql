@@ -1,4 +1,4 @@
--- Store schema, version 2 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
+-- Store schema, version 3 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
 -- A reading is one row per (uuid, revision); the highest revision wins; nothing is overwritten.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -19,7 +19,10 @@ CREATE TABLE device (
 	n_malformed INTEGER NOT NULL DEFAULT 0,
 	n_out_of_sequence INTEGER NOT NULL DEFAULT 0,
 	n_unsupported INTEGER NOT NULL DEFAULT 0,
-	n_implausible INTEGER NOT NULL DEFAULT 0
+	n_implausible INTEGER NOT NULL DEFAULT 0,
+	session INTEGER NOT NULL DEFAULT 0, -- the last unit that was kept: of which session,
+	serial INTEGER NOT NULL DEFAULT 0,  -- and which of it
+	drained INTEGER                 -- when it last had told everything in its memory
 );
 
 CREATE TABLE device_offset (            -- every measured clock offset, so that times can be repaired
@@ -27,9 +30,18 @@ CREATE TABLE device_offset (            -- every measured clock offset, so that 
 	at INTEGER NOT NULL,
 	boot_id BLOB NOT NULL,
 	boot_us INTEGER NOT NULL,
-	offset_us INTEGER NOT NULL
+	offset_us INTEGER NOT NULL,
+	until INTEGER NOT NULL DEFAULT 0 -- when it was last seen to be so
 );
-CREATE INDEX device_offset_at ON device_offset(device, at);
+CREATE INDEX device_offset_device ON device_offset(device); -- by rowid: our clock may have been wrong
+
+CREATE TABLE handover (                 -- waits until the device has told its memory
+	device INTEGER PRIMARY KEY,
+	resident INTEGER NOT NULL,      -- who gets it
+	user_slot INTEGER,
+	at INTEGER NOT NULL,
+	author TEXT NOT NULL
+);
 
 CREATE TABLE mark (                     -- durable driver state
 	device INTEGER NOT NULL,

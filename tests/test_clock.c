@@ -233,9 +233,10 @@ static void test_round_trip(void **state)
 static struct when decide(
 	const struct vg_civil *device, const int64_t *offset_us, int64_t arrived_us)
 {
+	struct clock_epoch e = {offset_us ? *offset_us : 0, INT64_MIN, INT64_MAX};
 	return clock_decide(&(struct when_input){.device = device,
-		.offset_known = offset_us != NULL,
-		.offset_us = offset_us ? *offset_us : 12345678, /* must not matter when unknown */
+		.epochs = &e,
+		.n_epochs = offset_us != NULL,
 		.arrived_us = arrived_us});
 }
 

@@ -33,63 +33,14 @@ import socket
 import struct
 import sys
 import time
-from collections import namedtuple
 from datetime import datetime, timedelta
-from decimal import Decimal
 from zlib import crc32
 
 import ledger as common
+from att_server import (ATT_TIMEOUT, INDICATE, INSUFFICIENT_ENCRYPTION, READ, AttServer,
+                        Characteristic, LinkLost, Service, attribute_table, handle_of)
+from ble_values import blood_pressure, current_time
 from ledger import boottime
-
-ATT_TIMEOUT = 30   # seconds for a confirmation; a bearer that exceeded it is dead (Vol 3 F 3.3.3)
-PRIMARY, CHARACTERISTIC, CCC = 0x2800, 0x2803, 0x2902
-INVALID_HANDLE, READ_NOT_PERMITTED, WRITE_NOT_PERMITTED, INVALID_PDU = 1, 2, 3, 4
-REQUEST_NOT_SUPPORTED, INVALID_OFFSET, NOT_FOUND, INVALID_LENGTH = 6, 7, 0x0A, 0x0D
-INSUFFICIENT_ENCRYPTION, UNSUPPORTED_GROUP_TYPE = 0x0F, 0x10
-NAN = 0x07FF
-UUID_BASE = bytes.fromhex("fb349b5f8000008000100000")   # in front of a short UUID, little-endian
-
-
-# What a record looks like on the air
-
-def sfloat(value):
-    """Number -> the 16 bits of an IEEE 11073 SFLOAT, with as many decimals as were written."""
-    sign, digits, exponent = Decimal(str(value)).as_tuple()
-    mantissa = int("".join(map(str, digits))) * (-1 if sign else 1)
-    if not (-2045 <= mantissa <= 2045 and -8 <= exponent <= 7):
-        raise ValueError(f"{value} does not fit an SFLOAT")
-    return (exponent & 0xF) << 12 | mantissa & 0xFFF
-
-
-def date_time(civil):
-    return struct.pack("<HBBBBB", civil.year, civil.month, civil.day,
-                       civil.hour, civil.minute, civil.second)
-
-
-def encode_measurement(record, beurer=False):
-    """The value of 2A35 for a record; a missing number is NaN, a missing field is left out."""
-    def number(name):
-        value = record.get(name)
-        return NAN if record.get("nan") or value is None else sfloat(value)
-
-    pressures = struct.pack("<HHH", number("sys"), number("dia"), number("map"))
-    moment = record.get("time")
-    moment = date_time(datetime.fromisoformat(moment)) if moment else b""
-    if beurer:
-        mean = 0 if not record.get("nan") else NAN
-        return (b"\x56" + pressures[:4] + struct.pack("<H", mean) + (moment or bytes(7))
-                + struct.pack(">HBH", number("pulse"), record.get("user") or 0,
-                              record.get("status") or 0))
-    flags, tail = int(record.get("unit") == "kPa"), b""
-    if moment:
-        flags, tail = flags | 0x02, tail + moment
-    if record.get("nan") or record.get("pulse") is not None:
-        flags, tail = flags | 0x04, tail + struct.pack("<H", number("pulse"))
-    if record.get("user") is not None:
-        flags, tail = flags | 0x08, tail + struct.pack("<B", record["user"])
-    if record.get("status") is not None:
-        flags, tail = flags | 0x10, tail + struct.pack("<H", record["status"])
-    return bytes([flags]) + pressures + tail
 
 
 def random_record(dice, options):
@@ -143,188 +94,32 @@ class Memory:
         return civil.isoformat()
 
 
-# The attribute server
+def services_of(name, options, clock):
+    """What the cuff offers; clock gives the value of 2A2B."""
+    def readable(uuid, value):
+        return Characteristic(uuid, READ, value)
 
-Attribute = namedtuple("Attribute", "type value end")   # value: bytes, callable or None (no read)
-
-
-def attribute_table(name, options, clock, ccc):
-    """The GATT database, handle -> Attribute. It has gaps, and its last group ends at 0xFFFF."""
     system_id = struct.pack("<IB", crc32(name.encode()), 0) + b"\x56\x34\x12"
     model = b"BM85" if options.beurer else b"SIM-BP1"
     services = [
-        (0x0001, 0x1800, [(0x2A00, 0x02, model)]),
-        (0x0010, 0x180A, [(0x2A29, 0x02, b"Simulated Instruments, for tests only"),
-                          (0x2A24, 0x02, model),
-                          (0x2A25, 0x02, (options.serial or name).encode()),
-                          (0x2A26, 0x02, b"1.0"),
-                          (0x2A23, 0x02, system_id)]),
-        (0x0030, 0x180F, [(0x2A19, 0x02, bytes([85]))]),
-        (0x0040, 0x1805, [(0x2A2B, 0x02, clock)]),
-        (0x0050, 0x1810, [(0x2A35, 0x20, None), (0x2A49, 0x02, b"\x1f\x00")]),
+        Service(0x1800, [readable(0x2A00, model)], 0x0001),
+        Service(0x180A, [readable(0x2A29, b"Simulated Instruments, for tests only"),
+                         readable(0x2A24, model),
+                         readable(0x2A25, (options.serial or name).encode()),
+                         readable(0x2A26, b"1.0"),
+                         readable(0x2A23, system_id)], 0x0010),
+        Service(0x180F, [readable(0x2A19, bytes([85]))], 0x0030),
+        Service(0x1805, [readable(0x2A2B, clock)], 0x0040),
+        Service(0x1810, [Characteristic(0x2A35, INDICATE), readable(0x2A49, b"\x1f\x00")], 0x0050),
     ]
-    if options.no_clock:
-        services = [s for s in services if s[1] != 0x1805]
-    table = {}
-    for start, service, characteristics in services:
-        handle = start + 1
-        for uuid, properties, value in characteristics:
-            declaration = struct.pack("<BHH", properties, handle + 1, uuid)
-            table[handle] = Attribute(CHARACTERISTIC, declaration, handle)
-            table[handle + 1] = Attribute(uuid, value, handle + 1)
-            handle += 2
-            if properties & 0x30:
-                table[handle] = Attribute(CCC, ccc, handle)
-                handle += 1
-        end = 0xFFFF if service == services[-1][1] else handle - 1
-        table[start] = Attribute(PRIMARY, struct.pack("<H", service), end)
-    return dict(sorted(table.items()))
+    return [s for s in services if s.uuid != 0x1805 or not options.no_clock]
 
-
-class AttError(Exception):
-    def __init__(self, code, handle=0):
-        super().__init__(code)
-        self.code, self.handle = code, handle
-
-
-class AttServer:
-    """Requests in, responses out. It knows the table and the MTU, but nothing of sockets."""
-
-    def __init__(self, table, mtu, write):
-        self.table, self.own_mtu, self.mtu, self.write = table, mtu, 23, write
-        self.requests = {0x02: self.exchange_mtu, 0x04: self.find_information,
-                         0x06: self.find_by_type_value, 0x08: self.read_by_type,
-                         0x0A: self.read, 0x0C: self.read_blob,
-                         0x10: self.read_by_group_type, 0x12: self.write_request}
-
-    def respond(self, pdu):
-        """The response to a request; None for commands, which have no answer."""
-        opcode = pdu[0]
-        if opcode & 0x40:
-            return None
-        try:
-            if opcode not in self.requests:
-                raise AttError(REQUEST_NOT_SUPPORTED)
-            return self.requests[opcode](pdu[1:])
-        except AttError as error:
-            return struct.pack("<BBHB", 0x01, opcode, error.handle, error.code)
-        except struct.error:
-            return struct.pack("<BBHB", 0x01, opcode, 0, INVALID_PDU)
-
-    def agree_mtu(self, theirs):
-        self.mtu = max(23, min(theirs, self.own_mtu))
-
-    def exchange_mtu(self, body):
-        theirs, = struct.unpack("<H", body)
-        self.agree_mtu(theirs)
-        return struct.pack("<BH", 0x03, self.own_mtu)
-
-    def in_range(self, body):
-        """The attributes between the two handles that most requests begin with."""
-        start, end = struct.unpack_from("<HH", body)
-        if start == 0 or start > end:
-            raise AttError(INVALID_HANDLE, start)
-        return start, [(h, a) for h, a in self.table.items() if start <= h <= end]
-
-    def of_type(self, body, uuid):
-        start, found = self.in_range(body)
-        found = [(h, a) for h, a in found if a.type == uuid]
-        if not found:
-            raise AttError(NOT_FOUND, start)
-        return found
-
-    def uuid(self, body):
-        """The 16 or 128 bit UUID behind the handles; None when it cannot be in our table."""
-        raw = body[4:]
-        if len(raw) not in (2, 16):
-            raise AttError(INVALID_PDU)
-        if len(raw) == 16:
-            if raw[:12] != UUID_BASE or raw[14:] != b"\0\0":
-                return None
-            raw = raw[12:14]
-        return struct.unpack("<H", raw)[0]
-
-    def value(self, handle):
-        if handle not in self.table:
-            raise AttError(INVALID_HANDLE, handle)
-        value = self.table[handle].value
-        if value is None:
-            raise AttError(READ_NOT_PERMITTED, handle)
-        return value() if callable(value) else value
-
-    def find_information(self, body):
-        start, found = self.in_range(body)
-        if not found:
-            raise AttError(NOT_FOUND, start)
-        pairs = [struct.pack("<HH", h, a.type) for h, a in found]
-        return b"\x05\x01" + b"".join(pairs[:(self.mtu - 2) // 4])
-
-    def find_by_type_value(self, body):
-        uuid, = struct.unpack_from("<H", body, 4)
-        wanted = body[6:]
-        if len(wanted) == 16:
-            wanted = wanted[12:14]
-        found = [(h, a) for h, a in self.of_type(body, uuid) if a.value == wanted]
-        if not found:
-            raise AttError(NOT_FOUND, struct.unpack_from("<H", body)[0])
-        pairs = [struct.pack("<HH", h, a.end) for h, a in found]
-        return b"\x07" + b"".join(pairs[:(self.mtu - 1) // 4])
-
-    def list_of(self, opcode, entries):
-        """Entries of one length only, that of the first, as many as fit."""
-        size = min(len(entries[0]), self.mtu - 2, 255)
-        entries = [e[:size] for e in entries if len(e) == len(entries[0])]
-        return bytes([opcode, size]) + b"".join(entries[:(self.mtu - 2) // size])
-
-    def read_by_type(self, body):
-        entries = []
-        for handle, _ in self.of_type(body, self.uuid(body)):
-            try:
-                entries.append(struct.pack("<H", handle) + self.value(handle))
-            except AttError:
-                if entries:
-                    break
-                raise
-        return self.list_of(0x09, entries)
-
-    def read_by_group_type(self, body):
-        if self.uuid(body) != PRIMARY:
-            raise AttError(UNSUPPORTED_GROUP_TYPE, struct.unpack_from("<H", body)[0])
-        return self.list_of(0x11, [struct.pack("<HH", h, a.end) + a.value
-                                   for h, a in self.of_type(body, PRIMARY)])
-
-    def read(self, body):
-        handle, = struct.unpack("<H", body)
-        return b"\x0b" + self.value(handle)[:self.mtu - 1]
-
-    def read_blob(self, body):
-        handle, offset = struct.unpack("<HH", body)
-        value = self.value(handle)
-        if offset > len(value):
-            raise AttError(INVALID_OFFSET, handle)
-        return b"\x0d" + value[offset:offset + self.mtu - 1]
-
-    def write_request(self, body):
-        handle, = struct.unpack_from("<H", body)
-        if handle not in self.table:
-            raise AttError(INVALID_HANDLE, handle)
-        if self.table[handle].type != CCC:
-            raise AttError(WRITE_NOT_PERMITTED, handle)
-        if len(body) != 4:
-            raise AttError(INVALID_LENGTH, handle)
-        error = self.write(struct.unpack_from("<H", body, 2)[0])
-        if error:
-            raise AttError(error, handle)
-        return b"\x13"
-
-
-# The cuff
 
 class Link:
     """One connection: what is true only as long as it lasts."""
 
-    def __init__(self, sock, options, ccc):
-        self.sock, self.ccc = sock, ccc
+    def __init__(self, sock, options):
+        self.sock = sock
         self.outstanding = None          # the record that waits for its confirmation
         self.since = self.heard = self.opened = boottime()
         self.noise = options.noise
@@ -333,10 +128,6 @@ class Link:
         if options.own_requests:
             self.questions = [struct.pack("<BH", 0x02, options.mtu),
                               struct.pack("<BHHH", 0x08, 1, 0xFFFF, 0x2B3A)]
-
-
-class LinkLost(Exception):
-    pass
 
 
 class Cuff:
@@ -350,8 +141,8 @@ class Cuff:
         self.pace = common.Pace(options.random, options.rate, self.memory.state["made"])
         self.refusals = options.insufficient_encryption
         self.listener, self.link, self.server = None, None, None
-        self.table = attribute_table(options.name, options, self.clock_bytes, self.ccc_bytes)
-        self.measurement = next(h for h, a in self.table.items() if a.type == 0x2A35)
+        self.table = attribute_table(services_of(options.name, options, self.clock_bytes))
+        self.measurement = handle_of(self.table, 0x2A35)
         if not self.memory.restored:
             self.measure(options.record)
 
@@ -361,9 +152,7 @@ class Cuff:
         return datetime.fromtimestamp(time.time() + self.options.clock)
 
     def clock_bytes(self):
-        """2A2B: date and time, day of week (1 Monday), 1/256 seconds, reason of adjustment."""
-        now = self.civil_now()
-        return date_time(now) + bytes([now.isoweekday(), now.microsecond * 256 // 1000000, 0])
+        return current_time(self.civil_now())
 
     def measure(self, records):
         """New measurements: into the memory first, then into the ledger."""
@@ -373,7 +162,7 @@ class Cuff:
             if record.get("time") == "now":
                 record["time"] = self.memory.distinct(self.civil_now())
             raw = (bytes.fromhex(record.pop("hex")) if "hex" in record
-                   else encode_measurement(record, self.options.beurer))
+                   else blood_pressure(record, self.options.beurer))
             key = f"{self.memory.state['next']:06d}"
             self.memory.state["next"] += 1
             new.append({"key": key, "hex": raw.hex(), "record": record})
@@ -418,9 +207,10 @@ class Cuff:
     def connect(self):
         sock, _ = self.listener.accept()
         sock.settimeout(5)
-        ccc = self.options.early_indication and self.memory.state["ccc"]
-        self.link = Link(sock, self.options, ccc)
-        self.server = AttServer(self.table, self.options.mtu, self.write_ccc)
+        wanted = self.options.early_indication and self.memory.state["ccc"]
+        self.link = Link(sock, self.options)
+        self.server = AttServer(self.table, self.options.mtu, self.write_ccc,
+                                {self.measurement: 2 if wanted else 0})
         self.note("connected")
         self.advertise()
 
@@ -452,24 +242,21 @@ class Cuff:
                                  b"\x0a",                       # cut request
                                  b"\x1e"])                      # confirmation of nothing
 
-    def ccc_bytes(self):
-        return struct.pack("<H", 2 if self.link.ccc else 0)
-
-    def write_ccc(self, value):
+    def write_ccc(self, _handle, value):
         if self.refusals > 0:
             self.refusals -= 1
             self.note("refused", why="insufficient encryption")
             return INSUFFICIENT_ENCRYPTION
-        self.link.ccc = bool(value & 0x0002)
         if self.options.early_indication:
-            self.memory.state["ccc"] = self.link.ccc
+            self.memory.state["ccc"] = bool(value & 0x0002)
             self.memory.save()
         return 0
 
     def indicate(self):
         """Send the oldest record, if the client wants records and none is on its way."""
         link = self.link
-        if not link.ccc or link.outstanding or not self.memory.records:
+        wanted = self.server.ccc[self.measurement]
+        if not wanted or link.outstanding or not self.memory.records:
             return
         entry = self.memory.records[0]
         value = bytes.fromhex(entry["hex"])[:self.server.mtu - 3]
