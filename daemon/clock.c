@@ -179,8 +179,7 @@ static bool by_epochs(const struct when_input *in, int64_t device_us, struct whe
 	for (size_t i = 0; i < in->n_epochs; i++) {
 		const struct clock_epoch *e = &in->epochs[i];
 		bool holds = i + 1 == in->n_epochs;
-		consider(&c, in, device_us - e->offset_us, e->from_us,
-			holds && in->set_us ? in->set_us : e->to_us,
+		consider(&c, in, device_us - e->offset_us, e->from_us, e->to_us,
 			holds ? CLOCK_SECOND_US : EARLIER_UNCERTAINTY_US);
 	}
 	if (in->set_us)

@@ -302,7 +302,9 @@ static int file_device(struct db *db, const struct unit *u)
 		"UPDATE device SET uid=coalesce(uid,?), last_seen=?, ack_mode=?,"
 		"n_reading=n_reading+?, n_nothing=n_nothing+?, n_malformed=n_malformed+?,"
 		"n_out_of_sequence=n_out_of_sequence+?, n_unsupported=n_unsupported+?,"
-		"n_implausible=n_implausible+?, session=?, serial=? WHERE id=?",
+		"n_implausible=n_implausible+?,"
+		"serial=CASE WHEN ?11=1 OR (session=?10 AND serial=?11-1) THEN ?11 ELSE serial END,"
+		"session=CASE WHEN ?11=1 THEN ?10 ELSE session END WHERE id=?12",
 		"titiiiiiiiii", u->readings && u->uid[0] ? u->uid : NULL, u->arrived_us,
 		u->ack_mode, (int64_t)n[VG_READING], (int64_t)n[VG_NOTHING],
 		(int64_t)n[VG_MALFORMED], (int64_t)n[VG_OUT_OF_SEQUENCE],

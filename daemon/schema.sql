@@ -20,7 +20,7 @@ CREATE TABLE device (
 	n_out_of_sequence INTEGER NOT NULL DEFAULT 0,
 	n_unsupported INTEGER NOT NULL DEFAULT 0,
 	n_implausible INTEGER NOT NULL DEFAULT 0,
-	session INTEGER NOT NULL DEFAULT 0, -- the last unit that was kept: of which session,
+	session INTEGER NOT NULL DEFAULT 0, -- up to which unit all were kept: of which session,
 	serial INTEGER NOT NULL DEFAULT 0,  -- and which of it
 	drained INTEGER                 -- when it last had told everything in its memory
 );

@@ -180,6 +180,7 @@ static inline struct unit *rig_unit(struct rig *r)
 	text_copy(u->uid, sizeof(u->uid), "sn:1", 4);
 	u->driver = "bt_blp";
 	u->driver_version = 1;
+	u->serial = 1;
 	u->ack_mode = "held";
 	u->arrived_us = RIG_NOW;
 	u->boot_us = clock_boot_us();

@@ -14,6 +14,10 @@ struct told {
 	vg_ticket last;	 /* that an emission returned */
 	bool odd_ticket; /* two emissions of one callback had different ones */
 	char emit_when_kept;
+	unsigned clock_set;
+	struct vg_civil clock;
+	unsigned denied_channel;
+	uint8_t denied;
 };
 
 static void put(struct told *t, vg_ticket ticket, bool first)
@@ -69,6 +73,8 @@ static vg_ticket say(struct vg_session *s, char what)
 		return vg_mark(s, "high", what == 'k' ? "\1" : "\2", 1);
 	case 'l':
 		return vg_mark(s, "other", "\3\4", 2);
+	case 'Z':
+		return vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
 	default:
 		return 0;
 	}
@@ -80,7 +86,7 @@ static void obey(struct vg_session *s, const uint8_t *bytes, size_t len)
 	bool first = true;
 	for (size_t i = 0; i < len; i++) {
 		char what = (char)bytes[i];
-		if (strchr("rpuxefcoyijkKl", what) && what) {
+		if (strchr("rpuxefcoyijkKlZ", what) && what) {
 			put(t, say(s, what), first);
 			first = false;
 		} else if (what == 'n' || what == 'm' || what == 's') {
@@ -95,6 +101,8 @@ static void obey(struct vg_session *s, const uint8_t *bytes, size_t len)
 			vg_send(s, 3, "reply", 5);
 		} else if (what == 'w') {
 			vg_sample(s, &(struct vg_sample){.kind = "spo2"});
+		} else if (what == 'a' || what == 'A') { /* at any rate, or when 30 s off */
+			t->clock_set += vg_clock_set(s, what == 'a' ? 0 : 30, &t->clock);
 		}
 	}
 }
@@ -138,6 +146,15 @@ static void refused(struct vg_session *s, vg_ticket ticket, int why)
 	t->why = why;
 }
 
+static void denied(struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now)
+{
+	struct told *t = vg_state(s);
+	(void)now;
+	t->denied_channel = channel;
+	t->denied = code;
+	obey(s, (const uint8_t *)"f", 1);
+}
+
 /* '<', a digit n, n bytes; line ends are filler, everything else is noise. */
 static struct vg_frame frame(const uint8_t *bytes, size_t len)
 {
@@ -154,12 +171,20 @@ static struct vg_frame frame(const uint8_t *bytes, size_t len)
 
 #define CALLBACKS                                                                         \
 	.version = 7, .opened = opened, .heard = heard, .expired = expired, .kept = kept, \
-	.refused = refused, .state_size = sizeof(struct told), .options = options, .n_options = 1
+	.refused = refused, .denied = denied, .state_size = sizeof(struct told),          \
+	.options = options, .n_options = ELEMENTS(options)
 
-static const struct vg_option options[] = {{"start", "", NULL, "what opened() does"}};
+static const struct vg_option options[] = {
+	{"start", "", NULL, "what opened() does"}, VG_CLOCK_OPTION};
 static const struct vg_channel channels[] = {{.uuid16 = 1, .name = "0001"}};
 static const struct vg_driver gatt = {
 	.name = "gatt", .bus = VG_BUS_GATT, .channels = channels, .n_channels = 1, CALLBACKS};
+static const struct vg_driver open_air = {.name = "open_air",
+	.bus = VG_BUS_GATT,
+	.channels = channels,
+	.n_channels = 1,
+	.unauthenticated = true,
+	CALLBACKS};
 static const struct vg_driver stream = {.name = "stream",
 	.bus = VG_BUS_STREAM,
 	.frame_max = 32,

@@ -388,6 +388,84 @@ static void test_never_in_the_future(void **state)
 	}
 }
 
+/* epochs: instants are hours around ARRIVED, 08:00 in Shanghai */
+
+#define HOURS(n) SECONDS(INT64_C(3600) * (n))
+
+static struct when by_epochs(
+	int64_t shown_us, const struct clock_epoch *epochs, size_t n, int64_t set_us)
+{
+	struct vg_civil c = shown(shown_us);
+	return clock_decide(&(struct when_input){.device = &c,
+		.epochs = epochs,
+		.n_epochs = n,
+		.set_us = set_us,
+		.arrived_us = ARRIVED});
+}
+
+/* It was an hour slow and seen so until yesterday; today it was found right. */
+static void test_epochs_slow(void **state)
+{
+	(void)state;
+	const struct clock_epoch e[] = {
+		{HOURS(-1), INT64_MIN, ARRIVED}, {0, ARRIVED - DAYS(1), INT64_MAX}};
+	/* before it was seen slow for the last time: only the slow clock can have shown this */
+	check(by_epochs(ARRIVED - DAYS(2), e, 2, 0), TRUST_CORRECTED, ARRIVED - DAYS(2) + HOURS(1));
+	/* half an hour ago: the slow one would say it is to come */
+	struct when w = by_epochs(ARRIVED - SECONDS(1800), e, 2, 0);
+	check(w, TRUST_CORRECTED, ARRIVED - SECONDS(1800));
+	assert_int_equal(w.uncertainty_us, SECONDS(1));
+	/* between: either may have; the hour is said */
+	w = by_epochs(ARRIVED - HOURS(10), e, 2, 0);
+	check(w, TRUST_DEVICE, ARRIVED - HOURS(10));
+	assert_int_equal(w.uncertainty_us, HOURS(1));
+	/* earlier ones are known to a minute */
+	w = by_epochs(ARRIVED - DAYS(2), e, 2, 0);
+	assert_int_equal(w.uncertainty_us, SECONDS(60));
+	/* what no epoch can have shown: dated by arrival */
+	check(by_epochs(ARRIVED + HOURS(2), e, 2, 0), TRUST_ARRIVAL, ARRIVED);
+}
+
+/* The battery was taken out: it counts from 2000 again. */
+static void test_epochs_reset(void **state)
+{
+	(void)state;
+	const int64_t y2000 = SECONDS(INT64_C(946656000)); /* 2000-01-01 00:00 in Shanghai */
+	const struct clock_epoch e[] = {{SECONDS(20), INT64_MIN, ARRIVED},
+		{y2000 - (ARRIVED - HOURS(3)), ARRIVED - DAYS(30), INT64_MAX}};
+	check(by_epochs(y2000 + HOURS(1), e, 2, 0), TRUST_CORRECTED, ARRIVED - HOURS(2));
+	check(by_epochs(ARRIVED - DAYS(40), e, 2, 0), TRUST_CORRECTED,
+		ARRIVED - DAYS(40) - SECONDS(20));
+	/* after it was last seen, before the reset */
+	check(by_epochs(ARRIVED - DAYS(5), e, 2, 0), TRUST_CORRECTED,
+		ARRIVED - DAYS(5) - SECONDS(20));
+	/* a year of neither */
+	static const struct vg_civil strange = {2015, 5, 5, 5, 5, 5};
+	check(clock_decide(&(struct when_input){
+		      .device = &strange, .epochs = e, .n_epochs = 2, .arrived_us = ARRIVED}),
+		TRUST_ARRIVAL, ARRIVED);
+}
+
+/* It was set in this session: what it held is dated by the clock before, what it measures now by ours. */
+static void test_clock_was_set(void **state)
+{
+	(void)state;
+	const struct clock_epoch slow = {HOURS(-1), INT64_MIN, INT64_MAX};
+	int64_t set_us = ARRIVED - SECONDS(10);
+	check(by_epochs(ARRIVED - HOURS(5), &slow, 1, set_us), TRUST_CORRECTED, ARRIVED - HOURS(4));
+	check(by_epochs(ARRIVED - SECONDS(4), &slow, 1, set_us), TRUST_CORRECTED,
+		ARRIVED - SECONDS(4));
+	/* an hour fast: a record of before can show what the set clock shows now */
+	const struct clock_epoch fast = {HOURS(1), INT64_MIN, INT64_MAX};
+	struct when w = by_epochs(ARRIVED - SECONDS(4), &fast, 1, set_us);
+	check(w, TRUST_DEVICE, ARRIVED - SECONDS(4));
+	assert_int_equal(w.uncertainty_us, HOURS(1));
+	check(by_epochs(ARRIVED - HOURS(5), &fast, 1, set_us), TRUST_CORRECTED, ARRIVED - HOURS(6));
+	/* the device did not take it: both stay what they were */
+	check(by_epochs(ARRIVED - HOURS(1) - SECONDS(4), &slow, 1, set_us), TRUST_CORRECTED,
+		ARRIVED - SECONDS(4));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +487,9 @@ int main(void)
 		cmocka_unit_test(test_reset_clock),
 		cmocka_unit_test(test_gateway_in_1970),
 		cmocka_unit_test(test_never_in_the_future),
+		cmocka_unit_test(test_epochs_slow),
+		cmocka_unit_test(test_epochs_reset),
+		cmocka_unit_test(test_clock_was_set),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("clock", tests, NULL, NULL);

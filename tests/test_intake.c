@@ -348,6 +348,49 @@ static void test_offset_history(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT offset_us/1000000 FROM device"), -3600);
 }
 
+/* A mark that stands above a hole would lose what is in it for ever. */
+static int mark_unit(uint64_t session, uint32_t serial, uint8_t value)
+{
+	struct unit *u = rig_unit(&rig);
+	u->session = session;
+	u->serial = serial;
+	if (value) {
+		u->marks = calloc(1, sizeof(*u->marks));
+		memcpy(u->marks->key, "racp", 5);
+		u->marks->value[0] = value;
+		u->marks->len = 1;
+	}
+	return rig_file(&rig, u);
+}
+
+static void test_no_mark_above_a_hole(void **state)
+{
+	(void)state;
+	assert_int_equal(mark_unit(7, 1, 1), 0);
+	assert_int_equal(mark_unit(7, 2, 0), 0);
+	assert_int_equal(mark_unit(7, 3, 3), 0);
+	/* 4 was refused */
+	assert_int_equal(mark_unit(7, 5, 5), -ECANCELED);
+	assert_int_equal(mark_unit(7, 6, 0), 0);	  /* a record alone does no harm */
+	assert_int_equal(mark_unit(7, 7, 7), -ECANCELED); /* 6 is there, 5 is not */
+	expect_text("SELECT hex(value) FROM mark", "03");
+	assert_int_equal(mark_unit(8, 1, 4), 0);
+	assert_int_equal(mark_unit(8, 2, 5), 0);
+	assert_int_equal(mark_unit(9, 3, 6), -ECANCELED); /* another session's */
+	expect_text("SELECT hex(value) FROM mark", "05");
+}
+
+static void test_clock_set_is_audited(void **state)
+{
+	(void)state;
+	struct unit *u = rig_unit(&rig);
+	struct happening *e = unit_add_event(u, "clock_set");
+	memcpy(e->detail, "before: off by 90 s", 20);
+	assert_int_equal(rig_file(&rig, u), 0);
+	expect_text("SELECT author||' '||action||' '||object||' '||detail FROM audit",
+		"gateway clock_set cuff-1 before: off by 90 s");
+}
+
 static void test_counters(void **state)
 {
 	(void)state;
@@ -544,6 +587,8 @@ int main(void)
 		T(test_marks_with_the_unit),
 		T(test_offset_history),
 		T(test_counters),
+		T(test_no_mark_above_a_hole),
+		T(test_clock_set_is_audited),
 		T(test_enrolment),
 		T(test_events),
 		T(test_events_are_bounded),

@@ -209,6 +209,101 @@ static void test_clock(void **state)
 	assert_false(rig.units[0]->offset_known);
 }
 
+static void open_with_clock(const char *policy)
+{
+	rig = rig_new(&gatt);
+	rig.option_name = "clock";
+	rig.option_value = policy;
+	assert_non_null(rig_open(&rig));
+}
+
+/* Only who was asked to, only when it is off, only by a clock that is good; and it is written down. */
+static void test_clock_set(void **state)
+{
+	(void)state;
+	open_with_clock("keep");
+	hear("aA", false);
+	assert_int_equal(told()->clock_set, 0);
+	rig_close(&rig);
+
+	open_with_clock("set");
+	hear("A", false); /* not read: nobody knows whether it is off */
+	assert_int_equal(told()->clock_set, 0);
+	hear("cA", false); /* a minute ahead */
+	assert_int_equal(told()->clock_set, 1);
+	assert_memory_equal(&told()->clock, &rig.now.civil, sizeof(rig.now.civil));
+	const struct happening *e = rig.units[0]->events->next;
+	assert_string_equal(e->type, "clock_set");
+	assert_string_equal(e->detail, "before: off by 60 s");
+	assert_int_equal(rig.units[0]->clock_set_us, rig.now.utc_us);
+	hear("r", false); /* what it held was dated by the clock before */
+	assert_int_equal(rig.units[1]->offset_us, 60 * CLOCK_SECOND_US);
+	assert_int_equal(rig.units[1]->clock_set_us, rig.now.utc_us);
+	rig_close(&rig);
+
+	open_with_clock("set");
+	hear("a", false); /* it cannot be read, and must be set whatever it shows */
+	assert_int_equal(told()->clock_set, 1);
+	assert_string_equal(rig.units[0]->events->detail, "before: unknown");
+	rig_close(&rig);
+
+	open_with_clock("set");
+	rig.now.utc_us = 100 * CLOCK_SECOND_US; /* 1970 is nothing to set a clock to */
+	hear("a", false);
+	assert_int_equal(told()->clock_set, 0);
+}
+
+static void test_denied(void **state)
+{
+	(void)state;
+	open_gatt("");
+	session_denied(rig.session, 3, 0xfe, &rig.now);
+	assert_int_equal(told()->denied_channel, 3);
+	assert_int_equal(told()->denied, 0xfe);
+	assert_string_equal(rig.units[0]->events->type, "failed_measurement");
+	hear("d", false);
+	session_denied(rig.session, 1, 1, &rig.now); /* it is over */
+	assert_int_equal(told()->denied_channel, 3);
+}
+
+static void test_drained(void **state)
+{
+	(void)state;
+	open_gatt("");
+	hear("Z", false);
+	assert_string_equal(rig.units[0]->events->type, "drained");
+}
+
+/* What nobody can vouch for says so, whatever the driver says beside. */
+static void test_unauthenticated(void **state)
+{
+	(void)state;
+	rig = rig_new(&open_air);
+	assert_non_null(rig_open(&rig));
+	hear("r", false);
+	const struct reading *r = rig.units[0]->readings;
+	assert_int_equal(r->n_flags, 1);
+	assert_string_equal(r->flags[0], "unauthenticated");
+	rig_close(&rig);
+	open_gatt("");
+	hear("r", false);
+	assert_int_equal(rig.units[0]->readings->n_flags, 0);
+}
+
+/* Every unit has the next number, those that only carry counters too: a gap is seen. */
+static void test_serials(void **state)
+{
+	(void)state;
+	open_gatt("");
+	hear("r", false);
+	hear("m", false);
+	session_flush(rig.session, &rig.now);
+	hear("k", false);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(rig.units[i]->serial, i + 1);
+	assert_int_equal(rig.units[1]->ticket, 0);
+}
+
 static void test_options(void **state)
 {
 	(void)state;
@@ -458,7 +553,7 @@ static void test_random(void **state)
 			seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 			unsigned r = (unsigned)(seed >> 33);
 			bytes[k] = r % 20 ? likely[r / 20 % (sizeof(likely) - 1)] : (char)(r / 20);
-			if (strchr("rpuxefcoyijkKld", bytes[k])) /* no units here: only cutting */
+			if (strchr("rpuxefcoyijkKlZd", bytes[k])) /* no units here: only cutting */
 				bytes[k] = '?';
 		}
 		rig_stream(&rig, bytes, len);
@@ -484,6 +579,11 @@ int main(void)
 		CASE(test_marks),
 		CASE(test_identity),
 		CASE(test_clock),
+		CASE(test_clock_set),
+		CASE(test_denied),
+		CASE(test_drained),
+		CASE(test_unauthenticated),
+		CASE(test_serials),
 		CASE(test_options),
 		CASE(test_blob),
 		CASE(test_sample),

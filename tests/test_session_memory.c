@@ -42,6 +42,7 @@ static void *weak_realloc(void *p, size_t size)
 #define realloc weak_realloc
 #include "../daemon/reading.c"
 #include "../daemon/session.c"
+#include "../daemon/session_calls.c"
 #undef calloc
 #undef malloc
 #undef realloc

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A cuff goes from one resident to the next, and no record takes the wrong name with it. */
+#include "gateway_rig.h"
+
+#include "loan.h"
+#include "util.h"
+
+#define S CLOCK_SECOND_US
+#define HOUR (3600 * S)
+
+static struct rig rig;
+
+static int setup(void **state)
+{
+	(void)state;
+	rig_open(&rig, RIG_SINK);
+	rig_residents(&rig);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_close(&rig);
+	return 0;
+}
+
+static struct loan to(int64_t resident)
+{
+	return (struct loan){rig.cuff, resident, -1, "S-0001"};
+}
+
+static void drained(int64_t at_us)
+{
+	assert_int_equal(loan_drained(&rig.gateway, rig.db, rig.cuff, at_us), 0);
+}
+
+static bool hand_over(int64_t resident, int64_t at_us)
+{
+	struct loan l = to(resident);
+	bool waits;
+	assert_int_equal(loan_handover(rig.db, &l, at_us, &waits), 0);
+	return waits;
+}
+
+/* Whose a pressure is that was taken at `taken_us`, with a clock that was compared: "R-0001 device_binding". */
+static void expect_owner(int64_t taken_us, const char *expected)
+{
+	static int serial;
+	char identity[16], text[96];
+	struct vg_civil c = clock_civil(taken_us);
+	snprintf(identity, sizeof(identity), "%d", serial++);
+	struct unit *u = rig_unit(&rig);
+	u->offset_known = true;
+	u->arrived_us = RIG_NOW + 100 * HOUR;
+	rig_add(&rig, u, &(struct rig_bp){128, 82, 70, .identity = identity, .taken = &c});
+	assert_int_equal(rig_file(&rig, u), 0);
+	rig_text(&rig, text, sizeof(text),
+		"SELECT coalesce(token,'-')||' '||evidence FROM reading LEFT JOIN resident ON "
+		"resident.id=reading.resident ORDER BY reading.id DESC LIMIT 1");
+	assert_string_equal(text, expected);
+}
+
+/* Its memory is told first; what was measured between is nobody's. */
+static void test_waits_for_the_memory(void **state)
+{
+	(void)state;
+	struct loan first = to(1);
+	assert_int_equal(loan_bind(rig.db, &first, RIG_NOW, INT64_MAX), 0);
+	drained(RIG_NOW + HOUR);
+	assert_true(hand_over(2, RIG_NOW + 10 * HOUR));
+	expect_owner(RIG_NOW + 9 * HOUR, "R-0001 device_binding");
+	expect_owner(RIG_NOW + 11 * HOUR, "- not_bound");
+	drained(RIG_NOW + 12 * HOUR);
+	expect_owner(RIG_NOW + 9 * HOUR, "R-0001 device_binding");
+	expect_owner(RIG_NOW + 11 * HOUR, "- not_bound");
+	expect_owner(RIG_NOW + 13 * HOUR, "R-0002 device_binding");
+	/* once */
+	drained(RIG_NOW + 14 * HOUR);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM binding"), 2);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM event WHERE type='handed_over'"), 1);
+}
+
+static void test_has_no_memory(void **state)
+{
+	(void)state;
+	struct loan first = to(1);
+	assert_int_equal(loan_bind(rig.db, &first, RIG_NOW, INT64_MAX), 0);
+	assert_false(hand_over(2, RIG_NOW + 10 * HOUR));
+	expect_owner(RIG_NOW + 9 * HOUR, "R-0001 device_binding");
+	expect_owner(RIG_NOW + 10 * HOUR, "R-0002 device_binding");
+}
+
+/* Back into the cupboard: at once, there is nobody to wait for. */
+static void test_to_nobody(void **state)
+{
+	(void)state;
+	struct loan first = to(1);
+	assert_int_equal(loan_bind(rig.db, &first, RIG_NOW, INT64_MAX), 0);
+	drained(RIG_NOW + HOUR);
+	assert_false(hand_over(0, RIG_NOW + 10 * HOUR));
+	expect_owner(RIG_NOW + 9 * HOUR, "R-0001 device_binding");
+	expect_owner(RIG_NOW + 11 * HOUR, "- not_bound");
+}
+
+/* A second thought: the later order counts, a plain binding ends the waiting. */
+static void test_second_thoughts(void **state)
+{
+	(void)state;
+	drained(RIG_NOW);
+	assert_true(hand_over(1, RIG_NOW + HOUR));
+	assert_true(hand_over(2, RIG_NOW + 2 * HOUR));
+	drained(RIG_NOW + 3 * HOUR);
+	expect_owner(RIG_NOW + 4 * HOUR, "R-0002 device_binding");
+	assert_true(hand_over(1, RIG_NOW + 5 * HOUR));
+	struct loan second = to(2);
+	assert_int_equal(loan_bind(rig.db, &second, RIG_NOW + 6 * HOUR, INT64_MAX), 0);
+	drained(RIG_NOW + 7 * HOUR);
+	expect_owner(RIG_NOW + 8 * HOUR, "R-0002 device_binding");
+}
+
+/* One slot changes hands, the other stays. */
+static void test_slot(void **state)
+{
+	(void)state;
+	struct loan one = to(1), two = to(2);
+	one.slot = 1;
+	two.slot = 2;
+	assert_int_equal(loan_bind(rig.db, &one, RIG_NOW, INT64_MAX), 0);
+	assert_int_equal(loan_bind(rig.db, &two, RIG_NOW, INT64_MAX), 0);
+	drained(RIG_NOW);
+	struct loan next = to(3);
+	next.slot = 1;
+	bool waits;
+	assert_int_equal(loan_handover(rig.db, &next, RIG_NOW + HOUR, &waits), 0);
+	drained(RIG_NOW + 2 * HOUR);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM binding WHERE valid_to IS NULL"), 2);
+	assert_int_equal(rig_int(&rig, "SELECT user_slot FROM binding WHERE resident=3"), 1);
+	assert_int_equal(rig_int(&rig, "SELECT valid_to IS NULL FROM binding WHERE resident=2"), 1);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {TEST(test_waits_for_the_memory),
+		TEST(test_has_no_memory), TEST(test_to_nobody), TEST(test_second_thoughts),
+		TEST(test_slot)};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests_name("loan", tests, NULL, NULL);
+}
