@@ -3,13 +3,15 @@
  * One BLE instrument: the session of the ATT client (att.c) over a socket (ble_socket.c), and its return
  * whenever it ends.
  *
- * A connect that waits for the device to advertise is the normal state. The kernel gives up after 40 s
- * and is asked again for ever; only errors that come at once are paced.
+ * A connect that waits for the device to advertise is the normal state, in turns with others
+ * (ble_turns.c). The kernel gives up after 40 s and is asked again for ever; only errors that come at once are
+ * paced.
  *
  * Device Information is read first, so that the owner knows who speaks before the first value.
  */
 #include "att.h"
 #include "ble_socket.h"
+#include "ble_turns.h"
 #include "ble_uid.h"
 #include "bluez.h"
 #include "log.h"
@@ -26,6 +28,7 @@
 #define BLE_NO_BLUETOOTH_US 60000000
 #define BLE_REST_US 5000000    /* after a link that we ended */
 #define BLE_PATIENT_US 5000000 /* a connect that took this long before it failed was waiting */
+#define BLE_NEVER_US 60000000  /* a connect of which nothing was heard for so long is given up */
 #define BLE_ACCURACY_US 10000
 #define BLE_LOG_BURST 6 /* lines of one cause a minute */
 
@@ -37,7 +40,9 @@ enum phase { RESTING, CONNECTING, SETTING_UP, UP };
 struct ble {
 	struct transport base;
 	sd_event *loop;
-	struct bluez *bluez; /* NULL: nobody to ask */
+	struct bluez *bluez;	 /* NULL: nobody to ask */
+	struct ble_turns *turns; /* NULL: no radio to share */
+	struct ble_turn turn;
 	const struct config_device *device;
 	const struct vg_driver *driver;
 	struct ble_peer peer;
@@ -115,6 +120,12 @@ static void set_state(struct ble *t, const char *state, const char *why)
 				why ? why : "", ble_advice[i].next);
 }
 
+static void say_waiting(struct ble *t)
+{
+	if (!streq(t->state, "unpaired"))
+		set_state(t, "waiting", NULL);
+}
+
 static void ble_release(struct ble *t)
 {
 	t->io = sd_event_source_disable_unref(t->io);
@@ -122,6 +133,8 @@ static void ble_release(struct ble *t)
 	t->doomed[0] = 0;
 	t->lost = false;
 	t->phase = RESTING;
+	if (t->turns)
+		ble_turns_end(t->turns, &t->turn);
 }
 
 static void ble_rest(struct ble *t, uint64_t pause_us)
@@ -144,6 +157,8 @@ static uint64_t next_pause(struct ble *t)
 static void connect_failed(struct ble *t, int error)
 {
 	bool was_waiting = t->phase == CONNECTING && boot_us() - t->connect_us >= BLE_PATIENT_US;
+	if (error == EMLINK && t->turns)
+		ble_turns_full(t->turns, &t->turn);
 	ble_release(t);
 	if (was_waiting) {
 		t->failures = 0;
@@ -320,6 +335,8 @@ static void link_is_there(struct ble *t)
 	const struct att_ops ops = {.send = on_att_send, .event = on_att_event, .arg = t};
 	t->phase = SETTING_UP;
 	t->state = "setting-up";
+	if (t->turns)
+		ble_turns_linked(t->turns, &t->turn);
 	t->uid = (struct ble_uid){0};
 	want_write(t, false);
 	att_init(t->att, t->wants, t->n_wants, &t->cache, ATT_MTU, &ops);
@@ -375,6 +392,35 @@ static const char *obstacle(const struct ble *t)
 	return bluez_state(t->bluez, t->device->adapter);
 }
 
+/* It is its turn. */
+static void open_now(void *arg)
+{
+	struct ble *t = arg;
+	bool random = false;
+	const char *adapter = t->bluez && *t->device->adapter
+				      ? bluez_address(t->bluez, t->device->adapter, &random)
+				      : NULL;
+	int r = ble_socket_open(&t->socket, &t->peer, adapter, random);
+	if (r < 0 && r != -EINPROGRESS) {
+		connect_failed(t, -r);
+		return;
+	}
+	t->phase = CONNECTING;
+	t->connect_us = boot_us();
+	say_waiting(t);
+	set_timer(t, t->connect_us + BLE_NEVER_US);
+	r = sd_event_add_io(t->loop, &t->io, t->socket.fd, EPOLLOUT, on_io, t);
+	if (r < 0)
+		connect_failed(t, -r);
+}
+
+static void give_way(void *arg)
+{
+	struct ble *t = arg;
+	ble_release(t);
+	ble_turns_ask(t->turns, &t->turn);
+}
+
 static void ble_try(struct ble *t)
 {
 	if (!t->peer.simulated && !ble_socket_supported()) {
@@ -387,22 +433,12 @@ static void ble_try(struct ble *t)
 		set_state(t, state, NULL);
 		return;
 	}
-	bool random = false;
-	const char *adapter = t->bluez && *t->device->adapter
-				      ? bluez_address(t->bluez, t->device->adapter, &random)
-				      : NULL;
-	int r = ble_socket_open(&t->socket, &t->peer, adapter, random);
-	if (r < 0 && r != -EINPROGRESS) {
-		connect_failed(t, -r);
-		return;
-	}
-	t->phase = CONNECTING;
-	t->connect_us = boot_us();
-	if (!streq(t->state, "unpaired"))
-		set_state(t, "waiting", NULL);
-	r = sd_event_add_io(t->loop, &t->io, t->socket.fd, EPOLLOUT, on_io, t);
-	if (r < 0)
-		connect_failed(t, -r);
+	if (t->turns)
+		ble_turns_ask(t->turns, &t->turn);
+	else
+		open_now(t);
+	if (t->turn.state == TURN_IN_LINE)
+		say_waiting(t);
 }
 
 static int on_timer(sd_event_source *source, uint64_t when, void *arg)
@@ -413,7 +449,11 @@ static int on_timer(sd_event_source *source, uint64_t when, void *arg)
 		ble_try(t);
 		return 0;
 	}
-	if (t->phase >= SETTING_UP && !*t->doomed)
+	if (t->phase == CONNECTING) {
+		connect_failed(t, ETIMEDOUT);
+		return 0;
+	}
+	if (!*t->doomed)
 		att_expire(t->att, now_ms());
 	settle(t);
 	return 0;
@@ -424,7 +464,7 @@ static void on_bluez(void *arg)
 {
 	struct ble *t = arg;
 	const char *state = obstacle(t);
-	if (t->phase == CONNECTING && state) {
+	if (state && (t->phase == CONNECTING || t->turn.state == TURN_IN_LINE)) {
 		ble_release(t);
 		t->wants_adapter = true;
 	}
@@ -476,7 +516,8 @@ static void ble_free(struct transport *base)
 
 static const char *ble_state(const struct transport *base)
 {
-	return ((const struct ble *)base)->state;
+	const struct ble *t = (const struct ble *)base;
+	return t->turns && ble_turns_crowded(t->turns, &t->turn) ? "crowded" : t->state;
 }
 
 static const struct transport_ops ble_ops = {.send = ble_send,
@@ -521,9 +562,9 @@ static int take_channels(struct ble *t)
 	return 0;
 }
 
-int ble_new(sd_event *loop, struct bluez *bluez, const struct config_device *device,
-	const struct vg_driver *driver, const struct transport_events *events,
-	struct transport **ret)
+int ble_new(sd_event *loop, struct bluez *bluez, struct ble_turns *turns,
+	const struct config_device *device, const struct vg_driver *driver,
+	const struct transport_events *events, struct transport **ret)
 {
 	struct ble *t = calloc(1, sizeof(*t));
 	if (!t)
@@ -548,7 +589,12 @@ int ble_new(sd_event *loop, struct bluez *bluez, const struct config_device *dev
 		ble_free(&t->base);
 		return r;
 	}
-	t->bluez = t->peer.simulated ? NULL : bluez;
+	if (!t->peer.simulated) {
+		t->bluez = bluez;
+		t->turns = turns;
+	}
+	t->turn = (struct ble_turn){.go = open_now, .yield = give_way, .arg = t};
+	memcpy(t->turn.adapter, device->adapter, sizeof(t->turn.adapter));
 	*ret = &t->base;
 	return 0;
 }

@@ -189,6 +189,7 @@ const char *ble_socket_state(int error)
 	case ECONNRESET:
 	case ECONNABORTED:
 	case EINPROGRESS:
+	case EMLINK: /* the controller has no link left */
 	case EAGAIN:
 		return "waiting";
 	}

@@ -34,6 +34,7 @@ struct gateway {
 	struct forward *forward;
 	struct control *control;
 	struct bluez *bluez;
+	struct ble_turns *turns;
 	struct watch *watch; /* the store thread calls watch_expect() */
 	int64_t started_boot_us, cleaned_boot_us;
 	char config_fault[CONFIG_ERROR_MAX]; /* why the file is not what is in force; "" */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitalgated: starts the rooms, feeds the watchdog, stops them in order. */
+#include "ble_turns.h"
 #include "bluez.h"
 #include "command.h"
 #include "control.h"
@@ -246,6 +247,7 @@ static void stop(struct gateway *g)
 	control_free(TAKE(g->control));
 	devices_free(g->devices);
 	bluez_free(g->bluez);
+	ble_turns_free(g->turns);
 	outbox_free(g->outbox);
 	sd_event_unref(g->loop);
 }

@@ -53,7 +53,7 @@ struct transport_ops {
 	/* One word for `vitalgate devices`. All: "connected", "absent", "busy" (another program has
 	 * it), "error". Serial: "denied", "not-a-line". Modbus: "silent" (no answer), "denied". RFCOMM: "unpaired",
 	 * "adapter-absent", "adapter-off", "no-bluetooth". BLE: "waiting" (for the device to
-	 * advertise), "setting-up", "unpaired", "adapter-absent", "adapter-off", "no-bluetoothd",
+	 * advertise), "setting-up", "unpaired", "crowded" (its adapter has no link left), "adapter-absent", "adapter-off", "no-bluetoothd",
 	 * "no-bus", "no-bluetooth". Replay: "playing", "done", "error" only. */
 	const char *(*state)(const struct transport *t);
 };
@@ -70,15 +70,16 @@ static inline void transport_free(struct transport *t)
 		t->ops->free(t);
 }
 
-struct bluez; /* adapters by sd-bus, shared by all BLE devices; bluez.h */
+struct bluez;	  /* adapters by sd-bus, shared by all BLE devices; bluez.h */
+struct ble_turns; /* who may wait for whom on an adapter; ble_turns.h */
 
-/* `device`, `driver` and `bluez` are borrowed and outlive the transport; `bluez` may be NULL. -errno on
+/* `device`, `driver`, `bluez` and `turns` are borrowed and outlive the transport; the last two may be NULL. -errno on
  * a configuration that cannot work (says so in the log); an absent instrument is not an error. */
 int serial_new(sd_event *loop, const struct config_device *device,
 	const struct transport_events *events, struct transport **ret);
-int ble_new(sd_event *loop, struct bluez *bluez, const struct config_device *device,
-	const struct vg_driver *driver, const struct transport_events *events,
-	struct transport **ret);
+int ble_new(sd_event *loop, struct bluez *bluez, struct ble_turns *turns,
+	const struct config_device *device, const struct vg_driver *driver,
+	const struct transport_events *events, struct transport **ret);
 int rfcomm_new(sd_event *loop, const struct config_device *device,
 	const struct transport_events *events, struct transport **ret);
 /* Registers: each round of polling is a value of channel 0, laid out as in <vitalgate/registers.h>. */

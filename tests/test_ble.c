@@ -294,7 +294,7 @@ static void start(struct bench *b)
 {
 	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, b};
 	b->in_call = true;
-	assert_int_equal(ble_new(b->loop, NULL, &b->device, &driver, &events, &b->t), 0);
+	assert_int_equal(ble_new(b->loop, NULL, NULL, &b->device, &driver, &events, &b->t), 0);
 	b->in_call = false;
 }
 
@@ -700,14 +700,15 @@ static void refuses_a_configuration_that_cannot_work(void **state)
 	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, b};
 	struct transport *t = NULL;
 	snprintf(b->device.address, sizeof(b->device.address), "C0:11:22:33:44");
-	assert_int_equal(ble_new(b->loop, NULL, &b->device, &driver, &events, &t), -EINVAL);
+	assert_int_equal(ble_new(b->loop, NULL, NULL, &b->device, &driver, &events, &t), -EINVAL);
 	snprintf(b->device.address, sizeof(b->device.address), "unix:/%0110d", 1);
-	assert_int_equal(ble_new(b->loop, NULL, &b->device, &driver, &events, &t), -ENAMETOOLONG);
+	assert_int_equal(
+		ble_new(b->loop, NULL, NULL, &b->device, &driver, &events, &t), -ENAMETOOLONG);
 	struct vg_channel many[23] = {0};
 	const struct vg_driver greedy = {
 		.name = "greedy", .channels = many, .n_channels = ELEMENTS(many)};
 	snprintf(b->device.address, sizeof(b->device.address), "unix:/nowhere");
-	assert_int_equal(ble_new(b->loop, NULL, &b->device, &greedy, &events, &t), -E2BIG);
+	assert_int_equal(ble_new(b->loop, NULL, NULL, &b->device, &greedy, &events, &t), -E2BIG);
 	assert_null(t);
 	assert_int_equal(log_lines(b, "\n"), 3);
 }

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "ble_turns.h"
+
+#include "log.h"
+#include "util.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define LIMITS 8 /* adapters that showed that they have fewer links */
+
+struct limit {
+	char adapter[8];
+	unsigned links;
+};
+
+struct ble_turns {
+	sd_event_source *timer; /* end of a slice */
+	struct ble_turn *first; /* by age of the state */
+	struct limit limits[LIMITS];
+	unsigned n_limits;
+	unsigned slice_ms;
+	bool busy; /* a callback is under way: it ends with another look */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static unsigned count(const struct ble_turns *t, const char *adapter, int state)
+{
+	unsigned n = 0;
+	for (const struct ble_turn *i = t->first; i; i = i->next)
+		n += (int)i->state == state && streq(i->adapter, adapter);
+	return n;
+}
+
+static struct limit *limit_of(const struct ble_turns *t, const char *adapter)
+{
+	for (unsigned i = 0; i < t->n_limits; i++)
+		if (streq(t->limits[i].adapter, adapter))
+			return (struct limit *)&t->limits[i];
+	return NULL;
+}
+
+static unsigned links_max(const struct ble_turns *t, const char *adapter)
+{
+	const struct limit *l = limit_of(t, adapter);
+	return l ? l->links : BLE_LINKS_MAX;
+}
+
+static bool links_taken(const struct ble_turns *t, const char *adapter)
+{
+	return count(t, adapter, TURN_LINK) >= links_max(t, adapter);
+}
+
+static void take_out(struct ble_turns *t, struct ble_turn *turn)
+{
+	for (struct ble_turn **p = &t->first; *p; p = &(*p)->next)
+		if (*p == turn) {
+			*p = turn->next;
+			return;
+		}
+}
+
+/* To the end of the line, in a new state. */
+static void put(struct ble_turns *t, struct ble_turn *turn, int state)
+{
+	if (turn->state != TURN_NONE)
+		take_out(t, turn);
+	turn->state = state;
+	turn->since_ms = now_ms();
+	turn->next = NULL;
+	struct ble_turn **p = &t->first;
+	while (*p)
+		p = &(*p)->next;
+	if (state != TURN_NONE)
+		*p = turn;
+}
+
+/* The next in line that may go, or NULL. */
+static struct ble_turn *next_to_go(const struct ble_turns *t)
+{
+	for (struct ble_turn *i = t->first; i; i = i->next)
+		if (i->state == TURN_IN_LINE && !links_taken(t, i->adapter) &&
+			count(t, i->adapter, TURN_WAITING) < BLE_WAITING_MAX)
+			return i;
+	return NULL;
+}
+
+/* One whose slice is over while another stands in line, or NULL. */
+static struct ble_turn *next_to_yield(const struct ble_turns *t, int64_t now)
+{
+	for (struct ble_turn *i = t->first; i; i = i->next)
+		if (i->state == TURN_WAITING && now - i->since_ms >= t->slice_ms &&
+			count(t, i->adapter, TURN_IN_LINE) && !links_taken(t, i->adapter))
+			return i;
+	return NULL;
+}
+
+static void arm(struct ble_turns *t)
+{
+	int64_t due_ms = INT64_MAX;
+	for (const struct ble_turn *i = t->first; i; i = i->next)
+		if (i->state == TURN_WAITING && count(t, i->adapter, TURN_IN_LINE) &&
+			!links_taken(t, i->adapter))
+			due_ms = MIN(due_ms, i->since_ms + t->slice_ms);
+	int r = due_ms == INT64_MAX ? 0
+				    : sd_event_source_set_time(t->timer, (uint64_t)due_ms * 1000);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(
+			t->timer, due_ms == INT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+	if (r < 0)
+		log_error("bluetooth", "timer: %s", strerror(-r));
+}
+
+/* Whoever may go goes. From inside go() and yield() they ask, end and link again: hence the loop. */
+static void look(struct ble_turns *t)
+{
+	if (t->busy)
+		return;
+	t->busy = true;
+	struct ble_turn *turn;
+	while ((turn = next_to_go(t))) {
+		put(t, turn, TURN_WAITING);
+		turn->go(turn->arg);
+	}
+	t->busy = false;
+	arm(t);
+}
+
+static int on_slice(sd_event_source *source, uint64_t when, void *arg)
+{
+	(void)source, (void)when;
+	struct ble_turns *t = arg;
+	int64_t now = now_ms();
+	/* As many as stand in line, at most: who yields stands behind them. */
+	unsigned most = 0;
+	for (const struct ble_turn *i = t->first; i; i = i->next)
+		most += i->state == TURN_IN_LINE;
+	struct ble_turn *turn;
+	t->busy = true;
+	while (most-- && (turn = next_to_yield(t, now))) {
+		put(t, turn, TURN_NONE);
+		turn->yield(turn->arg);
+	}
+	t->busy = false;
+	look(t);
+	return 0;
+}
+
+int ble_turns_new(sd_event *loop, unsigned slice_ms, struct ble_turns **ret)
+{
+	struct ble_turns *t = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->slice_ms = slice_ms;
+	/* so that the slices of an adapter end together */
+	int r = sd_event_add_time(
+		loop, &t->timer, CLOCK_BOOTTIME, 0, slice_ms * UINT64_C(1000) / 20, on_slice, t);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(t->timer, SD_EVENT_OFF);
+	if (r < 0) {
+		ble_turns_free(t);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}
+
+void ble_turns_free(struct ble_turns *t)
+{
+	if (t)
+		sd_event_source_disable_unref(t->timer);
+	free(t);
+}
+
+void ble_turns_ask(struct ble_turns *t, struct ble_turn *turn)
+{
+	put(t, turn, TURN_IN_LINE);
+	look(t);
+}
+
+void ble_turns_linked(struct ble_turns *t, struct ble_turn *turn)
+{
+	put(t, turn, TURN_LINK);
+	look(t);
+}
+
+void ble_turns_full(struct ble_turns *t, struct ble_turn *turn)
+{
+	unsigned up = count(t, turn->adapter, TURN_LINK);
+	struct limit *l = limit_of(t, turn->adapter);
+	if (!up || up >= links_max(t, turn->adapter))
+		return; /* somebody else has its links, or we know */
+	if (!l && t->n_limits < LIMITS) {
+		l = &t->limits[t->n_limits++];
+		memcpy(l->adapter, turn->adapter, sizeof(l->adapter));
+	}
+	if (!l)
+		return;
+	l->links = up;
+	log_note("bluetooth", "adapter %s holds no more than %u links: the others take turns",
+		*turn->adapter ? turn->adapter : "(any)", up);
+}
+
+void ble_turns_end(struct ble_turns *t, struct ble_turn *turn)
+{
+	if (turn->state == TURN_NONE)
+		return;
+	put(t, turn, TURN_NONE);
+	look(t);
+}
+
+bool ble_turns_crowded(const struct ble_turns *t, const struct ble_turn *turn)
+{
+	return turn->state == TURN_IN_LINE && links_taken(t, turn->adapter);
+}
