@@ -96,6 +96,20 @@ static int head_option(struct capfile *c, char *rest, char *error)
 	return 0;
 }
 
+static int head_mark(struct capfile *c, char *rest, char *error)
+{
+	struct capfile_mark *m = &c->marks[c->n_marks];
+	size_t n = strcspn(rest, " \t");
+	if (c->n_marks == CAPFILE_MARKS_MAX)
+		return wrong(c, error, "too many marks");
+	ssize_t len = capfile_hex(rest + n, m->value, sizeof(m->value));
+	if (len < 0 || !n || !text_copy(m->key, sizeof(m->key), rest, n))
+		return wrong(c, error, "expected `mark KEY HEX`");
+	m->len = (size_t)len;
+	c->n_marks++;
+	return 0;
+}
+
 static int head_clock(struct capfile *c, const char *rest, char *error)
 {
 	struct vg_civil *t = &c->clock;
@@ -116,6 +130,8 @@ static int head(struct capfile *c, char *error)
 	while (rc == 0 && (word = next_line(c, &rest))) {
 		if (streq(word, "option"))
 			rc = head_option(c, rest, error);
+		else if (streq(word, "mark"))
+			rc = head_mark(c, rest, error);
 		else if (streq(word, "clock"))
 			rc = head_clock(c, rest, error);
 		else if (streq(word, "live"))
@@ -222,6 +238,14 @@ static int wait_line(struct capfile *c, const char *rest, struct capfile_step *r
 	return 1;
 }
 
+static int denied(struct capfile *c, const char *rest, struct capfile_step *ret, char *error)
+{
+	*ret = (struct capfile_step){.word = CAPFILE_DENIED, .channel = c->channel};
+	return c->channel >= 0 && capfile_hex(rest, &ret->code, 1) == 1
+		       ? 1
+		       : wrong(c, error, "expected `denied HH`, the ATT error code");
+}
+
 int capfile_next(struct capfile *c, struct capfile_step *ret, char *error)
 {
 	char *word, *rest;
@@ -230,6 +254,8 @@ int capfile_next(struct capfile *c, struct capfile_step *ret, char *error)
 			return bytes(c, word, rest, ret, error);
 		if (streq(word, "wait"))
 			return wait_line(c, rest, ret, error);
+		if (streq(word, "denied"))
+			return denied(c, rest, ret, error);
 		if (streq(word, "channel")) {
 			bool nobodys = streq(rest, UNKNOWN_CHANNEL);
 			c->channel = nobodys ? -1 : capfile_channel(c->driver, rest);

@@ -14,8 +14,16 @@
 #define CAPFILE_SENT_MAX 65536
 #define CAPFILE_ERROR_MAX 320
 #define CAPFILE_OPTIONS_MAX 16
+#define CAPFILE_MARKS_MAX 4
 
-enum capfile_word { CAPFILE_HEARD, CAPFILE_SENT, CAPFILE_KEPT, CAPFILE_REFUSED, CAPFILE_WAIT };
+enum capfile_word {
+	CAPFILE_HEARD,
+	CAPFILE_SENT,
+	CAPFILE_KEPT,
+	CAPFILE_REFUSED,
+	CAPFILE_WAIT,
+	CAPFILE_DENIED
+};
 
 /* One line behind the head. */
 struct capfile_step {
@@ -25,10 +33,17 @@ struct capfile_step {
 	const uint8_t *bytes;
 	size_t len;
 	unsigned wait_ms;
+	uint8_t code; /* denied: ATT error of what was sent to `channel` */
 };
 
 struct capfile_option {
 	char name[24], value[64];
+};
+
+struct capfile_mark {
+	char key[16];
+	uint8_t value[64];
+	size_t len;
 };
 
 struct capfile {
@@ -39,7 +54,9 @@ struct capfile {
 	bool by_hand;	       /* it gives every verdict itself */
 	unsigned n_options;
 	struct capfile_option options[CAPFILE_OPTIONS_MAX];
-	unsigned line; /* the one read last, from 1 */
+	unsigned n_marks;
+	struct capfile_mark marks[CAPFILE_MARKS_MAX]; /* of earlier sessions */
+	unsigned line;				      /* the one read last, from 1 */
 	/* the reader's own */
 	const char *path;
 	const struct vg_driver *driver;

@@ -78,7 +78,20 @@ static void put(struct capture *c, const char *format, ...)
 	va_end(args);
 }
 
-static void put_head(struct capture *c, bool live, const struct vg_now *now)
+static void put_hex(
+	struct capture *c, const char *before, const uint8_t *bytes, size_t len, const char *behind)
+{
+	if (!room(c, strlen(before) + 2 * len + strlen(behind) + 1))
+		return;
+	c->len += (size_t)sprintf(c->text + c->len, "%s", before);
+	hex(c->text + c->len, bytes, len);
+	c->len += 2 * len;
+	c->len += (size_t)sprintf(c->text + c->len, "%s", behind);
+}
+
+/* `marks`: only of a session from its beginning. */
+static void put_head(struct capture *c, bool live, const struct mark *marks, size_t n_marks,
+	const struct vg_now *now)
 {
 	char clock[20];
 	clock_civil_text(clock, &now->civil);
@@ -90,6 +103,10 @@ static void put_head(struct capture *c, bool live, const struct vg_now *now)
 	put(c, "clock %s\n", clock);
 	for (unsigned i = 0; i < c->n_options; i++)
 		put(c, "option %s %s\n", c->options[i].name, c->options[i].value);
+	for (size_t i = 0; i < n_marks && marks[i].key[0]; i++) {
+		put(c, "mark %s ", marks[i].key);
+		put_hex(c, "", marks[i].value, marks[i].len, "\n");
+	}
 	if (live)
 		put(c, "live\n");
 	put(c, "device %s\n", c->driver->name);
@@ -118,17 +135,6 @@ static void put_channel(struct capture *c, int channel)
 	if (!c->channel || !streq(c->channel, name))
 		put(c, "channel %s\n", name);
 	c->channel = name;
-}
-
-static void put_hex(
-	struct capture *c, const char *before, const uint8_t *bytes, size_t len, const char *behind)
-{
-	if (!room(c, strlen(before) + 2 * len + strlen(behind) + 1))
-		return;
-	c->len += (size_t)sprintf(c->text + c->len, "%s", before);
-	hex(c->text + c->len, bytes, len);
-	c->len += 2 * len;
-	c->len += (size_t)sprintf(c->text + c->len, "%s", behind);
 }
 
 /* what may name a person */
@@ -202,6 +208,10 @@ static void put_step(struct capture *c, const struct session_trace *t)
 		put(c, t->what == TRACE_KEPT ? "kept\n" : "refused\n");
 		c->verdicts = true;
 		break;
+	case TRACE_DENIED:
+		put_channel(c, t->channel);
+		put_hex(c, "denied ", t->bytes, t->len, "\n");
+		break;
 	case TRACE_NOISE:
 	case TRACE_GAP:
 	case TRACE_EXPIRED:
@@ -216,7 +226,7 @@ void capture_trace(struct capture *c, const struct session_trace *t)
 	if (late(c, t->now) || (!c->begun && !heard))
 		return;
 	if (!c->begun) {
-		put_head(c, false, t->now);
+		put_head(c, false, NULL, 0, t->now);
 		c->before = t->ticket;
 	}
 	if (verdict && t->ticket <= c->before)
@@ -233,10 +243,11 @@ void capture_trace(struct capture *c, const struct session_trace *t)
 	put_step(c, t);
 }
 
-void capture_session_begins(struct capture *c, const struct vg_now *now)
+void capture_session_begins(
+	struct capture *c, const struct mark *marks, size_t n_marks, const struct vg_now *now)
 {
 	if (!late(c, now))
-		put_head(c, true, now);
+		put_head(c, true, marks, n_marks, now);
 }
 
 void capture_session_ends(struct capture *c, const struct vg_now *now)

@@ -23,7 +23,9 @@ struct capture *capture_new(const struct vg_driver *driver, const struct config_
 void capture_free(struct capture *c);
 
 /* From the owner of the session. */
-void capture_session_begins(struct capture *c, const struct vg_now *now);
+/* `marks`: what the session knows of earlier ones; an unused one has no key. */
+void capture_session_begins(
+	struct capture *c, const struct mark *marks, size_t n_marks, const struct vg_now *now);
 void capture_trace(struct capture *c, const struct session_trace *t);
 void capture_session_ends(struct capture *c, const struct vg_now *now);
 

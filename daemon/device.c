@@ -195,7 +195,7 @@ static void on_up(void *arg, const char *uid)
 		.uid = uid,
 		.ops = &d->ops};
 	if (d->capture)
-		capture_session_begins(d->capture, &now);
+		capture_session_begins(d->capture, d->marks, DEVICE_MARKS_MAX, &now);
 	d->session = session_new(&start, &now);
 }
 

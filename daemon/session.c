@@ -245,6 +245,7 @@ void session_denied(struct vg_session *s, unsigned channel, uint8_t code, const 
 	if (s->ended || !s->driver->denied)
 		return;
 	begin(s, NULL, 0, now);
+	session_trace_it(s, TRACE_DENIED, (int)channel, &code, 1, 0);
 	s->driver->denied(s, channel, code, now);
 	submit(s);
 }

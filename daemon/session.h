@@ -26,6 +26,7 @@ enum trace {
 	TRACE_KEPT, /* a unit, before the driver is told */
 	TRACE_REFUSED,
 	TRACE_EXPIRED, /* the timer, before the driver is told */
+	TRACE_DENIED, /* what was sent to the channel was refused; the one byte is the ATT error code */
 };
 
 struct session_trace {

@@ -39,10 +39,10 @@ static struct capfile *open_text(const char *text, const struct vg_driver *drive
 static void test_head(void **state)
 {
 	(void)state;
-	_cleanup_(capfile_freep) struct capfile *c =
-		open_text("# words\n\n  option mode spot\noption  hi \t500 mg/dL \r\nlive\n"
-			  "clock 2026-02-03T04:05:06\ndevice gatt\r\n",
-			&gatt);
+	_cleanup_(capfile_freep) struct capfile *c = open_text(
+		"# words\n\n  option mode spot\noption  hi \t500 mg/dL \r\nmark high 05 0a\nlive\n"
+		"clock 2026-02-03T04:05:06\ndevice gatt\r\n",
+		&gatt);
 	assert_non_null(c);
 	assert_string_equal(c->device, "gatt");
 	assert_true(c->live);
@@ -50,6 +50,10 @@ static void test_head(void **state)
 	assert_string_equal(capfile_option(c, "mode"), "spot");
 	assert_string_equal(capfile_option(c, "hi"), "500 mg/dL");
 	assert_null(capfile_option(c, "lo"));
+	assert_int_equal(c->n_marks, 1);
+	assert_string_equal(c->marks[0].key, "high");
+	assert_int_equal(c->marks[0].len, 2);
+	assert_memory_equal(c->marks[0].value, "\x05\x0a", 2);
 	assert_int_equal(c->clock.month, 2);
 	assert_int_equal(c->clock.second, 6);
 	struct capfile_step s;
@@ -128,6 +132,10 @@ static void test_wrong_head(void **state)
 	} all[] = {{"", ":0: expected `device`"}, {"live\n", ":1: expected `device`"},
 		{"< 00\n", ":1: expected `device` first"}, {"option hi\n", ":1: expected `option"},
 		{"option abcdefghijklmnopqrstuvwxyz 1\n", "`option NAME VALUE`"},
+		{"mark high xx\n", ":1: expected `mark"},
+		{"mark a_key_that_is_too_long 00\n", "`mark KEY HEX`"},
+		{"mark a 1\nmark b 2\n", ":1: expected `mark"},
+		{"mark a 01\nmark b 02\nmark c 03\nmark d 04\nmark e 05\n", ":5: too many marks"},
 		{"clock 2026-11-21\n", ":1: expected `clock"},
 		{"clock 2026-11-21T08:00:00Z\n", ":1: expected `clock"},
 		{"\ndevice abcdefghijklmnopqrstuvwxyz\n", ":2: no such driver"}};
@@ -144,6 +152,20 @@ static void test_wrong_head(void **state)
 	assert_null(capfile_open("/nowhere/x.cap", error));
 	assert_string_equal(error, "/nowhere/x.cap: No such file or directory");
 	assert_null(capfile_open("/tmp", error));
+}
+
+static void test_denied(void **state)
+{
+	(void)state;
+	_cleanup_(capfile_freep) struct capfile *c =
+		open_text("device gatt\nchannel 2a35\ndenied fe\nchannel -\ndenied fe\n", &gatt);
+	struct capfile_step s;
+	assert_int_equal(capfile_next(c, &s, error), 1);
+	assert_int_equal(s.word, CAPFILE_DENIED);
+	assert_int_equal(s.channel, 0);
+	assert_int_equal(s.code, 0xfe);
+	assert_int_equal(
+		capfile_next(c, &s, error), -EINVAL); /* nobody's channel is never written to */
 }
 
 static void test_wrong_steps(void **state)
@@ -235,6 +257,7 @@ int main(void)
 		CASE(test_by_hand),
 		CASE(test_wrong_head),
 		CASE(test_wrong_steps),
+		CASE(test_denied),
 		CASE(test_long),
 		CASE(test_sent),
 	};

@@ -38,7 +38,7 @@ static void begin(const struct vg_driver *driver, bool before, const struct conf
 	capture = capture_new(driver, device ? device : &plain, 60, &rig.now);
 	assert_non_null(capture);
 	if (before)
-		capture_session_begins(capture, &rig.now);
+		capture_session_begins(capture, NULL, 0, &rig.now);
 	assert_non_null(rig_open(&rig));
 	rig.ops.trace = on_trace;
 }
@@ -180,7 +180,7 @@ static void test_end_of_session(void **state)
 	capture_session_ends(capture, &rig.now); /* it said nothing: the next one may */
 	assert_string_equal(capture_state(capture, &rig.now), "waiting");
 	pass(5000);
-	capture_session_begins(capture, &rig.now);
+	capture_session_begins(capture, NULL, 0, &rig.now);
 	hear("r", false);
 	rig_verdict(&rig, 0, 0);
 	pass(1500);
@@ -191,6 +191,26 @@ static void test_end_of_session(void **state)
 	assert_string_equal(text(),
 		HEAD("gatt/7") NOBODY "clock 2026-11-21T16:00:05\nlive\n"
 				      "device gatt\nchannel 0001\n< 72\nkept\nwait 1500\n");
+	end();
+}
+
+/* What the driver knew of earlier sessions decides what it asks for; a refusal, what it does next. */
+static void test_marks_and_denials(void **state)
+{
+	(void)state;
+	static const struct config_device plain;
+	static const struct mark marks[2] = {{.key = "high", .value = {5, 10}, .len = 2}};
+	rig = rig_new(&gatt);
+	capture = capture_new(&gatt, &plain, 60, &rig.now);
+	capture_session_begins(capture, marks, 2, &rig.now);
+	assert_non_null(rig_open(&rig));
+	rig.ops.trace = on_trace;
+	hear("!", false);
+	session_denied(rig.session, 0, 0xfe, &rig.now);
+	rig_verdict(&rig, 0, 0);
+	capture_stop(capture, &rig.now);
+	assert_non_null(strstr(text(), "mark high 050a\nlive"));
+	assert_non_null(strstr(text(), "channel 0001\ndenied fe\nkept\n"));
 	end();
 }
 
@@ -438,6 +458,7 @@ int main(void)
 		CASE(test_silence),
 		CASE(test_end_of_session),
 		CASE(test_open),
+		CASE(test_marks_and_denials),
 		CASE(test_time),
 		CASE(test_space),
 		CASE(test_scrub),

@@ -115,6 +115,17 @@ static const char *on_option(void *arg, const char *name)
 	return d->capture ? capfile_option(d->capture, name) : NULL;
 }
 
+static const uint8_t *on_mark(void *arg, const char *key, size_t *ret_len)
+{
+	const struct capfile *c = ((struct decode *)arg)->capture;
+	for (unsigned i = 0; c && i < c->n_marks; i++)
+		if (streq(c->marks[i].key, key)) {
+			*ret_len = c->marks[i].len;
+			return c->marks[i].value;
+		}
+	return NULL;
+}
+
 static void on_done(void *arg, const char *why)
 {
 	(void)arg;
@@ -181,6 +192,7 @@ static struct decode *open_session(const struct vg_driver *driver, const struct 
 		.timer = on_timer,
 		.gap = on_gap,
 		.option = on_option,
+		.mark = on_mark,
 		.done = on_done,
 		.submit = on_submit,
 		.arg = d};
@@ -331,6 +343,10 @@ static int play_step(
 	case CAPFILE_KEPT:
 	case CAPFILE_REFUSED:
 		verdict(d, step->word == CAPFILE_KEPT ? 0 : -ENOSPC);
+		return 0;
+	case CAPFILE_DENIED:
+		session_denied(d->session, (unsigned)step->channel, step->code, &d->now);
+		keep_all(d);
 		return 0;
 	case CAPFILE_WAIT:
 		pass(d, step->wait_ms);
