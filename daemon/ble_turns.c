@@ -91,28 +91,35 @@ static struct ble_turn *next_to_go(const struct ble_turns *t)
 	return NULL;
 }
 
-/* One whose slice is over while another stands in line, or NULL. */
-static struct ble_turn *next_to_yield(const struct ble_turns *t, int64_t now)
+/* The one of an adapter that is in this state for longest, or NULL. */
+static struct ble_turn *oldest(const struct ble_turns *t, const char *adapter, int state)
 {
 	for (struct ble_turn *i = t->first; i; i = i->next)
-		if (i->state == TURN_WAITING && now - i->since_ms >= t->slice_ms &&
-			count(t, i->adapter, TURN_IN_LINE) && !links_taken(t, i->adapter))
+		if ((int)i->state == state && streq(i->adapter, adapter))
 			return i;
 	return NULL;
 }
 
+/* When this one, which stands in line, may ask the one who waits for longest to give way; INT64_MAX: never. Both
+ * had a slice then. */
+static int64_t due_ms(const struct ble_turns *t, const struct ble_turn *in_line)
+{
+	const struct ble_turn *waits = oldest(t, in_line->adapter, TURN_WAITING);
+	if (!waits || links_taken(t, in_line->adapter))
+		return INT64_MAX;
+	return MAX(waits->since_ms, in_line->since_ms) + t->slice_ms;
+}
+
 static void arm(struct ble_turns *t)
 {
-	int64_t due_ms = INT64_MAX;
+	int64_t due = INT64_MAX;
 	for (const struct ble_turn *i = t->first; i; i = i->next)
-		if (i->state == TURN_WAITING && count(t, i->adapter, TURN_IN_LINE) &&
-			!links_taken(t, i->adapter))
-			due_ms = MIN(due_ms, i->since_ms + t->slice_ms);
-	int r = due_ms == INT64_MAX ? 0
-				    : sd_event_source_set_time(t->timer, (uint64_t)due_ms * 1000);
+		if (i->state == TURN_IN_LINE)
+			due = MIN(due, due_ms(t, i));
+	int r = due == INT64_MAX ? 0 : sd_event_source_set_time(t->timer, (uint64_t)due * 1000);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(
-			t->timer, due_ms == INT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+			t->timer, due == INT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 	if (r < 0)
 		log_error("bluetooth", "timer: %s", strerror(-r));
 }
@@ -137,15 +144,18 @@ static int on_slice(sd_event_source *source, uint64_t when, void *arg)
 	(void)source, (void)when;
 	struct ble_turns *t = arg;
 	int64_t now = now_ms();
-	/* As many as stand in line, at most: who yields stands behind them. */
-	unsigned most = 0;
-	for (const struct ble_turn *i = t->first; i; i = i->next)
-		most += i->state == TURN_IN_LINE;
-	struct ble_turn *turn;
 	t->busy = true;
-	while (most-- && (turn = next_to_yield(t, now))) {
-		put(t, turn, TURN_NONE);
-		turn->yield(turn->arg);
+	for (struct ble_turn *i = t->first; i;) {
+		if (i->state != TURN_IN_LINE || due_ms(t, i) > now) {
+			i = i->next;
+			continue;
+		}
+		struct ble_turn *gives_way = oldest(t, i->adapter, TURN_WAITING);
+		put(t, i, TURN_WAITING);
+		put(t, gives_way, TURN_NONE);
+		gives_way->yield(gives_way->arg);
+		i->go(i->arg);
+		i = t->first;
 	}
 	t->busy = false;
 	look(t);

@@ -41,7 +41,7 @@ ssize_t capfile_hex(const char *text, uint8_t *out, size_t size)
 
 int capfile_channel(const struct vg_driver *driver, const char *name)
 {
-	if (driver->bus != VG_BUS_GATT)
+	if (!driver->n_channels)
 		return streq(name, "0") ? 0 : -EINVAL;
 	for (size_t i = 0; i < driver->n_channels; i++)
 		if (strcasecmp(driver->channels[i].name, name) == 0)

@@ -128,7 +128,7 @@ static void put_pause(
 
 static void put_channel(struct capture *c, int channel)
 {
-	if (c->driver->bus != VG_BUS_GATT)
+	if (!c->driver->n_channels)
 		return;
 	bool known = channel >= 0 && (size_t)channel < c->driver->n_channels;
 	const char *name = known ? c->driver->channels[channel].name : "-";

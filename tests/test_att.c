@@ -401,11 +401,12 @@ static void test_first_writes(void **state)
 	/* The other write waits for the subscriptions, whichever came first */
 	rig_link(r, wants, ELEMENTS(wants), 517);
 	SCRIPT(r, "> 02 0502", "w 3 01", "w 2 02", "w 2 03", "< 01 02 0000 06",
-		CHARACTERISTICS_FOUND, CCC_FOUND, FEATURE_READ, "> 12 1700 02", "< 13",
-		"= written 2", "> 12 1700 03", "w 3 04", "w 2 05", "< 01 12 1700 80",
-		"= refused 2 write 80", "> 12 1700 05", "< 13", "= written 2", "> 12 1300 0200",
-		"w 2 06", "< 13", "= subscribed", "> 12 1500 01", "< 13", "= written 3",
-		"> 12 1500 04", "< 13", "= written 3", "> 12 1700 06", "< 13", "= written 2");
+		CHARACTERISTICS_FOUND, CCC_FOUND, FEATURE_READ, "> 12 1700 02", "< 1d 1200 bb",
+		"= indicated 1 0012 bb", "c", "> 1e", "< 13", "= written 2", "> 12 1700 03",
+		"w 3 04", "w 2 05", "< 01 12 1700 80", "= refused 2 write 80", "> 12 1700 05",
+		"< 13", "= written 2", "> 12 1300 0200", "w 2 06", "< 13", "= subscribed",
+		"> 12 1500 01", "< 13", "= written 3", "> 12 1500 04", "< 13", "= written 3",
+		"> 12 1700 06", "< 13", "= written 2");
 	/* An indication that came before is told first, and confirmed when it is safe */
 	r->cache.valid = false;
 	rig_link(r, wants, ELEMENTS(wants), 517);

@@ -108,6 +108,19 @@ static void test_thirty_take_turns(void **state)
 	assert_int_equal(in_state(TURN_WAITING), BLE_WAITING_MAX);
 }
 
+/* One stands in line: one gives way, the others are not disturbed. */
+static void test_no_more_than_needed(void **state)
+{
+	(void)state;
+	ask(0, BLE_WAITING_MAX + 1);
+	let_pass(3 * SLICE_MS / 2);
+	unsigned yields = 0;
+	for (size_t i = 0; i <= BLE_WAITING_MAX; i++)
+		yields += devices[i].yields;
+	assert_int_equal(yields, 1);
+	assert_int_equal(devices[BLE_WAITING_MAX].goes, 1);
+}
+
 static void test_one_goes_when_another_ends(void **state)
 {
 	(void)state;
@@ -204,8 +217,8 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_few), TEST(test_thirty_take_turns),
-		TEST(test_one_goes_when_another_ends), TEST(test_links), TEST(test_learns),
-		TEST(test_adapters), TEST(test_reentry)};
+		TEST(test_no_more_than_needed), TEST(test_one_goes_when_another_ends),
+		TEST(test_links), TEST(test_learns), TEST(test_adapters), TEST(test_reentry)};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("ble_turns", tests, NULL, NULL);
 }

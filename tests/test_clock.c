@@ -422,6 +422,10 @@ static void test_epochs_slow(void **state)
 	/* earlier ones are known to a minute */
 	w = by_epochs(ARRIVED - DAYS(2), e, 2, 0);
 	assert_int_equal(w.uncertainty_us, SECONDS(60));
+	/* after the new one was seen, the old one cannot have shown anything */
+	const struct clock_epoch ago[] = {
+		{HOURS(-1), INT64_MIN, ARRIVED - DAYS(4)}, {0, ARRIVED - DAYS(5), INT64_MAX}};
+	check(by_epochs(ARRIVED - DAYS(3), ago, 2, 0), TRUST_CORRECTED, ARRIVED - DAYS(3));
 	/* what no epoch can have shown: dated by arrival */
 	check(by_epochs(ARRIVED + HOURS(2), e, 2, 0), TRUST_ARRIVAL, ARRIVED);
 }

@@ -69,6 +69,17 @@ static void test_drift(void **state)
 	assert_true(epochs[0].from_us == INT64_MIN || epochs[0].from_us < RIG_NOW + 52 * 7 * DAY);
 }
 
+/* A hundred days in a drawer: minutes are drift. */
+static void test_drift_of_months(void **state)
+{
+	(void)state;
+	assert_int_equal(observe(0, RIG_NOW), 0);
+	assert_int_equal(observe(200 * S, RIG_NOW + 100 * DAY), 0);
+	assert_int_equal(count(), 1);
+	assert_int_equal(observe(400 * S, RIG_NOW + 101 * DAY), 1);
+	assert_int_equal(count(), 2);
+}
+
 static void test_jump(void **state)
 {
 	(void)state;
@@ -99,6 +110,8 @@ static void test_our_clock_was_wrong(void **state)
 	assert_int_equal(count(), 3);
 	assert_int_equal(epochs[2].offset_us, 0);
 	assert_true(epochs[2].to_us == INT64_MAX);
+	observe(0, RIG_NOW + 2 * DAY);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM device_offset"), 3);
 }
 
 static void test_no_end_of_jumps(void **state)
@@ -128,8 +141,9 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_nothing_is_known), TEST(test_the_first),
-		TEST(test_drift), TEST(test_jump), TEST(test_our_clock_was_wrong),
-		TEST(test_no_end_of_jumps), TEST(test_writes_little)};
+		TEST(test_drift), TEST(test_drift_of_months), TEST(test_jump),
+		TEST(test_our_clock_was_wrong), TEST(test_no_end_of_jumps),
+		TEST(test_writes_little)};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("epoch", tests, NULL, NULL);
 }

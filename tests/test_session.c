@@ -236,9 +236,14 @@ static void test_clock_set(void **state)
 	assert_string_equal(e->type, "clock_set");
 	assert_string_equal(e->detail, "before: off by 60 s");
 	assert_int_equal(rig.units[0]->clock_set_us, rig.now.utc_us);
+	rig.now.utc_us += 40 * CLOCK_SECOND_US; /* the same clock is 20 s ahead of this */
+	hear("cA", false);
+	assert_int_equal(told()->clock_set, 1);
+	rig.now.utc_us -= 40 * CLOCK_SECOND_US;
+	hear("c", false);
 	hear("r", false); /* what it held was dated by the clock before */
-	assert_int_equal(rig.units[1]->offset_us, 60 * CLOCK_SECOND_US);
-	assert_int_equal(rig.units[1]->clock_set_us, rig.now.utc_us);
+	assert_int_equal(rig.units[3]->offset_us, 60 * CLOCK_SECOND_US);
+	assert_int_equal(rig.units[3]->clock_set_us, rig.now.utc_us);
 	rig_close(&rig);
 
 	open_with_clock("set");

@@ -96,6 +96,8 @@ LONG = {
     "tests/test_instruments_e2e.py": "scenarios of every kind of instrument",
     "tests/test_registers.c": "one case for each step of an item",
     "tests/test_sim_modbus.py": "each fault on both kinds of link",
+    "tests/test_intake.c": "every decision about a unit, with one rig",
+    "tests/test_session.c": "every call of a driver and every word to it, with one rig",
     "tests/demo.py": "a story that is told from beginning to end",
 }
 
@@ -217,13 +219,19 @@ def check_driver_symbols():
     return faults
 
 
+def fuzzer(name):
+    """Drivers of channels have one fuzzer, which is built for each of them."""
+    channels = re.search(r"\.bus = VG_BUS_(GATT|ADVERT)", read(f"drivers/{name}.c"))
+    return "tests/fuzz/fuzz_gatt.c" if channels else f"tests/fuzz/fuzz_{name}.c"
+
+
 def check_driver_files():
     """One file and one line for each, with captures and a fuzz target. A profile has captures."""
     found = {Path(name).stem for name in files("drivers/*.c")}
     faults = [f"{name}: not in drivers/list.h" for name in found - set(drivers()) - set(ENGINES)]
     captured = [*drivers(), *(Path(name).stem for name in files("config/profiles/*.yaml"))]
     for path in [f"drivers/{name}.c" for name in drivers()] + \
-            [f"tests/fuzz/fuzz_{name}.c" for name in (*drivers(), *ENGINES)] + \
+            [fuzzer(name) for name in (*drivers(), *ENGINES)] + \
             [f"tests/captures/{name}" for name in captured]:
         if not (ROOT / path).exists():
             faults.append(f"{path}: is missing")

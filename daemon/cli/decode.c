@@ -156,7 +156,7 @@ static void list_drivers(const struct tables *t, FILE *to)
 	for (size_t i = 0; (d = drivers_at(t->drivers, i)); i++) {
 		fprintf(to, "%-10s %s / %s%s\n           channels:", d->name, d->title, d->title_zh,
 			d->experimental ? " (experimental)" : "");
-		if (d->bus != VG_BUS_GATT)
+		if (!d->n_channels)
 			fputs(" 0", to);
 		for (size_t k = 0; k < d->n_channels; k++)
 			fprintf(to, " %s", d->channels[k].name);
