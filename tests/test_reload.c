@@ -2,7 +2,7 @@
 /* Another policy for a running gateway: devices that come, go and stay, a broken file, what is told. */
 #include "gateway_rig.h"
 
-#include "device.h"
+#include "devices.h"
 #include "util.h"
 
 #include <fcntl.h>
