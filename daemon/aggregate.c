@@ -2,6 +2,7 @@
 #include "aggregate.h"
 
 #include "clock.h"
+#include "shown.h"
 #include "util.h"
 
 #define OUT_US (3 * CLOCK_SECOND_US)	  /* nothing shown for so long: the finger is out */
@@ -13,27 +14,42 @@
 #define PATIENCE 3			  /* times steady_s */
 #define FALL 4				  /* points of saturation */
 #define SPO2_SPREAD 2
-#define PULSE_SPREAD 8
+#define RATE_SPREAD 8
 #define SPO2_MAX 100
-#define PULSE_MAX 511
-#define FLAGS_KEPT (VG_FLAGS_MAX - 1) /* and one of ours */
-/* Every value there can be, with the longest number of samples. */
-#define RAW_MAX ((SPO2_MAX + PULSE_MAX + 2) * sizeof("511:4294967295") + 100)
+#define STEPS_LEAST 20 /* differences between beats that make an rmssd */
+#define RAW_MAX (SHOWN_TEXT_MAX + 100)
 
-/* What was shown over a stretch of time: how many samples said what. */
-struct shown {
-	uint32_t n, n_pulse;
-	uint32_t spo2[SPO2_MAX + 1], pulse[PULSE_MAX + 1];
-	int spo2_least, spo2_most, pulse_least, pulse_most; /* while there are any */
-	unsigned n_flags;
-	const char *flags[FLAGS_KEPT];
+/* What is told of samples of one kind. The first quantity has its name. NULL: there is no such. */
+struct metric {
+	const char *kind, *unit;
+	int most;  /* the largest value; SHOWN_MOST at most */
+	bool rate; /* steady as a pulse is, and no low limit: falls and episodes are of others */
+	const char *pulse, *least, *greatest, *low_s, *artifact;
+	const char *beat, *shortest, *longest, *rmssd; /* times between beats */
+	const char *gone;			       /* it ended too early */
 };
 
-struct sample {
-	bool shown, clean;
-	int spo2, pulse; /* pulse -1: none */
-	const char *const *flags;
-	size_t n_flags;
+static const struct metric metrics[] = {
+	{.kind = "spo2",
+		.unit = "%",
+		.most = SPO2_MAX,
+		.pulse = "spo2.pulse",
+		.least = "spo2.min",
+		.low_s = "spo2.low_s",
+		.artifact = "spo2.artifact",
+		.gone = "finger out before the values were steady"},
+	{.kind = "hr",
+		.unit = "/min",
+		.most = SHOWN_MOST,
+		.rate = true,
+		.least = "hr.min",
+		.greatest = "hr.max",
+		.artifact = "hr.artifact",
+		.beat = "hr.rr",
+		.shortest = "hr.rr_min",
+		.longest = "hr.rr_max",
+		.rmssd = "hr.rmssd",
+		.gone = "taken off before the values were steady"},
 };
 
 /* Clean values are judged by themselves, and all values together: a clean one counts for both. */
@@ -63,7 +79,8 @@ struct watch {
 
 struct aggregate {
 	struct vg_session *session;
-	bool continuous, begun, closed;
+	const struct metric *metric; /* of the first sample; NULL: there was none */
+	bool continuous, closed;
 	int low;
 	int64_t interval_us, steady_us;
 	int64_t at_us;	  /* told so far */
@@ -71,72 +88,11 @@ struct aggregate {
 	struct sample last;
 	int64_t last_us;
 	int below[QUALITIES]; /* what is less is told */
-	struct spot spot;
-	struct watch watch;
+	union {
+		struct spot spot;
+		struct watch watch; /* when continuous */
+	};
 };
-
-/* stretches */
-
-static void shown_clear(struct shown *h)
-{
-	if (h->n)
-		*h = (struct shown){.n = 0};
-}
-
-static void shown_flag(struct shown *h, const char *name)
-{
-	unsigned i = 0;
-	while (i < h->n_flags && !streq(h->flags[i], name))
-		i++;
-	if (i == FLAGS_KEPT)
-		return;
-	h->flags[i] = name;
-	h->n_flags = MAX(h->n_flags, i + 1);
-}
-
-static void shown_add(struct shown *h, const struct sample *x)
-{
-	h->spo2_least = h->n ? MIN(h->spo2_least, x->spo2) : x->spo2;
-	h->spo2_most = h->n ? MAX(h->spo2_most, x->spo2) : x->spo2;
-	h->spo2[x->spo2]++;
-	h->n++;
-	for (size_t i = 0; i < x->n_flags; i++)
-		shown_flag(h, x->flags[i]);
-	if (x->pulse < 0)
-		return;
-	h->pulse_least = h->n_pulse ? MIN(h->pulse_least, x->pulse) : x->pulse;
-	h->pulse_most = h->n_pulse ? MAX(h->pulse_most, x->pulse) : x->pulse;
-	h->pulse[x->pulse]++;
-	h->n_pulse++;
-}
-
-static int median(const uint32_t *counts, uint32_t n)
-{
-	int value = 0;
-	for (uint64_t sum = counts[0]; sum <= (n - 1) / 2; sum += counts[value])
-		value++;
-	return value;
-}
-
-static int saturation(const struct shown *h)
-{
-	return median(h->spo2, h->n);
-}
-
-static size_t flags_of(const struct shown *h, const char **flags)
-{
-	memcpy(flags, h->flags, h->n_flags * sizeof(*flags));
-	return h->n_flags;
-}
-
-static size_t counts_write(char *out, size_t size, const char *name, const uint32_t *counts, int n)
-{
-	size_t len = (size_t)snprintf(out, size, "%s", name);
-	for (int i = 0; i < n; i++)
-		if (counts[i])
-			len += (size_t)snprintf(out + len, size - len, " %d:%u", i, counts[i]);
-	return len;
-}
 
 /* telling */
 
@@ -150,33 +106,63 @@ static int64_t seconds(int64_t us)
 	return (us + CLOCK_SECOND_US / 2) / CLOCK_SECOND_US;
 }
 
+static size_t beats_tell(
+	const struct metric *m, const struct beats *b, bool of_interval, struct vg_quantity *q)
+{
+	size_t n = 0;
+	if (!b->n)
+		return 0;
+	q[n++] = quantity(m->shortest, b->shortest, "ms");
+	q[n++] = quantity(m->longest, b->longest, "ms");
+	if (of_interval && b->n_steps >= STEPS_LEAST)
+		q[n++] = quantity(m->rmssd, beats_rmssd(b), "ms");
+	return n;
+}
+
+/* Of the interval that ends, of this length. */
+static size_t interval_tell(const struct aggregate *a, int64_t length_us, struct vg_quantity *q)
+{
+	const struct watch *w = &a->watch;
+	const struct metric *m = a->metric;
+	int64_t without = w->clean.n ? length_us - w->clean_us : length_us;
+	size_t n = 0;
+	if (w->clean.n && m->least)
+		q[n++] = quantity(m->least, w->clean.least, m->unit);
+	if (w->clean.n && m->greatest)
+		q[n++] = quantity(m->greatest, w->clean.most, m->unit);
+	if (w->clean.n && m->low_s)
+		q[n++] = quantity(m->low_s, seconds(w->low_us), "s");
+	q[n++] = quantity(m->artifact, (100 * without + length_us / 2) / length_us, "%");
+	return n;
+}
+
+/* What it was made from. */
+static size_t raw_write(const struct aggregate *a, const struct shown *h, int64_t length_us,
+	char out[static RAW_MAX])
+{
+	size_t len = shown_write(h, a->metric->kind, out, RAW_MAX);
+	if (length_us)
+		len += (size_t)snprintf(out + len, RAW_MAX - len,
+			" interval %lld clean %lld low %lld", (long long)length_us / 1000,
+			(long long)a->watch.clean_us / 1000, (long long)a->watch.low_us / 1000);
+	return len;
+}
+
 /* `length_us`: it is the summary of an interval of this length; 0: it is none. */
 static void tell(struct aggregate *a, const struct shown *h, const char *const *flags,
 	size_t n_flags, int64_t length_us)
 {
 	char raw[RAW_MAX];
-	struct vg_quantity q[5];
-	const struct watch *w = &a->watch;
-	size_t n = 0, len = counts_write(raw, sizeof(raw), "spo2", h->spo2, SPO2_MAX + 1);
-	q[n++] = quantity("spo2", saturation(h), "%");
-	if (h->n_pulse) {
-		q[n++] = quantity("spo2.pulse", median(h->pulse, h->n_pulse), "/min");
-		len += counts_write(
-			raw + len, sizeof(raw) - len, " pulse", h->pulse, PULSE_MAX + 1);
-	}
-	if (length_us && w->clean.n) {
-		q[n++] = quantity("spo2.min", w->clean.spo2_least, "%");
-		q[n++] = quantity("spo2.low_s", seconds(w->low_us), "s");
-	}
-	if (length_us) {
-		int64_t without = w->clean.n ? length_us - w->clean_us : length_us;
-		int64_t percent = (100 * without + length_us / 2) / length_us;
-		q[n++] = quantity("spo2.artifact", percent, "%");
-		len += (size_t)snprintf(raw + len, sizeof(raw) - len,
-			" interval %lld clean %lld low %lld", (long long)length_us / 1000,
-			(long long)w->clean_us / 1000, (long long)w->low_us / 1000);
-	}
-	vg_reading(a->session, &(struct vg_reading){.kind = "spo2",
+	struct vg_quantity q[8];
+	const struct metric *m = a->metric;
+	size_t n = 0;
+	q[n++] = quantity(m->kind, shown_value(h), m->unit);
+	if (h->n_pulse)
+		q[n++] = quantity(m->pulse, shown_pulse(h), "/min");
+	if (length_us)
+		n += interval_tell(a, length_us, q + n);
+	n += beats_tell(m, &h->beats, length_us, q + n);
+	vg_reading(a->session, &(struct vg_reading){.kind = m->kind,
 				       .live = true,
 				       .user = -1,
 				       .seq = -1,
@@ -185,14 +171,15 @@ static void tell(struct aggregate *a, const struct shown *h, const char *const *
 				       .flags = flags,
 				       .n_flags = n_flags,
 				       .raw = (const uint8_t *)raw,
-				       .raw_len = len});
+				       .raw_len = raw_write(a, h, length_us, raw)});
 }
 
-/* What was told clean need not be told again in doubt; the other way round it must. */
+/* What was told clean need not be told again in doubt; the other way round it must. A rate that falls is
+ * no news. */
 static void remember(struct aggregate *a, unsigned quality, int value)
 {
 	for (unsigned q = quality; q < QUALITIES; q++)
-		a->below[q] = MIN(a->below[q], value - FALL + 1);
+		a->below[q] = a->metric->rate ? 0 : MIN(a->below[q], value - FALL + 1);
 }
 
 /* spot */
@@ -202,36 +189,37 @@ static void spot_forget(struct aggregate *a)
 	shown_clear(&a->spot.run);
 	shown_clear(&a->spot.waiting);
 	a->spot.in = false;
-	a->below[CLEAN] = a->below[ALL] = SPO2_MAX + 1;
+	a->below[CLEAN] = a->below[ALL] = a->metric->most + 1;
 }
 
 static void finger_out(struct aggregate *a)
 {
-	struct vg_event e = {.type = VG_EVENT_FAILED_MEASUREMENT,
-		.detail = "finger out before the values were steady"};
-	if (a->below[ALL] > SPO2_MAX && a->shown_us - a->spot.in_us >= VALUES_US)
+	struct vg_event e = {.type = VG_EVENT_FAILED_MEASUREMENT, .detail = a->metric->gone};
+	if (a->below[ALL] > a->metric->most && a->shown_us - a->spot.in_us >= VALUES_US)
 		vg_event(a->session, &e);
 	spot_forget(a);
 }
 
-static bool spot_steady(const struct shown *h, const struct sample *x)
+static bool rate_steady(int least, int most)
+{
+	return most - least <= MAX(RATE_SPREAD, least / 10);
+}
+
+static bool spot_steady(const struct shown *h, const struct sample *x, bool rate)
 {
 	if (!h->n)
 		return true;
-	int least = MIN(h->spo2_least, x->spo2), most = MAX(h->spo2_most, x->spo2);
-	if (most - least > SPO2_SPREAD)
+	int least = MIN(h->least, x->value), most = MAX(h->most, x->value);
+	if (rate ? !rate_steady(least, most) : most - least > SPO2_SPREAD)
 		return false;
-	if (!h->n_pulse || x->pulse < 0)
-		return true;
-	least = MIN(h->pulse_least, x->pulse);
-	most = MAX(h->pulse_most, x->pulse);
-	return most - least <= MAX(PULSE_SPREAD, least / 10);
+	return !h->n_pulse || x->pulse < 0 ||
+	       rate_steady(MIN(h->pulse_least, x->pulse), MAX(h->pulse_most, x->pulse));
 }
 
 static void spot_window(struct aggregate *a)
 {
 	struct spot *p = &a->spot;
-	int value = saturation(&p->run);
+	int value = shown_value(&p->run);
 	if (value < a->below[CLEAN]) {
 		tell(a, &p->run, NULL, 0, 0);
 		remember(a, CLEAN, value);
@@ -243,9 +231,9 @@ static void spot_window(struct aggregate *a)
 static void spot_doubt(struct aggregate *a)
 {
 	struct spot *p = &a->spot;
-	int value = saturation(&p->waiting);
+	int value = shown_value(&p->waiting);
 	const char *flags[VG_FLAGS_MAX];
-	size_t n = flags_of(&p->waiting, flags);
+	size_t n = shown_flags(&p->waiting, flags);
 	if (!n)
 		flags[n++] = "unsteady";
 	if (value < a->below[ALL]) {
@@ -258,7 +246,7 @@ static void spot_doubt(struct aggregate *a)
 static void spot_sample(struct aggregate *a, const struct sample *x)
 {
 	struct spot *p = &a->spot;
-	if (!x->clean || !spot_steady(&p->run, x))
+	if (!x->clean || !spot_steady(&p->run, x, a->metric->rate))
 		shown_clear(&p->run);
 	if (!x->shown)
 		return;
@@ -287,7 +275,7 @@ static void summary(struct aggregate *a, int64_t length_us)
 	const struct shown *of = w->clean.n ? &w->clean : &w->doubtful;
 	const char *flags[VG_FLAGS_MAX] = {"summary"};
 	/* Numbers of clean samples are in no doubt, however many others there were: `artifact` says how many. */
-	size_t n = 1 + (w->clean.n ? 0 : flags_of(&w->doubtful, flags + 1));
+	size_t n = 1 + (w->clean.n ? 0 : shown_flags(&w->doubtful, flags + 1));
 	if (of->n)
 		tell(a, of, flags, n, length_us);
 	shown_clear(&w->clean);
@@ -309,13 +297,13 @@ static void fall_begin(struct fall *f)
 	f->lowest = SPO2_MAX;
 }
 
-static void desaturation(struct aggregate *a, unsigned quality)
+static void deshown_value(struct aggregate *a, unsigned quality)
 {
 	struct fall *falls = a->watch.falls;
 	const struct shown *h = &falls[quality].pending;
 	const char *flags[VG_FLAGS_MAX] = {"desaturation"};
-	size_t n = 1 + flags_of(h, flags + 1);
-	int value = saturation(h);
+	size_t n = 1 + shown_flags(h, flags + 1);
+	int value = shown_value(h);
 	tell(a, h, flags, n, 0);
 	remember(a, quality, value);
 	for (unsigned q = 0; q < QUALITIES; q++) {
@@ -344,9 +332,9 @@ static void falls_judge(struct aggregate *a)
 	const struct fall *falls = a->watch.falls;
 	bool clean = a->below[CLEAN] < a->low;
 	if (falls[CLEAN].pending_us >= LOW_US)
-		desaturation(a, CLEAN);
+		deshown_value(a, CLEAN);
 	else if (falls[ALL].pending_us >= DOUBT_US)
-		desaturation(a, ALL);
+		deshown_value(a, ALL);
 	else if (a->at_us - a->shown_us >= END_US)
 		episode_over(a, ", then nothing was shown");
 	else if (episode(a) && falls[clean ? CLEAN : ALL].recovered_us >= END_US)
@@ -356,15 +344,15 @@ static void falls_judge(struct aggregate *a)
 static void fall_sample(struct aggregate *a, unsigned quality, const struct sample *x)
 {
 	struct fall *f = &a->watch.falls[quality];
-	if (x->spo2 < a->below[quality]) {
+	if (x->value < a->below[quality]) {
 		shown_add(&f->pending, x);
 	} else {
 		shown_clear(&f->pending);
 		f->pending_us = 0;
 	}
-	if (x->spo2 < a->low) {
+	if (x->value < a->low) {
 		f->recovered_us = 0;
-		f->lowest = MIN(f->lowest, x->spo2);
+		f->lowest = MIN(f->lowest, x->value);
 	} else if (!episode(a)) {
 		f->low_us = 0;
 		f->lowest = SPO2_MAX;
@@ -378,13 +366,13 @@ static void lasts(struct aggregate *a, int64_t us)
 {
 	const struct sample *x = &a->last;
 	struct watch *w = &a->watch;
-	bool low = x->spo2 < a->low;
+	bool low = x->value < a->low;
 	if (x->clean)
 		w->clean_us += us;
 	if (x->clean && low)
 		w->low_us += us;
 	for (unsigned q = x->clean ? CLEAN : ALL; q < QUALITIES; q++) {
-		if (x->spo2 < a->below[q])
+		if (x->value < a->below[q])
 			w->falls[q].pending_us += us;
 		if (low)
 			w->falls[q].low_us += us;
@@ -437,26 +425,41 @@ static int whole(struct vg_decimal d, int most)
 	return m < 0 || m > most ? -1 : (int)m;
 }
 
-static struct sample sample_read(const struct vg_sample *x)
+static void quantity_read(struct sample *s, const struct metric *m, const struct vg_quantity *q)
 {
-	struct sample s = {.spo2 = -1, .pulse = -1, .flags = x->flags, .n_flags = x->n_flags};
-	for (size_t i = 0; i < x->n_quantities; i++) {
-		const struct vg_quantity *q = &x->quantities[i];
-		const char *kind = q->kind ? q->kind : "";
-		if (streq(kind, "spo2"))
-			s.spo2 = whole(q->value, SPO2_MAX);
-		else if (streq(kind, "spo2.pulse"))
-			s.pulse = whole(q->value, PULSE_MAX);
+	const char *kind = q->kind ? q->kind : "";
+	if (streq(kind, m->kind))
+		s->value = whole(q->value, m->most);
+	else if (m->pulse && streq(kind, m->pulse))
+		s->pulse = whole(q->value, SHOWN_MOST);
+	else if (m->beat && streq(kind, m->beat)) {
+		int beat = whole(q->value, BEAT_MOST);
+		s->beats[s->n_beats++] = beat >= BEAT_LEAST ? beat : 0;
 	}
-	s.shown = s.spo2 >= 0;
+}
+
+static struct sample sample_read(const struct metric *m, const struct vg_sample *x)
+{
+	struct sample s = {.value = -1, .pulse = -1, .flags = x->flags, .n_flags = x->n_flags};
+	for (size_t i = 0; i < x->n_quantities; i++)
+		quantity_read(&s, m, &x->quantities[i]);
+	s.shown = s.value >= 0;
 	s.clean = s.shown && !s.n_flags;
 	return s;
+}
+
+/* The last beat that `x` told, or that was told before it; 0: what comes next begins anew. */
+static int beat_last(const struct sample *x)
+{
+	if (!x->clean)
+		return 0;
+	return x->n_beats ? x->beats[x->n_beats - 1] : x->beat_before;
 }
 
 static void advance(struct aggregate *a, int64_t now_us)
 {
 	now_us = MAX(now_us, a->at_us);
-	if (!a->begun)
+	if (!a->metric)
 		return;
 	if (a->continuous)
 		continuous_advance(a, now_us);
@@ -465,13 +468,41 @@ static void advance(struct aggregate *a, int64_t now_us)
 	a->at_us = now_us;
 }
 
+static int64_t setting(
+	struct vg_session *s, const char *name, int64_t least, int64_t most, int64_t fallback)
+{
+	const char *text = vg_option(s, name);
+	int64_t value = 0;
+	size_t n = 0;
+	for (; text && n < 6 && text[n] >= '0' && text[n] <= '9'; n++)
+		value = value * 10 + text[n] - '0';
+	return n && !text[n] && value >= least && value <= most ? value : fallback;
+}
+
+/* The first sample says what all are of. */
+static void begin(struct aggregate *a, const char *kind, int64_t now_us)
+{
+	const struct metric *m = &metrics[streq(kind, metrics[1].kind)];
+	a->metric = m;
+	a->at_us = a->shown_us = now_us;
+	a->below[CLEAN] = a->below[ALL] = m->most + 1;
+	if (!a->continuous)
+		return;
+	a->low = m->rate ? 0 : (int)setting(a->session, "low", 1, SPO2_MAX, 90);
+	a->below[CLEAN] = a->below[ALL] = a->low;
+	a->watch.start_us = now_us;
+	for (unsigned q = 0; q < QUALITIES; q++)
+		fall_begin(&a->watch.falls[q]);
+}
+
 void aggregate_add(struct aggregate *a, const struct vg_sample *x, const struct vg_now *now)
 {
-	struct sample s = sample_read(x);
-	if (!a->begun)
-		a->at_us = a->shown_us = a->watch.start_us = now->boot_us;
-	a->begun = true;
+	if (!a->metric)
+		begin(a, x->kind, now->boot_us);
+	struct sample s = sample_read(a->metric, x);
 	advance(a, now->boot_us);
+	if (a->at_us - a->last_us < OUT_US)
+		s.beat_before = beat_last(&a->last);
 	if (s.shown)
 		a->shown_us = a->at_us;
 	if (a->continuous)
@@ -492,28 +523,17 @@ void aggregate_tick(struct aggregate *a, const struct vg_now *now)
 void aggregate_close(struct aggregate *a, const struct vg_now *now)
 {
 	aggregate_tick(a, now);
-	if (a->begun && a->continuous) {
+	if (a->metric && a->continuous) {
 		if (a->at_us - a->watch.start_us >= CLOSING_US)
 			summary(a, a->at_us - a->watch.start_us);
 		episode_over(a, ", until the connection ended");
-	} else if (a->spot.in) {
+	} else if (a->metric && a->spot.in) {
 		finger_out(a);
 	}
 	a->closed = true;
 }
 
 /* life */
-
-static int64_t setting(
-	struct vg_session *s, const char *name, int64_t least, int64_t most, int64_t fallback)
-{
-	const char *text = vg_option(s, name);
-	int64_t value = 0;
-	size_t n = 0;
-	for (; text && n < 6 && text[n] >= '0' && text[n] <= '9'; n++)
-		value = value * 10 + text[n] - '0';
-	return n && !text[n] && value >= least && value <= most ? value : fallback;
-}
 
 struct aggregate *aggregate_new(struct vg_session *s)
 {
@@ -525,10 +545,6 @@ struct aggregate *aggregate_new(struct vg_session *s)
 	a->continuous = mode && streq(mode, "continuous");
 	a->interval_us = setting(s, "interval_s", 30, 3600, 300) * CLOCK_SECOND_US;
 	a->steady_us = setting(s, "steady_s", 4, 60, 8) * CLOCK_SECOND_US;
-	a->low = (int)setting(s, "low", 1, SPO2_MAX, 90);
-	a->below[CLEAN] = a->below[ALL] = a->continuous ? a->low : SPO2_MAX + 1;
-	for (unsigned q = 0; a->continuous && q < QUALITIES; q++)
-		fall_begin(&a->watch.falls[q]);
 	return a;
 }
 

@@ -253,6 +253,12 @@ static bool write_ask(struct att *a, int64_t now_ms)
 
 static bool first_write_ask(struct att *a, int64_t now_ms)
 {
+	if (a->settle_ms) {
+		a->due_ms = now_ms + a->settle_ms;
+		a->settle_ms = 0;
+		a->waiting = true;
+		return true;
+	}
 	for (size_t i = 0; i < a->n_writes; i++)
 		if (a->wants[a->writes[i].index].use & VG_GATT_FIRST) {
 			write_send(a, i, now_ms);
@@ -416,6 +422,11 @@ void att_init(struct att *a, const struct att_want *wants, size_t n_wants, struc
 void att_expect_no_pairing(struct att *a)
 {
 	a->patience = ATT_RETRIES_FEW;
+}
+
+void att_settle_for(struct att *a, unsigned ms)
+{
+	a->settle_ms = ms;
 }
 
 void att_start(struct att *a, int64_t now_ms)

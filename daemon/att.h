@@ -97,6 +97,8 @@ void att_init(struct att *a, const struct att_want *wants, size_t n_wants, struc
 	uint16_t mtu, const struct att_ops *ops);
 /* After att_init(): nobody will pair. What the device guards is refused soon, not after half a minute. */
 void att_expect_no_pairing(struct att *a);
+/* After att_init(): so long it rests between the last read and the first write. */
+void att_settle_for(struct att *a, unsigned ms);
 /* The link is up. Times are CLOCK_BOOTTIME in ms. */
 void att_start(struct att *a, int64_t now_ms);
 void att_input(struct att *a, const uint8_t *pdu, size_t len, int64_t now_ms);

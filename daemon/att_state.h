@@ -96,9 +96,10 @@ struct att {
 
 	uint8_t asked; /* opcode of our outstanding request; 0 none */
 	uint16_t asked_mtu;
-	bool waiting;	   /* to repeat a request that needs encryption */
-	unsigned patience; /* repetitions of one request */
-	bool hopeless;	   /* encryption did not come in time: refuse at once from now on */
+	bool waiting;	    /* to repeat a request that needs encryption */
+	unsigned settle_ms; /* until the first write; 0: it has rested */
+	unsigned patience;  /* repetitions of one request */
+	bool hopeless;	    /* encryption did not come in time: refuse at once from now on */
 	unsigned retries;
 	int64_t due_ms; /* of the transaction or of the repetition */
 

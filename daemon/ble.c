@@ -93,31 +93,15 @@ static void doom(struct ble *t, const char *why)
 		text_copy(t->doomed, sizeof(t->doomed), why, strlen(why));
 }
 
-static const struct {
-	const char *state, *next;
-} ble_advice[] = {
-	{"busy", "another program holds its data channel: disconnect it there (bluetoothctl)"},
-	{"adapter-off", "waiting until it is on (bluetoothctl show, rfkill list)"},
-	{"adapter-absent", "plug the adapter in, or check `adapter`"},
-	{"no-bluetoothd", "systemctl status bluetooth"},
-	{"no-bus", "systemctl status dbus"},
-	{"no-bluetooth", "this kernel or this unit's sandbox has no AF_BLUETOOTH: load the module "
-			 "bluetooth, check RestrictAddressFamilies"},
-	{"absent", "nobody listens at its address"},
-	{"error", "look at the kernel's log"},
-};
-
 /* Says a state when it begins. `why` may be NULL. */
 static void set_state(struct ble *t, const char *state, const char *why)
 {
 	bool same = streq(t->state, state);
 	t->state = state;
 	unsigned held_back;
-	for (size_t i = 0; i < ELEMENTS(ble_advice) && !same; i++)
-		if (streq(ble_advice[i].state, state) &&
-			log_allowed(&t->said_state, BLE_LOG_BURST, &held_back))
-			log_note(t->device->id, "%s%s%s: %s", state, why ? ": " : "",
-				why ? why : "", ble_advice[i].next);
+	const char *next = same ? NULL : ble_state_advice(state);
+	if (next && log_allowed(&t->said_state, BLE_LOG_BURST, &held_back))
+		log_note(t->device->id, "%s%s%s: %s", state, why ? ": " : "", why ? why : "", next);
 }
 
 static void say_waiting(struct ble *t)
@@ -342,6 +326,7 @@ static void link_is_there(struct ble *t)
 	att_init(t->att, t->wants, t->n_wants, &t->cache, ATT_MTU, &ops);
 	if (!t->device->pairing)
 		att_expect_no_pairing(t->att);
+	att_settle_for(t->att, t->driver->settle_ms);
 	att_start(t->att, now_ms());
 	settle(t);
 }

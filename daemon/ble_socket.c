@@ -195,3 +195,26 @@ const char *ble_socket_state(int error)
 	}
 	return "error";
 }
+
+const char *ble_state_advice(const char *state)
+{
+	static const struct {
+		const char *state, *next;
+	} advice[] = {
+		{"busy",
+			"another program holds its data channel: disconnect it there (bluetoothctl)"},
+		{"adapter-off", "waiting until it is on (bluetoothctl show, rfkill list)"},
+		{"adapter-absent", "plug the adapter in, or check `adapter`"},
+		{"no-bluetoothd", "systemctl status bluetooth"},
+		{"no-bus", "systemctl status dbus"},
+		{"no-bluetooth",
+			"this kernel or this unit's sandbox has no AF_BLUETOOTH: load the module "
+			"bluetooth, check RestrictAddressFamilies"},
+		{"absent", "nobody listens at its address"},
+		{"error", "look at the kernel's log"},
+	};
+	for (size_t i = 0; i < ELEMENTS(advice); i++)
+		if (streq(advice[i].state, state))
+			return advice[i].next;
+	return NULL;
+}

@@ -53,3 +53,5 @@ int ble_socket_receive(struct ble_socket *s, uint8_t *pdu, size_t size);
 
 /* The word of transport.h for a connect that failed with errno `error`. */
 const char *ble_socket_state(int error);
+/* What a person does about it, for the log; NULL: nothing. */
+const char *ble_state_advice(const char *state);

@@ -23,17 +23,30 @@
  * read big-endian and not so read little-endian; option `quirk` overrides.
  *
  * 2A49 (feature) is read so that a trace of the link shows it; a status bit whose feature bit is clear is still
- * passed on (that such a bit means nothing is not confirmed). 2A2B (10 bytes) and 2A08 inside 0x1810 (A&D)
- * show the monitor's clock. Nothing is written: setting the clock is not confirmed to be harmless.
+ * passed on (that such a bit means nothing is not confirmed).
+ *
+ * Clock: 2A2B and 2A08 inside 0x1810 show it; it is written only with the option `clock`, and once.
+ *   2A08  A&D, Nipro: each time and before anything is subscribed, as without it they date their records by
+ *         a clock that nobody set; blindly when no clock could be read
+ *   2A2B  Omron and others: when it is off by more than 10 minutes. Omron takes it only when everything is
+ *         subscribed (so it is no VG_GATT_FIRST), one public program says: after its first notification
+ * A&D wants 40 to 100 ms between connection and first write, by its firmware; Beurer BM85 at least 100 ms
+ * (another public program: 3 s) before it is subscribed: a search, some reads and `settle_ms` lie in between.
  *
  * Sources: GATT Specification Supplement, Blood Pressure Service; captured bytes of boso, Beurer BM85 and
- * Yuwell YE680B in public test suites.
+ * Yuwell YE680B in public test suites; public samples of A&D's maker; advertised names: public programs, that
+ * of boso is recalled. What to press: instructions as public programs repeat them.
  */
 #include <string.h>
 #include <vitalgate/buf.h>
 #include <vitalgate/driver.h>
+#include <vitalgate/gatt.h>
 #include <vitalgate/sfloat.h>
 #include <vitalgate/text.h>
+
+#define QUIET_MS 5000		/* nothing came for so long: its memory has been told */
+#define OFF_S 600		/* a clock that is clearly off */
+#define DATA_FIELD_IGNORED 0x80 /* it took the clock, but not every field (recalled) */
 
 enum {
 	FLAG_KPA = 1,
@@ -43,20 +56,28 @@ enum {
 	FLAG_STATUS = 16,
 };
 
-enum { FEATURE, CURRENT_TIME, DATE_TIME, BATTERY, MEASUREMENT };
+enum { CURRENT_TIME, DATE_TIME, BATTERY, FEATURE, MEASUREMENT };
 
 static const struct vg_channel channels[] = {
-	[FEATURE] = {.uuid16 = 0x2a49, .service16 = 0x1810, .use = VG_GATT_READ, .name = "2a49"},
 	[CURRENT_TIME] = {.uuid16 = 0x2a2b,
 		.service16 = 0x1805,
-		.use = VG_GATT_READ,
+		.use = VG_GATT_READ | VG_GATT_SUBSCRIBE | VG_GATT_WRITE,
 		.name = "2a2b"},
-	[DATE_TIME] = {.uuid16 = 0x2a08, .service16 = 0x1810, .use = VG_GATT_READ, .name = "2a08"},
-	[BATTERY] = {.uuid16 = 0x2a19, .service16 = 0x180f, .use = VG_GATT_READ, .name = "2a19"},
+	[DATE_TIME] = {.uuid16 = 0x2a08,
+		.service16 = 0x1810,
+		.use = VG_GATT_READ | VG_GATT_WRITE | VG_GATT_FIRST,
+		.name = "2a08"},
+	[BATTERY] = VG_CHANNEL_BATTERY,
+	[FEATURE] = {.uuid16 = 0x2a49, .service16 = 0x1810, .use = VG_GATT_READ, .name = "2a49"},
 	[MEASUREMENT] = {.uuid16 = 0x2a35,
 		.service16 = 0x1810,
 		.use = VG_GATT_SUBSCRIBE | VG_GATT_REQUIRED,
 		.name = "2a35"},
+};
+
+struct monitor {
+	bool clock_told; /* it could be read */
+	bool drained;
 };
 
 /* One 2A35 cut into words; nothing is judged yet. */
@@ -69,26 +90,14 @@ struct measurement {
 	size_t left;	      /* bytes behind the last field */
 };
 
-static struct vg_civil civil_of(const uint8_t *p)
-{
-	return (struct vg_civil){
-		.year = (uint16_t)(p[0] | p[1] << 8),
-		.month = p[2],
-		.day = p[3],
-		.hour = p[4],
-		.minute = p[5],
-		.second = p[6],
-	};
-}
-
 static bool measurement_cut(
 	const uint8_t *bytes, size_t len, bool beurer, struct measurement *ret_m)
 {
-	static const uint8_t none[7];
+	static const uint8_t none[VG_DATE_TIME];
 	struct buf b = buf_of(bytes, len);
 	struct measurement m = {.flags = buf_u8(&b), .user = 0xff};
 	const uint8_t *numbers = buf_bytes(&b, 6);
-	const uint8_t *time = m.flags & FLAG_TIME ? buf_bytes(&b, 7) : none;
+	const uint8_t *time = m.flags & FLAG_TIME ? buf_bytes(&b, VG_DATE_TIME) : none;
 	const uint8_t *pulse = m.flags & FLAG_PULSE ? buf_bytes(&b, 2) : none;
 	if (m.flags & FLAG_USER || beurer)
 		m.user = buf_u8(&b);
@@ -99,12 +108,12 @@ static bool measurement_cut(
 	m.sys = buf_le16(&n);
 	m.dia = buf_le16(&n);
 	m.map = buf_le16(&n);
-	struct buf p = buf_of(pulse, 2), s = buf_of(status, 2);
+	struct buf t = buf_of(time, VG_DATE_TIME), p = buf_of(pulse, 2), s = buf_of(status, 2);
 	m.pulse = beurer ? buf_be16(&p) : buf_le16(&p);
 	m.status = beurer ? buf_be16(&s) : buf_le16(&s);
-	m.taken = civil_of(time);
+	m.taken = vg_date_time(&t);
 	m.left = buf_left(&b);
-	memcpy(m.identity, time, 7);
+	memcpy(m.identity, time, VG_DATE_TIME);
 	m.identity[7] = m.user;
 	memcpy(m.identity + 8, numbers, 6);
 	memcpy(m.identity + 14, pulse, 2);
@@ -222,7 +231,6 @@ static void measurement_heard(struct vg_session *s, const uint8_t *bytes, size_t
 			(struct vg_quantity){.kind = "bp.pulse", .value = number, .unit = "/min"};
 
 	const char *flags[FLAGS];
-	bool dated = m.taken.year && m.taken.month && m.taken.day;
 	struct vg_reading r = {
 		.kind = "bp",
 		.taken = m.flags & FLAG_TIME ? &m.taken : NULL,
@@ -233,56 +241,96 @@ static void measurement_heard(struct vg_session *s, const uint8_t *bytes, size_t
 		.flags = flags,
 		.n_flags = flags_of(&m, flags),
 		.identity = m.identity,
-		.identity_len = dated ? sizeof(m.identity) : 0,
+		.identity_len = vg_date_known(&m.taken) ? sizeof(m.identity) : 0,
 	};
 	vg_reading(s, &r);
 }
 
-static void clock_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
+static void clock_set(struct vg_session *s, unsigned channel)
 {
-	struct buf b = buf_of(bytes, len);
-	const uint8_t *time = buf_bytes(&b, 7);
-	if (!time) {
-		vg_result(s, VG_MALFORMED);
+	uint8_t bytes[VG_CURRENT_TIME];
+	struct vg_civil now;
+	bool current = channel == CURRENT_TIME;
+	if (!vg_clock_set(s, current ? OFF_S : 0, &now))
+		return;
+	if (current)
+		vg_current_time_put(bytes, &now);
+	else
+		vg_date_time_put(bytes, &now);
+	vg_send(s, channel, bytes, current ? VG_CURRENT_TIME : VG_DATE_TIME);
+}
+
+/* Once: some tell it every second, and what it shows after it was set says nothing of earlier records. */
+static void clock_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len)
+{
+	struct monitor *st = vg_state(s);
+	if (st->clock_told) {
+		vg_result(s, VG_NOTHING);
 		return;
 	}
-	struct vg_civil civil = civil_of(time);
-	struct vg_event e = {.type = VG_EVENT_DEVICE_CLOCK, .civil = &civil};
-	vg_event(s, &e);
+	if (!vg_clock_heard(s, bytes, len))
+		return;
+	st->clock_told = true;
+	clock_set(s, channel);
+}
+
+/* The last that is read: now it is known whether a clock could be. */
+static void feature_heard(struct vg_session *s)
+{
+	const struct monitor *st = vg_state(s);
+	if (!st->clock_told)
+		clock_set(s, DATE_TIME);
 	vg_result(s, VG_NOTHING);
 }
 
-static void battery_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
+static void bt_blp_opened(struct vg_session *s, bool excerpt)
 {
-	struct buf b = buf_of(bytes, len);
-	struct vg_event e = {.type = VG_EVENT_BATTERY, .value = buf_u8(&b)};
-	if (b.failed) {
-		vg_result(s, VG_MALFORMED);
-		return;
-	}
-	if (e.value <= 100) /* more: unknown */
-		vg_event(s, &e);
-	vg_result(s, VG_NOTHING);
+	if (!excerpt)
+		vg_timer(s, QUIET_MS);
 }
 
 static void bt_blp_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len,
 	const struct vg_now *now)
 {
+	const struct monitor *st = vg_state(s);
 	(void)now;
+	if (!st->drained && channel != CURRENT_TIME) /* which may be told every second */
+		vg_timer(s, QUIET_MS);
 	switch (channel) {
 	case MEASUREMENT:
 		measurement_heard(s, bytes, len);
 		break;
 	case CURRENT_TIME:
 	case DATE_TIME:
-		clock_heard(s, bytes, len);
+		clock_heard(s, channel, bytes, len);
 		break;
 	case BATTERY:
-		battery_heard(s, bytes, len);
+		vg_battery_heard(s, bytes, len);
+		break;
+	case FEATURE:
+		feature_heard(s);
 		break;
 	default:
 		vg_result(s, VG_NOTHING);
 	}
+}
+
+static void bt_blp_expired(struct vg_session *s, const struct vg_now *now)
+{
+	struct monitor *st = vg_state(s);
+	(void)now;
+	st->drained = true;
+	vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
+}
+
+static void bt_blp_denied(
+	struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now)
+{
+	struct vg_event e = {
+		.type = VG_EVENT_DEVICE_ERROR, .detail = "it refuses to have its clock set"};
+	(void)channel, (void)now;
+	if (code != DATA_FIELD_IGNORED)
+		vg_event(s, &e);
 }
 
 static const char *const quirks[] = {"auto", "none", "beurer", NULL};
@@ -293,6 +341,76 @@ static const struct vg_option options[] = {
 		.choices = quirks,
 		.help = "layout of the measurement: auto recognises Beurer's, none is the "
 			"standard's"},
+	VG_CLOCK_OPTION,
+};
+
+#define BEURER_PRESS                                                                               \
+	.press =                                                                                   \
+		"measure once, or hold the memory button until the Bluetooth sign blinks; it may " \
+		"show a number to be typed here",                                                  \
+	.press_zh = "测量一次,或按住记忆键直到蓝牙符号闪烁;屏幕可能显示需在此输入的数字",          \
+	.pairing = true
+#define BEURER_SWAPPED(model)                                                                 \
+	{                                                                                     \
+		.title = "Beurer " model, .title_zh = "博雅 " model " 血压计", .name = model, \
+		.service16 = 0x1810, BEURER_PRESS, .options = "quirk=beurer"                  \
+	}
+#define AND_PRESS                                                            \
+	.press = "hold the START button until \"Pr\" is shown, then let go", \
+	.press_zh = "按住开始键,直到显示 Pr 后松开", .pairing = true, .options = "clock=set"
+#define OMRON_PRESS                                                                         \
+	.press = "hold the Bluetooth button 3 to 5 s until -P- blinks; only the host that " \
+		 "paired last hears it",                                                    \
+	.press_zh = "按住蓝牙键 3 至 5 秒,直到 -P- 闪烁;仅最后配对的主机能收到数据",        \
+	.pairing = true
+
+static const struct vg_model models[] = {
+	{.title = "A&D UA-651BLE",
+		.title_zh = "爱安德 UA-651BLE 血压计",
+		.name = "A&D_UA-",
+		.service16 = 0x1810,
+		AND_PRESS},
+	{.title = "Nipro NBP-1BLE",
+		.title_zh = "尼普洛 NBP-1BLE 血压计",
+		.name = "NBP-1BLE",
+		.service16 = 0x1810,
+		AND_PRESS},
+	{.title = "Omron, standard service",
+		.title_zh = "欧姆龙血压计(标准服务)",
+		.name = "BLEsmart_",
+		.service16 = 0x1810,
+		OMRON_PRESS},
+	{.title = "Omron, standard service",
+		.title_zh = "欧姆龙血压计(标准服务)",
+		.service16 = 0x1810,
+		.company = 0x020e,
+		OMRON_PRESS},
+	BEURER_SWAPPED("BM48"),
+	BEURER_SWAPPED("BM59"),
+	BEURER_SWAPPED("BM85"),
+	BEURER_SWAPPED("ELITE900"),
+	{.title = "Beurer",
+		.title_zh = "博雅血压计",
+		.name = "BM",
+		.service16 = 0x1810,
+		BEURER_PRESS},
+	{.title = "boso",
+		.title_zh = "boso 血压计",
+		.name = "boso",
+		.service16 = 0x1810,
+		.press = "measure once, it can be found for a minute",
+		.press_zh = "测量一次,之后一分钟内可被发现"},
+	{.title = "Yuwell",
+		.title_zh = "鱼跃血压计",
+		.name = "Yuwell BP-",
+		.service16 = 0x1810,
+		.press = "measure once, it can be found for a minute",
+		.press_zh = "测量一次,之后一分钟内可被发现"},
+	{.title = "Bluetooth blood pressure monitor",
+		.title_zh = "蓝牙血压计",
+		.service16 = 0x1810,
+		.press = "measure once, or hold its Bluetooth button until a sign blinks",
+		.press_zh = "测量一次,或按住蓝牙键直到符号闪烁"},
 };
 
 const struct vg_driver bt_blp = {
@@ -301,9 +419,16 @@ const struct vg_driver bt_blp = {
 	.title = "Bluetooth blood pressure monitor",
 	.title_zh = "蓝牙血压计",
 	.bus = VG_BUS_GATT,
+	.settle_ms = 100,
 	.channels = channels,
 	.n_channels = sizeof(channels) / sizeof(channels[0]),
 	.options = options,
 	.n_options = sizeof(options) / sizeof(options[0]),
+	.models = models,
+	.n_models = sizeof(models) / sizeof(models[0]),
+	.state_size = sizeof(struct monitor),
+	.opened = bt_blp_opened,
 	.heard = bt_blp_heard,
+	.expired = bt_blp_expired,
+	.denied = bt_blp_denied,
 };

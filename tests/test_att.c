@@ -391,6 +391,23 @@ static void write_first(struct rig *r, const struct att_event *e)
 		assert_int_equal(att_write(r->att, 2, &byte, 1, r->now_ms), 0);
 }
 
+/* Some firmware is not ready for a write right after it was discovered. */
+static void test_settles(void **state)
+{
+	struct rig *r = *state;
+	const struct att_want wants[] = {want(0x2a49, VG_GATT_READ),
+		want(0x2a35, VG_GATT_SUBSCRIBE | VG_GATT_REQUIRED),
+		want(0x2a08, VG_GATT_WRITE | VG_GATT_FIRST)};
+	const struct att_ops ops = {.send = rig_send, .event = rig_event, .arg = r};
+	att_init(r->att, wants, ELEMENTS(wants), &r->cache, 517, &ops);
+	att_settle_for(r->att, 100);
+	att_start(r->att, r->now_ms);
+	SCRIPT(r, "> 02 0502", "w 2 02", "< 01 02 0000 06", CHARACTERISTICS_FOUND, CCC_FOUND,
+		FEATURE_READ, "d 100", "+ 60", "< 1d 1200 aa", "= indicated 1 0012 aa", "c", "> 1e",
+		"w 2 03", "d 40", "+ 40", "> 12 1700 02", "< 13", "= written 2", "> 12 1700 03",
+		"< 13", "= written 2", ENABLED);
+}
+
 /* A clock that must be set before the monitor is allowed to tell what it holds. */
 static void test_first_writes(void **state)
 {
@@ -577,6 +594,7 @@ int main(void)
 		TEST(test_writes),
 		TEST(test_write_command),
 		TEST(test_first_writes),
+		TEST(test_settles),
 		TEST(test_write_inside),
 		TEST(test_truncated),
 		TEST(test_random_walk),

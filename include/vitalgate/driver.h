@@ -316,6 +316,8 @@ struct vg_driver {
 	 * its first byte is skipped as noise and frame() is asked again, until nothing unfinished is left.
 	 * So an ENQ behind a frame that was cut off is heard. 0: never. */
 	unsigned frame_gap_ms;
+	/* GATT: rest between the last read and the first write, which the firmware of some instruments needs. */
+	unsigned settle_ms;
 	/* What a profile of config/profiles says, when that made this driver (line.h, registers.h). */
 	const void *profile;
 
