@@ -238,6 +238,15 @@ def check_driver_files():
     return faults
 
 
+def check_instrument_table():
+    """README's table has each driver once, and says of it what the driver says of itself."""
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| (\w+) \|$", read("README.md"), re.M))
+    told = {name: "experimental" if ".experimental = true" in read(f"drivers/{name}.c") else "stable"
+            for name in drivers()}
+    return [f"README.md: {name} is {told.get(name, 'no driver')}, the table says {rows.get(name)}"
+            for name in sorted(rows.keys() | told.keys()) if rows.get(name) != told.get(name)]
+
+
 # --- tests
 
 def check_every_room_has_a_test():
