@@ -7,7 +7,8 @@
 #include <errno.h>
 #include <time.h>
 
-#define LIMITS 8 /* adapters that showed that they have fewer links */
+#define KEPT_MS 3000 /* the kernel keeps a link that we let go for 2 s */
+#define LIMITS 8     /* adapters that showed that they have fewer links */
 
 struct limit {
 	char adapter[8];
@@ -17,6 +18,7 @@ struct limit {
 struct ble_turns {
 	sd_event_source *timer; /* end of a slice */
 	struct ble_turn *first; /* by age of the state */
+	int64_t let_go_ms;	/* when a link of ours ended last */
 	struct limit limits[LIMITS];
 	unsigned n_limits;
 	unsigned slice_ms;
@@ -168,6 +170,7 @@ int ble_turns_new(sd_event *loop, unsigned slice_ms, struct ble_turns **ret)
 	if (!t)
 		return -ENOMEM;
 	t->slice_ms = slice_ms;
+	t->let_go_ms = -KEPT_MS;
 	/* so that the slices of an adapter end together */
 	int r = sd_event_add_time(
 		loop, &t->timer, CLOCK_BOOTTIME, 0, slice_ms * UINT64_C(1000) / 20, on_slice, t);
@@ -204,8 +207,8 @@ void ble_turns_full(struct ble_turns *t, struct ble_turn *turn)
 {
 	unsigned up = count(t, turn->adapter, TURN_LINK);
 	struct limit *l = limit_of(t, turn->adapter);
-	if (!up || up >= links_max(t, turn->adapter))
-		return; /* somebody else has its links, or we know */
+	if (!up || up >= links_max(t, turn->adapter) || now_ms() - t->let_go_ms < KEPT_MS)
+		return; /* somebody else has its links, we know, or one is not free yet */
 	if (!l && t->n_limits < LIMITS) {
 		l = &t->limits[t->n_limits++];
 		memcpy(l->adapter, turn->adapter, sizeof(l->adapter));
@@ -221,6 +224,8 @@ void ble_turns_end(struct ble_turns *t, struct ble_turn *turn)
 {
 	if (turn->state == TURN_NONE)
 		return;
+	if (turn->state == TURN_LINK)
+		t->let_go_ms = now_ms();
 	put(t, turn, TURN_NONE);
 	look(t);
 }

@@ -12,9 +12,9 @@
 #include <systemd/sd-event.h>
 
 #define BLE_WAITING_MAX \
-	12 /* pending connects of one adapter; accept lists of 16 and more are common (recalled) */
-#define BLE_LINKS_MAX 7	  /* links of one adapter, until it shows that it has fewer */
-#define BLE_SLICE_MS 4000 /* a turn, when others stand in line */
+	10 /* pending connects of one adapter; lists of 16 were seen, bluetoothd has its own */
+#define BLE_LINKS_MAX 16  /* links of one adapter, until it shows that it has fewer */
+#define BLE_SLICE_MS 3000 /* a turn, when others stand in line */
 
 struct ble_turns;
 

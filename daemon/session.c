@@ -292,7 +292,7 @@ struct vg_session *session_new(const struct session_start *start, const struct v
 	s->start = *start;
 	s->driver = start->driver;
 	s->state = calloc(1, s->driver->state_size + 1);
-	s->ack_mode = s->driver->kept ? "held" : "none";
+	s->ack_mode = s->driver->bus == VG_BUS_STREAM && s->driver->kept ? "held" : "none";
 	text_copy(s->uid, sizeof(s->uid), start->uid, strlen(start->uid));
 	if (!s->state) {
 		free(s);

@@ -210,7 +210,7 @@ static struct att_want want(uint16_t uuid, uint8_t use)
 }
 
 /* feature, measurement, date time: want 0, 1, 2 */
-static void rig_meter(struct rig *r)
+static inline void rig_meter(struct rig *r)
 {
 	const struct att_want wants[] = {want(0x2a49, VG_GATT_READ),
 		want(0x2a35, VG_GATT_SUBSCRIBE | VG_GATT_REQUIRED), want(0x2a08, VG_GATT_WRITE)};

@@ -171,6 +171,13 @@ static void test_learns(void **state)
 	assert_true(ble_turns_crowded(turns, &devices[3].turn));
 	ble_turns_end(turns, &devices[0].turn);
 	assert_int_equal(devices[3].goes, 2);
+	/* what was let go just now is not free yet, and that says nothing either */
+	ble_turns_linked(turns, &devices[3].turn);
+	ask(0, 1);
+	ble_turns_end(turns, &devices[1].turn);
+	ble_turns_full(turns, &devices[0].turn);
+	ask(1, 2);
+	assert_false(ble_turns_crowded(turns, &devices[1].turn));
 	/* none of ours is up: somebody else has them, and that says nothing of the controller */
 	for (size_t i = 0; i < 4; i++)
 		ble_turns_end(turns, &devices[i].turn);
@@ -186,12 +193,12 @@ static void test_adapters(void **state)
 	(void)state;
 	for (size_t i = 30; i < 40; i++)
 		memcpy(devices[i].turn.adapter, "hci1", 5);
-	ask(0, 20);
+	ask(0, 30);
 	ask(30, 40);
 	assert_int_equal(in_state(TURN_WAITING), BLE_WAITING_MAX + 10);
 	for (size_t i = 0; i < BLE_LINKS_MAX; i++)
 		ble_turns_linked(turns, &devices[i].turn);
-	assert_true(ble_turns_crowded(turns, &devices[19].turn));
+	assert_true(ble_turns_crowded(turns, &devices[29].turn));
 	let_pass(2 * SLICE_MS);
 	for (size_t i = 30; i < 40; i++)
 		assert_int_equal(devices[i].yields, 0);
