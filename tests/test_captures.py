@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,69 +92,6 @@ def check_drivers():
 
 # --- public vectors
 
-FLAGS = {"movement": "body_movement", "cuff_loose": "cuff_too_loose",
-         "irregular_pulse": "irregular_pulse", "position": "improper_position",
-         "above_upper": "pulse_above_range", "below_lower": "pulse_below_range"}
-NUMBERS = {"sys": "bp.sbp", "dia": "bp.dbp", "map": "bp.map", "pulse": "bp.pulse",
-           "beurer_pulse": "bp.pulse"}
-
-
-def is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
-
-
-def millimetres(value, unit):
-    """As the code table rounds: half away from zero to whole numbers; 1 mmHg = 0.133322 kPa."""
-    factor = Decimal("7.50062") if unit == "kPa" else Decimal(1)
-    return (Decimal(str(value)) * factor).quantize(Decimal(1), ROUND_HALF_UP)
-
-
-def pressure_refused(vector):
-    """The collector says that this must give no reading."""
-    note = vector.get("note", "").lower()
-    return "refuse" in note or "absurd" in note or "implausible" in note or not vector["expected"]
-
-
-def check_pressure(vector):
-    found = decode("bt_blp", "2a35", vector["hex"])
-    wanted = vector["expected"]
-    if isinstance(found, str):
-        return [found]
-    events = [event["type"] for event in found["events"]]
-    if wanted.get("sys") == "NaN" and wanted.get("dia") == "NaN":
-        return ([] if not found["readings"] and events == ["failed_measurement"]
-                else [f"expected a failed measurement, found {found}"])
-    if pressure_refused(vector):
-        return [] if not found["readings"] else [f"expected no reading, found {found}"]
-    if len(found["readings"]) != 1:
-        return [f"expected one reading, found {found}"]
-    reading = found["readings"][0]
-    faults = []
-    for key, kind in NUMBERS.items():
-        if key not in wanted:
-            continue
-        value = reading["values"].get(kind, {}).get("value")
-        if not is_number(wanted[key]) or (key == "map" and wanted[key] == 0):
-            expected = None  # not measured is no number
-        elif kind == "bp.pulse":
-            expected = Decimal(str(wanted[key]))
-        else:
-            expected = millimetres(wanted[key], wanted.get("unit"))
-        faults += differences(value, expected, kind)
-    if "time" in wanted:
-        faults += differences(reading["device_time"], wanted["time"], "device_time")
-    for key in ("user", "beurer_user"):
-        if key in wanted:
-            faults += differences(reading["user"], wanted[key], "user")
-    bits = [*wanted.get("status_bits", []), wanted.get("rate_range", "in_range")]
-    if wanted.get("irregular_pulse"):
-        bits.append("irregular_pulse")
-    if "status_bits" in wanted or "rate_range" in wanted or "irregular_pulse" in wanted:
-        faults += differences(sorted(reading["flags"]),
-                              sorted({FLAGS[bit] for bit in bits if bit != "in_range"}), "flags")
-    return faults
-
-
 def known_tests():
     with open(ROOT / "config" / "local_codes.csv", encoding="utf-8", newline="") as f:
         rows = csv.DictReader(line for line in f if not line.startswith("#"))
@@ -234,8 +171,6 @@ def accept(chosen):
 
 def main():
     check_drivers()
-    check_vectors("ble.json", lambda v: v.get("characteristic", "").upper() == "2A35",
-                  check_pressure, "public blood pressure measurements")
     check_vectors("serial.json", lambda v: v["id"].startswith("astm-"), check_analyser,
                   "public analyser messages")
     print(f"1..{count}")
