@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #define RULES_MAX 128
-#define WORDS_MAX 8
+#define WORDS_MAX 16
 #define DAY_S 86400
 #define ENVIRONMENT "env." /* how the kinds begin that are of a place */
 
