@@ -32,10 +32,14 @@ CLI_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/cli/*.c))
 PROGRAMS := $(B)/vitalgated $(B)/vitalgate-uplink $(B)/vitalgate
 UNIT_TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 PY_TESTS := $(filter-out tests/test_bluez.py,$(wildcard tests/test_*.py))
-FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+# fuzz_gatt.c is built once for each driver of a Bluetooth LE instrument: gatt_bt_blp ...
+LE_DRIVERS := $(patsubst drivers/%.c,%,$(shell grep -lE 'VG_BUS_(GATT|ADVERT)' drivers/*.c))
+FUZZERS := $(filter-out gatt,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))) $(LE_DRIVERS:%=gatt_%)
 TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/codes_probe
-FUZZ_EXECUTIONS ?= 400000
+FUZZ_RUN ?= 30s
 FUZZ_SECONDS ?= 60
+# Tests wait more than they work.
+TEST_JOBS ?= 4
 
 .PHONY: all test check have-deps test-san sanitized test-bluez demo bench accept lint format install clean deps fuzz
 all: $(PROGRAMS)
@@ -79,11 +83,13 @@ $(B)/tests/codes_probe: tests/codes_probe.c $(B)/core.a
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 
 # A fuzz target sees the sources it needs and nothing else, always with sanitizers.
-fuzz_src = $(if $(filter att,$1),daemon/att.c daemon/att_find.c,drivers/$1.c)
+fuzz_main = tests/fuzz/fuzz_$(if $(filter gatt_%,$1),gatt,$1).c
+fuzz_of = $(patsubst gatt_%,%,$1)
+fuzz_src = $(if $(filter att,$1),daemon/att.c daemon/att_find.c,$(wildcard drivers/$(fuzz_of).c)) $(if $(filter gatt_%,$1),-DDRIVER=$(fuzz_of))
 FUZZ_FLAGS := -std=gnu17 -D_GNU_SOURCE -Iinclude -Idaemon -Itests/fuzz -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-$(FUZZERS:%=$(B)/tests/fuzz_%): $(B)/tests/fuzz_%: tests/fuzz/fuzz_%.c tests/fuzz/smoke.c $(wildcard daemon/att*.[ch] drivers/*.c include/vitalgate/*.h tests/fuzz/*.h)
+$(FUZZERS:%=$(B)/tests/fuzz_%): $(B)/tests/fuzz_%: $$(call fuzz_main,$$*) tests/fuzz/smoke.c $(wildcard daemon/att*.[ch] drivers/*.c include/vitalgate/*.h tests/fuzz/*.h)
 	@mkdir -p $(@D)
-	@echo "  CC    $<"
+	@echo "  CC    $@"
 	@$(CC) $(FUZZ_FLAGS) -o $@ $< tests/fuzz/smoke.c $(call fuzz_src,$*)
 
 $(B)/tests/slowdisk.so: tests/bluez/slowdisk.c
@@ -96,8 +102,8 @@ test: have-deps
 	@$(MAKE) --no-print-directory check
 
 check: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
-	@tests/run $(UNIT_TESTS) \
-		$(foreach f,$(FUZZERS),"$(B)/tests/fuzz_$f $(FUZZ_EXECUTIONS) $(wildcard tests/captures/$f/*.cap)") \
+	@tests/run --jobs $(TEST_JOBS) $(UNIT_TESTS) \
+		$(foreach f,$(FUZZERS),"nice -n 19 $(B)/tests/fuzz_$f $(FUZZ_RUN) $(wildcard tests/captures/$(call fuzz_of,$f)/*.cap)") \
 		$(PY_TESTS)
 
 # The same code under AddressSanitizer and UndefinedBehaviorSanitizer. paho leaks by itself: the programs run
@@ -105,8 +111,8 @@ check: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
 test-san: have-deps
 	@$(MAKE) --no-print-directory SAN=1 sanitized
 sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
-	@tests/run $(UNIT_TESTS) tests/test_captures.py
-	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run tests/test_e2e.py tests/test_kill.py
+	@tests/run --jobs $(TEST_JOBS) $(UNIT_TESTS) tests/test_captures.py
+	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run --jobs 2 tests/test_e2e.py tests/test_kill.py
 
 test-bluez: $(PROGRAMS) $(TEST_HELPERS)
 	@tests/run --verbose tests/test_bluez.py
@@ -119,7 +125,7 @@ demo: have-deps
 fuzz: $(FUZZERS:%=fuzz-%)
 fuzz-%:
 	@mkdir -p build-fuzz/$*
-	clang -fsanitize=fuzzer $(FUZZ_FLAGS) -o build-fuzz/fuzz_$* tests/fuzz/fuzz_$*.c $(call fuzz_src,$*)
+	clang -fsanitize=fuzzer $(FUZZ_FLAGS) -o build-fuzz/fuzz_$* $(call fuzz_main,$*) $(call fuzz_src,$*)
 	build-fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 build-fuzz/$*
 
 bench: $(PROGRAMS)

@@ -204,8 +204,8 @@ static void feature_heard(struct vg_session *s, const uint8_t *bytes, size_t len
 	uint32_t features = buf_le16(&b);
 	features |= (uint32_t)buf_u8(&b) << 16;
 	uint8_t sample = buf_u8(&b);
-	uint16_t crc = buf_le16(&b), right = features & FEATURE_CRC ? crc_of(bytes, 4) : 0xffff;
-	if (b.failed || buf_left(&b) || crc != right) {
+	uint16_t crc = buf_le16(&b), none = 0xffff;
+	if (b.failed || buf_left(&b) || crc != (features & FEATURE_CRC ? crc_of(bytes, 4) : none)) {
 		vg_result(s, VG_MALFORMED);
 		return;
 	}

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Runs a fuzz target without a fuzzer: seeds from captures, mutated with a fixed pseudo-random sequence, so
- * that every machine with a C compiler looks at the same inputs. `make fuzz` does it with libFuzzer.
+ * Runs a fuzz target without a fuzzer: seeds from captures, mutated with a fixed pseudo-random
+ * sequence, so that every machine with a C compiler looks at the same inputs. `make fuzz` does it
+ * with libFuzzer.
  *
- *   fuzz_x [EXECUTIONS] [CAPTURE...]     prints one TAP line
+ *   fuzz_x [EXECUTIONS|SECONDSs] [CAPTURE...]     prints one TAP line: fuzz_x 30s x/a.cap x/b.cap
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define INPUT_MAX 4096
+#define TIMED_BATCH 64
 #define SEEDS_MAX 4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A target whose input is not just the bytes of the instrument writes each step of a capture as a
+ * piece of
+ * its input: 'b' the beginning, '<' bytes of `channel`, 'w' a pause, 'k' a verdict. Returns the
+ * length. */
+__attribute__((weak)) size_t fuzz_frame(char what, const char *channel, const uint8_t *bytes,
+	size_t len, uint8_t *out, size_t size);
 
 static struct seed {
 	uint8_t *bytes;
@@ -51,6 +62,30 @@ static size_t line_bytes(const char *line, uint8_t *out, size_t size)
 	return n;
 }
 
+static size_t framed(const char *line, char channel[static 32], uint8_t *out, size_t size)
+{
+	uint8_t bytes[INPUT_MAX];
+	if (sscanf(line, "channel %31s", channel) == 1)
+		return 0;
+	if (line[0] == '<') {
+		size_t n = line_bytes(line + (line[1] == '!'), bytes, sizeof(bytes));
+		n = fuzz_frame('<', channel, bytes, n, out, size - 1);
+		return n ? n + fuzz_frame('k', NULL, NULL, 0, out + n, size - n) : 0;
+	}
+	return strncmp(line, "wait", 4) == 0 ? fuzz_frame('w', NULL, NULL, 0, out, size) : 0;
+}
+
+static void read_framed(FILE *f)
+{
+	static char line[3 * INPUT_MAX];
+	static uint8_t whole[2 * INPUT_MAX];
+	char channel[32] = "";
+	size_t at = fuzz_frame('b', NULL, NULL, 0, whole, sizeof(whole));
+	while (at < INPUT_MAX && fgets(line, sizeof(line), f))
+		at += framed(line, channel, whole + at, sizeof(whole) - at);
+	add_seed(whole, at);
+}
+
 static void read_capture(const char *path)
 {
 	static char line[3 * INPUT_MAX];
@@ -59,6 +94,11 @@ static void read_capture(const char *path)
 	FILE *f = fopen(path, "r");
 	if (!f)
 		return;
+	if (fuzz_frame) {
+		read_framed(f);
+		fclose(f);
+		return;
+	}
 	while (fgets(line, sizeof(line), f)) {
 		size_t n = line[0] == '<' ? line_bytes(line + (line[1] == '!'), part, sizeof(part))
 					  : 0;
@@ -112,23 +152,39 @@ static size_t mutate(uint8_t *out)
 	return len;
 }
 
-int main(int argc, char **argv)
+static void execute(void)
 {
 	static uint8_t input[INPUT_MAX + 1];
-	unsigned long executions = argc > 1 ? strtoul(argv[1], NULL, 10) : 100000;
+	size_t len = mutate(input);
+	uint8_t *exact = malloc(len ? len : 1); /* so that one byte too far is seen */
+	if (!exact)
+		abort();
+	memcpy(exact, input, len);
+	LLVMFuzzerTestOneInput(exact, len);
+	free(exact);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	char *unit = "";
+	unsigned long limit = argc > 1 ? strtoul(argv[1], &unit, 10) : 100000, executions = 0;
 	const char *name = strrchr(argv[0], '/');
+	bool timed = *unit == 's';
+	double end = seconds() + (double)limit;
 	for (int i = 2; i < argc; i++)
 		read_capture(argv[i]);
 	for (size_t i = 0; i < n_seeds; i++)
 		LLVMFuzzerTestOneInput(seeds[i].bytes, seeds[i].len);
-	for (unsigned long i = 0; i < executions; i++) {
-		size_t len = mutate(input);
-		uint8_t *exact = malloc(len ? len : 1); /* so that one byte too far is seen */
-		if (!exact)
-			abort();
-		memcpy(exact, input, len);
-		LLVMFuzzerTestOneInput(exact, len);
-		free(exact);
+	while (timed ? executions % TIMED_BATCH || seconds() < end : executions < limit) {
+		execute();
+		executions++;
 	}
 	printf("ok 1 - %s: %lu executions, %zu seeds\n1..1\n", name ? name + 1 : argv[0],
 		executions, n_seeds);

@@ -22,6 +22,13 @@
 
 #define MOCK_OPTIONS 8
 #define MOCK_SENT 65536
+#define MOCK_MARKS 4
+
+struct mock_mark {
+	char key[16];
+	uint8_t value[64];
+	size_t len;
+};
 
 struct vg_session {
 	const struct vg_driver *driver;
@@ -47,14 +54,14 @@ struct vg_session {
 	bool noisy; /* noise was counted since the last frame */
 	size_t blob_limit, blob_len;
 	unsigned samples, blobs;
-	const void *profile; /* of the driver */
-	char mark_key[16];
-	uint8_t mark[64];
-	size_t mark_len;
+	const void *profile;		   /* of the driver */
+	struct mock_mark mark[MOCK_MARKS]; /* a key of "*" is the mark of any key that has none */
+	bool clock_may_be_set;
 	/* A test may look at what passes; NULL: nobody does. */
 	void (*on_reading)(struct vg_session *s, const struct vg_reading *r);
 	void (*on_event)(struct vg_session *s, const struct vg_event *e);
 	void (*on_send)(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len);
+	void (*on_mark)(struct vg_session *s, const char *key, const uint8_t *value, size_t len);
 	void (*on_heard)(struct vg_session *s, const uint8_t *bytes, size_t len); /* after it */
 };
 
@@ -85,6 +92,8 @@ void vg_send(struct vg_session *s, unsigned channel, const void *bytes, size_t l
 	MOCK_CHECK(s->inside && s->sent_len + len <= sizeof(s->sent));
 	MOCK_CHECK(
 		s->driver->bus == VG_BUS_STREAM ? channel == 0 : channel < s->driver->n_channels);
+	MOCK_CHECK(
+		s->driver->bus != VG_BUS_GATT || s->driver->channels[channel].use & VG_GATT_WRITE);
 	if (len)
 		memcpy(s->sent + s->sent_len, bytes, len);
 	s->sent_len += len;
@@ -228,22 +237,49 @@ const void *vg_profile(struct vg_session *s)
 	return s->profile;
 }
 
+static inline struct mock_mark *mock_mark_of(struct vg_session *s, const char *key)
+{
+	for (size_t i = 0; i < MOCK_MARKS; i++)
+		if (strcmp(s->mark[i].key, key) == 0)
+			return &s->mark[i];
+	return NULL;
+}
+
 vg_ticket vg_mark(struct vg_session *s, const char *key, const void *value, size_t len)
 {
-	MOCK_CHECK(strlen(key) < sizeof(s->mark_key) && len <= sizeof(s->mark));
-	memcpy(s->mark_key, key, strlen(key) + 1);
-	memcpy(s->mark, value, len);
-	s->mark_len = len;
+	struct mock_mark *m = mock_mark_of(s, key);
+	MOCK_CHECK(*key && strlen(key) < sizeof(m->key) && len <= sizeof(m->value));
+	if (!m)
+		m = mock_mark_of(s, "");
+	MOCK_CHECK(m);
+	memcpy(m->key, key, strlen(key) + 1);
+	memcpy(m->value, value, len);
+	m->len = len;
 	s->marks++;
+	if (s->on_mark)
+		s->on_mark(s, key, value, len);
 	return mock_emit(s);
 }
 
 const uint8_t *vg_marked(struct vg_session *s, const char *key, size_t *ret_len)
 {
-	if (!s->mark_len || strcmp(key, s->mark_key) != 0)
+	const struct mock_mark *m = mock_mark_of(s, key);
+	m = m ? m : mock_mark_of(s, "*");
+	if (!m)
 		return NULL;
-	*ret_len = s->mark_len;
-	return s->mark;
+	*ret_len = m->len;
+	return m->value;
+}
+
+bool vg_clock_set(struct vg_session *s, unsigned tolerance_s, struct vg_civil *ret_now)
+{
+	const char *policy = vg_option(s, "clock");
+	(void)tolerance_s;
+	if (!s->clock_may_be_set || strcmp(policy, "set") != 0)
+		return false;
+	*ret_now = s->now.civil;
+	mock_emit(s);
+	return true;
 }
 
 void *vg_state(struct vg_session *s)
@@ -283,6 +319,7 @@ static inline void mock_open(struct vg_session *s, const struct vg_driver *drive
 	s->driver = driver;
 	s->state = driver->state_size ? calloc(1, driver->state_size) : NULL;
 	s->now = (struct vg_now){.utc_us = INT64_C(1718442000000000),
+		.boot_us = 5000000,
 		.civil = {.year = 2024, .month = 6, .day = 15, .hour = 17}};
 	mock_enter(s);
 	if (driver->opened)
@@ -326,11 +363,21 @@ static inline void mock_refused(struct vg_session *s, vg_ticket ticket)
 	mock_leave(s);
 }
 
+static inline void mock_denied(struct vg_session *s, unsigned channel, uint8_t code)
+{
+	mock_enter(s);
+	if (s->driver->denied)
+		s->driver->denied(s, channel, code, &s->now);
+	mock_leave(s);
+}
+
 /* The timer runs out; false: it was not armed. */
 static inline bool mock_expire(struct vg_session *s)
 {
 	if (!s->timer_ms)
 		return false;
+	s->now.utc_us += s->timer_ms * INT64_C(1000);
+	s->now.boot_us += s->timer_ms * INT64_C(1000);
 	s->timer_ms = 0;
 	mock_enter(s);
 	if (s->driver->expired)
