@@ -13,7 +13,9 @@
 #include "ble_socket.h"
 #include "ble_turns.h"
 #include "ble_uid.h"
+#include "ble_wants.h"
 #include "bluez.h"
+#include "bluez_watch.h"
 #include "log.h"
 #include "transport.h"
 #include "util.h"
@@ -32,15 +34,14 @@
 #define BLE_ACCURACY_US 10000
 #define BLE_LOG_BURST 6 /* lines of one cause a minute */
 
-/* What the transport itself wants; the driver's channels follow. */
-enum { WANT_SERIAL, WANT_SYSTEM_ID, WANT_CHANNELS };
-
 enum phase { RESTING, CONNECTING, SETTING_UP, UP };
 
 struct ble {
 	struct transport base;
 	sd_event *loop;
-	struct bluez *bluez;	 /* NULL: nobody to ask */
+	struct bluez *bluez; /* NULL: nobody to ask */
+	char adapter[18];    /* address of the adapter when it was last ready; "" = it never was */
+	bool adapter_random;
 	struct ble_turns *turns; /* NULL: no radio to share */
 	struct ble_turn turn;
 	const struct config_device *device;
@@ -110,8 +111,17 @@ static void say_waiting(struct ble *t)
 		set_state(t, "waiting", NULL);
 }
 
+/* For the watchdog of the adapter. */
+static void report(struct ble *t, enum bluez_outcome outcome)
+{
+	if (t->bluez)
+		bluez_report(t->bluez, t->device->adapter, t->device->id, outcome);
+}
+
 static void ble_release(struct ble *t)
 {
+	if (t->phase >= SETTING_UP)
+		report(t, BLUEZ_UNLINKED);
 	t->io = sd_event_source_disable_unref(t->io);
 	ble_socket_close(&t->socket);
 	t->doomed[0] = 0;
@@ -143,6 +153,8 @@ static void connect_failed(struct ble *t, int error)
 	bool was_waiting = t->phase == CONNECTING && boot_us() - t->connect_us >= BLE_PATIENT_US;
 	if (error == EMLINK && t->turns)
 		ble_turns_full(t->turns, &t->turn);
+	else if (t->phase == CONNECTING && !was_waiting)
+		report(t, BLUEZ_FAILED);
 	ble_release(t);
 	if (was_waiting) {
 		t->failures = 0;
@@ -261,15 +273,6 @@ static void refused(struct ble *t, const struct att_event *e)
 	doom(t, why);
 }
 
-/* Does the driver write something before it subscribes? Then it must be there by then. */
-static bool writes_first(const struct ble *t)
-{
-	for (size_t i = WANT_CHANNELS; i < t->n_wants; i++)
-		if (t->wants[i].use & VG_GATT_FIRST && t->cache.handles[i].value)
-			return true;
-	return false;
-}
-
 static void on_att_event(void *arg, const struct att_event *e)
 {
 	struct ble *t = arg;
@@ -279,7 +282,8 @@ static void on_att_event(void *arg, const struct att_event *e)
 	 * device that gives no value and refuses what it must give is never up. */
 	bool value = e->type == ATT_VALUE && e->index >= WANT_CHANNELS;
 	if (value || e->type == ATT_NOTIFIED || e->type == ATT_INDICATED ||
-		e->type == ATT_SUBSCRIBED || (e->type == ATT_READY && writes_first(t)))
+		e->type == ATT_SUBSCRIBED ||
+		(e->type == ATT_READY && ble_wants_first(t->wants, t->n_wants, &t->cache)))
 		tell_up(t);
 	if (t->phase < SETTING_UP)
 		return; /* closed by the owner on hearing `up` */
@@ -319,6 +323,7 @@ static void link_is_there(struct ble *t)
 	const struct att_ops ops = {.send = on_att_send, .event = on_att_event, .arg = t};
 	t->phase = SETTING_UP;
 	t->state = "setting-up";
+	report(t, BLUEZ_LINKED);
 	if (t->turns)
 		ble_turns_linked(t->turns, &t->turn);
 	t->uid = (struct ble_uid){0};
@@ -348,7 +353,11 @@ static void input(struct ble *t)
 		att_input(t->att, pdu, (size_t)n, now_ms());
 	} else if (n != -EAGAIN) {
 		t->lost = true;
-		doom(t, n < 0 ? strerror(-n) : "the device closed the link");
+		if (n == -EACCES) /* how the kernel says that pairing or encryption failed */
+			t->state = "unpaired";
+		doom(t, n == -EACCES ? "pairing failed"
+			: n < 0	     ? strerror(-n)
+				     : "the device closed the link");
 	}
 }
 
@@ -369,23 +378,31 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-/* What there is to wait for before a connect makes sense, or NULL. */
-static const char *obstacle(const struct ble *t)
+/* What there is to wait for before a connect makes sense, or NULL. That bluetoothd is away is none: the kernel
+ * connects and encrypts without it, as long as it is known where. */
+static const char *obstacle(struct ble *t)
 {
-	if (!t->bluez || bluez_ready(t->bluez, t->device->adapter))
+	bool random;
+	const char *adapter =
+		t->bluez ? bluez_address(t->bluez, t->device->adapter, &random) : NULL;
+	if (!t->bluez)
 		return NULL;
-	return bluez_state(t->bluez, t->device->adapter);
+	if (adapter) {
+		t->adapter_random = random;
+		text_copy(t->adapter, sizeof(t->adapter), adapter, strlen(adapter));
+		return NULL;
+	}
+	const char *state = bluez_state(t->bluez, t->device->adapter);
+	bool of_adapter = streq(state, "adapter-off") || streq(state, "adapter-absent");
+	return *t->adapter && !of_adapter ? NULL : state;
 }
 
 /* It is its turn. */
 static void open_now(void *arg)
 {
 	struct ble *t = arg;
-	bool random = false;
-	const char *adapter = t->bluez && *t->device->adapter
-				      ? bluez_address(t->bluez, t->device->adapter, &random)
-				      : NULL;
-	int r = ble_socket_open(&t->socket, &t->peer, adapter, random);
+	const char *adapter = *t->device->adapter ? t->adapter : NULL;
+	int r = ble_socket_open(&t->socket, &t->peer, adapter, t->adapter_random);
 	if (r < 0 && r != -EINPROGRESS) {
 		connect_failed(t, -r);
 		return;
@@ -435,6 +452,7 @@ static int on_timer(sd_event_source *source, uint64_t when, void *arg)
 		return 0;
 	}
 	if (t->phase == CONNECTING) {
+		report(t, BLUEZ_STUCK);
 		connect_failed(t, ETIMEDOUT);
 		return 0;
 	}
@@ -522,31 +540,6 @@ static int take_address(struct ble *t)
 	return r;
 }
 
-static int take_channels(struct ble *t)
-{
-	if (t->driver->n_channels > ATT_CHARACTERISTICS_MAX - WANT_CHANNELS) {
-		log_error(t->device->id, "driver %s has too many channels", t->driver->name);
-		return -E2BIG;
-	}
-	t->wants[WANT_SERIAL] =
-		(struct att_want){att_uuid16(0x2a25), att_uuid16(0x180a), VG_GATT_READ};
-	t->wants[WANT_SYSTEM_ID] =
-		(struct att_want){att_uuid16(0x2a23), att_uuid16(0x180a), VG_GATT_READ};
-	t->n_wants = WANT_CHANNELS;
-	for (size_t i = 0; i < t->driver->n_channels; i++) {
-		const struct vg_channel *c = &t->driver->channels[i];
-		struct att_want *w = &t->wants[t->n_wants++];
-		if (c->uuid16)
-			w->uuid = att_uuid16(c->uuid16);
-		else
-			memcpy(w->uuid.bytes, c->uuid128, sizeof(w->uuid.bytes));
-		if (c->service16)
-			w->service = att_uuid16(c->service16);
-		w->use = c->use;
-	}
-	return 0;
-}
-
 int ble_new(sd_event *loop, struct bluez *bluez, struct ble_turns *turns,
 	const struct config_device *device, const struct vg_driver *driver,
 	const struct transport_events *events, struct transport **ret)
@@ -564,7 +557,7 @@ int ble_new(sd_event *loop, struct bluez *bluez, struct ble_turns *turns,
 	t->att = calloc(1, att_size());
 	int r = t->att ? take_address(t) : -ENOMEM;
 	if (r >= 0)
-		r = take_channels(t);
+		r = ble_wants(device->id, driver, t->wants, &t->n_wants);
 	if (r >= 0)
 		r = sd_event_add_time_relative(
 			loop, &t->timer, CLOCK_BOOTTIME, 0, BLE_ACCURACY_US, on_timer, t);
@@ -578,7 +571,11 @@ int ble_new(sd_event *loop, struct bluez *bluez, struct ble_turns *turns,
 		t->bluez = bluez;
 		t->turns = turns;
 	}
-	t->turn = (struct ble_turn){.go = open_now, .yield = give_way, .arg = t};
+	t->turn = (struct ble_turn){.id = device->id,
+		.address = device->address,
+		.go = open_now,
+		.yield = give_way,
+		.arg = t};
 	memcpy(t->turn.adapter, device->adapter, sizeof(t->turn.adapter));
 	*ret = &t->base;
 	return 0;

@@ -200,6 +200,7 @@ void ble_turns_ask(struct ble_turns *t, struct ble_turn *turn)
 void ble_turns_linked(struct ble_turns *t, struct ble_turn *turn)
 {
 	put(t, turn, TURN_LINK);
+	turn->linked_ms = turn->since_ms;
 	look(t);
 }
 
@@ -228,6 +229,13 @@ void ble_turns_end(struct ble_turns *t, struct ble_turn *turn)
 		t->let_go_ms = now_ms();
 	put(t, turn, TURN_NONE);
 	look(t);
+}
+
+void ble_turns_each(
+	const struct ble_turns *t, void (*each)(void *arg, const struct ble_turn *turn), void *arg)
+{
+	for (const struct ble_turn *i = t->first; i; i = i->next)
+		each(arg, i);
 }
 
 bool ble_turns_crowded(const struct ble_turns *t, const struct ble_turn *turn)

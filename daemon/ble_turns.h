@@ -21,8 +21,10 @@ struct ble_turns;
 /* Part of whoever wants to connect; zeroed before its first use. Nobody moves it while it is in line. */
 struct ble_turn {
 	enum { TURN_NONE, TURN_IN_LINE, TURN_WAITING, TURN_LINK } state;
-	char adapter[8]; /* "hci0"; "" = any, which is an adapter of its own here */
+	char adapter[8];	  /* "hci0"; "" = any, which is an adapter of its own here */
+	const char *id, *address; /* of the device; borrowed */
 	int64_t since_ms;
+	int64_t linked_ms;	  /* CLOCK_BOOTTIME of its last link; 0: it had none */
 	void (*go)(void *arg);	  /* connect now */
 	void (*yield)(void *arg); /* give up the pending connect; then ask again */
 	void *arg;
@@ -40,5 +42,8 @@ void ble_turns_linked(struct ble_turns *t, struct ble_turn *turn);
 void ble_turns_full(struct ble_turns *t, struct ble_turn *turn);
 /* Neither waits nor has a link any more. In any state. */
 void ble_turns_end(struct ble_turns *t, struct ble_turn *turn);
+/* Everybody who is in line, waits, or has a link. */
+void ble_turns_each(
+	const struct ble_turns *t, void (*each)(void *arg, const struct ble_turn *turn), void *arg);
 /* It is not its turn although it wants to: because all links of the adapter are taken. */
 bool ble_turns_crowded(const struct ble_turns *t, const struct ble_turn *turn);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * What vitalgate asks of bluetoothd over D-Bus (sd-bus): which adapters exist and are powered. The
- * data path does not go through it (ble.c, att.c).
+ * What vitalgate asks of bluetoothd over D-Bus (sd-bus): here which adapters exist and are powered;
+ * who advertises (bluez_scan.h), pairing (bluez_pair.h) and the watchdog (bluez_watch.h) beside it.
+ * The data path does not go through it (ble.c, att.c).
  */
 #pragma once
 
@@ -18,7 +19,7 @@ void bluez_free(struct bluez *b);
 /* For every `adapter` below: "hci0", or "" for any. */
 
 /* One word: "ready" (present and powered), "adapter-off", "adapter-absent", "no-bluetoothd",
- * "no-bus". */
+ * "bluetoothd-hung" (it never answered), "no-bus". */
 const char *bluez_state(const struct bluez *b, const char *adapter);
 bool bluez_ready(const struct bluez *b, const char *adapter);
 /* Address of the adapter as text, or NULL when it is not ready. Borrowed until the loop turns.

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "device.h"
 
-#include "ble_turns.h"
-#include "bluez.h"
+#include "advert.h"
 #include "capture.h"
 #include "config_diff.h"
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
+#include "radio.h"
 #include "reload.h"
 #include "session.h"
 #include "transport.h"
@@ -378,13 +378,13 @@ int device_start(struct device *d)
 	const struct config_device *c = d->config;
 	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, d};
 	bool radio = c->transport == TRANSPORT_BLE && strncmp(c->address, "unix:", 5) != 0;
-	int rc = radio && !g->bluez ? bluez_new(g->loop, &g->bluez) : 0;
-	if (rc >= 0 && radio && !g->turns)
-		rc = ble_turns_new(g->loop, BLE_SLICE_MS, &g->turns);
+	int rc = radio ? radio_need(g) : 0;
 	if (rc < 0)
 		return rc;
 	switch (c->transport) {
 	case TRANSPORT_BLE:
+		if (d->driver->bus == VG_BUS_ADVERT)
+			return advert_new(g->loop, g->bluez, c, d->driver, &events, &d->transport);
 		return ble_new(g->loop, g->bluez, g->turns, c, d->driver, &events, &d->transport);
 	case TRANSPORT_SERIAL:
 		return serial_new(g->loop, c, &events, &d->transport);

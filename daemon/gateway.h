@@ -33,6 +33,7 @@ struct gateway {
 	struct devices *devices;
 	struct forward *forward;
 	struct control *control;
+	struct radio *radio; /* NULL: nobody needed Bluetooth yet */
 	struct bluez *bluez;
 	struct ble_turns *turns;
 	struct watch *watch; /* the store thread calls watch_expect() */

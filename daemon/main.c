@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitalgated: starts the rooms, feeds the watchdog, stops them in order. */
-#include "ble_turns.h"
-#include "bluez.h"
 #include "command.h"
 #include "control.h"
 #include "devices.h"
@@ -9,6 +7,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
+#include "radio.h"
 #include "reload.h"
 #include "retention.h"
 #include "watch.h"
@@ -246,8 +245,7 @@ static void stop(struct gateway *g)
 	forward_free(TAKE(g->forward));
 	control_free(TAKE(g->control));
 	devices_free(g->devices);
-	bluez_free(g->bluez);
-	ble_turns_free(g->turns);
+	radio_free(g);
 	outbox_free(g->outbox);
 	sd_event_unref(g->loop);
 }

@@ -3,9 +3,9 @@
 
 #include "config_diff.h"
 #include "devices.h"
-#include "intake.h"
 #include "lastgood.h"
 #include "log.h"
+#include "news.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -55,40 +55,6 @@ static void follow(struct gateway *g, struct policy *p)
 	g->rules = p->rules;
 	g->forms = p->forms;
 	policy_leave(g, before);
-}
-
-/* events */
-
-struct news {
-	struct job job;
-	struct gateway *gateway;
-	const char *type;
-	char detail[CONFIG_ERROR_MAX];
-};
-
-static int run_news(struct job *job, struct db *db)
-{
-	struct news *n = (struct news *)job;
-	return intake_event(n->gateway, db, 0, n->type, n->detail, NULL, clock_utc_us(), true);
-}
-
-static void news_done(struct job *job, int result)
-{
-	if (result < 0)
-		log_error("config", "event not stored: %s", strerror(-result));
-	free(job);
-}
-
-static void tell(struct gateway *g, const char *type, const char *detail)
-{
-	struct news *n = calloc(1, sizeof(*n));
-	if (!n)
-		return;
-	n->job = (struct job){.run = run_news, .done = news_done};
-	n->gateway = g;
-	n->type = type;
-	snprintf(n->detail, sizeof(n->detail), "%s", detail);
-	store_submit(g->store, &n->job);
 }
 
 /* at start */
@@ -169,7 +135,7 @@ static void hand_out(struct gateway *g, const char *path, const char *lastgood)
 void reload_settle(struct gateway *g, const char *path, const char *lastgood)
 {
 	if (g->config_fault[0])
-		tell(g, "config_refused", g->config_fault);
+		news_tell(g, "config_refused", g->config_fault);
 	else
 		keep(g, g->policy, path, lastgood);
 	hand_out(g, path, lastgood);
@@ -207,7 +173,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 	if (!p) {
 		log_error("config", "%s; nothing was changed", error);
 		memcpy(g->config_fault, error, sizeof(g->config_fault));
-		tell(g, "config_refused", error);
+		news_tell(g, "config_refused", error);
 		return -EINVAL;
 	}
 	keep(g, p, path, lastgood);
@@ -215,7 +181,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 	n += tell_tables(g->policy, p);
 	config_keep_fixed(&g->policy->config, &p->config);
 	if (g->config_fault[0])
-		tell(g, "config_mended", path);
+		news_tell(g, "config_mended", path);
 	g->config_fault[0] = 0;
 	follow(g, p);
 	devices_follow(g->devices, p);

@@ -60,12 +60,15 @@ TESTED_BY = {
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
     "daemon/config_check.c": "tests/test_config.c",
     "daemon/device.c": "tests/test_devices.c",
+    "daemon/news.c": "tests/test_reload.c",
+    "daemon/radio.c": "tests/test_bluez_scan.c",
     "daemon/driver.c": "tests/test_policy.c",
     "daemon/session_calls.c": "tests/test_session.c",
     "daemon/yamlmap.c": "tests/test_profile.c",
     "daemon/profile_line.c": "tests/test_profile.c",
     "daemon/profile_registers.c": "tests/test_registers.c",
     "daemon/ble_socket.c": "tests/test_ble.c",
+    "daemon/ble_wants.c": "tests/test_ble.c",
     "daemon/ble_uid.c": "tests/test_ble.c",
     "daemon/modbus_bus.c": "tests/test_modbus.c",  # the thread's side of the transport
     "daemon/modbus_link.c": "tests/test_modbus.c",
@@ -98,6 +101,7 @@ LONG = {
     "tests/test_sim_modbus.py": "each fault on both kinds of link",
     "tests/test_intake.c": "every decision about a unit, with one rig",
     "tests/test_session.c": "every call of a driver and every word to it, with one rig",
+    "drivers/bt_glucose.c": "a driver is one file: measurements, contexts and records of one service",
     "tests/demo.py": "a story that is told from beginning to end",
 }
 
