@@ -381,6 +381,30 @@ static void test_bind(void **state)
 	assert_int_equal(COUNT("audit"), 5);
 }
 
+static void test_handover(void **state)
+{
+	(void)state;
+	rig_residents(&rig);
+	ask("handover", "{'device':'cuff-9','resident':'R-0001'}");
+	refused("unknown_device");
+	ask("handover", "{'device':'cuff-1','resident':'R-0099'}");
+	refused("unknown_resident");
+	ask("handover", "{'device':'cuff-1','resident':'R-0001','slot':'1'}");
+	refused("bad_slot");
+	ask("handover", "{'device':'cuff-1','resident':'R-0001'}"); /* it never told of a memory */
+	assert_string_equal(json_string_value(json_object_get(result(), "state")), "done");
+	rig_script(&rig, "UPDATE device SET drained=1");
+	ask("handover", "{'device':'cuff-1','resident':'R-0002'}");
+	assert_string_equal(
+		json_string_value(json_object_get(result(), "state")), "waits_for_memory");
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM binding WHERE valid_to IS NULL"), 0);
+	ask("devices", "{}");
+	const json_t *d = json_array_get(json_object_get(result(), "devices"), 0);
+	assert_string_equal(json_string_value(json_object_get(d, "handover_to")), "R-0002");
+	expect_text("SELECT group_concat(action||' '||object||' '||detail) FROM audit",
+		"handover cuff-1 R-0001,handover cuff-1 R-0002");
+}
+
 /* A time or slot that is only half understood would file a stranger's readings (P3). */
 static void test_bind_half_understood(void **state)
 {
@@ -565,6 +589,7 @@ int main(void)
 		T(test_ambiguous_id),
 		T(test_assign),
 		T(test_bind),
+		T(test_handover),
 		T(test_bind_half_understood),
 		T(test_import),
 		T(test_import_all_or_nothing),

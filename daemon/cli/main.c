@@ -23,6 +23,7 @@ static const char help_en[] =
 	"  assign READING RESIDENT|-       say whose reading it is (-: nobody's)\n"
 	"  import FILE.csv                 the roster, all or nothing\n"
 	"  bind DEVICE RESIDENT|- [--slot N] [--from T] [--to T]\n"
+	"  handover DEVICE RESIDENT|- [--slot N]   to the next one, as soon as its memory is told\n"
 	"  events                          what happened that is not a measurement\n"
 	"  resend ID|all                   send again what the platform refused\n"
 	"  capture DEVICE [--seconds N] [--output FILE]   what it says, without names\n"
@@ -41,6 +42,7 @@ static const char help_zh[] =
 	"  assign 读数 居民|-              指定读数归属（-：不属于任何人）\n"
 	"  import 文件.csv                 导入名册，全部成功或全部不导入\n"
 	"  bind 设备 居民|- [--slot N] [--from 时间] [--to 时间]\n"
+	"  handover 设备 居民|- [--slot N]  转交下一位：设备内存读完后生效\n"
 	"  events                          非测量事件\n"
 	"  resend 编号|all                 重新发送被平台拒收的内容\n"
 	"  capture 设备 [--seconds N] [--output 文件]     记录设备通信，不含个人信息\n"
@@ -140,7 +142,8 @@ static int run_import(const struct cli *cli, const char *path)
 	return finish(cli, client_ask(cli, "import", json_pack("{s:o}", "csv", csv)), NULL);
 }
 
-static int run_bind(const struct cli *cli, const struct arguments *a)
+/* bind or handover */
+static int run_bind(const struct cli *cli, const char *command, const struct arguments *a)
 {
 	json_t *args = json_pack("{s:s,s:s}", "device", a->words[0], "resident", a->words[1]);
 	if (a->slot >= 0)
@@ -149,7 +152,7 @@ static int run_bind(const struct cli *cli, const struct arguments *a)
 		json_object_set_new(args, "from", json_string(a->from));
 	if (a->to)
 		json_object_set_new(args, "to", json_string(a->to));
-	return finish(cli, client_ask(cli, "bind", args), NULL);
+	return finish(cli, client_ask(cli, command, args), NULL);
 }
 
 static int run_capture(const struct cli *cli, const struct arguments *a)
@@ -225,8 +228,8 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 			NULL);
 	if (streq(command, "import") && a->n == 1)
 		return run_import(cli, a->words[0]);
-	if (streq(command, "bind") && a->n == 2)
-		return run_bind(cli, a);
+	if ((streq(command, "bind") || streq(command, "handover")) && a->n == 2)
+		return run_bind(cli, command, a);
 	if (streq(command, "capture") && a->n == 1)
 		return run_capture(cli, a);
 	if (streq(command, "check-config") && a->n <= 1)

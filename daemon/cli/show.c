@@ -241,7 +241,7 @@ void show_devices(const struct cli *cli, const json_t *result)
 	const json_t *d;
 	char when[32];
 	cell(say(cli, "device", "设备"), 12);
-	cell(say(cli, "driver", "驱动"), 8);
+	cell(say(cli, "driver", "驱动"), 15);
 	cell(say(cli, "state", "状态"), 12);
 	cell(say(cli, "last seen", "最近数据"), 15);
 	cell(say(cli, "ack", "确认方式"), 8);
@@ -252,7 +252,7 @@ void show_devices(const struct cli *cli, const json_t *result)
 		const json_t *state = json_object_get(live, text(d, "id"));
 		const json_t *n = json_object_get(d, "results");
 		cell(text(d, "id"), 12);
-		cell(text(d, "driver"), 8);
+		cell(text(d, "driver"), 15);
 		cell(state ? text(state, "state") : say(cli, "not configured", "未配置"), 12);
 		cell(local_time(text(d, "last_seen"), when, sizeof(when)), 15);
 		cell(text(d, "ack_mode"), 8);
@@ -261,6 +261,11 @@ void show_devices(const struct cli *cli, const json_t *result)
 			printf("%*lld ", (int[]){7, 7, 9, 10, 11, 11}[k],
 				(long long)json_integer_value(json_object_get(n, results[k])));
 		putchar('\n');
+		if (text(d, "handover_to")[0])
+			printf(say(cli,
+				       "  goes to %s as soon as it has told its memory: let it connect\n",
+				       "  内存读完后转交 %s：请让设备连接网关\n"),
+				text(d, "handover_to"));
 	}
 }
 
