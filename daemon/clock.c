@@ -184,11 +184,15 @@ static bool by_epochs(const struct when_input *in, int64_t device_us, struct whe
 	}
 	if (in->set_us)
 		consider(&c, in, device_us, in->set_us, INT64_MAX, CLOCK_SECOND_US);
+	/* Some date what they hold when they tell it, by the clock that was just set. */
+	bool told_late = !c.n && in->set_us;
+	if (told_late)
+		consider(&c, in, device_us, INT64_MIN, INT64_MAX, DEVICE_UNCERTAINTY_US);
 	if (!c.n)
 		return false;
 	bool sure = c.high_us - c.low_us <= EARLIER_UNCERTAINTY_US;
 	*ret = (struct when){c.newest_us, MAX(c.uncertainty_us, c.high_us - c.low_us),
-		sure ? TRUST_CORRECTED : TRUST_DEVICE};
+		sure && !told_late ? TRUST_CORRECTED : TRUST_DEVICE};
 	return true;
 }
 

@@ -151,6 +151,12 @@ def cuff_device(name, **more):
             "address": "unix:{dir}/" + name + ".sock", **more}
 
 
+def ble_device(name, driver, **more):
+    """A peripheral of tests/sim/peripheral.py."""
+    return {"id": name, "driver": driver, "transport": "ble",
+            "address": "unix:{dir}/" + name + ".sock", **more}
+
+
 def lab_device(name, patient_id="token", **more):
     return {"id": name, "driver": "lis01", "transport": "serial",
             "address": "{dir}/" + name + ".tty", "patient_id": patient_id, **more}
@@ -210,8 +216,8 @@ class Beats:
 
 class Site:
     """devices: list of dicts as in vitalgate.yaml, "{dir}" in them is the site's folder. The
-    simulated instruments stand at unix:{dir}/<name>.sock (cuff) and {dir}/<name>.tty (analyser,
-    oximeter, printer, and modbus_line); modbus_port has a port of its own choice.
+    simulated instruments stand at unix:{dir}/<name>.sock (cuff, peripheral) and {dir}/<name>.tty
+    (analyser, oximeter, printer, and modbus_line); modbus_port has a port of its own choice.
 
     tables: a folder, or what hurried_tables() is to be told."""
 
@@ -332,6 +338,10 @@ class Site:
     def cuff(self, name, *options):
         return self.instrument("cuff", name, "--listen", self.path(name + ".sock"),
                                "--state", self.path(name + ".state"), *options)
+
+    def peripheral(self, kind, name, *options):
+        return self.instrument("peripheral", name, kind, "--socket", self.path(name + ".sock"),
+                               *options)
 
     def analyser(self, name, *options):
         return self.instrument("analyser", name, "--link", self.path(name + ".tty"), "--dtr",

@@ -465,6 +465,12 @@ static void test_clock_was_set(void **state)
 	check(w, TRUST_DEVICE, ARRIVED - SECONDS(4));
 	assert_int_equal(w.uncertainty_us, HOURS(1));
 	check(by_epochs(ARRIVED - HOURS(5), &fast, 1, set_us), TRUST_CORRECTED, ARRIVED - HOURS(6));
+	/* it counted from 2000, and dates what it held by the clock that it was just given */
+	const struct clock_epoch unset = {DAYS(-9700), INT64_MIN, INT64_MAX};
+	w = by_epochs(ARRIVED - HOURS(1), &unset, 1, set_us);
+	check(w, TRUST_DEVICE, ARRIVED - HOURS(1));
+	assert_int_equal(w.uncertainty_us, SECONDS(300));
+	check(by_epochs(ARRIVED - HOURS(1), &unset, 1, 0), TRUST_ARRIVAL, ARRIVED);
 	/* the device did not take it: both stay what they were */
 	check(by_epochs(ARRIVED - HOURS(1) - SECONDS(4), &slow, 1, set_us), TRUST_CORRECTED,
 		ARRIVED - SECONDS(4));
