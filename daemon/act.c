@@ -2,6 +2,7 @@
 /* Commands that change something: each is audited with its author in the same transaction. */
 #include "command.h"
 #include "csv.h"
+#include "enrol_command.h"
 #include "gateway.h"
 #include "intake.h"
 #include "loan.h"
@@ -426,11 +427,12 @@ static int act_resend(struct command *c)
 }
 
 const struct command_entry act_commands[] = {
-	{"ack", act_ack},
-	{"assign", act_assign},
-	{"bind", act_bind},
-	{"handover", act_handover},
-	{"import", act_import},
-	{"resend", act_resend},
+	{"ack", act_ack, NULL},
+	{"assign", act_assign, NULL},
+	{"bind", act_bind, NULL},
+	{"handover", act_handover, NULL},
+	{"import", act_import, NULL},
+	{"resend", act_resend, NULL},
+	{"unenrol", unenrol_command, unenrol_then},
 	{0},
 };

@@ -128,8 +128,7 @@ static int on_cycled(sd_bus_message *m, void *arg, sd_bus_error *ret_error)
 void bluez_adapter_cycle(struct bluez_adapter *a)
 {
 	struct bluez *b = a->bluez;
-	if (a->call)
-		return;
+	sd_bus_slot_unref(a->call); /* it is on, only the answer to that is not there yet */
 	sd_bus_call_method_async(b->bus, &a->call, b->owner, a->path, BLUEZ_PROPERTIES, "Set",
 		on_cycled, a, "ssv", BLUEZ_ADAPTER, "Powered", "b", 0);
 }

@@ -2,6 +2,7 @@
 #include "command.h"
 
 #include "devices.h"
+#include "enrol_gateway.h"
 #include "forward.h"
 #include "gateway.h"
 #include "link.h"
@@ -24,6 +25,7 @@ struct order {
 	char id[65]; /* of the command: "" when it has none, or is none */
 	json_t *root;
 	const struct command_entry *on_loop; /* what the loop has still to run; NULL: nothing */
+	const struct command_entry *ran;     /* what the store thread has run; NULL: nothing */
 };
 
 int command_refuse(struct command *c, const char *code, const char *en, const char *zh)
@@ -128,6 +130,7 @@ static int carry_out(struct order *o, struct command *c, const char *name, const
 	int rc = run_entry(o, c, e, id);
 	if (rc < 0)
 		return rc;
+	o->ran = e;
 	const char *text = json_text(&o->reply);
 	if (o->sink < 0 || !id[0] || !text)
 		return text ? 0 : -ENOMEM;
@@ -189,6 +192,8 @@ static void order_done(struct job *job, int result)
 	struct order *o = (struct order *)job;
 	if (result >= 0 && o->on_loop)
 		run_on_loop(o);
+	if (result >= 0 && o->ran && o->ran->then)
+		o->ran->then(o->gateway, json_object_get(o->root, "args"), o->author);
 	if (result < 0 && !o->refused) { /* it ran, but its transaction was not committed */
 		struct command c = {0};
 		command_refuse(&c, "not_stored", strerror(-result), "存储失败，未执行。");
@@ -228,8 +233,10 @@ static char *live_state(struct gateway *g)
 	json_object_end(&j);
 	if (g->forward)
 		forward_json(g->forward, &j);
-	if (g->devices)
+	if (g->devices) {
 		devices_json(g->devices, &j);
+		enrolment_conditions(g, &j);
+	}
 	json_object_end(&j);
 	char *text = json_take(&j);
 	json_free(&j);

@@ -37,10 +37,12 @@ int64_t command_number(const struct command *c, const char *name, int64_t fallba
 struct command_entry {
 	const char *name;
 	int (*run)(struct command *c); /* 0, or command_refuse()'s value, or -errno of the store */
+	/* On the loop, once it is committed; may be NULL. */
+	void (*then)(struct gateway *g, const json_t *args, const char *author);
 };
 extern const struct command_entry query_commands[]; /* query.c: look, change nothing */
 extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
-/* query.c: about what only the loop knows. They run there, without `db`, and only through the local door. */
+/* query.c, enrol_command.c: about what only the loop knows. They run there, without `db`, and only through the local door. */
 extern const struct command_entry loop_commands[];
 
 /* The loop's doors. `reply` is called once on the loop with the reply's text. */

@@ -22,6 +22,7 @@ struct reader {
 	const char *name, *text;
 	size_t len;
 	struct config *config;
+	bool adds;			/* a file of devices that are added to `config` */
 	char path[128];			/* "devices[0].baud": for messages */
 	unsigned seen[CONFIG_KEYS_MAX]; /* line of each key of this element; 0 = not there */
 	char *error;
@@ -338,7 +339,7 @@ static int config_add_device(struct reader *r)
 		return config_fail(r, r->line, "%s", strerror(ENOMEM));
 	c->devices = devices;
 	struct config_device *d = &devices[c->n_devices];
-	*d = (struct config_device){.line = r->line};
+	*d = (struct config_device){.line = r->line, .enrolled = r->adds};
 	int e = config_element(r, "devices[]", d);
 	e = e < 0 ? e : config_check_carrier(r, d);
 	struct config_fault fault;
@@ -356,7 +357,7 @@ static int config_list(struct reader *r, const struct key *key)
 		int e = config_next(r);
 		if (e < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
 			return e;
-		if (i == max)
+		if ((sinks ? r->config->n_sinks : r->config->n_devices) == max)
 			return config_fail(r, r->line, "at most %u are possible", max);
 		size_t before = config_enter(r, "[%u]", i);
 		if (r->event.type != YAML_MAPPING_START_EVENT)
@@ -418,6 +419,17 @@ static int config_mapping(struct reader *r, const char *group, void *base)
 	}
 }
 
+static int config_only_devices(struct reader *r)
+{
+	for (size_t i = 0; i < config_n_keys; i++) {
+		const char *name = config_keys[i].path;
+		if (r->seen[i] && strncmp(name, "devices", 7) && !streq(name, "version"))
+			return config_fail(r, r->seen[i],
+				"\"%s\" has no place in this file: only version and devices", name);
+	}
+	return 0;
+}
+
 static int config_root(struct reader *r)
 {
 	int e = config_next(r); /* STREAM_START */
@@ -433,7 +445,7 @@ static int config_root(struct reader *r)
 		return config_fail(r, r->line, "expected \"name: value\", found something else");
 	unsigned line = r->line;
 	e = config_mapping(r, "", r->config);
-	e = e < 0 ? e : config_finish(r, "", r->config, line);
+	e = e < 0 ? e : r->adds ? config_only_devices(r) : config_finish(r, "", r->config, line);
 	e = e < 0 ? e : config_next(r); /* DOCUMENT_END */
 	e = e < 0 ? e : config_next(r);
 	if (e == 0 && r->event.type != YAML_STREAM_END_EVENT)
@@ -442,31 +454,42 @@ static int config_root(struct reader *r)
 	return e;
 }
 
+/* `r` with `config`, which it changes, also when it fails. */
+static int config_read(struct reader *r)
+{
+	if (r->len > CONFIG_FILE_MAX) {
+		config_fail(r, 0, "the file is larger than %u KiB", CONFIG_FILE_MAX >> 10);
+		return -EFBIG;
+	}
+	if (!r->config || !yaml_parser_initialize(&r->parser)) {
+		config_fail(r, 0, "%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
+	/* libyaml counts a byte-order mark as a column: the second key would stand to the left. */
+	size_t mark = r->len >= 3 && !memcmp(r->text, "\xef\xbb\xbf", 3) ? 3 : 0;
+	yaml_parser_set_input_string(
+		&r->parser, (const unsigned char *)r->text + mark, r->len - mark);
+	int e = config_root(r);
+	yaml_event_delete(&r->event);
+	yaml_parser_delete(&r->parser);
+	return e;
+}
+
 int config_parse(const char *name, const char *text, size_t len, struct config *ret, char *error,
 	size_t error_size)
 {
 	_cleanup_(freep) struct config *config = calloc(1, sizeof(*config));
-	struct reader r = {.name = name, .text = text, .len = len, .config = config};
-	r.error = error;
-	r.error_size = error_size;
-	if (len > CONFIG_FILE_MAX) {
-		config_fail(&r, 0, "the file is larger than %u KiB", CONFIG_FILE_MAX >> 10);
-		return -EFBIG;
-	}
-	if (!config || !yaml_parser_initialize(&r.parser)) {
-		config_fail(&r, 0, "%s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	/* libyaml counts a byte-order mark as a column: the second key would stand to the left. */
-	size_t mark = len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3) ? 3 : 0;
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text + mark, len - mark);
-	int e = config_root(&r);
-	yaml_event_delete(&r.event);
-	yaml_parser_delete(&r.parser);
+	struct reader r = {.name = name,
+		.text = text,
+		.len = len,
+		.config = config,
+		.error = error,
+		.error_size = error_size};
+	int e = config_read(&r);
 	if (e == 0)
 		*ret = *config;
-	else
+	else if (config)
 		config_free(config);
 	return e;
 }
@@ -478,17 +501,59 @@ void config_free(struct config *c)
 	c->n_devices = 0;
 }
 
-int config_load(const char *path, struct config *ret, char *error, size_t error_size)
+/* The text of a file, CONFIG_FILE_MAX + 1 bytes at most; NULL with *ret_error. */
+static char *config_slurp(
+	const char *path, size_t *ret_len, int *ret_error, char *error, size_t error_size)
 {
+	errno = 0;
 	_cleanup_(fclosep) FILE *f = fopen(path, "re");
 	_cleanup_(freep) char *text = f ? malloc(CONFIG_FILE_MAX + 1) : NULL;
-	size_t len = text ? fread(text, 1, CONFIG_FILE_MAX + 1, f) : 0;
-	if (!text || ferror(f)) {
-		int e = errno ? -errno : -EIO;
-		snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(-e));
+	*ret_len = text ? fread(text, 1, CONFIG_FILE_MAX + 1, f) : 0;
+	if (text && !ferror(f))
+		return TAKE(text);
+	*ret_error = errno ? -errno : -EIO;
+	snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(-*ret_error));
+	return NULL;
+}
+
+int config_load(const char *path, struct config *ret, char *error, size_t error_size)
+{
+	size_t len;
+	int e = 0;
+	_cleanup_(freep) char *text = config_slurp(path, &len, &e, error, error_size);
+	return text ? config_parse(path, text, len, ret, error, error_size) : e;
+}
+
+int config_add(const char *path, struct config *c, char *error, size_t error_size)
+{
+	size_t len;
+	int e = 0;
+	_cleanup_(freep) char *text = config_slurp(path, &len, &e, error, error_size);
+	if (!text)
+		return e;
+	_cleanup_(freep) struct config *both = calloc(1, sizeof(*both));
+	struct config_device *devices = calloc(c->n_devices + 1, sizeof(*devices));
+	struct reader r = {.name = path,
+		.text = text,
+		.len = len,
+		.config = devices ? both : NULL,
+		.adds = true,
+		.error = error,
+		.error_size = error_size};
+	if (both && devices) {
+		*both = *c;
+		both->devices = devices;
+		if (c->n_devices)
+			memcpy(devices, c->devices, c->n_devices * sizeof(*devices));
+	}
+	e = config_read(&r);
+	if (e < 0) {
+		free(both ? both->devices : devices);
 		return e;
 	}
-	return config_parse(path, text, len, ret, error, error_size);
+	free(c->devices);
+	*c = *both;
+	return 0;
 }
 
 const char *config_option(const struct config_device *d, const char *name)

@@ -58,7 +58,9 @@ struct config_device {
 	char station[32]; /* where it stands; "" = none */
 	char place[24];	  /* what it watches, as alert rules name it: "fridge"; "" = nothing */
 	enum patient_field patient_id;
-	bool test; /* everything from it is marked test and never filed */
+	bool test;     /* everything from it is marked test and never filed */
+	bool enrolled; /* no key: it stands in the file that enrolment writes (enrolled.h) */
+	bool trial;    /* no key: it is being enrolled, and stands in no file */
 	unsigned n_options;
 	struct config_option options[CONFIG_OPTIONS_MAX]; /* of the driver */
 	unsigned line;					  /* in the file, for messages */
@@ -116,6 +118,9 @@ int config_load(const char *path, struct config *ret, char *error, size_t error_
 int config_parse(const char *name, const char *text, size_t len, struct config *ret, char *error,
 	size_t error_size);
 void config_free(struct config *c);
+/* A file that holds nothing but `version` and `devices`: they are added to those of `c`, checked like them and
+ * against them, and marked `enrolled`. Or `c` stays as it was. A missing file is -ENOENT. */
+int config_add(const char *path, struct config *c, char *error, size_t error_size);
 
 /* One line per key: "devices[].data_bits\t7..8\t8\tdata bits of the line" (key, type, default,
  * meaning). A required key has the default "(required)". */

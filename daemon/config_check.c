@@ -56,20 +56,33 @@ static bool on_line(const struct config_device *d)
 	       (d->transport == TRANSPORT_MODBUS && d->address[0] == '/');
 }
 
+/* " in line 12", or where else `o` stands when that is not where `d` stands. */
+static const char *place_of(
+	const struct config_device *d, const struct config_device *o, char *out, size_t size)
+{
+	if (o->trial)
+		return " that is being enrolled";
+	snprintf(out, size, " in line %u%s", o->line,
+		o->enrolled == d->enrolled ? ""
+		: o->enrolled		   ? " of enrolled.yaml"
+					   : " of vitalgate.yaml");
+	return out;
+}
+
 /* `d` against `o`, which stands before it. */
 static bool check_pair(
 	const struct config_device *d, const struct config_device *o, struct config_fault *f)
 {
+	char where[48];
 	if (streq(o->id, d->id))
-		return fault(f, "devices[].id", "the id \"%s\" is taken by the device in line %u",
-			d->id, o->line);
+		return fault(f, "devices[].id", "the id \"%s\" is taken by the device%s", d->id,
+			place_of(d, o, where, sizeof(where)));
 	bool one_line = on_line(d) && on_line(o);
 	if (!streq(o->address, d->address) || (o->transport != d->transport && !one_line))
 		return true;
 	if (o->transport != TRANSPORT_MODBUS || d->transport != TRANSPORT_MODBUS)
-		return fault(f, "devices[].address",
-			"the address %s is taken by device \"%s\" in line %u", d->address, o->id,
-			o->line);
+		return fault(f, "devices[].address", "the address %s is taken by device \"%s\"%s",
+			d->address, o->id, place_of(d, o, where, sizeof(where)));
 	if (o->slave == d->slave)
 		return fault(f, "devices[].slave",
 			"slave %u of %s is taken by device \"%s\" in line %u", d->slave, d->address,

@@ -4,6 +4,7 @@
 #include "advert.h"
 #include "capture.h"
 #include "config_diff.h"
+#include "devices.h"
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
@@ -149,7 +150,8 @@ static void op_submit(void *arg, struct unit *u)
 	u->patient_field = fields[d->config->patient_id];
 	u->test = d->config->test;
 	u->place = d->config->place;
-	u->stranger = d->uid[0] && !streq(d->uid, u->uid);
+	u->stranger = (d->uid[0] && !streq(d->uid, u->uid)) ||
+		      devices_namesake(d->gateway->devices, d->config->id, u->uid);
 	/* Nobody is told of a round, and limits hold for minutes: rounds share commits and messages. */
 	u->job.wait_us = d->driver->bus == VG_BUS_REGISTERS ? ROUND_WAITS_US : 0;
 	u->job.run = run_unit;
@@ -461,6 +463,12 @@ void device_flush(struct device *d, const struct vg_now *now)
 		capture_free(TAKE(d->capture));
 }
 
+struct device_facts device_facts(const struct device *d)
+{
+	return (struct device_facts){d->config, d->uid, d->said_uid,
+		d->transport ? d->transport->ops->state(d->transport) : "stopped"};
+}
+
 const struct config_device *device_config(const struct device *d)
 {
 	return d->config;
@@ -469,7 +477,9 @@ const struct config_device *device_config(const struct device *d)
 /* A profile may have changed behind its name, so what it makes starts anew. */
 bool device_unchanged(const struct device *d, const struct policy *p, const struct config_device *c)
 {
-	return c && config_same_device(d->config, c) && !d->driver->profile &&
+	bool same =
+		!d->driver->profile || d->driver == drivers_find(p->drivers, c ? c->driver : "");
+	return c && config_same_device(d->config, c) && same &&
 	       streq(codes_version(d->policy->codes), codes_version(p->codes));
 }
 

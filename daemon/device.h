@@ -33,6 +33,14 @@ void device_retire(struct device *d);
 void device_flush(struct device *d, const struct vg_now *now);
 
 const struct config_device *device_config(const struct device *d);
+/* Who it is; borrowed until the loop turns. */
+struct device_facts {
+	const struct config_device *config;
+	const char *uid;   /* recorded with its first reading; "" = there was none */
+	const char *says;  /* what it said when it was last connected; "" = it was not */
+	const char *state; /* of its link */
+};
+struct device_facts device_facts(const struct device *d);
 /* May it run on as it is under `p`, where `config` (NULL: nothing) has its name? */
 bool device_unchanged(
 	const struct device *d, const struct policy *p, const struct config_device *config);

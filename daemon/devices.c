@@ -2,6 +2,7 @@
 #include "devices.h"
 
 #include "device.h"
+#include "enrol_judge.h"
 #include "gateway.h"
 #include "log.h"
 #include "policy.h"
@@ -135,6 +136,23 @@ struct capture *devices_capture(struct devices *all, const char *id)
 {
 	struct device *d = find(all, id);
 	return d ? device_capture(d) : NULL;
+}
+
+bool devices_facts(const struct devices *all, unsigned i, struct device_facts *ret)
+{
+	if (!all || i >= all->n)
+		return false;
+	*ret = device_facts(all->all[i]);
+	return true;
+}
+
+bool devices_namesake(const struct devices *all, const char *id, const char *uid)
+{
+	struct device_facts f;
+	for (unsigned i = 0; enrol_is_serial(uid) && devices_facts(all, i, &f); i++)
+		if (streq(*f.says ? f.says : f.uid, uid) && !streq(f.config->id, id))
+			return true;
+	return false;
 }
 
 void devices_json(const struct devices *all, struct json *j)

@@ -26,5 +26,10 @@ void devices_free(struct devices *d);
 int devices_capture_start(struct devices *d, const char *id, unsigned seconds);
 /* NULL: none was begun, or nobody fetched it for a while. Owned by `d`. */
 struct capture *devices_capture(struct devices *d, const char *id);
+/* Device `i`, in order; false behind the last. */
+struct device_facts;
+bool devices_facts(const struct devices *d, unsigned i, struct device_facts *ret);
+/* Does another one than `id` say, or did it say, the same serial number? Then nobody knows which of both is genuine. `d` NULL: no. */
+bool devices_namesake(const struct devices *d, const char *id, const char *uid);
 /* "live":{"cuff-1":{"state":..},...} into an open object. */
 void devices_json(const struct devices *d, struct json *j);

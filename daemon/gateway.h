@@ -35,6 +35,7 @@ struct gateway {
 	struct control *control;
 	struct radio *radio; /* NULL: nobody needed Bluetooth yet */
 	struct bluez *bluez;
+	struct enrolment *enrolment; /* NULL: nobody enrolled anything yet */
 	struct ble_turns *turns;
 	struct watch *watch; /* the store thread calls watch_expect() */
 	int64_t started_boot_us, cleaned_boot_us;

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "control.h"
 #include "devices.h"
+#include "enrol_gateway.h"
 #include "forward.h"
 #include "gateway.h"
 #include "intake.h"
@@ -244,6 +245,7 @@ static void stop(struct gateway *g)
 	watch_free(TAKE(g->watch));
 	forward_free(TAKE(g->forward));
 	control_free(TAKE(g->control));
+	enrolment_free(g->enrolment);
 	devices_free(g->devices);
 	radio_free(g);
 	outbox_free(g->outbox);

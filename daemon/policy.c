@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "policy.h"
 
+#include "config_check.h"
+#include "enrolled.h"
+#include "log.h"
 #include "util.h"
 
 #include <errno.h>
@@ -93,8 +96,22 @@ static int load_tables(struct policy *p, char *error, size_t size)
 	return p->drivers ? 0 : -EINVAL;
 }
 
+static int check_devices(struct policy *p, const char *path, char *error, size_t size)
+{
+	char enrolled[ENROLLED_PATH_MAX];
+	int rc = 0;
+	enrolled_path(&p->config, enrolled, sizeof(enrolled));
+	for (unsigned i = 0; rc >= 0 && i < p->config.n_devices; i++) {
+		const struct config_device *d = &p->config.devices[i];
+		rc = check_device(d->enrolled ? enrolled : path, d,
+			drivers_find(p->drivers, d->driver), p->rules, error, size);
+	}
+	return rc;
+}
+
 /* `copy`: a directory that stands for those of tables and profiles; NULL: as the file says. */
-static struct policy *load(const char *path, const char *copy, char *error, size_t size)
+static struct policy *load(
+	const char *path, const char *copy, bool enrolled, char *error, size_t size)
 {
 	struct policy *p = calloc(1, sizeof(*p));
 	if (!p) {
@@ -102,17 +119,22 @@ static struct policy *load(const char *path, const char *copy, char *error, size
 		return NULL;
 	}
 	int rc = config_load(path, &p->config, error, size);
+	if (rc == -EACCES)
+		rc = -EPERM; /* the file itself */
 	if (rc >= 0 && copy) {
 		snprintf(p->config.tables, sizeof(p->config.tables), "%s/tables", copy);
 		snprintf(p->config.profiles, sizeof(p->config.profiles), "%s/profiles", copy);
 	}
+	if (rc >= 0 && enrolled)
+		rc = enrolled_load(&p->config, error, size);
+	if (rc == -EACCES) { /* somebody checks a file who may not look into the store */
+		log_warn("config", "%s; enrolled instruments are not looked at", error);
+		rc = 0;
+	}
 	if (rc >= 0)
 		rc = load_tables(p, error, size);
-	for (unsigned i = 0; rc >= 0 && i < p->config.n_devices; i++) {
-		const struct config_device *d = &p->config.devices[i];
-		rc = check_device(
-			path, d, drivers_find(p->drivers, d->driver), p->rules, error, size);
-	}
+	if (rc >= 0)
+		rc = check_devices(p, path, error, size);
 	if (rc >= 0)
 		return p;
 	policy_free(p);
@@ -121,24 +143,86 @@ static struct policy *load(const char *path, const char *copy, char *error, size
 
 struct policy *policy_load(const char *path, char *error, size_t size)
 {
-	return load(path, NULL, error, size);
+	return load(path, NULL, true, error, size);
 }
 
 struct policy *policy_load_copy(const char *directory, char *error, size_t size)
 {
 	char path[320];
 	snprintf(path, sizeof(path), "%s/vitalgate.yaml", directory);
-	return load(path, directory, error, size);
+	struct policy *p = load(path, directory, true, error, size);
+	if (p)
+		return p;
+	char why[CONFIG_ERROR_MAX];
+	snprintf(why, sizeof(why), "%s", error);
+	p = load(path, directory, false, error, size);
+	if (p)
+		log_error("config", "%s; ENROLLED INSTRUMENTS ARE NOT IN USE", why);
+	return p;
+}
+
+/* The devices of `c` without the one named `id`, and with room for one more. */
+static struct config_device *copy_without(const struct config *c, const char *id, unsigned *ret_n)
+{
+	struct config_device *devices = calloc(c->n_devices + 1, sizeof(*devices));
+	*ret_n = 0;
+	for (unsigned i = 0; devices && i < c->n_devices; i++)
+		if (!streq(c->devices[i].id, id))
+			devices[(*ret_n)++] = c->devices[i];
+	return devices;
+}
+
+static int add_device(
+	struct policy *p, const char *id, const struct config_device *d, char *error, size_t size)
+{
+	struct config *c = &p->config;
+	struct config_device added = *d;
+	struct config_fault fault;
+	if (c->n_devices == CONFIG_DEVICES_MAX) {
+		snprintf(
+			error, size, "%s: at most %u devices are possible", id, CONFIG_DEVICES_MAX);
+		return -E2BIG;
+	}
+	if (!config_check_device(c, &added, &fault)) {
+		snprintf(error, size, "%s: %s", id, fault.text);
+		return -EINVAL;
+	}
+	c->devices[c->n_devices++] = added;
+	return check_device(
+		"enrol", &added, drivers_find(p->drivers, added.driver), p->rules, error, size);
+}
+
+struct policy *policy_change(struct policy *from, const char *id, const struct config_device *d,
+	char *error, size_t size)
+{
+	struct policy *p = calloc(1, sizeof(*p));
+	if (p) {
+		*p = *from;
+		p->users = 0;
+		p->base = from->base ? from->base : from;
+		p->config.devices = copy_without(&from->config, id, &p->config.n_devices);
+	}
+	if (!p || !p->config.devices) {
+		free(p);
+		snprintf(error, size, "%s", strerror(ENOMEM));
+		return NULL;
+	}
+	if (!d || add_device(p, id, d, error, size) >= 0)
+		return p;
+	policy_free(p);
+	return NULL;
 }
 
 void policy_free(struct policy *p)
 {
 	if (!p)
 		return;
-	drivers_free(p->drivers);
-	forms_free(p->forms);
-	alert_rules_free(p->rules);
-	codes_free(p->codes);
+	if (!p->base) {
+		drivers_free(p->drivers);
+		forms_free(p->forms);
+		alert_rules_free(p->rules);
+		codes_free(p->codes);
+	}
 	config_free(&p->config);
 	free(p);
 }

@@ -3,6 +3,7 @@
 #include "capture.h"
 #include "command.h"
 #include "devices.h"
+#include "enrol_command.h"
 #include "gateway.h"
 #include "log.h"
 #include "payload.h"
@@ -69,11 +70,11 @@ static int query_unassigned(struct command *c)
 	json_int(c->result, "total",
 		db_int(c->db, 0,
 			"SELECT count(*) FROM reading INDEXED BY reading_unassigned WHERE "
-			"resident IS NULL AND superseded=0 AND evidence<>'place'",
+			"resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0",
 			""));
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT id FROM reading INDEXED BY reading_unassigned WHERE resident IS NULL AND "
-		"superseded=0 AND evidence<>'place' ORDER BY id DESC LIMIT ?",
+		"superseded=0 AND evidence<>'place' AND test=0 ORDER BY id DESC LIMIT ?",
 		"i", page(c));
 	return list(c, "readings", OBJECT_READING, r);
 }
@@ -225,7 +226,7 @@ static void counts(struct command *c)
 	} all[] = {
 		{"reading_rows", "SELECT max(id) FROM reading"},
 		{"unassigned", "SELECT count(*) FROM reading INDEXED BY reading_unassigned"
-			       " WHERE resident IS NULL AND superseded=0 AND evidence<>'place'"},
+			       " WHERE resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0"},
 		{"alerts_active", "SELECT count(*) FROM alert WHERE state='active'"},
 		{"repeats_pending", "SELECT count(*) FROM pending_repeat"},
 		{"residents", "SELECT count(*) FROM resident"},
@@ -333,17 +334,18 @@ static int query_capture(struct command *c)
 }
 
 const struct command_entry query_commands[] = {
-	{"status", query_status},
-	{"devices", query_devices},
-	{"readings", query_readings},
-	{"unassigned", query_unassigned},
-	{"alerts", query_alerts},
-	{"events", query_events},
-	{"followup", query_followup},
+	{"status", query_status, NULL},
+	{"devices", query_devices, NULL},
+	{"readings", query_readings, NULL},
+	{"unassigned", query_unassigned, NULL},
+	{"alerts", query_alerts, NULL},
+	{"events", query_events, NULL},
+	{"followup", query_followup, NULL},
 	{0},
 };
 
 const struct command_entry loop_commands[] = {
-	{"capture", query_capture},
+	{"capture", query_capture, NULL},
+	{"enrol", enrol_command, NULL},
 	{0},
 };

@@ -15,13 +15,23 @@
 
 struct last_look {
 	struct job job;
+	struct gateway *gateway;
 	struct policy *policy;
 };
 
+/* Nobody looks into it any more. Its tables may be another one's. */
+static void release(struct gateway *g, struct policy *p)
+{
+	struct policy *base = p->base;
+	policy_free(p);
+	policy_leave(g, base);
+}
+
 static void looked(struct job *job, int result)
 {
+	struct last_look *l = (struct last_look *)job;
 	(void)result;
-	policy_free(((struct last_look *)job)->policy);
+	release(l->gateway, l->policy);
 	free(job);
 }
 
@@ -38,11 +48,12 @@ void policy_leave(struct gateway *g, struct policy *p)
 	struct last_look *l = g->store ? calloc(1, sizeof(*l)) : NULL;
 	if (!l) {
 		if (!g->store)
-			policy_free(p);
+			release(g, p);
 		return;
 	}
-	*l = (struct last_look){
-		.job = {.run = store_nothing, .done = looked, .reads_only = true}, .policy = p};
+	*l = (struct last_look){.job = {.run = store_nothing, .done = looked, .reads_only = true},
+		.gateway = g,
+		.policy = p};
 	store_submit(g->store, &l->job);
 }
 
@@ -166,6 +177,33 @@ static unsigned tell_tables(const struct policy *before, const struct policy *af
 	return n;
 }
 
+static bool names(const struct config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->n_devices; i++)
+		if (streq(c->devices[i].id, id) && !c->devices[i].enrolled)
+			return true;
+	return false;
+}
+
+/* What is being enrolled stands in no file. It gives way to vitalgate.yaml when that takes its id or address. */
+static struct policy *with_trial(struct gateway *g, struct policy *p)
+{
+	const struct config *c = &g->policy->config;
+	char error[CONFIG_ERROR_MAX] = "its id is taken";
+	const struct config_device *d = NULL;
+	for (unsigned i = 0; i < c->n_devices && !d; i++)
+		d = c->devices[i].trial ? &c->devices[i] : NULL;
+	if (!d)
+		return p;
+	struct policy *both =
+		names(&p->config, d->id) ? NULL : policy_change(p, d->id, d, error, sizeof(error));
+	if (both)
+		policy_join(p);
+	else
+		log_warn("config", "%s is not being enrolled any more: %s", d->id, error);
+	return both ? both : p;
+}
+
 int reload_again(struct gateway *g, const char *path, const char *lastgood)
 {
 	char error[CONFIG_ERROR_MAX];
@@ -177,6 +215,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 		return -EINVAL;
 	}
 	keep(g, p, path, lastgood);
+	p = with_trial(g, p);
 	unsigned n = config_diff(&g->policy->config, &p->config, tell_line, NULL);
 	n += tell_tables(g->policy, p);
 	config_keep_fixed(&g->policy->config, &p->config);
@@ -187,5 +226,20 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 	devices_follow(g->devices, p);
 	watch_follow(g->watch);
 	log_note("config", "%s was read again; differences: %u", path, n);
+	return 0;
+}
+
+int reload_device(struct gateway *g, const char *id, const struct config_device *d,
+	const char *author, char *error, size_t size)
+{
+	struct policy *p = policy_change(g->policy, id, d, error, size);
+	if (!p)
+		return -EINVAL;
+	policy_join(p->base);
+	log_note("config", "%s, by %s:", id, author);
+	config_diff(&g->policy->config, &p->config, tell_line, NULL);
+	follow(g, p);
+	devices_follow(g->devices, p);
+	watch_follow(g->watch);
 	return 0;
 }

@@ -17,6 +17,11 @@ void reload_settle(struct gateway *g, const char *path, const char *lastgood);
 /* Reads `path` again, tells every difference in the log and follows it. -EINVAL: refused, all stays as it was. */
 int reload_again(struct gateway *g, const char *path, const char *lastgood);
 
+/* One device more, less or other, and nothing else is read again: policy_change(). The devices that it leaves alone
+ * run on. `author` says in the log who wants it. -errno with `error`: all stays as it was. */
+int reload_device(struct gateway *g, const char *id, const struct config_device *d,
+	const char *author, char *error, size_t error_size);
+
 /* Whoever points into a policy joins it. The last one to leave frees it, behind all jobs that may look into it. */
 struct policy *policy_join(struct policy *p);
 void policy_leave(struct gateway *g, struct policy *p);

@@ -59,7 +59,14 @@ TESTED_BY = {
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
     "daemon/config_check.c": "tests/test_config.c",
+    "daemon/bluez_adapter.c": "tests/test_bluez_bus.c",
+    "daemon/bluez_device.c": "tests/test_bluez_scan.c",
+    "daemon/bluez_forget.c": "tests/test_bluez_pair.c",
     "daemon/device.c": "tests/test_devices.c",
+    "daemon/enrol_match.c": "tests/test_enrol_judge.c",
+    "daemon/enrol_store.c": "tests/test_enrol_e2e.py",
+    "daemon/enrol_gateway.c": "tests/test_enrol_e2e.py",
+    "daemon/enrol_command.c": "tests/test_enrol_e2e.py",
     "daemon/news.c": "tests/test_reload.c",
     "daemon/radio.c": "tests/test_bluez_scan.c",
     "daemon/driver.c": "tests/test_policy.c",
@@ -99,6 +106,7 @@ LONG = {
     "tests/test_instruments_e2e.py": "scenarios of every kind of instrument",
     "tests/test_registers.c": "one case for each step of an item",
     "tests/test_sim_modbus.py": "each fault on both kinds of link",
+    "tests/test_command.c": "every command, with one rig",
     "tests/test_intake.c": "every decision about a unit, with one rig",
     "tests/test_session.c": "every call of a driver and every word to it, with one rig",
     "drivers/bt_glucose.c": "a driver is one file: measurements, contexts and records of one service",
@@ -304,7 +312,7 @@ def check_no_leftovers():
         r"(?<![\w./}-])/ho" + r"me/\w", r"/tmp/" + r"vg/",
         "^" + "<" * 7 + " |^" + ">" * 7 + " ", r"[ \t]+$")]
     for name in files():
-        if re.search(r"\.(cap|expect)$", name) or name == "LICENSE":
+        if re.search(r"\.(cap|expect|patch)$", name) or name == "LICENSE":
             continue
         for number, line in enumerate(read(name).splitlines(), 1):
             for pattern in patterns:

@@ -29,5 +29,7 @@ void show_events(const struct cli *cli, const json_t *result);
 
 /* `vitalgate capture`: what passes on a device, written to `to`. Exit status. */
 int capture_main(const struct cli *cli, const char *device, long long seconds, FILE *to);
+/* `vitalgate enrol`: argv[0] is the command. Exit status. */
+int enrol_main(struct cli *cli, int argc, char **argv);
 /* `vitalgate decode`: runs a driver on bytes. Exit status. */
 int decode_main(const struct cli *cli, int argc, char **argv);

@@ -24,6 +24,8 @@ static const char help_en[] =
 	"  import FILE.csv                 the roster, all or nothing\n"
 	"  bind DEVICE RESIDENT|- [--slot N] [--from T] [--to T]\n"
 	"  handover DEVICE RESIDENT|- [--slot N]   to the next one, as soon as its memory is told\n"
+	"  enrol [ADDRESS|NUMBER] [OPTIONS]   find, pair and add a BLE instrument; enrol --help\n"
+	"  unenrol DEVICE                  remove it, and its pairing\n"
 	"  events                          what happened that is not a measurement\n"
 	"  resend ID|all                   send again what the platform refused\n"
 	"  capture DEVICE [--seconds N] [--output FILE]   what it says, without names\n"
@@ -43,6 +45,8 @@ static const char help_zh[] =
 	"  import 文件.csv                 导入名册，全部成功或全部不导入\n"
 	"  bind 设备 居民|- [--slot N] [--from 时间] [--to 时间]\n"
 	"  handover 设备 居民|- [--slot N]  转交下一位：设备内存读完后生效\n"
+	"  enrol [地址|序号] [选项]        查找、配对并添加BLE设备；enrol --help\n"
+	"  unenrol 设备                    移除设备及其配对\n"
 	"  events                          非测量事件\n"
 	"  resend 编号|all                 重新发送被平台拒收的内容\n"
 	"  capture 设备 [--seconds N] [--output 文件]     记录设备通信，不含个人信息\n"
@@ -172,9 +176,17 @@ static int check_config(const struct cli *cli, const char *path)
 		fprintf(stderr, "%s\n", error);
 		return 1;
 	}
-	printf(cli->chinese ? "%s：正确（%u 台设备，%u 个平台；表 %s，规则 %s）\n"
-			    : "%s: good (%u devices, %u sinks; tables %s, rules %s)\n",
-		path, p->config.n_devices, p->config.n_sinks, codes_version(p->codes),
+	unsigned enrolled = 0;
+	char those[64] = "";
+	for (unsigned i = 0; i < p->config.n_devices; i++)
+		enrolled += p->config.devices[i].enrolled;
+	if (enrolled)
+		snprintf(those, sizeof(those),
+			cli->chinese ? "，其中 %u 台为登记设备" : ", %u of them enrolled",
+			enrolled);
+	printf(cli->chinese ? "%s：正确（%u 台设备%s，%u 个平台；表 %s，规则 %s）\n"
+			    : "%s: good (%u devices%s, %u sinks; tables %s, rules %s)\n",
+		path, p->config.n_devices, those, p->config.n_sinks, codes_version(p->codes),
 		alert_rules_version(p->rules));
 	policy_free(p);
 	return 0;
@@ -226,6 +238,10 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 	if (streq(command, "resend") && a->n == 1)
 		return finish(cli, client_ask(cli, "resend", json_pack("{s:s}", "id", a->words[0])),
 			NULL);
+	if (streq(command, "unenrol") && a->n == 1)
+		return finish(cli,
+			client_ask(cli, "unenrol", json_pack("{s:s}", "device", a->words[0])),
+			NULL);
 	if (streq(command, "import") && a->n == 1)
 		return run_import(cli, a->words[0]);
 	if ((streq(command, "bind") || streq(command, "handover")) && a->n == 2)
@@ -265,8 +281,8 @@ int main(int argc, char **argv)
 	int c;
 	if (!setlocale(LC_CTYPE, ""))
 		setlocale(LC_CTYPE, "C.UTF-8");
-	int own = 1; /* everything behind `decode` is its own */
-	while (own < argc && !streq(argv[own], "decode"))
+	int own = 1; /* everything behind `decode` and `enrol` is their own */
+	while (own < argc && !streq(argv[own], "decode") && !streq(argv[own], "enrol"))
 		own++;
 	while ((c = getopt_long(own, argv, "c:jl:r:fan:o:hV", options, NULL)) >= 0)
 		switch (c) {
@@ -321,6 +337,8 @@ int main(int argc, char **argv)
 		default:
 			return usage(&cli, c == 'h' ? 0 : 2);
 		}
+	if (own < argc && optind == own && streq(argv[own], "enrol"))
+		return enrol_main(&cli, argc - own, argv + own);
 	if (own < argc && optind == own)
 		return decode_main(&cli, argc - own - 1, argv + own + 1);
 	if (optind >= argc)

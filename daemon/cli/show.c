@@ -232,6 +232,16 @@ void show_alerts(const struct cli *cli, const json_t *result)
 	show_repeats(cli, json_object_get(result, "repeats"));
 }
 
+/* What is wrong with an instrument, and what a person does about it. */
+static void show_conditions(const struct cli *cli, const json_t *conditions)
+{
+	const char *id;
+	json_t *c;
+	json_object_foreach((json_t *)conditions, id, c) printf("%s (%s): %s\n  %s\n", id,
+		text(c, "state"), text(c, cli->chinese ? "zh" : "en"),
+		text(c, cli->chinese ? "next_zh" : "next_en"));
+}
+
 void show_devices(const struct cli *cli, const json_t *result)
 {
 	static const char *const results[] = {
@@ -267,6 +277,7 @@ void show_devices(const struct cli *cli, const json_t *result)
 				       "  内存读完后转交 %s：请让设备连接网关\n"),
 				text(d, "handover_to"));
 	}
+	show_conditions(cli, json_object_get(result, "conditions"));
 }
 
 void show_status(const struct cli *cli, const json_t *result)
