@@ -18,8 +18,9 @@
 #define STRINGIZED(x) #x
 #define NAME_OF(x) STRINGIZED(x)
 #define UNITS 64
-#define READINGS_MAX 80 /* of one callback: what a driver may have held back */
-#define SENDS_MAX 4	/* of one callback */
+#define READINGS_MAX \
+	96 /* of one callback: what a driver may have held back; records of 6 bytes in a PDU of 512 */
+#define SENDS_MAX 4 /* of one callback */
 
 extern const struct vg_driver DRIVER;
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
