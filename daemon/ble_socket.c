@@ -207,6 +207,7 @@ const char *ble_state_advice(const char *state)
 		{"adapter-absent", "plug the adapter in, or check `adapter`"},
 		{"no-bluetoothd", "systemctl status bluetooth"},
 		{"no-bus", "systemctl status dbus"},
+		{"bluetoothd-hung", "systemctl restart bluetooth"},
 		{"no-bluetooth",
 			"this kernel or this unit's sandbox has no AF_BLUETOOTH: load the module "
 			"bluetooth, check RestrictAddressFamilies"},

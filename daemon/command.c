@@ -7,6 +7,7 @@
 #include "gateway.h"
 #include "link.h"
 #include "log.h"
+#include "radio.h"
 
 #include <errno.h>
 
@@ -233,6 +234,7 @@ static char *live_state(struct gateway *g)
 	json_object_end(&j);
 	if (g->forward)
 		forward_json(g->forward, &j);
+	radio_json(g, &j);
 	if (g->devices) {
 		devices_json(g->devices, &j);
 		enrolment_conditions(g, &j);

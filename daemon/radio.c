@@ -84,3 +84,16 @@ void radio_free(struct gateway *g)
 	g->turns = NULL;
 	free(r);
 }
+
+void radio_json(const struct gateway *g, struct json *j)
+{
+	const char *next = NULL;
+	if (!g->radio)
+		return;
+	const char *trouble = bluez_trouble(g->bluez, "", &next);
+	json_object_begin(j, "bluetooth");
+	json_str(j, "state", trouble ? trouble : bluez_state(g->bluez, ""));
+	if (next)
+		json_str(j, "next", next);
+	json_object_end(j);
+}

@@ -9,5 +9,8 @@ struct gateway;
 
 /* 0, -errno. Once is enough; more often does nothing. */
 int radio_need(struct gateway *g);
+struct json;
+/* "bluetooth":{"state":..,"next":..} into an open object, when it is used. */
+void radio_json(const struct gateway *g, struct json *j);
 /* After the devices have ended. */
 void radio_free(struct gateway *g);

@@ -53,8 +53,9 @@ struct transport_ops {
 	/* One word for `vitalgate devices`. All: "connected", "absent", "busy" (another program has
 	 * it), "error". Serial: "denied", "not-a-line". Modbus: "silent" (no answer), "denied". RFCOMM: "unpaired",
 	 * "adapter-absent", "adapter-off", "no-bluetooth". BLE: "waiting" (for the device to
-	 * advertise), "setting-up", "unpaired", "crowded" (its adapter has no link left), "adapter-absent", "adapter-off", "no-bluetoothd",
-	 * "no-bus", "no-bluetooth". Replay: "playing", "done", "error" only. */
+	 * advertise), "setting-up", "unpaired", "crowded" (its adapter has no link left),
+	 * "adapter-absent", "adapter-off", "no-bluetoothd", "bluetoothd-hung", "no-bus",
+	 * "no-bluetooth". Replay: "playing", "done", "error" only. */
 	const char *(*state)(const struct transport *t);
 };
 

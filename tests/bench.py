@@ -8,7 +8,8 @@ each figure stands beside a lower bound taken in the same run, in turns with it:
     steps   one append of 4 KiB and fdatasync, then one QoS 1 publish and its PUBACK (bench/steps.c)
     floor   one thread that carries the same frames from the same sender through the same rows and
             the same messages to the same subscriber, and does nothing else (bench/floor.c); for
-            Modbus one that asks, publishes and stores nothing (bench/modbus_floor.c)
+            Modbus one that asks, publishes and stores nothing (bench/modbus_floor.c), for BLE
+            notifications one that only stamps them (bench/meters_floor.c)
     peers   collectd and Node-RED, when they are installed; they store nothing (bench/peers.py)
 
 Tables are printed, the last one holds the figures against the aims, and everything goes to
@@ -28,6 +29,7 @@ from harness import ROOT
 
 BENCH = os.path.join(ROOT, "tests", "bench")
 sys.path.insert(0, BENCH)
+from ble import ble                                             # noqa: E402
 from ends import OUT                                            # noqa: E402
 from growth import growth                                       # noqa: E402
 from idle import idle                                           # noqa: E402
@@ -36,8 +38,9 @@ from polling import polling                                     # noqa: E402
 from table import Table                                         # noqa: E402
 
 LIBRARIES = {"analysers": ["-lutil"], "steps": ["-lpaho-mqtt3as"],
-             "floor": ["-lpaho-mqtt3as", "-lsqlite3"], "modbus_floor": ["-lpaho-mqtt3as"]}
-PARTS = {"pipeline": pipeline, "modbus": polling, "idle": idle, "growth": growth}
+             "floor": ["-lpaho-mqtt3as", "-lsqlite3"], "modbus_floor": ["-lpaho-mqtt3as"],
+             "meters": [], "meters_floor": []}
+PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "idle": idle, "growth": growth}
 
 
 def build():

@@ -15,7 +15,7 @@ import sys
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 RIG = REPOSITORY + "/tests/bluez/rig.sh"
-SCENARIOS = {"raw": 320, "bonded": 180, "spp": 420}  # seconds; on a quiet machine they need 110, 30, 155
+SCENARIOS = {"raw": 320, "bonded": 180, "spp": 420, "glucose": 240}  # seconds; on a quiet machine they need 110, 30, 155
 BINARIES = ("vitalgated", "vitalgate", "vitalgate-uplink", "tests/slowdisk.so")
 CANNOT = 77
 

@@ -101,6 +101,20 @@ static void just_works_and_the_link_is_let_go(void **state)
 	assert_int_equal(bluez_pair_begin(t->b, DEV_B, &events), -ENOENT);
 }
 
+static void it_waits_until_discovery_has_ended(void **state)
+{
+	struct bench *t = *state;
+	setenv("SYSTEMD_BUS_TIMEOUT", "700ms", 1);
+	struct pairing p = with_device(t, "'model':'just_works'");
+	WAIT(t, discovers(t, "hci0"));
+	order(t, "{'do':'hang','method':'StopDiscovery'}");
+	pair(&p);
+	WAIT(t, calls_of(t, "StopDiscovery"));
+	let_pass(t, 200);
+	assert_int_equal(calls_of(t, "Pair"), 0);
+	assert_int_equal(paired(&p), 0); /* but not for ever */
+}
+
 static void the_passkey_that_the_instrument_shows_is_typed_here(void **state)
 {
 	struct bench *t = *state;
@@ -452,6 +466,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(just_works_and_the_link_is_let_go),
+		TEST(it_waits_until_discovery_has_ended),
 		TEST(the_passkey_that_the_instrument_shows_is_typed_here),
 		TEST(the_passkey_that_is_shown_here_is_typed_there), TEST(both_ends_are_compared),
 		TEST(pins_and_authorizations), TEST(a_private_address_becomes_the_identity),

@@ -449,7 +449,9 @@ def check_bus(tap, m):
         return "yes" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 
     objects = ("/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
-    manager = ("/org/bluez", "org.bluez.AgentManager1", "RegisterAgent", "os", "/a", "")
+    pairs = ("/org/bluez", "org.bluez.AgentManager1", "RegisterAgent", "os", "/a", "")
+    serves = ("/org/bluez", "org.bluez.ProfileManager1", "RegisterProfile", "osa{sv}", "/p",
+              "1101", "0")
     with tap.case("the core sees Bluetooth adapters; the uplink sees no bus"):
         if m.run(PYTHON, "-c", "import dbusmock").returncode:
             raise Skip("no python3-dbusmock")
@@ -461,8 +463,9 @@ def check_bus(tap, m):
         holds(wait_until(lambda: "adapter hci0" in m.journal("-u", CORE), 10, 0.3),
               m.journal("-u", CORE))
         same(ask("vitalgate", *objects), "yes")
-        holds("denied" in ask("vitalgate", *manager).lower(), ask("vitalgate", *manager))
-        holds("denied" not in ask("root", *manager).lower(), "our policy binds root, too")
+        holds("denied" not in ask("vitalgate", *pairs).lower(), ask("vitalgate", *pairs))
+        holds("denied" in ask("vitalgate", *serves).lower(), ask("vitalgate", *serves))
+        holds("denied" not in ask("root", *serves).lower(), "our policy binds root, too")
         holds(ask("vitalgate-uplink", *objects) != "yes", "the uplink may ask bluetoothd")
 
 

@@ -271,7 +271,7 @@ void show_devices(const struct cli *cli, const json_t *result)
 			printf("%*lld ", (int[]){7, 7, 9, 10, 11, 11}[k],
 				(long long)json_integer_value(json_object_get(n, results[k])));
 		putchar('\n');
-		if (text(d, "handover_to")[0])
+		if (json_object_get(d, "handover_to"))
 			printf(say(cli,
 				       "  goes to %s as soon as it has told its memory: let it connect\n",
 				       "  内存读完后转交 %s：请让设备连接网关\n"),
@@ -308,6 +308,12 @@ void show_status(const struct cli *cli, const json_t *result)
 		cell(name, 28);
 		printf("%s %s\n", text(sink, "state"),
 			json_object_get(sink, "reason") ? text(sink, "reason") : "");
+	}
+	const json_t *bluetooth = json_object_get(result, "bluetooth");
+	if (bluetooth) {
+		cell(say(cli, "Bluetooth", "蓝牙"), 28);
+		printf("%s %s\n", text(bluetooth, "state"),
+			json_object_get(bluetooth, "next") ? text(bluetooth, "next") : "");
 	}
 	for (size_t i = 0; i < ELEMENTS(rows); i++) {
 		cell(say(cli, rows[i].en, rows[i].zh), 28);

@@ -4,9 +4,14 @@
     10 serial lines that are open and silent, 10 serial ports that are not there,
      5 BLE cuffs (simulated) on links that stay, silent, 5 Modbus TCP devices polled once a minute
 
-Before that 100 readings went through, so that all that a reading needs is in memory.
+Before that 100 readings went through, so that all that a reading needs is in memory. And with 30
+enrolled BLE cuffs, of which 5 stay connected and 25 are away, beside a fake bluetoothd (asked for
+by ble.py).
 """
+import json
+import os
 import re
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -18,6 +23,10 @@ from peers import write_profile
 from pipeline import IN_MESSAGE, begin, start_floor, tty
 
 LINES, ABSENT, CUFFS, SLAVES = 10, 10, 5, 5
+ENROLLED, NEAR = 30, 5  # BLE cuffs; of them, on links that stay
+BUS = ("<busconfig><type>system</type><listen>unix:path={dir}/bus</listen>"
+       '<policy context="default"><allow send_destination="*"/>'
+       '<allow eavesdrop="true"/><allow own="*"/><allow send_type="signal"/></policy></busconfig>')
 
 
 class IdleSite(Site):
@@ -95,7 +104,6 @@ def memory_of(site):
     return {key: [m[key] for m in found] for key in found[0]}
 
 
-
 def watch(site, seconds, names):
     """Voluntary context switches and microseconds of CPU, a second, of each."""
     def look():
@@ -140,6 +148,85 @@ def measure_idle(table, tls, seconds):
         for when, of in memory.items():
             table.aim(f"30 devices {what}, {when}: PSS of core and uplink", "MB", 14,
                       sum(of["pss"]) * 1024 / 1e6)
+
+
+# Enrolled BLE devices
+
+def address(i):
+    return f"C0:00:00:00:00:{i:02X}"
+
+
+class AirSite(Site):
+    """Cuffs with addresses, in a folder that stands for the air, and a bluetoothd with one adapter
+    on a bus of its own."""
+
+    def __init__(self):
+        super().__init__(receipt="broker", devices=[
+            {"id": f"cuff-{i}", "driver": "bt_blp", "transport": "ble", "address": address(i),
+             "random_address": True} for i in range(ENROLLED)])
+        os.mkdir(self.path("air"))
+        self.away = [self.listen_to_nobody(address(i)) for i in range(NEAR, ENROLLED)]
+        for i in range(NEAR):
+            self.instrument("cuff", f"cuff-{i}", "--listen", self.path("air/" + address(i)),
+                            "--state", self.path(f"cuff-{i}.state"), "--always", "--idle", "0")
+        with open(self.path("bus.conf"), "w", encoding="ascii") as f:
+            f.write(BUS.format(dir=self.dir))
+        self.bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/bus"}
+        self.start("bus", ["dbus-daemon", f"--config-file={self.dir}/bus.conf", "--nofork",
+                           "--nopidfile"])
+        wait_until(lambda: os.path.exists(self.path("bus")))
+        self.start("bluetoothd", [PYTHON, SIM + "/fake_bluez.py", self.path("bluez")], self.bus)
+        wait_until(lambda: os.path.exists(self.path("bluez")))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.path("bluez"))
+            s.send(json.dumps({"do": "adapter", "name": "hci0"}).encode() + b"\n")
+            s.recv(4096)
+
+    def listen_to_nobody(self, name):
+        """A device that is away: a connect to it finds no room, now and later."""
+        listener, first = (socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2))
+        listener.bind(self.path("air/" + name))
+        listener.listen(0)
+        first.connect(self.path("air/" + name))
+        return listener, first
+
+    def core(self, env=None, prefix=(), options=()):
+        return super().core({**self.bus, "VITALGATE_AIR": self.path("air"), **(env or {})}, prefix,
+                            options)
+
+    def close(self, keep=False):
+        for pair in self.away:
+            for s in pair:
+                s.close()
+        super().close(keep)
+
+
+def enrolled(table, seconds, settle):
+    """A connect to a device that is away fails here at once, and is tried again every 5 s. A
+    kernel's waits, in turns of some seconds when many do."""
+    with AirSite() as site:
+        begin(site)
+        wait_until(lambda: all(f"cuff-{i}: connected" in site.log("core") for i in range(NEAR)))
+        time.sleep(settle)
+        states = Counter(d["state"] for d in site.cli("status")["live"].values())
+        memory = memory_of(site)
+        start_floor(site, [])
+        time.sleep(1)
+        rates = watch(site, seconds, ["core", "uplink", "floor"])
+    table.head(f"{ENROLLED} enrolled BLE devices, {seconds} s: "
+               + ", ".join(f"{n} {state}" for state, n in states.items()))
+    for i, text, unit in ((0, "wake-ups", "1/s"), (1, "CPU", "us/s")):
+        for name in ("core", "uplink"):
+            note = ("a connect to one that is away fails at once here; a kernel's waits"
+                    if (i, name) == (0, "core") else "")
+            table.add(f"{name}: {text}", unit, rates["floor"][i], rates[name][i], note=note)
+    for key in ("pss", "rss", "anon"):
+        table.add(f"{key}, core + uplink", "KiB", None, sum(memory[key]), None,
+                  "core {} + uplink {}".format(*memory[key]))
+    table.aim(f"{ENROLLED} enrolled BLE devices, idle: wake-ups of core and uplink", "1/s", 4.5,
+              rates["core"][0] + rates["uplink"][0])
+    table.aim(f"{ENROLLED} enrolled BLE devices, idle: PSS of core and uplink", "MB", 14,
+              sum(memory["pss"]) * 1024 / 1e6)
 
 
 def idle(table, options):

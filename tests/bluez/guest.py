@@ -125,8 +125,9 @@ class Process:
 class Stack:
     """System bus, btvirt with its virtual controllers, bluetoothd."""
 
-    def __init__(self, controllers, *btvirt):
+    def __init__(self, controllers, *btvirt, emulator="btvirt"):
         self.emulator = self.daemon = None
+        self.program = emulator
         os.makedirs("/run/dbus", exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/var/lib/bluetooth"], check=True)
         # Two BlueZ ends would open EATT channels; no meter has them, and confirmations go astray.
@@ -138,7 +139,7 @@ class Stack:
         subprocess.run(["dbus-daemon", "--system", "--fork"], check=True)
         self.bus = dbus.SystemBus()
         # Paged in beforehand: the kernel gives a controller two seconds for its first command.
-        subprocess.run(["btvirt", "--help"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([self.program, "--help"], stdout=subprocess.DEVNULL, check=True)
         for _ in range(4):
             if self._start(controllers, btvirt):
                 return
@@ -146,7 +147,7 @@ class Stack:
         raise CannotRun("the virtual controllers did not come up (is the machine overloaded?)")
 
     def _start(self, controllers, btvirt):
-        self.emulator = Process("btvirt", "btvirt", *btvirt)
+        self.emulator = Process("btvirt", self.program, *btvirt)
         try:
             wait_for("controllers", lambda: self._initialised() >= controllers, 6)
         except Failed:
@@ -167,8 +168,8 @@ class Stack:
     def start_bluetoothd(self):
         self.daemon = Process("bluetoothd", BLUETOOTHD, "-n", "-d")
 
-    def stop_bluetoothd(self):
-        self.daemon.stop()
+    def stop_bluetoothd(self, how=signal.SIGTERM):
+        self.daemon.stop(how)
 
     def objects(self, interface):
         try:
@@ -264,19 +265,19 @@ def cuff(address, **more):
 class Gateway:
     """vitalgated and its uplink. `slowdisk`: path of the shim, see slowdisk.c."""
 
-    def __init__(self, build, device, *, slowdisk=None):
-        self.build, self.slowdisk, self.device = build, slowdisk, device["id"]
+    def __init__(self, build, *devices, slowdisk=None):
+        self.build, self.slowdisk, self.device = build, slowdisk, devices[0]["id"]
         self.core = self.uplink = None
         os.makedirs(RUN + "/store", exist_ok=True)
         os.makedirs(RUN + "/run", exist_ok=True)
-        keys = ", ".join(f"{key}: {yaml(value)}" for key, value in device.items())
+        lines = [", ".join(f"{key}: {yaml(value)}" for key, value in d.items()) for d in devices]
         with open(CONFIG, "w", encoding="utf-8") as f:
             f.write("\n".join([
                 "version: 1", "org: demo", "site: village", "gateway: gw-0001",
                 "zone: Asia/Shanghai", "site_contact: S-0001",
                 f"paths: {{store: {RUN}/store, runtime: {RUN}/run, tables: {REPOSITORY}/config}}",
                 "sinks:", "  - {name: platform, host: 127.0.0.1, port: 1883, receipt: broker}",
-                "devices:", f"  - {{{keys}}}", ""]))
+                "devices:", *(f"  - {{{line}}}" for line in lines), ""]))
 
     def start(self):
         env = {}
@@ -310,8 +311,8 @@ class Gateway:
         rows = self.ask("readings")["readings"]
         return [r for r in rows if record is None or record.matches(r)]
 
-    def state(self):
-        return self.ask("devices")["live"][self.device]["state"]
+    def state(self, device=None):
+        return self.ask("devices")["live"][device or self.device]["state"]
 
     def logged(self, words):
         """Lines of the log with these words."""
@@ -368,12 +369,12 @@ class Meter(Process):
 
     count = 0
 
-    def __init__(self, script, *arguments, stdin=subprocess.DEVNULL):
+    def __init__(self, script, *arguments, stdin=subprocess.DEVNULL, env=None):
         Meter.count += 1
         name = f"meter-{Meter.count}"
         self.seen = f"{OUT}/{name}.jsonl"
         super().__init__(name, "/usr/bin/python3", f"{HERE}/{script}", *arguments, stdin=stdin,
-                         data=self.seen)
+                         data=self.seen, env=env)
 
     def events(self, what, record=None):
         return [e for e in json_lines(self.seen)

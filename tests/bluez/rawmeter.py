@@ -1,92 +1,28 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A blood-pressure meter with its own small host stack (HCI, L2CAP, ATT server) on a controller of
-`btvirt -s`. It shares no code with BlueZ or with the gateway, so it can judge and it can misbehave.
+"""A blood-pressure meter with its own small host stack: an ATT server on rawlink.py. It shares no code
+with BlueZ or with the gateway, so it can judge and it can misbehave.
 
 It keeps its records like a real meter: it advertises, waits for a gateway that enables indications,
 sends the oldest record, forgets it when it is confirmed, sends the next one, and switches itself
 off when nothing is left. What it sees goes to stdout as JSON lines with CLOCK_BOOTTIME in
 microseconds: `indicated` is stamped before the packet leaves, `confirmed` after it was read.
 
-Layouts: Core Specification, Vol 4 Part E (HCI), Vol 3 Part A (L2CAP), Part F (ATT), Part G (GATT).
+Layouts: Core Specification, Vol 3 Part F (ATT), Part G (GATT).
 """
 import argparse
-import json
-import select
 import signal
-import socket
 import struct
-import sys
 import time
 from collections import deque
 
-HCI_COMMAND, HCI_ACL, HCI_EVENT = 1, 2, 4
-EVT_DISCONNECTED, EVT_COMPLETE, EVT_STATUS, EVT_LE = 0x05, 0x0E, 0x0F, 0x3E
-CID_ATT, CID_SIGNAL, CID_SMP = 4, 5, 6
+from rawlink import SOCKET, RawLink, say
+
 PRIMARY, CHARACTERISTIC, CCC = 0x2800, 0x2803, 0x2902
 BPM, NAME = 0x2A35, b"RAW-BPM1"
 READ, WRITE, INDICATE = 0x02, 0x08, 0x20
 ATT_MTU = 64
 TRANSACTION_S = 30
-
-
-def now_us():
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
-
-
-def say(what, **more):
-    print(json.dumps({"boot_us": now_us(), "what": what, **more}), flush=True)
-
-
-class Controller:
-    """HCI over the emulator's socket; what arrives while a command waits is kept in order."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.connect(path)
-        self.waiting = deque()
-
-    def _need(self, n):
-        data = b""
-        while len(data) < n:
-            part = self.socket.recv(n - len(data))
-            if not part:
-                sys.exit("rawmeter: the controller is gone")
-            data += part
-        return data
-
-    def _packet(self):
-        kind = self._need(1)[0]
-        if kind == HCI_EVENT:
-            code, length = self._need(2)
-            return kind, code, self._need(length)
-        if kind == HCI_ACL:
-            handle, length = struct.unpack("<HH", self._need(4))
-            return kind, handle, self._need(length)
-        sys.exit(f"rawmeter: packet type {kind}")
-
-    def command(self, ogf, ocf, parameters=b""):
-        opcode = ogf << 10 | ocf
-        self.socket.sendall(struct.pack("<BHB", HCI_COMMAND, opcode, len(parameters)) + parameters)
-        while True:
-            kind, code, data = self._packet()
-            at = {EVT_COMPLETE: 1, EVT_STATUS: 2}.get(code) if kind == HCI_EVENT else None
-            if at is None or struct.unpack_from("<H", data, at)[0] != opcode:
-                self.waiting.append((kind, code, data))
-                continue
-            status = data[3] if code == EVT_COMPLETE else data[0]
-            if status:
-                say("hci-error", opcode=f"{opcode:04x}", status=status)
-            return
-
-    def receive(self, timeout_s):
-        if not self.waiting and not select.select([self.socket], [], [], timeout_s)[0]:
-            return None
-        return self.waiting.popleft() if self.waiting else self._packet()
-
-    def send(self, link, cid, payload):
-        head = struct.pack("<BHHHH", HCI_ACL, link, len(payload) + 4, len(payload), cid)
-        self.socket.sendall(head + payload)
 
 
 class Database:
@@ -125,49 +61,23 @@ class Database:
         return [h for h in sorted(self.rows) if first <= h <= last]
 
 
-class Meter:
+class Meter(RawLink):
     def __init__(self, options):
         self.options = options
-        self.address = bytes.fromhex(options.address.replace(":", ""))[::-1]
         self.db = Database()
         self.records = deque(bytes.fromhex(r) for r in options.record)
         self.drops, self.mutes = options.drop, options.mute
-        self.forget_link()
         self.running = True
-        self.controller = Controller(options.socket)
+        super().__init__(options.socket, options.address, NAME, 0x1810)
 
     def forget_link(self):
-        self.link = self.off_at = None
-        self.partial = b""
-        self.subscribed = self.outstanding = self.mute = self.leaving = False
+        super().forget_link()
+        self.off_at = None
+        self.subscribed = self.outstanding = self.mute = False
         self.asked = None      # opcode of our own unanswered request
         self.questions = deque()
 
     # Link layer
-
-    def switch_on(self):
-        c = self.controller
-        c.command(3, 0x03)
-        c.command(3, 0x01, b"\xff" * 7 + b"\x3f")
-        c.command(8, 0x01, b"\x1f" + bytes(7))
-        self.advertise()
-
-    def advertise(self):
-        # Extended commands with a legacy PDU: in btvirt a host that has these sees no others.
-        c = self.controller
-        c.command(8, 0x36, struct.pack("<BH3s3sBBB6sBbBBBBB", 1, 0x13, b"\x20\0\0", b"\x30\0\0",
-                                       7, 1, 0, bytes(6), 0, 127, 1, 0, 1, 0, 0))
-        c.command(8, 0x35, b"\x01" + self.address)
-        data = b"\x02\x01\x06" + b"\x03\x03\x10\x18" + bytes([len(NAME) + 1, 9]) + NAME
-        c.command(8, 0x37, bytes([1, 3, 1, len(data)]) + data)
-        c.command(8, 0x39, b"\x01\x01\x01\0\0\0")
-        say("advertising")
-
-    def disconnect(self):
-        """What still comes in is not heard any more: it is as if it had been lost in the air."""
-        if self.link is not None and not self.leaving:
-            self.leaving = True
-            self.controller.command(1, 0x06, struct.pack("<HB", self.link, 0x13))
 
     def connected(self, link):
         self.forget_link()
@@ -187,9 +97,6 @@ class Meter:
             self.running = False
 
     # ATT server
-
-    def att(self, pdu):
-        self.controller.send(self.link, CID_ATT, pdu)
 
     def error(self, opcode, handle, code):
         self.att(struct.pack("<BBHB", 0x01, opcode, handle, code))
@@ -335,47 +242,18 @@ class Meter:
         elif not p[0] & 0x40:
             self.error(p[0], 0, 0x06)
 
-    def l2cap_input(self, handle, data):
-        start = handle >> 12 & 3 != 1
-        self.partial = data if start else self.partial + data
-        if len(self.partial) < 4:
-            return
-        length, cid = struct.unpack_from("<HH", self.partial)
-        if len(self.partial) < length + 4:
-            return
-        pdu, self.partial = self.partial[4:4 + length], b""
-        if not pdu:
-            return
-        if cid == CID_ATT:
-            self.att_input(pdu)
-        elif cid == CID_SMP and pdu[0] == 0x01:
-            self.controller.send(self.link, CID_SMP, b"\x05\x05")  # pairing is not supported
-        elif cid == CID_SIGNAL and len(pdu) >= 4 and pdu[0] not in (0x01, 0x13):
-            self.controller.send(self.link, CID_SIGNAL, struct.pack("<BBHH", 1, pdu[1], 2, 0))
-
-    def event_input(self, code, data):
-        if code == EVT_LE and data[0] in (0x01, 0x0A) and data[1] == 0:
-            self.connected(struct.unpack_from("<H", data, 2)[0])
-        elif code == EVT_LE and data[0] == 0x05:
-            self.controller.command(8, 0x1B, data[1:3])  # no long-term key: this meter never pairs
-        elif code == EVT_DISCONNECTED and data[0] == 0:
-            self.disconnected(data[3])
-
     def run(self):
         self.switch_on()
+        self.advertise()
         while self.running:
-            wait = 0.2 if self.off_at is None else min(0.2, max(0, self.off_at - time.monotonic()))
-            packet = self.controller.receive(wait)
-            if packet and packet[0] == HCI_EVENT:
-                self.event_input(packet[1], packet[2])
-            elif packet and self.link is not None:
-                self.l2cap_input(packet[1], packet[2])
+            self.serve(0.2 if self.off_at is None
+                       else min(0.2, max(0, self.off_at - time.monotonic())))
             if self.off_at is not None and time.monotonic() >= self.off_at:
                 say("hanging-up", asked=self.asked, outstanding=self.outstanding)
                 self.off_at = None
                 self.disconnect()
         self.disconnect()
-        self.controller.command(8, 0x39, b"\0\0")
+        self.hide()
         say("off", left=len(self.records))
 
     def stop(self, *_):
@@ -385,7 +263,7 @@ class Meter:
 def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = p.add_argument
-    add("--socket", default="/tmp/bt-server-bredrle")
+    add("--socket", default=SOCKET)
     add("--address", default="C0:11:22:33:44:55", help="random static address")
     add("--record", action="append", default=[], metavar="HEX", help="stored record, oldest first")
     add("--drop", type=int, default=0, metavar="N",

@@ -5,6 +5,7 @@
 # no image is built, and what is installed here is installed there.
 #
 #   rig.sh setup             install what is missing (as root), unpack a kernel into the cache
+#   rig.sh emulator          build btvirt with btvirt.patch from Debian's source, print its path
 #   rig.sh run COMMAND ...   boot, run the command in the guest as root, here, and power off
 #
 # Exit status: of the command; 77 = this machine cannot (reason on stderr), 124 = it did not finish.
@@ -54,6 +55,19 @@ choose_kernel() {
 		END { print good ? good : other }'
 }
 
+# Uncompressed, it boots by PVH: under TCG the decompressor alone would cost seconds. Where the payload
+# lies: Linux/x86 boot protocol, header at 0x1f1; its last four bytes are its length.
+unpack_vmlinux() {
+	number() { od -An -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '; }
+	at=$((($(number "$1" 497 1) + 1) * 512 + $(number "$1" 584 4)))
+	payload() { tail -c "+$((at + 1))" "$1" | head -c "$(($(number "$1" 588 4) - 4))"; }
+	case $(od -An -t x1 -j "$at" -N 4 "$1") in
+	" fd 37 7a 58") payload "$1" | xz -dc --single-stream ;;
+	" 28 b5 2f fd") payload "$1" | zstd -dcq ;;
+	*) cannot "$1 is packed in an unknown way" ;;
+	esac >"$home/vmlinux"
+}
+
 unpack_kernel() {
 	p=${RIG_KERNEL:-$(choose_kernel)}
 	if [ -z "$p" ]; then
@@ -69,11 +83,9 @@ unpack_kernel() {
 	dpkg-deb --fsys-tarfile "$new/$p"_*.deb | tar -C "$new/kernel" -xf - --wildcards \
 		'./boot/vmlinuz*' './lib/modules/*/modules.*' "$k/crypto" "$k/lib" "$k/net" "$k/fs" \
 		"$k/drivers/bluetooth" "$k/drivers/virtio" "$k/drivers/char" "$k/drivers/hid"
+	find "$new/kernel" -name '*.ko.xz' -exec unxz {} +
 	depmod -b "$new/kernel" "$(ls "$new/kernel/lib/modules")"
-	# Uncompressed, it boots by PVH: under TCG the decompressor alone would cost seconds.
-	z=$(echo "$new"/kernel/boot/vmlinuz-*)
-	at=$(LC_ALL=C grep -aboP '\xFD7zXZ\x00' "$z" | head -n 1 | cut -d: -f1)
-	tail -c "+$((at + 1))" "$z" | xz -dc --single-stream >"$home/vmlinux"
+	unpack_vmlinux "$(echo "$new"/kernel/boot/vmlinuz-*)"
 	rm -rf "$home/kernel"
 	mv "$new/kernel" "$home/kernel"
 	rm -rf "$new" "$home/initramfs.cpio"
@@ -136,6 +148,44 @@ setup() {
 	build_initramfs
 }
 
+# No configure: these files need no more than a version. Nothing of the source is kept.
+emulator() {
+	patch=${self%/*}/btvirt.patch
+	# shellcheck disable=SC3013
+	if [ ! -x "$home/btvirt" ] || [ "$patch" -nt "$home/btvirt" ]; then
+		work=$(mktemp -d)
+		trap 'rm -rf "$work"' EXIT
+		build_emulator "$work" "$patch" >"$work/log" 2>&1 ||
+			cannot "btvirt cannot be built: $(tail -n 1 "$work/log")"
+		mkdir -p "$home"
+		mv "$work/btvirt" "$home/btvirt"
+	fi
+	echo "$home/btvirt"
+}
+
+build_emulator() (
+	set -e
+	chmod 755 "$1"
+	cd "$1"
+	mkdir -p state/lists/partial cache/archives/partial source
+	key=/usr/share/keyrings/debian-archive-keyring.gpg
+	echo "deb-src [signed-by=$key] http://deb.debian.org/debian bookworm main" >sources.list
+	apt="apt-get -q -o Dir::Etc::SourceList=$1/sources.list -o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::State=$1/state -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache=$1/cache \
+		-o APT::Sandbox::User="
+	$apt update
+	(cd source && $apt source bluez)
+	cd source/bluez-*/
+	patch -p1 <"$2"
+	for f in main serial server vhci btdev bthost smp phy amp le; do set -- "$@" "emulator/$f.c"; done
+	for f in mainloop mainloop-notify util queue crypto ecc timeout-mainloop io-mainloop; do
+		set -- "$@" "src/shared/$f.c"
+	done
+	out=$1/btvirt
+	shift 2
+	${CC:-cc} -O2 -w -DVERSION='"mended"' -I. -Iemulator -o "$out" "$@" -lbluetooth
+)
+
 run() {
 	ready || cannot "run 'rig.sh setup' first"
 	tmp=
@@ -191,6 +241,7 @@ run() {
 
 case ${1:-} in
 setup) setup ;;
+emulator) emulator ;;
 run) shift; run "$@" ;;
-*) sed -n '3,19s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '3,20s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

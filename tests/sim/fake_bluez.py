@@ -5,15 +5,16 @@
     DBUS_SYSTEM_BUS_ADDRESS=unix:path=/dir/bus fake_bluez.py /dir/control
 
 Written from BlueZ's own description of its interfaces (fake_bluez_objects.py). Tests steer it over the unix
-socket /dir/control: a JSON object a line in, one a line back, {"ok": true, ...} or {"ok": false, "error": ...}.
-What an order says is done before the answer comes.
+socket /dir/control: a JSON object a line in, one a line back, {"ok": true, ...} or {"ok": false, "error":
+...}. What an order says is done before the answer comes.
 
     {"do": "adapter", "name": "hci0"}       also address, address_type, powered, modalias
     {"do": "remove_adapter", "name": "hci0"}
     {"do": "set", "name": "hci0", "powered": false}     as somebody else would
     {"do": "device", "address": "C0:00:00:00:00:01"}    also adapter, name, type, rssi, uuids ["1810"],
         manufacturer {"0157": "hex"}, service {"181d": "hex"}, every_ms (100; 0: it is silent), bonded,
-        pair {model, passkey, pin, after_ms, error, message, hang, identity}. Told again: what is given changes.
+        pair {model, passkey, pin, after_ms, error, message, hang, identity}. Told again: what is given
+        changes.
         identity: its address after pairing, when it advertises a private one
     {"do": "advertise", "address": A}       once, now; also rssi, manufacturer, service, times
     {"do": "remove_device", "address": A}   as bluetoothctl would
@@ -239,7 +240,8 @@ class World:
 
     def do_call_agent(self, order):
         agent, name = next(iter(self.agents.values())), order["method"]
-        takes, args = {"AuthorizeService": ("os", [uuid("1810")]), "RequestConfirmation": ("ou", [dbus.UInt32(1)]),
+        takes, args = {"AuthorizeService": ("os", [uuid("1810")]),
+                       "RequestConfirmation": ("ou", [dbus.UInt32(1)]),
                        "Cancel": ("", []), "Release": ("", [])}.get(name, ("o", []))
         if takes:
             args.insert(0, dbus.ObjectPath(self.devices[order["address"]].path))
@@ -250,7 +252,8 @@ class World:
     def do_odd(self, order):
         device = self.devices[order["address"]]
         device.PropertiesChanged(device.interface, dbus.Dictionary(
-            {"RSSI": "loud", "ManufacturerData": dbus.UInt32(7)}, signature="sv"), dbus.Array([], signature="s"))
+            {"RSSI": "loud", "ManufacturerData": dbus.UInt32(7)}, signature="sv"),
+                                 dbus.Array([], signature="s"))
 
     def do_state(self, order):
         return {"alive": bool(self.connection), "flooding": bool(self.flooding),
