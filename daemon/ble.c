@@ -61,6 +61,7 @@ struct ble {
 	unsigned failures;
 	uint64_t connect_us; /* when the connect began */
 	bool lost;	     /* the link ended by itself; else it is we who end it */
+	bool hung_up;	     /* because the device ended it */
 	char doomed[80];     /* why the link is to end as soon as the loop runs; "" = it is not */
 	struct ble_uid uid;
 	struct log_limit said_down, said_state, said_refused;
@@ -125,7 +126,7 @@ static void ble_release(struct ble *t)
 	t->io = sd_event_source_disable_unref(t->io);
 	ble_socket_close(&t->socket);
 	t->doomed[0] = 0;
-	t->lost = false;
+	t->lost = t->hung_up = false;
 	t->phase = RESTING;
 	if (t->turns)
 		ble_turns_end(t->turns, &t->turn);
@@ -174,6 +175,8 @@ static void ble_drop(struct ble *t, const char *why)
 	text_copy(text, sizeof(text), why, strlen(why));
 	bool was_up = t->phase == UP, lost = t->lost;
 	uint32_t ignored = att_ignored(t->att);
+	if (was_up && t->hung_up)
+		t->base.events.hung_up(t->base.events.arg);
 	ble_release(t);
 	if (!streq(t->state, "unpaired"))
 		t->state = "waiting";
@@ -353,6 +356,7 @@ static void input(struct ble *t)
 		att_input(t->att, pdu, (size_t)n, now_ms());
 	} else if (n != -EAGAIN) {
 		t->lost = true;
+		t->hung_up = n == 0 || n == -ECONNRESET;
 		if (n == -EACCES) /* how the kernel says that pairing or encryption failed */
 			t->state = "unpaired";
 		doom(t, n == -EACCES ? "pairing failed"

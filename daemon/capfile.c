@@ -254,6 +254,10 @@ int capfile_next(struct capfile *c, struct capfile_step *ret, char *error)
 			return bytes(c, word, rest, ret, error);
 		if (streq(word, "wait"))
 			return wait_line(c, rest, ret, error);
+		if (streq(word, "hung_up")) {
+			*ret = (struct capfile_step){.word = CAPFILE_HUNG_UP};
+			return 1;
+		}
 		if (streq(word, "denied"))
 			return denied(c, rest, ret, error);
 		if (streq(word, "channel")) {

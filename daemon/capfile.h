@@ -22,7 +22,8 @@ enum capfile_word {
 	CAPFILE_KEPT,
 	CAPFILE_REFUSED,
 	CAPFILE_WAIT,
-	CAPFILE_DENIED
+	CAPFILE_DENIED,
+	CAPFILE_HUNG_UP
 };
 
 /* One line behind the head. */

@@ -208,6 +208,9 @@ static void put_step(struct capture *c, const struct session_trace *t)
 		put(c, t->what == TRACE_KEPT ? "kept\n" : "refused\n");
 		c->verdicts = true;
 		break;
+	case TRACE_HUNG_UP:
+		put(c, "hung_up\n");
+		break;
 	case TRACE_DENIED:
 		put_channel(c, t->channel);
 		put_hex(c, "denied ", t->bytes, t->len, "\n");

@@ -236,6 +236,15 @@ static void on_value(void *arg, int channel, const uint8_t *bytes, size_t len, b
 		session_value(d->session, channel, bytes, len, indication, &now);
 }
 
+static void on_hung_up(void *arg)
+{
+	struct device *d = arg;
+	struct vg_now now;
+	clock_now(&now);
+	if (d->session)
+		session_hung_up(d->session, &now);
+}
+
 static void on_denied(void *arg, unsigned channel, uint8_t code)
 {
 	struct device *d = arg;
@@ -378,7 +387,8 @@ int device_start(struct device *d)
 {
 	struct gateway *g = d->gateway;
 	const struct config_device *c = d->config;
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, d};
+	const struct transport_events events = {
+		on_up, on_stream, on_value, on_down, on_hung_up, on_denied, d};
 	bool radio = c->transport == TRANSPORT_BLE && strncmp(c->address, "unix:", 5) != 0;
 	int rc = radio ? radio_need(g) : 0;
 	if (rc < 0)

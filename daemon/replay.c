@@ -111,6 +111,9 @@ static bool play(struct replay *r, bool late)
 		return compare(r, late);
 	case CAPFILE_KEPT:
 		return settle(r, late);
+	case CAPFILE_HUNG_UP:
+		r->base.events.hung_up(r->base.events.arg);
+		break;
 	case CAPFILE_DENIED:
 		r->base.events.denied(r->base.events.arg, (unsigned)r->step.channel, r->step.code);
 		break;

@@ -240,6 +240,16 @@ void session_expired(struct vg_session *s, const struct vg_now *now)
 	submit(s);
 }
 
+void session_hung_up(struct vg_session *s, const struct vg_now *now)
+{
+	if (s->ended || !s->driver->hung_up || !s->confirmed || s->n_owed)
+		return;
+	begin(s, NULL, 0, now);
+	session_trace_it(s, TRACE_HUNG_UP, 0, NULL, 0, 0);
+	s->driver->hung_up(s, now);
+	submit(s);
+}
+
 void session_denied(struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now)
 {
 	if (s->ended || !s->driver->denied)
@@ -257,6 +267,7 @@ static void settle_owed(struct vg_session *s, vg_ticket ticket)
 	while (s->n_owed && s->owed[0].kept) {
 		memmove(s->owed, s->owed + 1, --s->n_owed * sizeof(s->owed[0]));
 		s->start.ops->confirm(s->start.ops->arg);
+		s->confirmed = true;
 	}
 }
 

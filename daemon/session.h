@@ -26,6 +26,7 @@ enum trace {
 	TRACE_KEPT, /* a unit, before the driver is told */
 	TRACE_REFUSED,
 	TRACE_EXPIRED, /* the timer, before the driver is told */
+	TRACE_HUNG_UP, /* the instrument ended the link, and the driver is told */
 	TRACE_DENIED, /* what was sent to the channel was refused; the one byte is the ATT error code */
 };
 
@@ -74,6 +75,8 @@ void session_stream(
 /* `channel` -1: a handle that nobody asked for. */
 void session_value(struct vg_session *s, int channel, const uint8_t *bytes, size_t len,
 	bool indication, const struct vg_now *now);
+/* The instrument itself ended the link. */
+void session_hung_up(struct vg_session *s, const struct vg_now *now);
 /* What was sent to `channel` was refused with this ATT error code. */
 void session_denied(struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now);
 void session_gap(struct vg_session *s, const struct vg_now *now);

@@ -34,6 +34,7 @@ struct vg_session {
 	bool short_of_memory; /* something of the unit at hand is missing: it must not be kept */
 	struct owed owed[SESSION_OWED_MAX];
 	unsigned n_owed;
+	bool confirmed; /* an indication was */
 	uint8_t *held; /* stream bytes that are no frame yet */
 	size_t n_held, held_size;
 	bool in_noise;

@@ -34,6 +34,8 @@ struct transport_events {
 	 * owner owes one confirm() once the value is safe. */
 	void (*value)(void *arg, int channel, const uint8_t *bytes, size_t len, bool indication);
 	void (*down)(void *arg, const char *why); /* `why`: short English for log and status */
+	/* GATT: the instrument itself ends the link; `down` follows at once. Others never call it. */
+	void (*hung_up)(void *arg);
 	/* GATT: what was sent to `channel` was refused with this ATT error code. Others never call it. */
 	void (*denied)(void *arg, unsigned channel, uint8_t code);
 	void *arg;

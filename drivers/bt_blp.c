@@ -315,12 +315,14 @@ static void bt_blp_heard(struct vg_session *s, unsigned channel, const uint8_t *
 	}
 }
 
-static void bt_blp_expired(struct vg_session *s, const struct vg_now *now)
+/* Silence after the last record, or a link that the instrument ended after it. */
+static void bt_blp_quiet(struct vg_session *s, const struct vg_now *now)
 {
 	struct monitor *st = vg_state(s);
 	(void)now;
+	if (!st->drained)
+		vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
 	st->drained = true;
-	vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
 }
 
 static void bt_blp_denied(
@@ -429,6 +431,7 @@ const struct vg_driver bt_blp = {
 	.state_size = sizeof(struct monitor),
 	.opened = bt_blp_opened,
 	.heard = bt_blp_heard,
-	.expired = bt_blp_expired,
+	.expired = bt_blp_quiet,
+	.hung_up = bt_blp_quiet,
 	.denied = bt_blp_denied,
 };

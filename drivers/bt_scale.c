@@ -478,12 +478,14 @@ static void bt_scale_heard(struct vg_session *s, unsigned channel, const uint8_t
 	}
 }
 
-static void bt_scale_expired(struct vg_session *s, const struct vg_now *now)
+/* Silence after the last record, or a link that the instrument ended after it. */
+static void bt_scale_quiet(struct vg_session *s, const struct vg_now *now)
 {
 	struct scale *st = vg_state(s);
 	(void)now;
+	if (!st->drained)
+		vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
 	st->drained = true;
-	vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
 }
 
 static void bt_scale_denied(
@@ -550,6 +552,7 @@ const struct vg_driver bt_scale = {
 	.state_size = sizeof(struct scale),
 	.opened = bt_scale_opened,
 	.heard = bt_scale_heard,
-	.expired = bt_scale_expired,
+	.expired = bt_scale_quiet,
+	.hung_up = bt_scale_quiet,
 	.denied = bt_scale_denied,
 };

@@ -209,12 +209,14 @@ static void bt_thermometer_heard(struct vg_session *s, unsigned channel, const u
 	}
 }
 
-static void bt_thermometer_expired(struct vg_session *s, const struct vg_now *now)
+/* Silence after the last record, or a link that the instrument ended after it. */
+static void bt_thermometer_quiet(struct vg_session *s, const struct vg_now *now)
 {
 	struct thermometer *st = vg_state(s);
 	(void)now;
+	if (!st->drained)
+		vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
 	st->drained = true;
-	vg_event(s, &(struct vg_event){.type = VG_EVENT_DRAINED});
 }
 
 static void bt_thermometer_denied(
@@ -275,6 +277,7 @@ const struct vg_driver bt_thermometer = {
 	.state_size = sizeof(struct thermometer),
 	.opened = bt_thermometer_opened,
 	.heard = bt_thermometer_heard,
-	.expired = bt_thermometer_expired,
+	.expired = bt_thermometer_quiet,
+	.hung_up = bt_thermometer_quiet,
 	.denied = bt_thermometer_denied,
 };

@@ -294,7 +294,7 @@ static struct slave *slave_add(
 
 static struct slave *slave_start(struct slave *v)
 {
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, v};
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, NULL, v};
 	assert_int_equal(modbus_new(v->site->loop, &v->config, &v->driver, &events, &v->t), 0);
 	return v;
 }

@@ -18,6 +18,7 @@ struct told {
 	struct vg_civil clock;
 	unsigned denied_channel;
 	uint8_t denied;
+	unsigned hung_up;
 };
 
 static void put(struct told *t, vg_ticket ticket, bool first)
@@ -155,6 +156,13 @@ static void denied(struct vg_session *s, unsigned channel, uint8_t code, const s
 	obey(s, (const uint8_t *)"f", 1);
 }
 
+static void hung_up(struct vg_session *s, const struct vg_now *now)
+{
+	(void)now;
+	((struct told *)vg_state(s))->hung_up++;
+	obey(s, (const uint8_t *)"Z", 1);
+}
+
 /* '<', a digit n, n bytes; line ends are filler, everything else is noise. */
 static struct vg_frame frame(const uint8_t *bytes, size_t len)
 {
@@ -171,7 +179,7 @@ static struct vg_frame frame(const uint8_t *bytes, size_t len)
 
 #define CALLBACKS                                                                         \
 	.version = 7, .opened = opened, .heard = heard, .expired = expired, .kept = kept, \
-	.refused = refused, .denied = denied, .state_size = sizeof(struct told),          \
+	.refused = refused, .denied = denied, .hung_up = hung_up, .state_size = sizeof(struct told),          \
 	.options = options, .n_options = ELEMENTS(options)
 
 static const struct vg_option options[] = {

@@ -84,7 +84,7 @@ struct bench {
 	char written[64];
 	/* what the owner was told, in order: "U" up, "D" down, "v0" value, "i1" indication */
 	char told[256];
-	unsigned up, down, indications;
+	unsigned up, down, hung_up, indications;
 	char uid[TRANSPORT_UID_MAX + 1], why[80];
 	uint8_t denied;
 	bool in_call;  /* no event may come */
@@ -141,6 +141,12 @@ static void on_down(void *arg, const char *why)
 	assert_int_equal(b->up, b->down);
 	text_copy(b->why, sizeof(b->why), why, strlen(why));
 	tell(b, 'D', 0);
+}
+
+static void on_hung_up(void *arg)
+{
+	struct bench *b = arg;
+	b->hung_up++;
 }
 
 static void on_denied(void *arg, unsigned channel, uint8_t code)
@@ -292,7 +298,8 @@ static void go_away(struct bench *b)
 
 static void start(struct bench *b)
 {
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, b};
+	const struct transport_events events = {
+		on_up, on_stream, on_value, on_down, on_hung_up, on_denied, b};
 	b->in_call = true;
 	assert_int_equal(ble_new(b->loop, NULL, NULL, &b->device, &driver, &events, &b->t), 0);
 	b->in_call = false;
@@ -537,6 +544,7 @@ static void waits_for_what_is_absent(void **state)
 	WAIT(b, b->up == 1, 400);
 	go_away(b);
 	WAIT(b, b->down == 1, 300);
+	assert_int_equal(b->hung_up, 1);
 	WAIT(b, streq(state_of(b), "absent"), 500);
 	advertise(b);
 	WAIT(b, b->up == 2, 400);
@@ -583,6 +591,7 @@ static void the_owner_closes(void **state)
 	b->t->ops->close(b->t, "from outside");
 	assert_string_equal(b->why, "from outside");
 	assert_int_equal(b->down, 4);
+	assert_int_equal(b->hung_up, 0);
 	b->t->ops->close(b->t, "twice");
 	assert_int_equal(b->down, 4);
 	WAIT(b, b->up == 5, 500);
@@ -697,7 +706,8 @@ static void says_when_there_is_no_bluetooth(void **state)
 static void refuses_a_configuration_that_cannot_work(void **state)
 {
 	struct bench *b = *state;
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, on_denied, b};
+	const struct transport_events events = {
+		on_up, on_stream, on_value, on_down, on_hung_up, on_denied, b};
 	struct transport *t = NULL;
 	snprintf(b->device.address, sizeof(b->device.address), "C0:11:22:33:44");
 	assert_int_equal(ble_new(b->loop, NULL, NULL, &b->device, &driver, &events, &t), -EINVAL);

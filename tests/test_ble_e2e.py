@@ -317,6 +317,45 @@ def clocks():
             all_there(site)
 
 
+# --- loans
+
+def loans():
+    """A thermometer goes from R-0001 to R-0002, and no temperature takes the wrong name with it."""
+    with Site(devices=[ble_device("loan", "bt_thermometer")]) as site:
+        opened(site)
+        site.cli("import", site.roster())
+        site.cli("bind", "loan", "R-0001")
+
+        def owners():
+            return [row["resident"] for row in sorted(site.readings("loan"),
+                                                      key=lambda row: row["time"]["device"])]
+
+        def told():
+            return site.query("SELECT drained IS NOT NULL FROM device")[0][0]
+
+        def measures(count):
+            site.control("loan", "random 1")
+            every_record(site, "loan", is_temperature, count)
+
+        with tap.case("hand-over: the one before keeps what was measured before", site):
+            time.sleep(1)  # device clocks tell whole seconds: the binding is older than the record
+            site.peripheral("thermometer", "loan", "--records", "0", "--always")
+            measures(1)
+            same(owners(), ["R-0001"], "whose")
+            holds(wait_until(told, 20, 0.2), "its memory was not told")
+            same(site.cli("handover", "loan", "R-0002")["state"], "waits_for_memory", "state")
+        with tap.case("hand-over: what is measured before the memory was told is nobody's", site):
+            time.sleep(1)
+            measures(2)
+            same(owners(), ["R-0001", None], "whose")
+        with tap.case("hand-over: the next one has it as soon as the memory was told", site):
+            holds(wait_until(lambda: not site.query("SELECT * FROM handover"), 20, 0.2), "waits")
+            time.sleep(1)
+            measures(3)
+            same(owners(), ["R-0001", None, "R-0002"], "whose")
+            all_there(site)
+
+
 # --- kills
 
 def sent(site, name):
@@ -512,7 +551,7 @@ def cycles(total=1000, width=30):
             same(site.query("SELECT count(*) FROM reading")[0][0], 0, "readings")
 
 
-SITES = ((every_kind, numbers, interrupted, clocks), (kills, each_step, full_memory),
+SITES = ((every_kind, numbers, interrupted, clocks, loans), (kills, each_step, full_memory),
          (hostile, cycles))
 
 

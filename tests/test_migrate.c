@@ -174,7 +174,8 @@ static void test_refused(void **state)
 	static const struct {
 		const char *sql;
 		int expected;
-	} cases[] = {{"PRAGMA user_version=999;", -ENOTSUP}, {"PRAGMA application_id=1;", -ENOTSUP}};
+	} cases[] = {
+		{"PRAGMA user_version=999;", -ENOTSUP}, {"PRAGMA application_id=1;", -ENOTSUP}};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
 		if (i)
 			setup(state);

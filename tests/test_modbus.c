@@ -323,7 +323,8 @@ static void what_is_no_line_is_said(void **state)
 	unlink(site_path(s, "line"));
 	WAIT(s, streq(state_of(v), "absent"));
 	struct slave *odd = on_line(s, 2, "3:0+2");
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, odd};
+	const struct transport_events events = {
+		on_up, on_stream, on_value, on_down, NULL, NULL, odd};
 	odd->config.baud = 96000;
 	assert_int_equal(
 		modbus_new(s->loop, &odd->config, &odd->driver, &events, &odd->t), -EINVAL);

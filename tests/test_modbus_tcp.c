@@ -211,7 +211,8 @@ static void an_owner_may_close_from_inside_a_value(void **state)
 static void slaves_come_and_go_while_others_are_asked(void **state)
 {
 	struct site *s = *state;
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, NULL};
+	const struct transport_events events = {
+		on_up, on_stream, on_value, on_down, NULL, NULL, NULL};
 	sim_start(s, TCP("--slaves", "20:room"));
 	for (int i = 0; i < 20; i++) {
 		struct slave *v = slave_add(s, tcp_address(s, i), 1, "3:0+2");

@@ -79,7 +79,8 @@ static void on_down(void *arg, const char *why)
 
 static void begin(const char *capture, const struct vg_driver *driver)
 {
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, NULL};
+	const struct transport_events events = {
+		on_up, on_stream, on_value, on_down, NULL, NULL, NULL};
 	FILE *f = fopen(path, "w");
 	assert_non_null(f);
 	fputs(capture, f);

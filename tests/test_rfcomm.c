@@ -133,7 +133,7 @@ static void switch_off(struct bench *b)
 
 static int start(struct bench *b)
 {
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, b};
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, NULL, b};
 	return rfcomm_new(b->loop, &b->device, &events, &b->t);
 }
 

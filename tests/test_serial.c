@@ -131,7 +131,7 @@ static void plug_in(struct line *l)
 
 static void start(struct line *l)
 {
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, l};
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, NULL, l};
 	assert_int_equal(serial_new(l->loop, &l->device, &events, &l->t), 0);
 }
 
@@ -476,7 +476,7 @@ static void is_no_line(void **state)
 	transport_free(TAKE(l->t));
 
 	struct transport *t = NULL;
-	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, l};
+	const struct transport_events events = {on_up, on_stream, on_value, on_down, NULL, NULL, l};
 	l->device.baud = 96000;
 	assert_int_equal(serial_new(l->loop, &l->device, &events, &t), -EINVAL);
 	assert_null(t);

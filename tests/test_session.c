@@ -271,6 +271,27 @@ static void test_denied(void **state)
 	assert_int_equal(told()->denied_channel, 3);
 }
 
+/* A link that the instrument ended means that it is through, if it told something and all of it is safe. */
+static void test_hung_up(void **state)
+{
+	(void)state;
+	open_gatt("");
+	session_hung_up(rig.session, &rig.now);
+	hear("r", false);
+	session_hung_up(rig.session, &rig.now);
+	hear("r", true);
+	session_hung_up(rig.session, &rig.now); /* not confirmed yet */
+	assert_int_equal(told()->hung_up, 0);
+	rig_verdict(&rig, 0, 0);
+	rig_verdict(&rig, 1, 0);
+	session_hung_up(rig.session, &rig.now);
+	assert_int_equal(told()->hung_up, 1);
+	assert_string_equal(rig.units[2]->events->type, "drained");
+	hear("d", false);
+	session_hung_up(rig.session, &rig.now); /* we ended it */
+	assert_int_equal(told()->hung_up, 1);
+}
+
 static void test_drained(void **state)
 {
 	(void)state;
@@ -586,6 +607,7 @@ int main(void)
 		CASE(test_clock),
 		CASE(test_clock_set),
 		CASE(test_denied),
+		CASE(test_hung_up),
 		CASE(test_drained),
 		CASE(test_unauthenticated),
 		CASE(test_serials),

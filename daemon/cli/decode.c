@@ -344,6 +344,10 @@ static int play_step(
 	case CAPFILE_REFUSED:
 		verdict(d, step->word == CAPFILE_KEPT ? 0 : -ENOSPC);
 		return 0;
+	case CAPFILE_HUNG_UP:
+		session_hung_up(d->session, &d->now);
+		keep_all(d);
+		return 0;
 	case CAPFILE_DENIED:
 		session_denied(d->session, (unsigned)step->channel, step->code, &d->now);
 		keep_all(d);

@@ -329,6 +329,9 @@ struct vg_driver {
 	/* GATT: the instrument refused what was sent to `channel`, with this ATT error code. May be NULL. */
 	void (*denied)(
 		struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now);
+	/* GATT: the instrument ended the link by itself, when all its indications, at least one, were
+	 * confirmed. May be NULL. */
+	void (*hung_up)(struct vg_session *s, const struct vg_now *now);
 	void (*kept)(struct vg_session *s, vg_ticket ticket);
 	void (*refused)(struct vg_session *s, vg_ticket ticket, int why);
 	/* Pure: cut the next frame off `bytes`, at least one. Called again at once while it skips or cuts
