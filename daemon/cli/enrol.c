@@ -486,7 +486,7 @@ static int usage(const struct cli *cli, int status)
 	return status;
 }
 
-/* 0, or -1: wrong use. */
+/* 0; 1: asks for help; -1: wrong use. */
 static int take_options(struct enrolling *e, int argc, char **argv)
 {
 	static const struct option options[] = {{"id", required_argument, NULL, 'i'},
@@ -496,10 +496,10 @@ static int take_options(struct enrolling *e, int argc, char **argv)
 		{"station", required_argument, NULL, 'w'}, {"no-reading", no_argument, NULL, 'N'},
 		{"all", no_argument, NULL, 'a'}, {"seconds", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'}, {"lang", required_argument, NULL, 'l'},
-		{"config", required_argument, NULL, 'c'}, {0}};
+		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int c;
 	optind = 0; /* GNU: anew */
-	while ((c = getopt_long(argc, argv, "yajr:c:", options, NULL)) >= 0)
+	while ((c = getopt_long(argc, argv, "yajhr:c:", options, NULL)) >= 0)
 		if (c == 'i')
 			e->id = optarg;
 		else if (c == 'd')
@@ -529,7 +529,7 @@ static int take_options(struct enrolling *e, int argc, char **argv)
 		else if (c == 'c')
 			e->cli->config = optarg;
 		else
-			return -1;
+			return c == 'h' ? 1 : -1;
 	if (optind < argc)
 		e->device = argv[optind++];
 	return optind < argc ? -1 : 0;
@@ -541,8 +541,9 @@ int enrol_main(struct cli *cli, int argc, char **argv)
 	struct enrolling e = {.cli = cli, .seconds = LOOKS_ALONE_MS / 1000};
 	for (unsigned i = 0; i < RESIDENTS_MAX; i++)
 		e.of[i].slot = -1;
-	if (take_options(&e, argc, argv) < 0)
-		return usage(cli, 2);
+	int rc = take_options(&e, argc, argv);
+	if (rc)
+		return usage(cli, rc < 0 ? 2 : 0);
 	e.tty = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !cli->json;
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
