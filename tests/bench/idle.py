@@ -164,6 +164,10 @@ class AirSite(Site):
         super().__init__(receipt="broker", devices=[
             {"id": f"cuff-{i}", "driver": "bt_blp", "transport": "ble", "address": address(i),
              "random_address": True} for i in range(ENROLLED)])
+        self.bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/bus"}
+        self.away = []
+
+    def open(self):
         os.mkdir(self.path("air"))
         self.away = [self.listen_to_nobody(address(i)) for i in range(NEAR, ENROLLED)]
         for i in range(NEAR):
@@ -171,7 +175,6 @@ class AirSite(Site):
                             "--state", self.path(f"cuff-{i}.state"), "--always", "--idle", "0")
         with open(self.path("bus.conf"), "w", encoding="ascii") as f:
             f.write(BUS.format(dir=self.dir))
-        self.bus = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/bus"}
         self.start("bus", ["dbus-daemon", f"--config-file={self.dir}/bus.conf", "--nofork",
                            "--nopidfile"])
         wait_until(lambda: os.path.exists(self.path("bus")))
@@ -181,6 +184,7 @@ class AirSite(Site):
             s.connect(self.path("bluez"))
             s.send(json.dumps({"do": "adapter", "name": "hci0"}).encode() + b"\n")
             s.recv(4096)
+        begin(self)
 
     def listen_to_nobody(self, name):
         """A device that is away: a connect to it finds no room, now and later."""
@@ -205,7 +209,7 @@ def enrolled(table, seconds, settle):
     """A connect to a device that is away fails here at once, and is tried again every 5 s. A
     kernel's waits, in turns of some seconds when many do."""
     with AirSite() as site:
-        begin(site)
+        site.open()
         wait_until(lambda: all(f"cuff-{i}: connected" in site.log("core") for i in range(NEAR)))
         time.sleep(settle)
         states = Counter(d["state"] for d in site.cli("status")["live"].values())
