@@ -6,6 +6,7 @@
 
 #include <bluetooth/l2cap.h>
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -72,6 +73,14 @@ static int open_air(const struct ble_peer *peer, const char *adapter, bool adapt
 	return connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
 }
 
+/* A connect that neither comes nor fails, as one that waits for a device to advertise: an epoll of nothing is
+ * never readable, writable or at its end. */
+static int open_waiting(struct ble_socket *s)
+{
+	s->fd = epoll_create1(EPOLL_CLOEXEC);
+	return s->fd < 0 ? -errno : -EINPROGRESS;
+}
+
 int ble_socket_open(
 	struct ble_socket *s, const struct ble_peer *peer, const char *adapter, bool adapter_random)
 {
@@ -86,6 +95,8 @@ int ble_socket_open(
 	if (fd < 0)
 		return -errno;
 	int r = *path ? open_simulated(path, fd) : open_air(peer, adapter, adapter_random, fd);
+	if (r == -EAGAIN && *path) /* it listens and has no room: a simulated device that is away */
+		return open_waiting(s);
 	if (r < 0 && r != -EINPROGRESS)
 		return r;
 	s->fd = fd;

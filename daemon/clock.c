@@ -68,20 +68,34 @@ bool clock_plausible(int64_t utc_us)
 	return utc_us >= BUILT_US;
 }
 
+static _Atomic unsigned zones = 1; /* that were set so far */
+
 void clock_set_zone(const char *zone)
 {
+	zones++;
 	setenv("TZ", zone, 1);
 	tzset();
 }
 
 struct vg_civil clock_civil(int64_t utc_us)
 {
+	/* asked for each value that comes, and dear: the zone's rules are looked at anew each time */
+	static _Thread_local struct {
+		time_t t;
+		unsigned zone;
+		struct vg_civil civil;
+	} last;
 	time_t t = (time_t)(utc_us / CLOCK_SECOND_US);
 	struct tm tm;
+	if (t == last.t && zones == last.zone)
+		return last.civil;
 	if (!localtime_r(&t, &tm))
 		return (struct vg_civil){0};
-	return (struct vg_civil){(uint16_t)(tm.tm_year + 1900), (uint8_t)(tm.tm_mon + 1),
+	last.t = t;
+	last.zone = zones;
+	last.civil = (struct vg_civil){(uint16_t)(tm.tm_year + 1900), (uint8_t)(tm.tm_mon + 1),
 		(uint8_t)tm.tm_mday, (uint8_t)tm.tm_hour, (uint8_t)tm.tm_min, (uint8_t)tm.tm_sec};
+	return last.civil;
 }
 
 bool clock_civil_known(const struct vg_civil *c)

@@ -12,7 +12,7 @@
 
 #define TAGS_MAX 64
 #define REWIND_US (5 * CLOCK_SECOND_US)
-#define SETTLE_US 20000 /* PUBACKs of so long are written down together */
+#define SETTLE_US 250000 /* PUBACKs of so long are written down together */
 
 struct port {
 	struct forward *forward;

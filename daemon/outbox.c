@@ -251,6 +251,8 @@ static void serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t b
 		if (!taken)
 			return;
 		*cursor = due[taken - 1].id;
+		if (n < OUTBOX_PACK_ROWS && taken == n)
+			return; /* that was all of it */
 	}
 }
 
@@ -309,6 +311,7 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 {
 	struct outbox *o = outbox;
 	int64_t due = INT64_MAX;
+	db_run(db, "BEGIN", ""); /* one look, not one for each question */
 	for (unsigned i = 0; i < o->gateway->config->n_sinks; i++) {
 		struct sink *s = &o->sinks[i];
 		if (!s->up)
@@ -322,6 +325,8 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 			retry(o, db, i, boot_us);
 		due = MIN(due, MAX(s->next_scan_us, boot_us + 50000));
 	}
+	if (db_run(db, "COMMIT", "") < 0) /* what cannot be sent was marked so, and the disk is full */
+		db_script(db, "ROLLBACK");
 	return due;
 }
 

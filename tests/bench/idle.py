@@ -206,8 +206,8 @@ class AirSite(Site):
 
 
 def enrolled(table, seconds, settle):
-    """A connect to a device that is away fails here at once, and is tried again every 5 s. A
-    kernel's waits, in turns of some seconds when many do."""
+    """A connect to a device that is away waits, as the kernel's does, in turns of some seconds when
+    many do."""
     with AirSite() as site:
         site.open()
         wait_until(lambda: all(f"cuff-{i}: connected" in site.log("core") for i in range(NEAR)))
@@ -221,9 +221,7 @@ def enrolled(table, seconds, settle):
                + ", ".join(f"{n} {state}" for state, n in states.items()))
     for i, text, unit in ((0, "wake-ups", "1/s"), (1, "CPU", "us/s")):
         for name in ("core", "uplink"):
-            note = ("a connect to one that is away fails at once here; a kernel's waits"
-                    if (i, name) == (0, "core") else "")
-            table.add(f"{name}: {text}", unit, rates["floor"][i], rates[name][i], note=note)
+            table.add(f"{name}: {text}", unit, rates["floor"][i], rates[name][i])
     for key in ("pss", "rss", "anon"):
         table.add(f"{key}, core + uplink", "KiB", None, sum(memory[key]), None,
                   "core {} + uplink {}".format(*memory[key]))
