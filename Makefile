@@ -112,7 +112,8 @@ test-san: have-deps
 	@$(MAKE) --no-print-directory SAN=1 sanitized
 sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
 	@tests/run --jobs $(TEST_JOBS) $(UNIT_TESTS) tests/test_captures.py
-	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run --jobs 2 tests/test_e2e.py tests/test_kill.py
+	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run --jobs $(TEST_JOBS) tests/test_kill.py tests/test_ble_e2e.py \
+		tests/test_enrol_e2e.py tests/test_e2e.py
 
 test-bluez: $(PROGRAMS) $(TEST_HELPERS)
 	@tests/run --verbose tests/test_bluez.py
