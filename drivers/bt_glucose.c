@@ -36,7 +36,8 @@
  *
  * Identity: number and base time. `order=reverse` (TaiDoc and its brands FORA and Diamond, as a
  * public collector treats them): the newest record is number 1, so numbers last no longer than a
- * session; all is read each time and known by base time, concentration and type.
+ * session; all is read each time and known by base time, concentration and type. The number would
+ * make other bytes of the same record: in the raw bytes that are passed on it is 0.
  *
  * The clock is set once the memory was told, over the characteristic that it was read from, only
  * with `clock=set` and more than 60 s off. Not used, because nobody confirmed them: Contour's own
@@ -427,6 +428,13 @@ static void tell_reading(struct vg_session *s, const struct measurement *m, stru
 	vg_reading(s, &r);
 }
 
+/* The number of a measurement or a context, where it says nothing of the record. */
+static void unnumber(const struct glucose *g, uint8_t *bytes)
+{
+	if (g->reverse)
+		bytes[1] = bytes[2] = 0;
+}
+
 /* A record of which there is a reading, with its context or (NULL) without. */
 static void tell(struct vg_session *s, struct record *r, const uint8_t *context, size_t len)
 {
@@ -436,8 +444,10 @@ static void tell(struct vg_session *s, struct record *r, const uint8_t *context,
 	uint8_t raw[2 * BYTES];
 	len = len < BYTES ? len : BYTES;
 	memcpy(raw, r->bytes, r->len);
+	unnumber(g, raw);
 	if (context) {
 		memcpy(raw + r->len, context, len);
+		unnumber(g, raw + r->len);
 		context_cut(context, len, &c);
 	}
 	measurement_cut(r->bytes, r->len, &m);
@@ -524,15 +534,15 @@ static struct record *record_put(
 	return r;
 }
 
-/* Told in this session already: a report that was repeated. */
-static bool known(const struct glucose *g, const uint8_t *bytes, size_t len)
+/* Heard in this session already: a report that was repeated. NULL: not heard. */
+static const struct record *known(const struct glucose *g, const uint8_t *bytes, size_t len)
 {
 	for (unsigned i = 0; i < RECORDS; i++) {
 		const struct record *r = &g->records[i];
 		if (r->fate != EMPTY && r->len == len && memcmp(r->bytes, bytes, len) == 0)
-			return true;
+			return r;
 	}
-	return false;
+	return NULL;
 }
 
 static void measurement_heard(
@@ -546,8 +556,11 @@ static void measurement_heard(
 		vg_rejected(s, VG_MALFORMED, "measurement too short", bytes, len);
 		return;
 	}
-	if (known(g, bytes, len)) {
+	const struct record *again = known(g, bytes, len);
+	if (again) {
 		vg_result(s, VG_NOTHING);
+		if (again->fate != HELD)
+			vg_racp_told(s, &g->racp, &m.place);
 		return;
 	}
 	if (no_reading(s, &m, bytes, len)) {

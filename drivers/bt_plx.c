@@ -30,6 +30,8 @@
  * without a date is live unless it is from storage, or may be: the oximeter stores and sends no
  * status. Identity: date, SpO2 and pulse. One from storage whose clock was not set is known by all
  * its bytes, the date of a clock that ran all the same among them, as it is read again each time.
+ * A dated one may come at once and from storage later: that bit is 0 in the raw bytes that are passed
+ * on, so that both are one.
  *
  * Stored spot checks (RACP, all of them: they have no number) are asked for when 2A60 says so, and
  * never deleted. The clock (2A2B) is set only on request (option `clock`).
@@ -60,6 +62,7 @@ enum {
 };
 enum { STORES = 1 << 2 };
 enum { NO_NUMBER = 0x07ff };
+enum { STATUS_HIGH = 13 }; /* place of its high byte in a spot check with a date */
 
 #define CLOCK_TOLERANCE_S 60
 #define DATA_FIELD_IGNORED 0x80 /* it took the clock, but not every field (recalled) */
@@ -262,12 +265,24 @@ static size_t identify(
 	return m->len;
 }
 
-static void spot_tell(struct vg_session *s, const struct measurement *m, const uint8_t *bytes)
+/* The bytes without what tells how they came: that is another when they are told again. */
+static size_t raw_of(const struct measurement *m, const uint8_t *bytes, size_t len,
+	uint8_t raw[static VG_PDU_MAX])
+{
+	len = len < VG_PDU_MAX ? len : VG_PDU_MAX;
+	memcpy(raw, bytes, len);
+	if (m->has_status && vg_date_known(&m->taken))
+		raw[STATUS_HIGH] &= (uint8_t)(0xff ^ FROM_STORAGE >> 8);
+	return len;
+}
+
+static void spot_tell(
+	struct vg_session *s, const struct measurement *m, const uint8_t *bytes, size_t len)
 {
 	const struct plx *st = vg_state(s);
 	struct vg_quantity quantities[QUANTITIES];
 	const char *flags[FLAGS];
-	uint8_t identity[VG_IDENTITY_MAX];
+	uint8_t identity[VG_IDENTITY_MAX], raw[VG_PDU_MAX];
 	bool dated = vg_date_known(&m->taken), stored = m->status & FROM_STORAGE;
 	struct vg_reading r = {
 		.kind = "spo2",
@@ -281,6 +296,8 @@ static void spot_tell(struct vg_session *s, const struct measurement *m, const u
 		.n_flags = doubts_of(m, true, flags),
 		.identity = identity,
 		.identity_len = identify(m, bytes, identity),
+		.raw = raw,
+		.raw_len = raw_of(m, bytes, len, raw),
 	};
 	if (stored)
 		flags[r.n_flags++] = "from_storage";
@@ -308,7 +325,7 @@ static void spot_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
 	else if (impossible(&m))
 		vg_rejected(s, VG_IMPLAUSIBLE, "saturation above 100 % or no pulse", bytes, m.len);
 	else
-		spot_tell(s, &m, bytes);
+		spot_tell(s, &m, bytes, len);
 }
 
 /* the running measurement */

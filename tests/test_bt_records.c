@@ -94,6 +94,23 @@ static void test_dated_spot_check_is_known_again(void **state)
 	assert_false(same(once, SPOT("\x01\x61\x00\x48\x00\xea\x07\x0b\x14\x09\x1e\x10")));
 }
 
+static bool equal(struct reading a, struct reading b)
+{
+	return memcmp(&a.content, &b.content, sizeof(a.content)) == 0;
+}
+
+static void test_spot_check_that_comes_from_storage_later_is_no_conflict(void **state)
+{
+	(void)state;
+	open_rig(&bt_plx);
+	struct reading once = SPOT("\x03\x61\x00\x48\x00" DATE "\x80\x00");
+	assert_true(equal(once, SPOT("\x03\x61\x00\x48\x00" DATE "\x80\x02")));
+	assert_false(equal(once, SPOT("\x03\x61\x00\x48\x00" DATE "\x80\x40")));
+	assert_int_equal(SPOT("\x03\x61\x00\x48\x00" DATE "\x80\x02\x77").raw.len, 15);
+	struct reading unset = SPOT("\x13\x61\x00\x48\x00" DATE "\x80\x02");
+	assert_memory_equal(unset.raw.at, "\x13\x61\x00\x48\x00" DATE "\x80\x02", 14);
+}
+
 static void test_undated_spot_check_is_known_again_only_from_storage(void **state)
 {
 	(void)state;
@@ -187,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_dated_spot_check_is_known_again),
+		CASE(test_spot_check_that_comes_from_storage_later_is_no_conflict),
 		CASE(test_undated_spot_check_is_known_again_only_from_storage),
 		CASE(test_spot_check_is_live_unless_it_may_be_stored),
 		CASE(test_record_is_known_by_session_and_offset),

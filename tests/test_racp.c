@@ -250,14 +250,72 @@ static void play(void **state)
 	test_free(p);
 }
 
-/* count 3, all came, success */
+/* four records, 1 is the first one and the lowest */
+#define NEW_1 ">0401 <05000400 >0105 r1 m- <06000101 m- >0403010200 <05000300 m1 "
+
+/* count 3 above the mark */
 #define SINCE_7 ">0403010700 <05000300 >0103010700 "
 
 static struct script scripts[] = {
-	{"a new meter: count, report all, mark the newest", NULL, NULL,
-		">0401 <05000300 >0101 r0 m0 r1 m1 r2 m2 <06000101 m2 drained > listen"},
-	{"numbers that begin anywhere are marked at the end", NULL, NULL,
-		">0401 <05000300 >0101 r41 m- r42 r43 m- <06000101 m43 drained"},
+	{"a new meter: count, the first, then what is above it", NULL, NULL,
+		NEW_1 "m1 >0103010200 r2 m2 r3 m3 r4 m4 <06000101 m4 drained > listen"},
+	{"number 0 needs no proof that it is the lowest", NULL, NULL,
+		">0401 <05000300 >0105 r0 m0 <06000101 >0403010100 <05000200 >0103010100 r1 m1 r2 "
+		"m2 <06000101 m2 drained"},
+	{"the only record is the first and the last", NULL, NULL,
+		">0401 <05000100 >0101 r41 m- <06000101 m41 drained"},
+	{"a first report that is not completed goes on behind what came", NULL, NULL,
+		NEW_1 ">0103010200 r2 r3 m3 <06000108 > t1000 >0403010400 <05000100 >0103010400 r4 "
+		      "<06000101 m4 drained"},
+	{"a first report that never ends goes on behind what came", NULL, NULL,
+		NEW_1 ">0103010200 r2 t30000 >0300 <06000301 t1000 >0403010300 <05000200 "
+		      ">0103010300 r3 r4 <06000101 m4 drained"},
+	{"a hole behind the first record: the mark stays on it", NULL, NULL,
+		NEW_1
+		">0103010200 r3 r4 m1 <06000101 m1 >0403010200 <05000300 >0103010200 r2 m2 r3 "
+		"m3 r4 m4 <06000101 m4 drained"},
+	{"newest first: the mark stays on the first until the end", NULL, NULL,
+		NEW_1 ">0103010200 r4 r3 m1 r2 m2 <06000101 m4 drained"},
+	{"a first record that is not the lowest is no mark: all is read", NULL, NULL,
+		">0401 <05000300 >0105 r42 <06000101 m- >0403012b00 <05000100 m- >0101 r41 r42 r43 "
+		"m- <06000101 m43 drained"},
+	{"the newest as the first one is no mark: all is read", NULL, NULL,
+		">0401 <05000300 >0105 r43 <06000101 >0403012c00 <06000406 m- >0101 r43 r42 r41 m- "
+		"<06000101 m43 drained"},
+	{"numbers that wrapped have no lowest: all is read", NULL, NULL,
+		">0401 <05000300 >0105 r65535 <06000101 >0403010000 <05000300 m- >0101 r65535 r0 r1 "
+		"m- <06000101 m1 drained"},
+	{"a record that was made between the counts spoils the proof: all is read", NULL, NULL,
+		">0401 <05000300 >0105 r1 <06000101 r4 m- >0403010200 <05000300 m- >0101 r1 r2 r3 "
+		"r4 m- <06000101 m4 drained"},
+	{"two records as the first one: all is read", NULL, NULL,
+		">0401 <05000300 >0105 r1 r2 <06000101 m- >0101 r1 r2 r3 <06000101 m3 drained"},
+	{"a first record that cannot be read: all is read", NULL, NULL,
+		">0401 <05000300 >0105 bad <06000101 m- >0101 bad r2 r3 m- <06000101 m3 drained"},
+	{"no first record in spite of the count: all is read", NULL, NULL,
+		">0401 <05000200 >0105 <06000106 >0101 r1 r2 <06000101 m2 drained"},
+	{"all that is read instead is held against the count", NULL, NULL,
+		">0401 <05000300 >0105 <06000104 >0101 r1 r2 <06000101 m- >0401 <05000300 >0101 r1 "
+		"r2 <06000101 m- > listen"},
+	{"operator \"first\" not supported: all is read", NULL, NULL,
+		">0401 <05000200 >0105 <06000104 >0101 r1 r2 m- <06000101 m2 drained"},
+	{"operator \"at least\" not supported: all is read", NULL, NULL,
+		">0401 <05000200 >0105 r1 <06000101 >0403010200 <06000404 m- >0101 r1 r2 m- "
+		"<06000101 m2 drained"},
+	{"a first one counted without a number: all is read", NULL, NULL,
+		">0401 <05000200 >0105 r1 <06000101 >0403010200 <06000401 m- >0101 r1 r2 <06000101 "
+		"m2 drained"},
+	{"\"at least\" is counted by nobody: all is read", NULL, NULL,
+		">0401 <05000200 >0105 r1 <06000101 >0403010200 <06000402 m- >0101 r1 r2 <06000101 "
+		"m2 drained"},
+	{"the first record refused as a request: all is read", NULL, NULL,
+		">0401 <05000200 >0105 x13 >0101 r1 r2 <06000101 m2 drained"},
+	{"silence when asked for the first record: the second try reads all", NULL, NULL,
+		">0401 <05000200 >0105 t30000 >0300 <06000301 t1000 >0401 <05000200 >0101 r1 r2 "
+		"<06000101 m2 drained"},
+	{"the first record is no mark before its proof is kept", NULL, NULL,
+		">0401 <05000200 >0105 r1 <06000101 >0403010200 hold <05000100 > keep m1 "
+		">0103010200"},
 	{"from mark + 1, inclusive", "m6", NULL,
 		SINCE_7 "r7 m7 r8 m8 r9 m9 <06000101 m9 drained listen"},
 	{"deleted records are no hole when the count is right", "m6", NULL,
@@ -271,19 +329,22 @@ static struct script scripts[] = {
 	{"nothing new: the last record is the marked one", "m6.5", NULL,
 		">0403010700 <06000406 >0106 r6.5 <06000101 m6.5 drained > listen"},
 	{"nothing new and a last record of another time: a reset, all is read", "m6.5", NULL,
-		">0403010700 <06000406 >0106 r6.9 <06000101 m- >0401 <05000200 >0101 r0 m0 r1 "
-		"<06000101 m1 drained"},
+		">0403010700 <06000406 >0106 r6.9 <06000101 m- >0401 <05000200 >0105 r5.9 "
+		"<06000101 >0403010600 <05000100 m5.9 >0103010600 r6.9 m6.9 <06000101 drained"},
 	{"nothing new and a lower last record: a reset, all is read", "m6", NULL,
-		">0403010700 <05000000 >0106 r2 m6 <06000101 m- >0401 <05000300 >0101 r0 r1 r2 "
-		"<06000101 m2 drained"},
+		">0403010700 <05000000 >0106 r2 m6 <06000101 m- >0401 <05000300 >0105 r0 m0 "
+		"<06000101 >0403010100 <05000200 >0103010100 r1 r2 m2 <06000101 m2 drained"},
+	{"a reset and a first record that proves nothing: the mark stays taken back", "m6", NULL,
+		">0403010700 <05000000 >0106 r2 <06000101 m- >0401 <05000300 >0105 r2 <06000101 "
+		">0403010300 <06000406 >0101 r2 r1 m- <06000108 m- t1000 >0401"},
 	{"nothing new and nothing last: the memory was emptied", "m6", NULL,
 		">0403010700 <06000406 >0106 <06000106 m6 drained > listen"},
 	{"a meter that does not know its last record is read whole", "m6", NULL,
 		">0403010700 <06000406 >0106 <06000104 m- >0401 <05000100 >0101 r6 <06000101 m6 "
 		"drained"},
 	{"numbers that wrapped: all is read, and the newest is the low one", "m65533", NULL,
-		">040301feff <06000406 >0106 r1 <06000101 >0401 <05000400 >0101 r65534 r65535 r0 r1 "
-		"<06000101 m1 drained"},
+		">040301feff <06000406 >0106 r1 <06000101 >0401 <05000400 >0105 r65534 <06000101 "
+		">040301ffff <05000100 m- >0101 r65534 r65535 r0 r1 <06000101 m1 drained"},
 	{"a mark of FFFF asks for all: 0 follows it", "m65535", NULL,
 		">0401 <05000200 >0101 r65535 r0 <06000101 m0 drained"},
 	{"a hole: the mark stays before it, asked once more from there", "m6", NULL,
@@ -299,13 +360,20 @@ static struct script scripts[] = {
 		SINCE_7 "r3 r8 r9 <06000101 m6 >0403010700"},
 	{"a record told twice fills no hole", "m6", NULL,
 		SINCE_7 "r7 r9 r9 <06000101 m7 >0403010800"},
+	{"nor in numbers that go all the way round", "m6", NULL,
+		">0403010700 <05000400 >0103010700 r9 r30000 r60000 r9 <06000101 m6 >0403010700"},
 	{"nor does one that was marked already", "m6", NULL,
 		SINCE_7 "r7 r9 r7 <06000101 m7 >0403010800"},
-	{"a hole in a first read: nothing is marked, all once more", NULL, NULL,
-		">0401 <05000300 >0101 r41 r43 <06000101 m- >0401 <05000300 >0101 r41 r42 r43 "
-		"<06000101 m43 drained"},
+	{"a hole in a first read of all: nothing is marked, all once more", NULL, NULL,
+		">0401 <05000300 >0105 <06000104 >0101 r41 r43 <06000101 m- >0401 <05000300 >0101 "
+		"r41 r42 r43 <06000101 m43 drained"},
 	{"number 0 that was missed is not passed by 1", NULL, NULL,
-		">0401 <05000200 >0101 r1 m- <06000101 m- >0401"},
+		">0401 <05000200 >0105 r1 m- <06000101 >0403010200 <06000406 m- >0101 r1 m- "
+		"<06000101 m- >0401"},
+	{"behind a hole that was filled, what came before carries the mark", "m6", NULL,
+		SINCE_7
+		"r7 r9 <06000108 m7 t1000 >0403010800 <05000300 >0103010800 r8 m8 r9 m9 r10 "
+		"m10"},
 	{"a record that cannot be read is counted, and does not block", "m6", NULL,
 		SINCE_7 "r7 bad r9 m7 <06000101 m9 drained"},
 	{"no count: reported all the same", "m6", NULL,
@@ -350,7 +418,8 @@ static struct script scripts[] = {
 		">0401 <05000100 >0101 r0 +25000 r1 +25000 r2 +9000 r3 +2000 r4 >0300 t2000 m4 > "
 		"listen"},
 	{"the timer is no longer than what the ceiling leaves", NULL, NULL,
-		">0401 <05001400 >0101 r0 +29000 r1 +29000 r2 t3000 >0300 <06000301 > t1000 >0403010300"},
+		">0401 <05001400 >0105 r0 <06000101 >0403010100 <05001300 >0103010100 r1 +29000 r2 "
+		"+29000 r3 t3000 >0300 <06000301 > t1000 >0403010400"},
 	{"a live record after the memory was told moves the mark", "m6", NULL,
 		SINCE_7 "r7 r8 r9 <06000101 drained r10 m10 r12 m10 listen t120000 done"},
 	{"a live record of an empty memory begins the marks", NULL, NULL,
@@ -360,8 +429,8 @@ static struct script scripts[] = {
 		"<05000300 > r7 r8 r9 <06000101 m9 drained <06000101 >"},
 	{"counts of one and of four bytes", NULL, NULL,
 		">0401 <050001 >0101 r0 <06000101 m0 drained"},
-	{"a count of four bytes", NULL, NULL,
-		">0401 <050002000000 >0101 r0 r1 <06000101 m1 drained"},
+	{"a count of four bytes", "m6", NULL,
+		">0403010700 <050002000000 >0103010700 r7 r8 <06000101 m8 drained"},
 	{"reverse: all is read, nothing is marked", NULL, "reverse",
 		">0401 <05000300 >0101 r1 r2 r3 <06000101 m- drained > listen"},
 	{"reverse: a mark means nothing", "m6", "reverse", ">0401 <06000406 drained"},
@@ -381,6 +450,25 @@ static struct uuid id_of(const char *order, const uint8_t *pdu, size_t len)
 	struct uuid id = r.units[0]->readings->id;
 	rig_close(&r);
 	return id;
+}
+
+/* What the daemon compares when record `number` is told again, with its context. */
+static struct uuid content_of(const char *order, uint8_t number)
+{
+	const uint8_t pdu[] = {0x12, number, 0, 0xea, 0x07, 11, 20, 8, 0, 0, 0x5a, 0xb0, 0x12};
+	const uint8_t context[] = {0x02, number, 0, 1};
+	struct rig r = rig_new(&bt_glucose);
+	r.option_name = "order";
+	r.option_value = order;
+	assert_non_null(rig_open(&r));
+	session_value(r.session, channel_of("2a18"), pdu, sizeof(pdu), false, &r.now);
+	session_value(r.session, channel_of("2a34"), context, sizeof(context), false, &r.now);
+	const struct unit *u = r.units[r.n_units - 1];
+	assert_non_null(u->readings);
+	assert_int_equal(u->readings->raw.len, sizeof(pdu) + sizeof(context));
+	struct uuid content = u->readings->content;
+	rig_close(&r);
+	return content;
 }
 
 /* Is the record the same when byte `at` of it is another one? */
@@ -412,6 +500,16 @@ static void identity_in_reverse_is_without_the_number(void **state)
 	assert_false(same_when("reverse", 14)); /* type */
 }
 
+static void content_in_reverse_is_without_the_number(void **state)
+{
+	(void)state;
+	struct uuid one = content_of("reverse", 1), two = content_of("reverse", 2);
+	assert_memory_equal(&one, &two, sizeof(one));
+	one = content_of("forward", 1);
+	two = content_of("forward", 2);
+	assert_memory_not_equal(&one, &two, sizeof(one));
+}
+
 static void without_a_date_nothing_is_merged(void **state)
 {
 	(void)state;
@@ -437,13 +535,14 @@ static int tables_free(void **state)
 
 int main(void)
 {
-	struct CMUnitTest tests[ELEMENTS(scripts) + 3] = {
+	struct CMUnitTest tests[ELEMENTS(scripts) + 4] = {
 		cmocka_unit_test(identity_is_number_and_base_time),
 		cmocka_unit_test(identity_in_reverse_is_without_the_number),
+		cmocka_unit_test(content_in_reverse_is_without_the_number),
 		cmocka_unit_test(without_a_date_nothing_is_merged),
 	};
 	for (size_t i = 0; i < ELEMENTS(scripts); i++)
-		tests[i + 3] = (struct CMUnitTest){
+		tests[i + 4] = (struct CMUnitTest){
 			.name = scripts[i].name, .test_func = play, .initial_state = &scripts[i]};
 	return cmocka_run_group_tests(tests, tables_load, tables_free);
 }

@@ -4,7 +4,8 @@
  * pure state machine in the driver's state. It never deletes.
  *
  *   request   op u8 | operator u8 | [filter u8 | number u16]      write
- *             op 1 report, 3 abort, 4 report how many; operator 0 none, 1 all, 3 at least, 6 last
+ *             op 1 report, 3 abort, 4 report how many
+ *             operator 0 none, 1 all, 3 at least, 5 first, 6 last
  *   count     05 00 | number u16 (also seen: u8, u32)             indication
  *   response  06 00 | op of the request u8 | code u8              indication
  *             1 success, 6 no records found, 8 not completed, 2 3 4 5 9 not supported in some way
@@ -18,6 +19,13 @@
  * The mark is the last record before which nothing is missing. It moves with each record that is
  * the next one, and to the newest when as many came as were counted. Fewer: it stays in front of
  * the hole, and what lies behind is asked for once more.
+ *
+ * Without a mark the first record is asked for alone, so that a report that breaks off got
+ * somewhere. It is the mark if all others are numbered above it: its number + 1 and above must count
+ * one less than all. Else all is read, and marked at the end: numbers wrapped, the newest came as
+ * "first", one was made meanwhile, something is not known to the instrument. A report that breaks
+ * off moves the mark no further than to the next number that is left out, and not at all when it
+ * comes newest first.
  *
  * The next request is written when the unit of the answer before it was kept: until then its
  * indication is not confirmed, and meters refuse a request meanwhile ("procedure already in
@@ -60,7 +68,7 @@ enum {
 	VG_RACP_OP_NUMBER,
 	VG_RACP_OP_RESPONSE
 };
-enum { VG_RACP_ALL = 1, VG_RACP_SINCE = 3, VG_RACP_LAST = 6 };
+enum { VG_RACP_ALL = 1, VG_RACP_SINCE = 3, VG_RACP_FIRST = 5, VG_RACP_LAST };
 enum { VG_RACP_SUCCESS = 1, VG_RACP_NO_OP = 2, VG_RACP_NO_RECORDS = 6 };
 
 /* Which record: its number, and what tells it from one of the same number after a reset (base time,
@@ -106,11 +114,14 @@ struct vg_racp {
 	uint8_t scope;
 	vg_ticket ticket; /* TURNING: of the answer */
 	bool marked;	  /* `mark` holds: the last record before which nothing is missing */
-	struct vg_racp_place mark;
+	struct vg_racp_place mark; /* else, while vg_racp_probing(): what came as the first one */
+	bool probed;		   /* the first record was asked for, in this session */
+	uint32_t all;		   /* records that were counted before */
 	/* of the report at hand */
 	bool counted, same; /* `expected` holds; LAST: the record that came is the marked one */
 	uint32_t expected, received;
-	bool placed; /* `oldest` and `newest` hold */
+	bool placed;	 /* these hold: */
+	uint16_t origin; /* the first one that came */
 	uint16_t oldest;
 	struct vg_racp_place newest;
 	bool retried, drained;
@@ -124,15 +135,22 @@ static inline bool vg_racp_active(const struct vg_racp *r)
 	return r->state != VG_RACP_IDLE && r->state != VG_RACP_OVER;
 }
 
-/* a comes after b, also when the number wrapped between them: no memory has 32768 records. */
-static inline bool vg_racp_after(uint16_t a, uint16_t b)
+/* How far behind the first one that came, also when the number wrapped between them: no memory has
+ * 32768 records. */
+static inline int vg_racp_behind(const struct vg_racp *r, uint16_t seq)
 {
-	return (int16_t)(uint16_t)(a - b) > 0;
+	return (int16_t)(uint16_t)(seq - r->origin);
 }
 
 static inline bool vg_racp_same(const struct vg_racp_place *a, const struct vg_racp_place *b)
 {
 	return a->seq == b->seq && memcmp(a->tag, b->tag, VG_RACP_TAG) == 0;
+}
+
+/* Is the first record the lowest? Asked for, and not known yet. */
+static inline bool vg_racp_probing(const struct vg_racp *r)
+{
+	return r->scope == VG_RACP_FIRST || (r->scope == VG_RACP_SINCE && !r->marked);
 }
 
 /* requests */
@@ -243,8 +261,28 @@ static inline enum vg_racp_news vg_racp_last(
 	return VG_RACP_NONE;
 }
 
+/* The first record told nothing of the others. */
+static inline enum vg_racp_news vg_racp_probed(struct vg_session *s, struct vg_racp *r)
+{
+	r->counted = true;
+	r->expected = r->all;
+	vg_racp_turn(s, r, VG_RACP_REPORT, VG_RACP_ALL);
+	return VG_RACP_NONE;
+}
+
+static inline enum vg_racp_news vg_racp_first(struct vg_session *s, struct vg_racp *r)
+{
+	if (!r->placed || r->received != 1)
+		return vg_racp_probed(s, r);
+	r->mark = r->newest;
+	vg_racp_turn(s, r, VG_RACP_COUNT, VG_RACP_SINCE);
+	return VG_RACP_NONE;
+}
+
 static inline enum vg_racp_news vg_racp_reported(struct vg_session *s, struct vg_racp *r, bool none)
 {
+	if (r->scope == VG_RACP_FIRST)
+		return vg_racp_first(s, r);
 	if (r->scope == VG_RACP_LAST)
 		return vg_racp_last(s, r, none);
 	if (r->counted && r->received < r->expected) {
@@ -270,17 +308,26 @@ static inline enum vg_racp_news vg_racp_count(
 	r->counted = true;
 	r->expected = expected > UINT16_MAX ? UINT16_MAX + 1 : expected;
 	r->most = r->expected > r->most ? r->expected : r->most;
-	if (expected) {
-		vg_racp_turn(s, r, VG_RACP_REPORT, r->scope);
-		return VG_RACP_NONE;
+	if (vg_racp_probing(r)) {
+		if (r->expected != r->all - 1)
+			return vg_racp_probed(s, r);
+		vg_racp_mark(s, r, &r->mark);
 	}
-	return vg_racp_reported(s, r, true);
+	if (!expected)
+		return vg_racp_reported(s, r, true);
+	bool probe = r->key && !r->marked && !r->probed && expected > 1;
+	r->probed |= probe;
+	r->all = r->expected;
+	vg_racp_turn(s, r, VG_RACP_REPORT, probe ? VG_RACP_FIRST : r->scope);
+	return VG_RACP_NONE;
 }
 
 /* It does not know how to answer: something simpler, down to a bare "all". */
 static inline enum vg_racp_news vg_racp_simpler(
 	struct vg_session *s, struct vg_racp *r, uint8_t code)
 {
+	if (vg_racp_probing(r))
+		return vg_racp_probed(s, r);
 	if (r->step == VG_RACP_COUNT && (code == VG_RACP_NO_OP || r->scope == VG_RACP_ALL))
 		vg_racp_turn(s, r, VG_RACP_REPORT, r->scope);
 	else if (r->scope == VG_RACP_LAST)
@@ -299,6 +346,8 @@ static inline enum vg_racp_news vg_racp_answered(
 	case VG_RACP_SUCCESS:
 		if (r->step == VG_RACP_REPORT)
 			return vg_racp_reported(s, r, false);
+		if (vg_racp_probing(r))
+			return vg_racp_probed(s, r);
 		vg_racp_turn(s, r, VG_RACP_REPORT, r->scope); /* a count without a number */
 		return VG_RACP_NONE;
 	case VG_RACP_NO_RECORDS:
@@ -426,9 +475,14 @@ static inline enum vg_racp_news vg_racp_denied(
 		return vg_racp_aborted(s, r, false);
 	if (r->state != VG_RACP_ASKED)
 		return VG_RACP_NONE;
-	if (code != 0x80 && code != 0xfe)
+	if (code == 0x80 || code == 0xfe) {
+		vg_racp_abort(s, r);
+		return VG_RACP_NONE;
+	}
+	if (!vg_racp_probing(r))
 		return vg_racp_fail(s, r, "it refuses to be asked for its records");
-	vg_racp_abort(s, r);
+	vg_racp_probed(s, r);
+	vg_racp_ask(s, r); /* there is no answer that is to be kept */
 	return VG_RACP_NONE;
 }
 
@@ -469,8 +523,10 @@ static inline void vg_racp_came(struct vg_session *s, struct vg_racp *r,
 	}
 	if (r->scope == VG_RACP_SINCE && place->seq <= r->mark.seq)
 		return;
-	bool later = !r->placed || vg_racp_after(place->seq, r->newest.seq);
-	bool earlier = !r->placed || vg_racp_after(r->oldest, place->seq);
+	r->origin = r->placed ? r->origin : place->seq;
+	int behind = vg_racp_behind(r, place->seq);
+	bool later = !r->placed || behind > vg_racp_behind(r, r->newest.seq);
+	bool earlier = !r->placed || behind < vg_racp_behind(r, r->oldest);
 	r->received += later || earlier;
 	if (later)
 		r->newest = *place;
@@ -479,9 +535,9 @@ static inline void vg_racp_came(struct vg_session *s, struct vg_racp *r,
 	r->placed = true;
 }
 
-/* In the callback that emitted what was made of the record. The mark follows when nothing is
- * missing before
- * it: it is the next one, or number 0 that came first, or the first one ever of an empty memory. */
+/* In the callback that emitted what was made of the record, or later in the session. The mark
+ * follows when nothing is missing before it: it is the next one, or number 0 that came first, or the
+ * first one ever of an empty memory. */
 static inline void vg_racp_told(
 	struct vg_session *s, struct vg_racp *r, const struct vg_racp_place *place)
 {

@@ -3,10 +3,12 @@
  * The record access session (racp.h) with a hostile meter, beside a model of what must hold whatever
  * it says:
  *   - one procedure at a time: nothing is written before the last request was answered and that
- *     answer kept, or it was refused, or aborted and the grace is over; a dozen requests at most
- *   - only report, abort and count are ever written, and "at least" asks from behind the mark
+ *     answer kept, or it was refused, or aborted and the grace is over; sixteen requests at most
+ *   - only report, abort and count are ever written; "at least" asks from behind the mark, or counts
+ *     from behind the first record, which is asked for without a mark only, and once
  *   - a mark is a record that was told, and so was everything before it: it is the next after the
- *     mark before, or number 0 that came first, or as many different ones came as were counted
+ *     mark before, or number 0 that came first, or the first one when all but it were counted above
+ *     it, or as many different ones came as were counted
  *   - drained at most once, never after a failure, and never with fewer than were counted
  *   - while it is active the timer runs, and it ends in bounded time
  *
@@ -22,7 +24,7 @@
 
 #include <vitalgate/racp.h>
 
-#define REQUESTS_MAX 12
+#define REQUESTS_MAX 16
 
 enum { ACCESS, RECORD };
 
@@ -56,7 +58,12 @@ static struct model {
 	bool zero_first;	   /* number 0 came before all others of the report */
 	bool counted;
 	uint32_t expected;
-	bool closing; /* the answer at hand ends a report */
+	bool probed;	/* the first record was asked for */
+	bool probing;	/* and the next mark may be it, */
+	bool proving;	/* as soon as what is above it was counted */
+	uint16_t first; /* it, if nothing else came */
+	uint32_t all;	/* that were counted before it was asked for */
+	bool closing;	/* the answer at hand ends a report */
 	unsigned drained;
 } m;
 
@@ -155,6 +162,34 @@ static const struct vg_driver toy = {.name = "toy",
 
 /* what is held against the model */
 
+/* What is asked for, and which count holds for it. */
+static void on_operator(const uint8_t *bytes)
+{
+	bool report = bytes[0] == VG_RACP_OP_REPORT;
+	bool behind = bytes[1] == VG_RACP_SINCE && !m.marked;
+	m.from = bytes[1] == VG_RACP_SINCE ? (uint16_t)(bytes[3] | bytes[4] << 8) : 0;
+	m.proving = false;
+	if (bytes[1] == VG_RACP_FIRST) {
+		MOCK_CHECK(report && !m.marked && !m.probed && m.counted);
+		m.probed = m.probing = true;
+		m.all = m.expected;
+	} else if (behind) {
+		MOCK_CHECK(!report && m.probing && bytes[2] == 1);
+		MOCK_CHECK(m.operator== VG_RACP_FIRST);
+		MOCK_CHECK(m.n_came == 1 && !m.n_unread);
+		MOCK_CHECK(m.from == (uint16_t)(m.first + 1));
+		m.proving = true;
+	} else if (bytes[1] == VG_RACP_SINCE) {
+		MOCK_CHECK(bytes[2] == 1 && m.from == m.mark + 1);
+	} else {
+		MOCK_CHECK(bytes[1] == VG_RACP_ALL || bytes[1] == VG_RACP_LAST);
+	}
+	bool instead = report && bytes[1] == VG_RACP_ALL && m.probing;
+	m.expected = instead ? m.all : m.expected;
+	m.counted = report && (m.counted || instead);
+	m.probing = m.probing && (bytes[1] == VG_RACP_FIRST || behind);
+}
+
 static void on_send(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len)
 {
 	MOCK_CHECK(s->sends == 1 && channel == ACCESS && len >= 2 && ++m.requests <= REQUESTS_MAX);
@@ -165,16 +200,12 @@ static void on_send(struct vg_session *s, unsigned channel, const uint8_t *bytes
 	}
 	MOCK_CHECK(bytes[0] == 1 || bytes[0] == 4);
 	MOCK_CHECK(!m.asked && !m.aborting);
-	MOCK_CHECK(
-		bytes[1] == VG_RACP_ALL || bytes[1] == VG_RACP_SINCE || bytes[1] == VG_RACP_LAST);
 	MOCK_CHECK(len == (bytes[1] == VG_RACP_SINCE ? 5 : 2));
-	if (bytes[1] == VG_RACP_SINCE)
-		MOCK_CHECK(m.marked && bytes[2] == 1 && (bytes[3] | bytes[4] << 8) == m.mark + 1);
+	on_operator(bytes);
 	m.asked = true;
 	m.answered = false;
 	m.op = bytes[0];
 	m.operator= bytes[1];
-	m.counted = m.counted && m.op == VG_RACP_OP_REPORT;
 	memset(m.came, 0, sizeof(m.came));
 	m.n_came = m.n_unread = 0;
 	m.zero_first = false;
@@ -196,9 +227,13 @@ static void on_mark(struct vg_session *s, const char *key, const uint8_t *value,
 	}
 	uint16_t seq = (uint16_t)(value[0] | value[1] << 8);
 	bool first = !m.marked && seq == 0 && m.zero_first;
+	bool lowest =
+		m.closing && m.proving && seq == m.first && m.counted && m.expected == m.all - 1;
+	bool report = m.op == VG_RACP_OP_REPORT &&
+		      (m.operator== VG_RACP_ALL || m.operator== VG_RACP_SINCE);
 	MOCK_CHECK(m.told[seq]);
-	MOCK_CHECK((m.marked && seq == m.mark + 1) || first || m.drained ||
-		   (m.closing && m.operator!= VG_RACP_LAST && complete()));
+	MOCK_CHECK((m.marked && seq == m.mark + 1) || first || lowest || m.drained ||
+		   (m.closing && report && complete()));
 	m.marked = true;
 	m.mark = seq;
 }
@@ -285,6 +320,7 @@ static void record(struct vg_session *s, struct input *in, uint8_t how)
 		m.zero_first |= !seq && !m.n_came && !m.n_unread;
 		m.n_came += !m.came[seq];
 		m.came[seq] = true;
+		m.first = seq;
 	}
 	t->later = how & 32;
 	mock_heard(s, RECORD, pdu, sizeof(pdu));
@@ -318,7 +354,7 @@ static void refuse(struct vg_session *s, uint8_t code)
 	const struct toy *t = s->state;
 	if (!m.asked || m.answered)
 		return;
-	if (t->racp.state == VG_RACP_ABORTING)
+	if (t->racp.state == VG_RACP_ABORTING || (code != 0x80 && code != 0xfe))
 		m.asked = m.aborting = false;
 	mock_denied(s, ACCESS, code);
 	check_alive(s);
