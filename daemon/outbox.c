@@ -325,7 +325,8 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 			retry(o, db, i, boot_us);
 		due = MIN(due, MAX(s->next_scan_us, boot_us + 50000));
 	}
-	if (db_run(db, "COMMIT", "") < 0) /* what cannot be sent was marked so, and the disk is full */
+	if (db_run(db, "COMMIT", "") <
+		0) /* what cannot be sent was marked so, and the disk is full */
 		db_script(db, "ROLLBACK");
 	return due;
 }

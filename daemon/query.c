@@ -225,8 +225,9 @@ static void counts(struct command *c)
 		const char *name, *sql;
 	} all[] = {
 		{"reading_rows", "SELECT max(id) FROM reading"},
-		{"unassigned", "SELECT count(*) FROM reading INDEXED BY reading_unassigned"
-			       " WHERE resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0"},
+		{"unassigned",
+			"SELECT count(*) FROM reading INDEXED BY reading_unassigned"
+			" WHERE resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0"},
 		{"alerts_active", "SELECT count(*) FROM alert WHERE state='active'"},
 		{"repeats_pending", "SELECT count(*) FROM pending_repeat"},
 		{"residents", "SELECT count(*) FROM resident"},

@@ -35,7 +35,7 @@ struct vg_session {
 	struct owed owed[SESSION_OWED_MAX];
 	unsigned n_owed;
 	bool confirmed; /* an indication was */
-	uint8_t *held; /* stream bytes that are no frame yet */
+	uint8_t *held;	/* stream bytes that are no frame yet */
 	size_t n_held, held_size;
 	bool in_noise;
 	struct bytes blob;

@@ -179,8 +179,8 @@ static struct vg_frame frame(const uint8_t *bytes, size_t len)
 
 #define CALLBACKS                                                                         \
 	.version = 7, .opened = opened, .heard = heard, .expired = expired, .kept = kept, \
-	.refused = refused, .denied = denied, .hung_up = hung_up, .state_size = sizeof(struct told),          \
-	.options = options, .n_options = ELEMENTS(options)
+	.refused = refused, .denied = denied, .hung_up = hung_up,                         \
+	.state_size = sizeof(struct told), .options = options, .n_options = ELEMENTS(options)
 
 static const struct vg_option options[] = {
 	{"start", "", NULL, "what opened() does"}, VG_CLOCK_OPTION};

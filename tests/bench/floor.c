@@ -32,7 +32,7 @@
 #define BATCH_BYTES (256 * 128) /* 256 results, the daemon's default */
 #define WAITING_MAX 2048
 #define LINES_MAX 16
-#define LOOK_MS 5     /* for a line that is not there */
+#define LOOK_MS 5      /* for a line that is not there */
 #define COMPANY_MS 250 /* what only deletes waits so long for company, as in the daemon */
 #define BOOT "a900660245bb429e9d08eecd8c30e6fe"
 #define TABLES "'codes:1 units:1 local_codes:1'"
