@@ -15,6 +15,7 @@
 #include "ble_uid.h"
 #include "ble_wants.h"
 #include "bluez.h"
+#include "bluez_pair.h"
 #include "bluez_watch.h"
 #include "log.h"
 #include "transport.h"
@@ -401,12 +402,24 @@ static const char *obstacle(struct ble *t)
 	return *t->adapter && !of_adapter ? NULL : state;
 }
 
+/* A kernel that is asked for an encrypted link pairs with whoever is there. What was enrolled is paired in the
+ * window of an operator, and at no other time. */
+static bool bond_is_gone(const struct ble *t)
+{
+	if (!t->device->enrolled || !t->bluez)
+		return false;
+	int bonded = bluez_bonded(t->bluez, t->device->address);
+	return bonded == 0 || bonded == -ENOENT;
+}
+
 /* It is its turn. */
 static void open_now(void *arg)
 {
 	struct ble *t = arg;
 	const char *adapter = *t->device->adapter ? t->adapter : NULL;
-	int r = ble_socket_open(&t->socket, &t->peer, adapter, t->adapter_random);
+	struct ble_peer peer = t->peer;
+	peer.pairing &= !bond_is_gone(t);
+	int r = ble_socket_open(&t->socket, &peer, adapter, t->adapter_random);
 	if (r < 0 && r != -EINPROGRESS) {
 		connect_failed(t, -r);
 		return;

@@ -8,11 +8,13 @@
 #include <time.h>
 
 #define KEPT_MS 3000 /* the kernel keeps a link that we let go for 2 s */
-#define LIMITS 8     /* adapters that showed that they have fewer links */
+#define LIMIT_MS (10 * 60 * 1000)
+#define LIMITS 8 /* adapters that showed that they have fewer links */
 
 struct limit {
 	char adapter[8];
 	unsigned links;
+	int64_t until_ms; /* then it is tried again: the links may have been somebody else's */
 };
 
 struct ble_turns {
@@ -51,7 +53,7 @@ static struct limit *limit_of(const struct ble_turns *t, const char *adapter)
 static unsigned links_max(const struct ble_turns *t, const char *adapter)
 {
 	const struct limit *l = limit_of(t, adapter);
-	return l ? l->links : BLE_LINKS_MAX;
+	return l && now_ms() < l->until_ms ? l->links : BLE_LINKS_MAX;
 }
 
 static bool links_taken(const struct ble_turns *t, const char *adapter)
@@ -107,7 +109,10 @@ static struct ble_turn *oldest(const struct ble_turns *t, const char *adapter, i
 static int64_t due_ms(const struct ble_turns *t, const struct ble_turn *in_line)
 {
 	const struct ble_turn *waits = oldest(t, in_line->adapter, TURN_WAITING);
-	if (!waits || links_taken(t, in_line->adapter))
+	const struct limit *l = limit_of(t, in_line->adapter);
+	if (links_taken(t, in_line->adapter))
+		return l ? l->until_ms : INT64_MAX;
+	if (!waits)
 		return INT64_MAX;
 	return MAX(waits->since_ms, in_line->since_ms) + t->slice_ms;
 }
@@ -217,6 +222,7 @@ void ble_turns_full(struct ble_turns *t, struct ble_turn *turn)
 	if (!l)
 		return;
 	l->links = up;
+	l->until_ms = now_ms() + LIMIT_MS;
 	log_note("bluetooth", "adapter %s holds no more than %u links: the others take turns",
 		*turn->adapter ? turn->adapter : "(any)", up);
 }

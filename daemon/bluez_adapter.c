@@ -43,6 +43,8 @@ static struct bluez_adapter *adapter_take(struct bluez *b, const char *path)
 
 static void adapter_forget(struct bluez_adapter *a)
 {
+	if (*a->path)
+		bluez_watchdog_unlinked(a->bluez, bluez_adapter_name(a));
 	sd_bus_slot_unref(a->call);
 	sd_bus_slot_unref(a->discovery.call);
 	*a = (struct bluez_adapter){0};
@@ -165,6 +167,8 @@ int bluez_adapter_read(struct bluez *b, const char *path, sd_bus_message *m)
 		return sd_bus_message_skip(m, "a{sv}");
 	bool was = a->powered;
 	int r = bluez_read_dict(m, read_property, a);
+	if (was && !a->powered)
+		bluez_watchdog_unlinked(b, bluez_adapter_name(a));
 	if (a->powered != was)
 		log_info("bluez", "adapter %s (%s) is %s", bluez_adapter_name(a), a->address,
 			a->powered ? "on" : "off");

@@ -13,7 +13,7 @@
 #include <systemd/sd-bus.h>
 
 #define BLUEZ_ADAPTERS_MAX 8
-#define BLUEZ_WATCHERS_MAX 64
+#define BLUEZ_WATCHERS_MAX 256
 #define BLUEZ_FORGETTING_MAX 4
 #define BLUEZ_PATH_MAX 48 /* "/org/bluez/hci255/dev_C0_11_22_33_44_55" */
 
@@ -161,5 +161,7 @@ void bluez_forgetting_free(struct bluez *b);
 int bluez_watchdog_new(struct bluez *b);
 void bluez_watchdog_free(struct bluez *b);
 void bluez_watchdog_lost(struct bluez *b);
+/* The adapter is off or gone, and its links with it. */
+void bluez_watchdog_unlinked(struct bluez *b, const char *adapter);
 void bluez_watchdog_answered(struct bluez *b, bool yes); /* whether bluetoothd answers calls */
 void bluez_watchdog_version(struct bluez *b, const char *modalias);

@@ -11,7 +11,7 @@
 
 #include <errno.h>
 
-#define SCAN_WISHES_MAX 64
+#define SCAN_WISHES_MAX 258
 #define SCAN_ON_US UINT64_C(10000000) /* BLUEZ_SCAN_WINDOWS */
 #define SCAN_PERIOD_US UINT64_C(30000000)
 #define SCAN_AGAIN_US UINT64_C(5000000) /* bluetoothd refused */

@@ -163,6 +163,13 @@ const char *bluez_trouble(const struct bluez *b, const char *adapter, const char
 	return NULL;
 }
 
+void bluez_watchdog_unlinked(struct bluez *b, const char *adapter)
+{
+	struct bluez_ladder *l = ladder_of(b, adapter);
+	if (l)
+		l->links = 0;
+}
+
 /* --- bluetoothd itself */
 
 static void set_hung(struct bluez *b, bool hung)

@@ -129,7 +129,7 @@ static void unit_done(struct job *job, int result)
 	if (result >= 0) {
 		if (!d->uid[0] && u->readings)
 			memcpy(d->uid, u->uid, sizeof(d->uid));
-		for (const struct mark *m = u->marks; m; m = m->next)
+		for (const struct mark *m = u->stranger ? NULL : u->marks; m; m = m->next)
 			keep_mark(d, m);
 	} else {
 		log_error(d->config->id, "not stored, not acknowledged: %s", strerror(-result));

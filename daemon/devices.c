@@ -58,10 +58,12 @@ int devices_new(struct gateway *g, struct devices **ret)
 
 int devices_start(struct devices *all)
 {
-	int rc = 0;
-	for (unsigned i = 0; rc >= 0 && i < all->n; i++)
-		rc = device_start(all->all[i]);
-	return rc;
+	for (unsigned i = 0; i < all->n; i++) {
+		int rc = device_start(all->all[i]);
+		if (rc < 0)
+			log_error(device_config(all->all[i])->id, "not started: %s", strerror(-rc));
+	}
+	return 0;
 }
 
 /* a new policy */

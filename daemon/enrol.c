@@ -276,7 +276,8 @@ static void seek(struct enrol *e, int64_t now_us)
 		return;
 	}
 	struct config_device *d = &e->device;
-	*d = (struct config_device){.transport = TRANSPORT_BLE, .test = true, .trial = true};
+	*d = (struct config_device){
+		.transport = TRANSPORT_BLE, .test = !e->wish.replaces, .trial = true};
 	memcpy(d->id, e->wish.id, sizeof(d->id));
 	memcpy(d->driver, e->wish.driver, sizeof(d->driver));
 	take_address(d, s);
@@ -316,7 +317,7 @@ static void try_it(struct enrol *e, const struct enrol_facts *f, int64_t now_us)
 		fail(e, f->verdict, f->other);
 		return;
 	}
-	if (!f->says[0] || (!f->reading && !e->wish.no_reading))
+	if (!f->says[0] || (!f->reading && !e->wish.no_reading && !e->wish.replaces))
 		return;
 	enter(e, ENROL_WHOSE);
 	extend(e, now_us);

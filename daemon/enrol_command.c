@@ -187,7 +187,7 @@ static void choose_id(struct command *c, struct enrol_wish *w)
 
 static int refuse_wish(struct command *c, const struct enrol_wish *w)
 {
-	const struct gateway *g = c->gateway;
+	struct gateway *g = c->gateway;
 	const struct config_device *there = configured_at(g, w->address),
 				   *old = configured(g, w->id);
 	const struct vg_driver *d =
@@ -202,6 +202,11 @@ static int refuse_wish(struct command *c, const struct enrol_wish *w)
 			"Only what was enrolled can be replaced. A device of vitalgate.yaml is changed "
 			"there.",
 			"只能替换通过登记添加的设备。vitalgate.yaml 中的设备请在该文件中修改。");
+	if (w->replaces && !enrolment_has_uid(g, w->id))
+		return command_refuse(c, "never_delivered",
+			"It never delivered a reading, so nobody can tell whether this is the same one: "
+			"vitalgate unenrol it and enrol it anew.",
+			"该设备从未上传读数，无法确认是否为同一台：请 vitalgate unenrol 后重新登记。");
 	if (there && !(w->replaces && streq(there->id, w->id))) {
 		snprintf(en, sizeof(en),
 			"This instrument is enrolled as %s. To enrol it anew: vitalgate unenrol %s. "

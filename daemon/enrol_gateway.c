@@ -34,6 +34,7 @@ struct enrolment {
 	unsigned n_forget;
 	char forget[FORGET_MAX][18];
 	bool forgets;
+	struct log_limit said;
 };
 
 /* bluetoothd */
@@ -148,11 +149,14 @@ static void on_forgotten(void *arg, int result)
 	if (result == -ENOTCONN) /* once it is back */
 		return;
 	if (result < 0 && result != -ENOENT) {
-		log_warn("enrol", "%s: its bond is not removed yet: %s", n->forget[0],
-			strerror(-result));
+		unsigned held_back;
+		if (log_allowed(&n->said, 1, &held_back))
+			log_warn("enrol", "%s: its bond is not removed yet: %s", n->forget[0],
+				strerror(-result));
 		return;
 	}
-	log_note("enrol", "%s: its bond is removed", n->forget[0]);
+	log_note("enrol", "%s: %s", n->forget[0],
+		result < 0 ? "bluetoothd knows of no bond" : "its bond is removed");
 	n->n_forget--;
 	memmove(n->forget[0], n->forget[1], n->n_forget * sizeof(n->forget[0]));
 }
@@ -334,7 +338,8 @@ static struct enrol_facts facts_of_trial(
 		return f;
 	f.link = all[at].link;
 	f.says = all[at].says;
-	/* what it still has is from before it is anybody's: it comes as a test, too */
+	/* what it still has is from before it is anybody's: it comes as a test, too. One that replaces itself
+	 * stays its residents', and its serial number is the proof: nothing of it is a test */
 	f.reading = n->reading && (n->drained || !streq(f.link, "connected") ||
 					  clock_boot_us() - n->reading_us >= QUIET_US);
 	if (!f.says[0])
@@ -504,6 +509,15 @@ bool enrolment_refused(struct gateway *g, const char *id)
 	for (unsigned i = 0; devices_facts(g->devices, i, &f); i++)
 		if (streq(f.config->id, id))
 			return streq(f.state, "unpaired");
+	return false;
+}
+
+bool enrolment_has_uid(struct gateway *g, const char *id)
+{
+	struct device_facts f;
+	for (unsigned i = 0; devices_facts(g->devices, i, &f); i++)
+		if (streq(f.config->id, id))
+			return *f.uid;
 	return false;
 }
 

@@ -34,6 +34,8 @@ const char *enrolment_bluetooth(const struct enrolment *n);
 
 /* Does the configured device `id` refuse our keys? */
 bool enrolment_refused(struct gateway *g, const char *id);
+/* Is it known who it is? It is since its first reading. */
+bool enrolment_has_uid(struct gateway *g, const char *id);
 
 /* "conditions":{"cuff-1":{"state","en","zh","next_en","next_zh"}}: what is wrong with the configured ones. */
 void enrolment_conditions(struct gateway *g, struct json *j);

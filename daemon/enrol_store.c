@@ -50,7 +50,7 @@ static int64_t row_of(struct db *db, const char *id)
 
 int enrol_store_forget(struct db *db, const char *id)
 {
-	int64_t row = row_of(db, id), now = clock_utc_us();
+	int64_t row = row_of(db, id);
 	if (!row)
 		return 0;
 	/* the clock and the memory were another one's */
@@ -62,8 +62,11 @@ int enrol_store_forget(struct db *db, const char *id)
 		rc = db_run(db, "DELETE FROM device_offset WHERE device=?", "i", row);
 	if (rc >= 0)
 		rc = db_run(db, "DELETE FROM mark WHERE device=?", "i", row);
-	return rc < 0 ? rc
-		      : loan_bind(db, &(struct loan){.device = row, .slot = -1}, now, INT64_MAX);
+	if (rc >= 0)
+		rc = db_run(db, "DELETE FROM handover WHERE device=?", "i", row);
+	if (rc >= 0)
+		rc = db_run(db, "DELETE FROM binding WHERE device=?", "i", row);
+	return MIN(rc, 0);
 }
 
 static int run_prepare(struct job *job, struct db *db)

@@ -107,6 +107,14 @@ int enrolled_change(const struct config *c, const char *id, const struct config_
 	if (all && d)
 		all[n++] = *d;
 	rc = all ? write_file(fresh, all, n) : -ENOMEM;
+	struct config back = {0}; /* as the next start will read it */
+	if (rc >= 0 && (rc = config_add(fresh, &back, error, size)) < 0) {
+		unlink(fresh);
+		free(all);
+		config_free(&is);
+		return rc;
+	}
+	config_free(&back);
 	if (rc >= 0)
 		rc = replace(fresh, path, c->store);
 	if (rc < 0)

@@ -79,7 +79,7 @@ static int file_event(
 	if (streq(e->type, "device_clock"))
 		return 0; /* filed with the unit's offset */
 	if (streq(e->type, "drained"))
-		return loan_drained(g, db, u->device_row, u->arrived_us);
+		return 0; /* after the readings of this unit */
 	if (streq(e->type, "clock_set"))
 		return MIN(db_run(db,
 				   "INSERT INTO audit(at,author,action,object,detail) SELECT "
@@ -317,7 +317,7 @@ static int file_device(struct db *db, const struct unit *u)
  * moment, this would be a lie: the session ends, and the instrument is asked again from the last good mark. */
 static int check_marks(struct db *db, const struct unit *u)
 {
-	if (!u->marks || u->serial == 1)
+	if (!u->marks || u->stranger || u->serial == 1)
 		return 0;
 	bool all = db_int(db, 0, "SELECT 1 FROM device WHERE id=? AND session=? AND serial=?",
 			   "iii", u->device_row, (int64_t)u->session, (int64_t)u->serial - 1) == 1;
@@ -326,6 +326,11 @@ static int check_marks(struct db *db, const struct unit *u)
 
 static int file_clock(struct gateway *g, struct db *db, struct unit *u)
 {
+	if (u->stranger) { /* its clock is no epoch of the enrolled one's */
+		u->epochs[0] = (struct clock_epoch){u->offset_us, INT64_MIN, INT64_MAX};
+		u->n_epochs = u->offset_known;
+		return 0;
+	}
 	int rc = epoch_observe(db, u);
 	if (rc == 1)
 		rc = intake_event(g, db, u->device_row, "clock_epoch",
@@ -346,7 +351,10 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 		rc = file_event(g, db, u, e);
 	for (struct reading *r = u->readings; r && rc >= 0; r = r->next)
 		rc = file_reading(g, db, u, r);
-	for (struct mark *m = u->marks; m && rc >= 0; m = m->next)
+	for (struct happening *e = u->events; e && rc >= 0 && !u->stranger; e = e->next)
+		if (streq(e->type, "drained"))
+			rc = loan_drained(g, db, u->device_row, u->arrived_us);
+	for (struct mark *m = u->stranger ? NULL : u->marks; m && rc >= 0; m = m->next)
 		rc = db_run(db,
 			"INSERT INTO mark(device,key,value) VALUES(?,?,?) ON CONFLICT(device,key) "
 			"DO UPDATE SET value=excluded.value",

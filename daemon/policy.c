@@ -101,11 +101,24 @@ static int check_devices(struct policy *p, const char *path, char *error, size_t
 	char enrolled[ENROLLED_PATH_MAX];
 	int rc = 0;
 	enrolled_path(&p->config, enrolled, sizeof(enrolled));
+	unsigned kept = 0;
 	for (unsigned i = 0; rc >= 0 && i < p->config.n_devices; i++) {
-		const struct config_device *d = &p->config.devices[i];
-		rc = check_device(d->enrolled ? enrolled : path, d,
-			drivers_find(p->drivers, d->driver), p->rules, error, size);
+		const struct config_device d = p->config.devices[i];
+		rc = check_device(d.enrolled ? enrolled : path, &d,
+			drivers_find(p->drivers, d.driver), p->rules, error, size);
+		if (rc < 0 &&
+			d.enrolled) { /* nobody wrote it by hand: one that does not fit any more
+					     * must not silence the others */
+			log_error("config",
+				"%s; IT IS NOT IN USE: vitalgate unenrol %s, and enrol it anew",
+				error, d.id);
+			rc = 0;
+			continue;
+		}
+		p->config.devices[kept++] = d;
 	}
+	if (rc >= 0)
+		p->config.n_devices = kept;
 	return rc;
 }
 

@@ -43,6 +43,8 @@ static void on_trouble(void *arg, const char *where, const char *what, const cha
 {
 	struct radio *r = arg;
 	char detail[160];
+	if (!r->gateway->store)
+		return; /* the process ends */
 	snprintf(detail, sizeof(detail), "%s: %s%s%s", where, what, next ? ": " : "",
 		next ? next : "");
 	news_tell(r->gateway, "bluetooth_trouble", detail);

@@ -94,7 +94,7 @@ CREATE TABLE reading (
 	offset_us INTEGER,
 	taken INTEGER NOT NULL,         -- our best instant
 	uncertainty_us INTEGER NOT NULL,
-	trust TEXT NOT NULL,            -- corrected, device, arrival, unknown
+	trust TEXT NOT NULL,            -- corrected, live, device, arrival, unknown
 	user_slot INTEGER,
 	seq INTEGER,
 	body TEXT NOT NULL,             -- values, flags, notes: JSON as forwarded

@@ -44,9 +44,8 @@
 #include <vitalgate/sfloat.h>
 #include <vitalgate/text.h>
 
-#define QUIET_MS 5000		/* nothing came for so long: its memory has been told */
-#define OFF_S 600		/* a clock that is clearly off */
-#define DATA_FIELD_IGNORED 0x80 /* it took the clock, but not every field (recalled) */
+#define QUIET_MS 5000 /* nothing came for so long: its memory has been told */
+#define OFF_S 600     /* a clock that is clearly off */
 
 enum {
 	FLAG_KPA = 1,
@@ -248,16 +247,8 @@ static void measurement_heard(struct vg_session *s, const uint8_t *bytes, size_t
 
 static void clock_set(struct vg_session *s, unsigned channel)
 {
-	uint8_t bytes[VG_CURRENT_TIME];
-	struct vg_civil now;
 	bool current = channel == CURRENT_TIME;
-	if (!vg_clock_set(s, current ? OFF_S : 0, &now))
-		return;
-	if (current)
-		vg_current_time_put(bytes, &now);
-	else
-		vg_date_time_put(bytes, &now);
-	vg_send(s, channel, bytes, current ? VG_CURRENT_TIME : VG_DATE_TIME);
+	vg_clock_send(s, channel, current, current ? OFF_S : 0);
 }
 
 /* Once: some tell it every second, and what it shows after it was set says nothing of earlier records. */
@@ -328,11 +319,8 @@ static void bt_blp_quiet(struct vg_session *s, const struct vg_now *now)
 static void bt_blp_denied(
 	struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now)
 {
-	struct vg_event e = {
-		.type = VG_EVENT_DEVICE_ERROR, .detail = "it refuses to have its clock set"};
 	(void)channel, (void)now;
-	if (code != DATA_FIELD_IGNORED)
-		vg_event(s, &e);
+	vg_clock_denied(s, code);
 }
 
 static const char *const quirks[] = {"auto", "none", "beurer", NULL};

@@ -483,12 +483,8 @@ static void rest(struct vg_session *s)
 static void clock_set(struct vg_session *s)
 {
 	const struct glucose *g = vg_state(s);
-	uint8_t bytes[VG_CURRENT_TIME];
-	struct vg_civil now;
-	if (!g->clock || !vg_clock_set(s, CLOCK_OFF_S, &now))
-		return;
-	vg_current_time_put(bytes, &now);
-	vg_send(s, g->clock, bytes, g->clock == CURRENT_TIME ? VG_CURRENT_TIME : VG_DATE_TIME);
+	if (g->clock)
+		vg_clock_send(s, g->clock, g->clock == CURRENT_TIME, CLOCK_OFF_S);
 }
 
 /* The clock is set when the memory was told, whose records are dated by the clock before. */
@@ -665,8 +661,7 @@ static void bt_glucose_denied(
 	if (channel == RACP)
 		procedure_news(s, vg_racp_denied(s, &g->racp, code));
 	else
-		vg_event(s, &(struct vg_event){.type = VG_EVENT_DEVICE_ERROR,
-				    .detail = "it does not let its clock be set"});
+		vg_clock_denied(s, code);
 }
 
 static void bt_glucose_kept(struct vg_session *s, vg_ticket ticket)

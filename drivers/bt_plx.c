@@ -383,12 +383,8 @@ static void features_heard(struct vg_session *s, const uint8_t *bytes, size_t le
 
 static void clock_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
 {
-	uint8_t time[VG_CURRENT_TIME];
-	struct vg_civil now;
-	if (!vg_clock_heard(s, bytes, len) || !vg_clock_set(s, CLOCK_TOLERANCE_S, &now))
-		return;
-	vg_current_time_put(time, &now);
-	vg_send(s, CURRENT_TIME, time, sizeof(time));
+	if (vg_clock_heard(s, bytes, len))
+		vg_clock_send(s, CURRENT_TIME, true, CLOCK_TOLERANCE_S);
 }
 
 static void bt_plx_opened(struct vg_session *s, bool excerpt)

@@ -50,7 +50,6 @@
 #define OFF_S 60      /* a clock that is clearly off */
 #define NOT_MEASURED 0xffff
 #define FAT_MOST 1000
-#define DATA_FIELD_IGNORED 0x80 /* it took the clock, but not every field (recalled) */
 
 enum {
 	USER_CONTROL,
@@ -403,16 +402,8 @@ static void consent_answered(struct vg_session *s, const uint8_t *bytes, size_t 
 
 static void clock_set(struct vg_session *s, unsigned channel)
 {
-	uint8_t bytes[VG_CURRENT_TIME];
-	struct vg_civil now;
 	bool current = channel == CURRENT_TIME;
-	if (!vg_clock_set(s, current ? OFF_S : 0, &now))
-		return;
-	if (current)
-		vg_current_time_put(bytes, &now);
-	else
-		vg_date_time_put(bytes, &now);
-	vg_send(s, channel, bytes, current ? VG_CURRENT_TIME : VG_DATE_TIME);
+	vg_clock_send(s, channel, current, current ? OFF_S : 0);
 }
 
 static void clock_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len)
@@ -494,8 +485,8 @@ static void bt_scale_denied(
 	(void)now;
 	if (channel == USER_CONTROL)
 		trouble(s, "consent refused: it does not take it");
-	else if (code != DATA_FIELD_IGNORED)
-		trouble(s, "it refuses to have its clock set");
+	else
+		vg_clock_denied(s, code);
 }
 
 static const struct vg_option options[] = {

@@ -33,9 +33,8 @@
 #include <vitalgate/sfloat.h>
 #include <vitalgate/text.h>
 
-#define QUIET_MS 5000		/* nothing came for so long: its memory has been told */
-#define OFF_S 60		/* a clock that is clearly off */
-#define DATA_FIELD_IGNORED 0x80 /* it took the clock, but not every field (recalled) */
+#define QUIET_MS 5000 /* nothing came for so long: its memory has been told */
+#define OFF_S 60      /* a clock that is clearly off */
 
 enum { FLAG_FAHRENHEIT = 1, FLAG_TIME = 2, FLAG_TYPE = 4 };
 
@@ -145,16 +144,8 @@ static void measurement_heard(struct vg_session *s, const uint8_t *bytes, size_t
 
 static void clock_set(struct vg_session *s, unsigned channel)
 {
-	uint8_t bytes[VG_CURRENT_TIME];
-	struct vg_civil now;
 	bool current = channel == CURRENT_TIME;
-	if (!vg_clock_set(s, current ? OFF_S : 0, &now))
-		return;
-	if (current)
-		vg_current_time_put(bytes, &now);
-	else
-		vg_date_time_put(bytes, &now);
-	vg_send(s, channel, bytes, current ? VG_CURRENT_TIME : VG_DATE_TIME);
+	vg_clock_send(s, channel, current, current ? OFF_S : 0);
 }
 
 static void clock_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len)
@@ -222,11 +213,8 @@ static void bt_thermometer_quiet(struct vg_session *s, const struct vg_now *now)
 static void bt_thermometer_denied(
 	struct vg_session *s, unsigned channel, uint8_t code, const struct vg_now *now)
 {
-	struct vg_event e = {
-		.type = VG_EVENT_DEVICE_ERROR, .detail = "it refuses to have its clock set"};
 	(void)channel, (void)now;
-	if (code != DATA_FIELD_IGNORED)
-		vg_event(s, &e);
+	vg_clock_denied(s, code);
 }
 
 static const struct vg_option options[] = {VG_CLOCK_OPTION};

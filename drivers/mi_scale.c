@@ -163,6 +163,7 @@ static void mi_scale_refused(struct vg_session *s, vg_ticket ticket, int why)
 	(void)ticket, (void)why;
 	st->told = st->before;
 	st->told_us = 0;
+	vg_done(s, "could not store");
 }
 
 static const struct vg_model models[] = {

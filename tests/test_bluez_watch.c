@@ -239,6 +239,22 @@ static void faulty_versions_are_named_at_start(void **state)
 	assert_int_equal(log_lines(t, "5.68"), 1);
 }
 
+/* Links that ended with the adapter, unheard: they do not stand in the way of a power cycle for ever. */
+static void links_end_with_the_adapter(void **state)
+{
+	struct bench *t = *state;
+	begin(t);
+	bluez_report(t->b, "", "cuff-1", BLUEZ_LINKED);
+	order(t, "{'do':'die'}");
+	WAIT(t, streq(bluez_state(t->b, ""), "no-bluetoothd"));
+	bluez_report(t->b, "", "cuff-1", BLUEZ_UNLINKED);
+	order(t, "{'do':'return'}");
+	WAIT(t, bluez_ready(t->b, ""));
+	unsigned before = calls_of(t, "Set");
+	bluez_report(t->b, "", "cuff-1", BLUEZ_STUCK);
+	WAIT(t, calls_of(t, "Set") > before);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -251,7 +267,7 @@ int main(void)
 		TEST(a_pairing_is_not_disturbed),
 		TEST(an_adapter_that_cannot_be_switched_off_is_left_on),
 		TEST(a_bluetoothd_that_hangs_has_a_name_and_a_next_step),
-		TEST(faulty_versions_are_named_at_start)};
+		TEST(links_end_with_the_adapter), TEST(faulty_versions_are_named_at_start)};
 	if (!can_run())
 		return 0;
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -119,6 +119,54 @@ static void test_second_thoughts(void **state)
 	expect_owner(RIG_NOW + 8 * HOUR, "R-0002 device_binding");
 }
 
+/* What is told in the same breath as "that was all" was still in the memory. */
+static void test_told_with_the_last_word(void **state)
+{
+	(void)state;
+	char text[96];
+	struct loan first = to(1);
+	assert_int_equal(loan_bind(rig.db, &first, RIG_NOW - 100 * HOUR, INT64_MAX), 0);
+	drained(RIG_NOW - 50 * HOUR);
+	assert_true(hand_over(2, RIG_NOW - HOUR));
+	struct vg_civil c =
+		clock_civil(RIG_NOW + 120 * S); /* its clock is ahead, and cannot be read */
+	struct unit *u = rig_unit(&rig);
+	unit_add_event(u, "drained");
+	rig_add(&rig, u, &(struct rig_bp){128, 82, 70, .identity = "z", .taken = &c});
+	assert_int_equal(rig_file(&rig, u), 0);
+	rig_text(&rig, text, sizeof(text),
+		"SELECT coalesce(resident,'-')||' '||evidence FROM reading");
+	assert_string_equal(text, "- not_bound");
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM handover"), 0);
+}
+
+/* Another instrument at the address of the enrolled one has no say in its memory, its clock and its loans. */
+static void test_a_stranger_changes_nothing(void **state)
+{
+	(void)state;
+	char text[96];
+	struct loan first = to(1);
+	assert_int_equal(loan_bind(rig.db, &first, RIG_NOW - HOUR, INT64_MAX), 0);
+	drained(RIG_NOW - HOUR);
+	rig_script(&rig, "INSERT INTO mark(device,key,value) VALUES(1,'records',x'6400')");
+	assert_true(hand_over(2, RIG_NOW));
+	struct unit *u = rig_unit(&rig);
+	u->stranger = true;
+	u->offset_known = true;
+	u->offset_us = 77 * S;
+	u->serial = 5;
+	u->marks = calloc(1, sizeof(*u->marks));
+	memcpy(u->marks->key, "records", 8);
+	u->marks->value[0] = 0x88;
+	u->marks->len = 2;
+	unit_add_event(u, "drained");
+	assert_int_equal(rig_file(&rig, u), 0);
+	rig_text(&rig, text, sizeof(text), "SELECT hex(value) FROM mark");
+	assert_string_equal(text, "6400");
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM handover"), 1);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM device_offset"), 0);
+}
+
 /* One slot changes hands, the other stays. */
 static void test_slot(void **state)
 {
@@ -144,6 +192,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_waits_for_the_memory),
 		TEST(test_has_no_memory), TEST(test_to_nobody), TEST(test_second_thoughts),
+		TEST(test_told_with_the_last_word), TEST(test_a_stranger_changes_nothing),
 		TEST(test_slot)};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("loan", tests, NULL, NULL);

@@ -89,6 +89,30 @@ static inline bool vg_clock_heard(struct vg_session *s, const uint8_t *bytes, si
 	return true;
 }
 
+/* Sets the clock behind `channel`, if that may be (vg_clock_set()): 2A2B (`current`) or 2A08. */
+static inline void vg_clock_send(
+	struct vg_session *s, unsigned channel, bool current, unsigned tolerance_s)
+{
+	uint8_t bytes[VG_CURRENT_TIME];
+	struct vg_civil now;
+	if (!vg_clock_set(s, tolerance_s, &now))
+		return;
+	if (current)
+		vg_current_time_put(bytes, &now);
+	else
+		vg_date_time_put(bytes, &now);
+	vg_send(s, channel, bytes, current ? VG_CURRENT_TIME : VG_DATE_TIME);
+}
+
+/* denied() of a clock that was set. 80, "data field ignored": it took the clock, but not every field
+ * (recalled). */
+static inline void vg_clock_denied(struct vg_session *s, uint8_t code)
+{
+	if (code != 0x80)
+		vg_event(s, &(struct vg_event){.type = VG_EVENT_DEVICE_ERROR,
+				    .detail = "it refuses to have its clock set"});
+}
+
 /* heard() of 2A19. */
 static inline void vg_battery_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
 {
