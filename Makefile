@@ -38,8 +38,9 @@ FUZZERS := $(filter-out gatt,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/f
 TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/codes_probe
 FUZZ_RUN ?= 30s
 FUZZ_SECONDS ?= 60
-# Tests wait more than they work.
+# Tests wait more than they work. Some hold a clock against what they test.
 TEST_JOBS ?= 4
+timed = $(patsubst %/test_serial,"alone %/test_serial",$1)
 
 .PHONY: all test check have-deps test-san sanitized test-bluez demo bench accept lint format install clean deps fuzz
 all: $(PROGRAMS)
@@ -102,7 +103,7 @@ test: have-deps
 	@$(MAKE) --no-print-directory check
 
 check: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
-	@tests/run --jobs $(TEST_JOBS) $(UNIT_TESTS) \
+	@tests/run --jobs $(TEST_JOBS) $(call timed,$(UNIT_TESTS)) \
 		$(foreach f,$(FUZZERS),"nice -n 19 $(B)/tests/fuzz_$f $(FUZZ_RUN) $(wildcard tests/captures/$(call fuzz_of,$f)/*.cap)") \
 		$(PY_TESTS)
 
@@ -111,7 +112,7 @@ check: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
 test-san: have-deps
 	@$(MAKE) --no-print-directory SAN=1 sanitized
 sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
-	@tests/run --jobs $(TEST_JOBS) $(UNIT_TESTS) tests/test_captures.py
+	@tests/run --jobs $(TEST_JOBS) $(call timed,$(UNIT_TESTS)) tests/test_captures.py
 	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run --jobs $(TEST_JOBS) tests/test_kill.py tests/test_ble_e2e.py \
 		tests/test_enrol_e2e.py tests/test_e2e.py
 
