@@ -186,7 +186,23 @@ class Stack:
     def power(self, adapter, on):
         properties = dbus.Interface(self.bus.get_object("org.bluez", "/org/bluez/" + adapter),
                                     "org.freedesktop.DBus.Properties")
-        properties.Set("org.bluez.Adapter1", "Powered", on)
+
+        def done():
+            try:
+                properties.Set("org.bluez.Adapter1", "Powered", on)
+                return True
+            except dbus.DBusException as e:
+                if e.get_dbus_name() != "org.bluez.Error.Busy":
+                    raise
+                return False
+        wait_for(f"{adapter} {'on' if on else 'off'}", done)
+
+    @staticmethod
+    def btmgmt(adapter, *words):
+        """It says nothing without a terminal."""
+        line = " ".join(("btmgmt", "--index", adapter.removeprefix("hci"), *words))
+        subprocess.run(["script", "-qec", line, "/dev/null"], stdin=subprocess.DEVNULL,
+                       stdout=subprocess.DEVNULL, check=True)
 
     @staticmethod
     def answer_pages(adapter, yes):
@@ -266,7 +282,8 @@ class Gateway:
     """vitalgated and its uplink. `slowdisk`: path of the shim, see slowdisk.c."""
 
     def __init__(self, build, *devices, slowdisk=None):
-        self.build, self.slowdisk, self.device = build, slowdisk, devices[0]["id"]
+        self.build, self.slowdisk = build, slowdisk
+        self.device = devices[0]["id"] if devices else None
         self.core = self.uplink = None
         os.makedirs(RUN + "/store", exist_ok=True)
         os.makedirs(RUN + "/run", exist_ok=True)
@@ -277,7 +294,7 @@ class Gateway:
                 "zone: Asia/Shanghai", "site_contact: S-0001",
                 f"paths: {{store: {RUN}/store, runtime: {RUN}/run, tables: {REPOSITORY}/config}}",
                 "sinks:", "  - {name: platform, host: 127.0.0.1, port: 1883, receipt: broker}",
-                "devices:", *(f"  - {{{line}}}" for line in lines), ""]))
+                *(["devices:"] if lines else []), *(f"  - {{{line}}}" for line in lines), ""]))
 
     def start(self):
         env = {}
@@ -300,9 +317,9 @@ class Gateway:
     def alive(self):
         return self.core.running() and self.uplink.running()
 
-    def ask(self, what):
-        """Answer of `vitalgate WHAT --json`, or None."""
-        answer = subprocess.run([self.build + "/vitalgate", "--config", CONFIG, what, "--json"],
+    def ask(self, *words):
+        """Answer of `vitalgate WORDS --json`, or None."""
+        answer = subprocess.run([self.build + "/vitalgate", "--config", CONFIG, *words, "--json"],
                                 capture_output=True, text=True, timeout=30, check=False)
         return None if answer.returncode else json.loads(answer.stdout)
 
@@ -454,9 +471,10 @@ def check_delivered(name, gateway, broker, meter, record):
 
 
 def main(scenario):
-    """Runs a scenario: build folder in argv[1]. 77: the rig could not be brought up."""
+    """Runs a scenario: build folder in argv[1], btvirt with its handles mended in argv[2]. 77: the rig
+    could not be brought up."""
     try:
-        return scenario(sys.argv[1])
+        return scenario(*sys.argv[1:])
     except CannotRun as e:
         print(f"# cannot run: {e}", flush=True)
         return 77

@@ -16,7 +16,8 @@ import struct
 import time
 from collections import deque
 
-from rawlink import SOCKET, RawLink, say
+from rawlink import SOCKET, say
+from rawpair import PairingLink
 
 PRIMARY, CHARACTERISTIC, CCC = 0x2800, 0x2803, 0x2902
 BPM, NAME = 0x2A35, b"RAW-BPM1"
@@ -61,14 +62,14 @@ class Database:
         return [h for h in sorted(self.rows) if first <= h <= last]
 
 
-class Meter(RawLink):
+class Meter(PairingLink):
     def __init__(self, options):
         self.options = options
         self.db = Database()
         self.records = deque(bytes.fromhex(r) for r in options.record)
         self.drops, self.mutes = options.drop, options.mute
         self.running = True
-        super().__init__(options.socket, options.address, NAME, 0x1810)
+        super().__init__(options.socket, options.address, NAME, 0x1810, options.pair, options.bond)
 
     def forget_link(self):
         super().forget_link()
@@ -146,6 +147,8 @@ class Meter(RawLink):
             self.error(p[0], handle, 0x02)
         elif handle == self.db.serial and self.options.guard_serial:
             self.error(p[0], handle, 0x0F)
+        elif handle == self.db.serial and self.locked():
+            self.error(p[0], handle, 0x05)
         else:
             self.att(bytes([p[0] + 1]) + self.db.rows[handle][1][offset:])
 
@@ -155,6 +158,9 @@ class Meter(RawLink):
         say("written", handle=handle, type=f"{kind:04x}", hex=value.hex())
         if handle not in (self.db.ccc, self.db.time):
             self.error(p[0], handle, 0x03 if handle in self.db.rows else 0x01)
+            return
+        if handle == self.db.ccc and self.locked():
+            self.error(p[0], handle, 0x05)
             return
         if len(value) != (2 if handle == self.db.ccc else 7):
             self.error(p[0], handle, 0x0D)
@@ -275,6 +281,8 @@ def main():
     add("--patience", type=float, default=5, metavar="S", help="for an own request")
     add("--guard-serial", action="store_true",
         help="want encryption, which this meter cannot do, for the serial number")
+    add("--pair", choices=("just-works", "passkey"), help="tell nothing without a bond")
+    add("--bond", metavar="FILE", help="keys, kept between two lives; with it, its address is private")
     add("--mute", type=int, default=0, metavar="N",
         help="answer nothing in the first N connections")
     add("--idle", type=float, default=1, metavar="S", help="hang up so long after the last record")
