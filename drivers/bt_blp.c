@@ -44,8 +44,7 @@
 #include <vitalgate/sfloat.h>
 #include <vitalgate/text.h>
 
-#define QUIET_MS 5000 /* nothing came for so long: its memory has been told */
-#define OFF_S 600     /* a clock that is clearly off */
+#define OFF_S 600 /* a clock that is clearly off */
 
 enum {
 	FLAG_KPA = 1,
@@ -277,7 +276,7 @@ static void feature_heard(struct vg_session *s)
 static void bt_blp_opened(struct vg_session *s, bool excerpt)
 {
 	if (!excerpt)
-		vg_timer(s, QUIET_MS);
+		vg_timer(s, VG_NOTHING_TOLD_MS);
 }
 
 static void bt_blp_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len,
@@ -285,8 +284,8 @@ static void bt_blp_heard(struct vg_session *s, unsigned channel, const uint8_t *
 {
 	const struct monitor *st = vg_state(s);
 	(void)now;
-	if (!st->drained && channel != CURRENT_TIME) /* which may be told every second */
-		vg_timer(s, QUIET_MS);
+	if (!st->drained && channel == MEASUREMENT)
+		vg_timer(s, VG_TOLD_MS);
 	switch (channel) {
 	case MEASUREMENT:
 		measurement_heard(s, bytes, len);

@@ -45,9 +45,8 @@
 #include <vitalgate/gatt.h>
 #include <vitalgate/text.h>
 
-#define QUIET_MS 5000 /* nothing came for so long: its memory has been told */
-#define WEIGHINGS 16  /* of this session, that the other half may still be looking for */
-#define OFF_S 60      /* a clock that is clearly off */
+#define WEIGHINGS 16 /* of this session, that the other half may still be looking for */
+#define OFF_S 60     /* a clock that is clearly off */
 #define NOT_MEASURED 0xffff
 #define FAT_MOST 1000
 
@@ -436,7 +435,7 @@ static void bt_scale_opened(struct vg_session *s, bool excerpt)
 	if (excerpt)
 		return;
 	consent_send(s);
-	vg_timer(s, QUIET_MS);
+	vg_timer(s, VG_NOTHING_TOLD_MS);
 }
 
 static void bt_scale_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len,
@@ -444,8 +443,8 @@ static void bt_scale_heard(struct vg_session *s, unsigned channel, const uint8_t
 {
 	const struct scale *st = vg_state(s);
 	(void)now;
-	if (!st->drained)
-		vg_timer(s, QUIET_MS);
+	if (!st->drained && (channel == WEIGHT_HALF || channel == BODY_HALF))
+		vg_timer(s, VG_TOLD_MS);
 	switch (channel) {
 	case WEIGHT_HALF:
 	case BODY_HALF:

@@ -33,8 +33,7 @@
 #include <vitalgate/sfloat.h>
 #include <vitalgate/text.h>
 
-#define QUIET_MS 5000 /* nothing came for so long: its memory has been told */
-#define OFF_S 60      /* a clock that is clearly off */
+#define OFF_S 60 /* a clock that is clearly off */
 
 enum { FLAG_FAHRENHEIT = 1, FLAG_TIME = 2, FLAG_TYPE = 4 };
 
@@ -171,7 +170,7 @@ static void type_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
 static void bt_thermometer_opened(struct vg_session *s, bool excerpt)
 {
 	if (!excerpt)
-		vg_timer(s, QUIET_MS);
+		vg_timer(s, VG_NOTHING_TOLD_MS);
 }
 
 static void bt_thermometer_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes,
@@ -179,8 +178,8 @@ static void bt_thermometer_heard(struct vg_session *s, unsigned channel, const u
 {
 	const struct thermometer *st = vg_state(s);
 	(void)now;
-	if (!st->drained)
-		vg_timer(s, QUIET_MS);
+	if (!st->drained && channel == MEASUREMENT)
+		vg_timer(s, VG_TOLD_MS);
 	switch (channel) {
 	case MEASUREMENT:
 		measurement_heard(s, bytes, len);

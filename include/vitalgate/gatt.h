@@ -19,6 +19,11 @@
 #define VG_DATE_TIME 7
 #define VG_CURRENT_TIME 10
 
+/* Silence after which everything in a memory has been told: behind a record, and while nothing has come yet,
+ * for a pairing may take 30 s first. */
+#define VG_TOLD_MS 5000
+#define VG_NOTHING_TOLD_MS 35000
+
 /* Rows of a channel table; `service` has the 2A08. */
 #define VG_CHANNEL_CURRENT_TIME                                                            \
 	{                                                                                  \
