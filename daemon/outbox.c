@@ -161,8 +161,12 @@ static struct flight *flight_free(struct sink *s)
 	return NULL;
 }
 
+/* Handed over, and what became of it is not written down yet. */
 static bool flying(const struct sink *s, int64_t row)
 {
+	for (unsigned i = 0; i < s->n_landed; i++)
+		if (s->landed[i].row == row)
+			return true;
 	for (unsigned i = 0; i < s->window; i++)
 		for (unsigned k = 0; s->flights[i].tag && k < s->flights[i].n; k++)
 			if (s->flights[i].rows[k] == row)

@@ -460,6 +460,28 @@ static void test_landed_and_settled(void **state)
 	assert_int_equal(objects(rig.posted[3], NULL), 5);
 }
 
+/* A repeat whose PUBACK came, and was not written down yet, is not due again: each commit until then would send
+ * it once more, and the platform would drown in it. */
+static void test_a_landed_repeat_waits(void **state)
+{
+	(void)state;
+	readings(10);
+	up();
+	serve();
+	sent(rig.posted[0]->tag);
+	now += 400 * CLOCK_SECOND_US; /* no receipt came */
+	serve();
+	assert_int_equal(rig.n_posted, 2);
+	assert_true(outbox_landed(rig.gateway.outbox, 0, rig.posted[1]->tag));
+	for (int i = 0; i < 50; i++) {
+		now += CLOCK_SECOND_US;
+		serve();
+	}
+	assert_int_equal(rig.n_posted, 2);
+	assert_int_equal(outbox_settle(rig.gateway.outbox, rig.db, 0), 0);
+	assert_int_equal(COUNT("state=1 AND tries=2"), 10);
+}
+
 /* A broker that is much quicker than the disk: what has landed is bounded, and said so. */
 static void test_landed_is_bounded(void **state)
 {
@@ -820,6 +842,7 @@ int main(void)
 		T(test_alert_again),
 		T(test_down_gives_again),
 		T(test_landed_and_settled),
+		T(test_a_landed_repeat_waits),
 		T(test_landed_is_bounded),
 		T(test_no_slot_is_lost),
 		T(test_refused_by_the_broker),
