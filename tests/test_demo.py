@@ -13,9 +13,13 @@ import subprocess
 import tempfile
 import time
 
-import demo
+import demo     # and the folder of its modules
 import harness
+import screen
+from accounts import is_reading, reading_key, record_key
+from acts import ACTS
 from harness import Failure, holds, same
+from scene import BATCH
 
 DEMO = os.path.join(harness.ROOT, "tests", "demo.py")
 PATIENCE = 120      # seconds for one run on a busy machine
@@ -26,8 +30,8 @@ LAST = re.compile(r"(完成 done|中断 stopped|失败 FAILED) · told (\d+), wa
 RED = """
 import sys
 sys.path.insert(0, {tests!r})
-import demo, harness
-demo.PATIENCE = 8
+import demo, harness, scene
+scene.PATIENCE = 8
 platform = harness.Site.platform
 demo.DemoSite.platform = lambda site, *o: platform(site, *o, "--reject-kind", "alert")
 sys.exit(demo.main(["--fast"]))
@@ -124,15 +128,15 @@ def whole_show(tap):
         with tap.case("in a pipe: all acts, exit status 0"):
             same(run.end(), 0, "exit status; the end was\n" + run.text[-1500:])
             heads = re.findall(r"^── (\S+) ", run.text, re.M)
-            same(heads, [str(n) for n in range(1, len(demo.ACTS) + 1)] + ["∑"], "headlines")
+            same(heads, [str(n) for n in range(1, len(ACTS) + 1)] + ["∑"], "headlines")
         with tap.case("the last line's counts agree"):
             word, told, watched, platform, missing, twice, alerts, acked, over = run.last()
             same((word, platform, missing, twice), ("完成 done", told + watched, 0, 0))
             same((acked, over), (alerts - 1, 1))
-            holds(told > demo.BATCH and watched > 20 and alerts >= 8, run.lines()[-1])
+            holds(told > BATCH and watched > 20 and alerts >= 9, run.lines()[-1])
         with tap.case("plain text of at most 100 columns"):
             holds("\x1b" not in run.text and "\r" not in run.text, "control characters in a pipe")
-            wide = [line for line in run.lines() if demo.columns(line) > 100]
+            wide = [line for line in run.lines() if screen.columns(line) > 100]
             same(wide, [], "wide lines")
         with tap.case("alert, acknowledgement, record, power cut and backlog are shown"):
             for words in (r"platform +警报 +ALERT +r1 R-0001 → D-0001 · [\d.]+ m?s after",
@@ -144,6 +148,29 @@ def whole_show(tap):
                           r"kill -9 of vitalgated", r"missing 0, twice 0; [1-9]",
                           r"积压 backlog 0, "):
                 holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
+        with tap.case("a meter's memory is read by RACP; control solution is nobody's"):
+            told = "told +ATT confirmation of the report's end after commit: "
+            for words in (r"how many records\? 5 · RACP 04 01", r"report .* · RACP 01 0",
+                          r"report from #6 on · RACP 01 03 01 06 00", told + "[45] records",
+                          told + "1 record\n",
+                          r"event +meter-1 control_solution: nobody's",
+                          r"record +R-0003 糖尿病 DM: 空腹血糖 fasting glucose ____ → 7\.4",
+                          r"stored +酮体 ketone 0\.4 → R-0003", r"reading +r1 GLU >33\.3 .* R-0003",
+                          r"cuff-4.3, meter-1.5,", r"no readings +2, at the platform 2 "):
+                holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
+            holds("6.4 mmol/L" not in re.sub("holds .*", "", run.text), "control solution is filed")
+        with tap.case("a cuff is enrolled: what to press, its digits, a test, then readings"):
+            for words in (r"shows +1 C0:11:22:33:44:04 -58 dBm BM54 · Beurer\n.* measure once, or",
+                          r"BM54 · 博雅血压计\n.* 测量一次", r"shows +The six digits that it shows:\n",
+                          r"nurse +输入 +types +482913", r"shows +cuff-4 waits for it to connect",
+                          r"test +128/82 .*nobody's",
+                          r"reading +r1 128/82 mmHg 70/min · test, nobody",
+                          r"shows +cuff-4 is enrolled; from now on its readings count",
+                          r"stored +146/86 → R-0003 by device_binding",
+                          r"answers again[^─]*stored +144/84 → R-0003 by device_binding",
+                          r", 1 of them a test"):
+                holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
+            holds("→ 128/82" not in run.text, "the test reading is in a form")
         with tap.case("the oximeter's doubt and the fridge's warmth are shown, each with its end"):
             for words in (r"stored +SpO2 97 → R-0004 by device_binding",
                           r"stored +SpO2 86 \(low_perfusion\) → R-0004",
@@ -168,14 +195,17 @@ def whole_show(tap):
 
 
 def interrupted(tap):
-    with Run(DEMO, "--fast") as run, tap.case("SIGINT in the middle: accounts so far, status 130"):
-        run.until("kill -9 of vitalgated")
-        os.kill(run.pid, signal.SIGINT)
-        begun = time.monotonic()
-        same(run.end(), 130, "exit status")
-        holds(time.monotonic() - begun < 10, "slow to stop")
-        same(run.last()[0], "中断 stopped")
-        gone(run.folder.name)
+    with Run(DEMO, "--fast") as early, Run(DEMO, "--fast") as late:
+        for run, title, words in ((early, "in an enrolment", "The six digits"),
+                                  (late, "with the daemon down", "kill -9 of vitalgated")):
+            with tap.case(f"SIGINT {title}: accounts so far, status 130"):
+                run.until(words)
+                os.kill(run.pid, signal.SIGINT)
+                begun = time.monotonic()
+                same(run.end(), 130, "exit status")
+                holds(time.monotonic() - begun < 10, "slow to stop")
+                same(run.last()[0], "中断 stopped")
+                gone(run.folder.name)
 
 
 def in_terminal(tap):
@@ -254,15 +284,32 @@ def accounts(tap):
               a.faults())
         a.kept, a.arrived, a.expected = {"a": (key, 5.1), "b": (key, 5.2)}, {"a": (key, 5.1)}, {}
         holds("in the store, but not" in a.faults()[0], a.faults())
+    with tap.case("accounts: a glucose record, its comparator, and what is no reading"):
+        fasting = {"what": "fasting", "value": "7.4", "time": "2026-01-01T06:55:00"}
+        high = {"what": "hi", "value": "33.3", "time": "2026-01-01T21:30:00"}
+        rows = [{"device": {"id": "meter-1"}, "time": {"device": r["time"]}, "notes": {},
+                 "values": {kind: v}} for r, kind, v in (
+                     (fasting, "glu.fasting", {"value": 7.4}),
+                     (high, "glu.random", {"value": 33.3, "comparator": ">"}))]
+        same([reading_key(r) for r in rows], [record_key("meter-1", r) for r in (fasting, high)])
+        del rows[1]["values"]["glu.random"]["comparator"]
+        holds(reading_key(rows[1]) != record_key("meter-1", high), "HI without its comparator")
+        same([is_reading(r) for r in (fasting, {"what": "control"}, {"nan": True})],
+             [True, False, False])
+        a = demo.Accounts()
+        a.aside = {"control": 1.0}
+        holds("1 were no reading, 0 at the platform" in a.faults()[0], a.faults())
+        a.aside_arrived = ["control_solution"]
+        same(a.faults(), [])
     with tap.case("accounts: a delay is that of the last time it was sent before it arrived"):
         a.sent, a.arrived = {key: [1.0, 2.0, 9.0]}, {"a": (key, 2.5)}
         same(a.delays({"a": 2.5}), ([0.5], []))
         a.outages = [[2.2, 2.3]]
         same(a.delays({"a": 2.5}), ([], [0.5]))
     with tap.case("wide characters are counted and wrapped as two columns"):
-        same(demo.columns("警报 a"), 6)
-        same(demo.wrap("收缩压 达到危急值 a", 10), ["收缩压", "达到危急值", "a"])
-        same(demo.wrap("达到危急值", 4), ["达到", "危急", "值"])
+        same(screen.columns("警报 a"), 6)
+        same(screen.wrap("收缩压 达到危急值 a", 10), ["收缩压", "达到危急值", "a"])
+        same(screen.wrap("达到危急值", 4), ["达到", "危急", "值"])
 
 
 def main():

@@ -108,7 +108,6 @@ LONG = {
     "tests/test_intake.c": "every decision about a unit, with one rig",
     "tests/test_session.c": "every call of a driver and every word to it, with one rig",
     "drivers/bt_glucose.c": "a driver is one file: measurements, contexts and records of one service",
-    "tests/demo.py": "a story that is told from beginning to end",
 }
 
 
