@@ -22,8 +22,7 @@ import tempfile
 import harness
 
 sys.path.insert(0, os.path.join(harness.ROOT, "tests", "demo"))
-from accounts import (Accounts, reading_key, record_key,        # noqa: E402, F401
-                      summary)
+from accounts import Accounts, summary                          # noqa: E402
 from acts import ACTS                                           # noqa: E402
 from scene import DEVICES, HOLD, Gone, Interrupted, Trouble     # noqa: E402
 from screen import Screen                                       # noqa: E402

@@ -14,8 +14,9 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from demo import reading_key, record_key  # noqa: E402
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "demo")]
+from accounts import reading_key, record_key  # noqa: E402
 from harness import (Site, Tap, cuff_device, holds, lab_device, line_device,  # noqa: E402
                      modbus_device, same, wait_until)
 from test_e2e import alert, delivered, drained, nothing_wrong  # noqa: E402
