@@ -26,6 +26,6 @@ bool bluez_ready(const struct bluez *b, const char *adapter);
  * `ret_random`: it is a random static address, the adapter has no public one. */
 const char *bluez_address(const struct bluez *b, const char *adapter, bool *ret_random);
 
-/* Calls back whenever the answers above may have changed. Up to 64 watchers, else -ENOSPC. */
+/* Calls back whenever the answers above may have changed. Up to 256 watchers, else -ENOSPC. */
 int bluez_watch(struct bluez *b, void (*changed)(void *arg), void *arg);
 void bluez_unwatch(struct bluez *b, void *arg);

@@ -46,7 +46,7 @@ enum bluez_scan_duty {
 	BLUEZ_SCAN_ALL_THE_TIME, /* while an operator looks */
 };
 
-/* A wish, until bluez_scan_end(). `heard` may be NULL. -ENOSPC beyond 64 wishes. `adapter` "" =
+/* A wish, until bluez_scan_end(). `heard` may be NULL. -ENOSPC beyond 258 wishes. `adapter` "" =
  * any. */
 int bluez_scan_begin(struct bluez *b, const char *adapter, enum bluez_scan_duty duty,
 	void (*heard)(void *arg, const struct bluez_advert *a), void *arg);
