@@ -117,7 +117,7 @@ sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
 		tests/test_enrol_e2e.py tests/test_e2e.py
 
 test-bluez: $(PROGRAMS) $(TEST_HELPERS)
-	@tests/run --verbose tests/test_bluez.py
+	@tests/run --verbose --timeout 2400 tests/test_bluez.py
 
 demo: have-deps
 	@$(MAKE) -s -j2 all
