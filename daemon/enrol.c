@@ -289,6 +289,8 @@ static void seek(struct enrol *e, int64_t now_us)
 	/* A private address changes within minutes: only who is bonded can be found again. */
 	bool private = s->random && !strchr("CDEF", s->address[0]);
 	e->must_pair = private || (e->model && e->model->pairing);
+	if (e->must_pair) /* a bond is of one adapter */
+		memcpy(d->adapter, s->adapter, sizeof(d->adapter));
 	enter(e, ENROL_PREPARING);
 	if (e->ops->prepare(e->arg, ++e->serial, d, e->wish.replaces) < 0)
 		enrol_prepared(e, e->serial, -ENOMEM, now_us);

@@ -68,9 +68,6 @@ static const struct vg_model *op_recognise(
 	if (!enrol_match_options(m, d))
 		log_error("enrol", "driver %s: options of its model \"%s\" cannot be read",
 			driver->name, m->title);
-	/* a bond is of one adapter */
-	if (m && m->pairing)
-		memcpy(d->adapter, s->adapter, sizeof(d->adapter));
 	return m;
 }
 
@@ -94,12 +91,12 @@ static void on_paired(void *arg, int result, const char *why)
 	log_info("enrol", "%s: pairing: %s%s%s", n->machine.device.id,
 		result < 0 ? strerror(-result) : "done", why && *why ? ": " : "", why ? why : "");
 	const struct enrol *e = &n->machine;
+	const struct bluez_seen *known = bluez_pair_device(n->gateway->bluez);
 	/* given up, and too late: it is paired */
 	if (result == 0 && !(e->phase == ENROL_PAIRING && streq(e->device.address, n->pairs)))
-		enrolment_forget(n, n->pairs);
+		enrolment_forget(n, known ? known->address : n->pairs);
 	else
-		enrol_paired(
-			&n->machine, result, bluez_pair_device(n->gateway->bluez), clock_boot_us());
+		enrol_paired(&n->machine, result, known, clock_boot_us());
 }
 
 static void keep_bond(struct enrolment *n, const char *address)

@@ -82,6 +82,7 @@ static void test_private_address(void **state)
 	paired(0);
 	expect(ENROL_TRIAL);
 	assert_string_equal(r.running.address, identity.address);
+	assert_string_equal(r.running.adapter, "hci0");
 	assert_false(r.running.random_address);
 	assert_true(r.running.pairing);
 	enrol_close(&r.e, ENROL_GIVEN_UP);
