@@ -66,8 +66,10 @@ class Scenario:
         def listed():
             looking = self.enrol("--seconds", "4")
             looking.result()
-            return [s["address"] for s in looking.states()[-1]["list"] if s["name"] == NAME]
-        return wait_for(f"{NAME} in the list", listed)[-1]
+            return {s["number"]: s["address"] for s in looking.states()[-1]["list"]
+                    if s["name"] == NAME}
+        found = wait_for(f"{NAME} in the list", listed)
+        return found[max(found)]
 
     def judge(self, name, work, trial):
         result = work.result()
