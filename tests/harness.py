@@ -40,6 +40,12 @@ def wait_until(check, seconds=10, step=0.02):
         time.sleep(step)
 
 
+def listens(path):
+    """Does somebody take connections there? The file alone comes a moment before."""
+    with socket.socket(socket.AF_UNIX) as s:
+        return not s.connect_ex(path)
+
+
 def read_ledger(path):
     """JSON lines; a last line that a kill cut off is passed over."""
     lines = []

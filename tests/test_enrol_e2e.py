@@ -14,7 +14,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from harness import BUILD, PYTHON, SIM, Failure, Site, Tap, holds, same, wait_until  # noqa: E402
+from harness import (BUILD, PYTHON, SIM, Failure, Site, Tap, holds, listens, same,  # noqa: E402
+                     wait_until)
 
 tap = Tap()
 A, B = "C0:11:22:33:44:0A", "C0:11:22:33:44:0B"
@@ -43,9 +44,9 @@ class Village(Site):
         self.env = {"DBUS_SYSTEM_BUS_ADDRESS": f"unix:path={self.dir}/bus", "VITALGATE_AIR": self.air}
         self.start("bus", ["dbus-daemon", "--config-file=" + self.path("bus.conf"), "--nofork",
                            "--nopidfile"])
-        holds(wait_until(lambda: os.path.exists(self.path("bus"))), "no bus")
+        holds(wait_until(lambda: listens(self.path("bus"))), "no bus")
         self.start("bluez", [PYTHON, SIM + "/fake_bluez.py", self.path("bluez.ctl")], self.env)
-        holds(wait_until(lambda: os.path.exists(self.path("bluez.ctl"))), self.log("bluez"))
+        holds(wait_until(lambda: listens(self.path("bluez.ctl"))), self.log("bluez"))
         self.bluez("adapter", name="hci0", address="00:1A:7D:DA:71:13")
         if not self.core(self.env):
             raise Failure("the core did not start" + self.tails())

@@ -16,7 +16,7 @@ import subprocess
 import time
 from collections import Counter
 
-from harness import PYTHON, SIM, Site, wait_until
+from harness import PYTHON, SIM, Site, listens, wait_until
 
 from ends import Analysers, cpu_us, memory_kib, wakeups
 from peers import write_profile
@@ -177,9 +177,9 @@ class AirSite(Site):
             f.write(BUS.format(dir=self.dir))
         self.start("bus", ["dbus-daemon", f"--config-file={self.dir}/bus.conf", "--nofork",
                            "--nopidfile"])
-        wait_until(lambda: os.path.exists(self.path("bus")))
+        wait_until(lambda: listens(self.path("bus")))
         self.start("bluetoothd", [PYTHON, SIM + "/fake_bluez.py", self.path("bluez")], self.bus)
-        wait_until(lambda: os.path.exists(self.path("bluez")))
+        wait_until(lambda: listens(self.path("bluez")))
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.path("bluez"))
             s.send(json.dumps({"do": "adapter", "name": "hci0"}).encode() + b"\n")

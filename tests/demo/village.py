@@ -44,11 +44,11 @@ class DemoSite(harness.Site):
             f.write(BUS.format(self.dir))
         self.start("bus", ["dbus-daemon", "--config-file=" + self.path("bus.conf"), "--nofork",
                            "--nopidfile"])
-        if not harness.wait_until(lambda: os.path.exists(self.path("bus"))):
+        if not harness.wait_until(lambda: harness.listens(self.path("bus"))):
             raise Trouble("dbus-daemon does not start: " + self.log("bus").strip()[-200:])
         self.start("bluez", [harness.PYTHON, harness.SIM + "/fake_bluez.py",
                              self.path("bluez.ctl")], self.env)
-        if not harness.wait_until(lambda: os.path.exists(self.path("bluez.ctl"))):
+        if not harness.wait_until(lambda: harness.listens(self.path("bluez.ctl"))):
             raise Trouble("the fake bluetoothd: " + self.log("bluez").strip()[-200:])
         self.bluez("adapter", name="hci0", address="00:1A:7D:DA:71:13")
 
