@@ -72,8 +72,9 @@ static const char *const steps[] = {
 	"ALTER TABLE device ADD COLUMN session INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE device ADD COLUMN serial INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE device ADD COLUMN drained INTEGER;"
-	"CREATE TABLE handover (device INTEGER PRIMARY KEY, resident INTEGER NOT NULL, user_slot "
-	"INTEGER, at INTEGER NOT NULL, author TEXT NOT NULL);",
+	"CREATE TABLE handover (device INTEGER NOT NULL, user_slot INTEGER NOT NULL, resident INTEGER "
+	"NOT NULL, at INTEGER NOT NULL, author TEXT NOT NULL, PRIMARY KEY (device, user_slot)) "
+	"WITHOUT ROWID;",
 };
 _Static_assert(ELEMENTS(steps) == DB_SCHEMA - 1, "a new version needs a step to it");
 

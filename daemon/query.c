@@ -182,7 +182,7 @@ static int query_devices(struct command *c)
 		"n_nothing,n_malformed,n_out_of_sequence,n_unsupported,n_implausible,(SELECT "
 		"group_concat(token||CASE WHEN user_slot IS NULL THEN '' ELSE ':'||user_slot END,"
 		"' ') FROM binding JOIN resident ON resident.id=binding.resident WHERE "
-		"binding.device=device.id AND binding.valid_to IS NULL),(SELECT token FROM handover "
+		"binding.device=device.id AND binding.valid_to IS NULL),(SELECT group_concat(token,' ') FROM handover "
 		"JOIN resident ON resident.id=handover.resident WHERE handover.device=device.id) "
 		"FROM device ORDER BY name",
 		"");

@@ -36,12 +36,13 @@ CREATE TABLE device_offset (            -- every measured clock offset, so that 
 CREATE INDEX device_offset_device ON device_offset(device); -- by rowid: our clock may have been wrong
 
 CREATE TABLE handover (                 -- waits until the device has told its memory
-	device INTEGER PRIMARY KEY,
+	device INTEGER NOT NULL,
+	user_slot INTEGER NOT NULL,     -- -1: all of it
 	resident INTEGER NOT NULL,      -- who gets it
-	user_slot INTEGER,
 	at INTEGER NOT NULL,
-	author TEXT NOT NULL
-);
+	author TEXT NOT NULL,
+	PRIMARY KEY (device, user_slot)
+) WITHOUT ROWID;
 
 CREATE TABLE mark (                     -- durable driver state
 	device INTEGER NOT NULL,

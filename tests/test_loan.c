@@ -187,13 +187,34 @@ static void test_slot(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT valid_to IS NULL FROM binding WHERE resident=2"), 1);
 }
 
+/* Two slots change hands at once: neither stops the other, nor does a plain binding of another slot. */
+static void test_two_slots(void **state)
+{
+	(void)state;
+	drained(RIG_NOW);
+	bool waits;
+	for (int slot = 1; slot <= 2; slot++) {
+		struct loan l = to(slot);
+		l.slot = slot;
+		assert_int_equal(loan_handover(rig.db, &l, RIG_NOW + HOUR, &waits), 0);
+		assert_true(waits);
+	}
+	struct loan third = to(3);
+	third.slot = 3;
+	assert_int_equal(loan_bind(rig.db, &third, RIG_NOW + HOUR, INT64_MAX), 0);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM handover"), 2);
+	drained(RIG_NOW + 2 * HOUR);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM handover"), 0);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM binding WHERE valid_to IS NULL"), 3);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {TEST(test_waits_for_the_memory),
 		TEST(test_has_no_memory), TEST(test_to_nobody), TEST(test_second_thoughts),
 		TEST(test_told_with_the_last_word), TEST(test_a_stranger_changes_nothing),
-		TEST(test_slot)};
+		TEST(test_slot), TEST(test_two_slots)};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("loan", tests, NULL, NULL);
 }
