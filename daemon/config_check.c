@@ -34,7 +34,8 @@ static bool take_address(struct config_device *d)
 	static const char form[] = "xx:xx:xx:xx:xx:xx";
 	char *p = d->address;
 	bool path = p[0] == '/' && p[1];
-	if (d->transport == TRANSPORT_SERIAL || d->transport == TRANSPORT_REPLAY)
+	if (d->transport == TRANSPORT_SERIAL || d->transport == TRANSPORT_SPOOL ||
+		d->transport == TRANSPORT_REPLAY)
 		return path;
 	if (d->transport == TRANSPORT_MODBUS)
 		return path || is_tcp(p);
@@ -104,6 +105,7 @@ bool config_check_device(const struct config *c, struct config_device *d, struct
 		[TRANSPORT_RFCOMM] = "six hex pairs such as 00:11:22:33:44:55 as address",
 		[TRANSPORT_MODBUS] =
 			"a device file such as /dev/ttyUSB0 or tcp:HOST:PORT as address",
+		[TRANSPORT_SPOOL] = "the path of a directory as address",
 		[TRANSPORT_REPLAY] = "the path of a capture as address"};
 	if (!take_address(d))
 		return fault(f, "devices[].address", "expected %s, found \"%.60s\"",

@@ -87,8 +87,8 @@ static const struct text_rule zone = {
 
 static const struct choice languages[] = {{"zh", 0}, {"en", 1}, {0}};
 static const struct choice transports[] = {{"ble", TRANSPORT_BLE}, {"serial", TRANSPORT_SERIAL},
-	{"rfcomm", TRANSPORT_RFCOMM}, {"modbus", TRANSPORT_MODBUS}, {"replay", TRANSPORT_REPLAY},
-	{0}};
+	{"rfcomm", TRANSPORT_RFCOMM}, {"modbus", TRANSPORT_MODBUS}, {"spool", TRANSPORT_SPOOL},
+	{"replay", TRANSPORT_REPLAY}, {0}};
 static const struct choice receipts[] = {
 	{"platform", RECEIPT_PLATFORM}, {"broker", RECEIPT_BROKER}, {0}};
 static const struct choice parities[] = {{"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {0}};

@@ -404,6 +404,8 @@ int device_start(struct device *d)
 		return rfcomm_new(g->loop, c, &events, &d->transport);
 	case TRANSPORT_MODBUS:
 		return modbus_new(g->loop, c, d->driver, &events, &d->transport);
+	case TRANSPORT_SPOOL:
+		return spool_new(g->loop, c, d->driver, &events, &d->transport);
 	case TRANSPORT_REPLAY:
 		return replay_new(g->loop, c, d->driver, &events, &d->transport);
 	case CARRIERS:

@@ -14,7 +14,8 @@ static bool carrier_fits(enum carrier c, enum vg_bus bus)
 	static const unsigned fit[] = {[VG_BUS_GATT] = 1 << TRANSPORT_BLE,
 		[VG_BUS_ADVERT] = 1 << TRANSPORT_BLE,
 		[VG_BUS_STREAM] = 1 << TRANSPORT_SERIAL | 1 << TRANSPORT_RFCOMM,
-		[VG_BUS_REGISTERS] = 1 << TRANSPORT_MODBUS};
+		[VG_BUS_REGISTERS] = 1 << TRANSPORT_MODBUS,
+		[VG_BUS_FILES] = 1 << TRANSPORT_SPOOL};
 	return c == TRANSPORT_REPLAY || fit[bus] & 1u << c;
 }
 
@@ -23,7 +24,8 @@ static const char *carriers_of(enum vg_bus bus)
 	static const char *const names[] = {[VG_BUS_GATT] = "ble",
 		[VG_BUS_ADVERT] = "ble",
 		[VG_BUS_STREAM] = "serial or rfcomm",
-		[VG_BUS_REGISTERS] = "modbus"};
+		[VG_BUS_REGISTERS] = "modbus",
+		[VG_BUS_FILES] = "spool"};
 	return names[bus];
 }
 

@@ -35,6 +35,7 @@ void unit_free(struct unit *u)
 		next = m->next;
 		free(m);
 	}
+	free(u->study.at);
 	free(u);
 }
 

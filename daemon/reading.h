@@ -103,6 +103,7 @@ struct unit {
 	struct reading *readings, **last_reading;
 	struct happening *events, **last_event;
 	struct mark *marks;
+	struct bytes study; /* a file as it was recorded; len 0: none */
 };
 
 struct unit *unit_new(void);

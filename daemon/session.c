@@ -165,7 +165,7 @@ static void cut_frames(struct vg_session *s, bool give_up, const struct vg_now *
 	size_t at = 0;
 	bool gave_up = false;
 	while (at < s->n_held && !s->ended) {
-		struct vg_frame f = s->driver->frame(s->held + at, s->n_held - at);
+		struct vg_frame f = s->driver->frame(s->state, s->held + at, s->n_held - at);
 		assert(f.skip + f.length <= s->n_held - at);
 		if (f.skip && !f.filler)
 			count_noise(s);
@@ -335,7 +335,7 @@ void session_free(struct vg_session *s)
 		session_end(s, &now);
 	aggregate_free(s->aggregate);
 	free(s->held);
-	free(s->blob.at);
+	free(s->study.at);
 	free(s->state);
 	free(s);
 }

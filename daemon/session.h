@@ -13,7 +13,6 @@
 #include <vitalgate/driver.h>
 
 #define SESSION_OWED_MAX 8 /* indications waiting for their unit */
-#define SESSION_BLOB_MAX (4 * 1024 * 1024)
 
 /* What passes in a session, for whoever writes it down (capture.h). The bytes are as they came: only the
  * driver's scrub() knows which of them may name a person. */

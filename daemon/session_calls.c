@@ -221,36 +221,35 @@ vg_ticket vg_reading(struct vg_session *s, const struct vg_reading *in)
 
 /* studies */
 
-int vg_blob_begin(struct vg_session *s, const char *type, size_t limit)
+void vg_study_begin(struct vg_session *s)
 {
-	free(s->blob.at);
-	s->blob = (struct bytes){0};
-	s->blob_limit = MIN(limit, (size_t)SESSION_BLOB_MAX);
-	s->blob_open = true;
-	(void)type;
-	return 0;
+	free(s->study.at);
+	s->study = (struct bytes){0};
+	s->study_begun = true;
 }
 
-int vg_blob_append(struct vg_session *s, const void *bytes, size_t len)
+int vg_study_append(struct vg_session *s, const void *bytes, size_t len)
 {
-	if (!s->blob_open || s->blob.len + len > s->blob_limit)
+	if (!s->study_begun || len > VG_STUDY_MAX - s->study.len)
 		return -EFBIG;
-	uint8_t *at = realloc(s->blob.at, s->blob.len + len + 1);
+	uint8_t *at = realloc(s->study.at, s->study.len + len + 1);
 	if (!at)
 		return -ENOMEM;
-	memcpy(at + s->blob.len, bytes, len);
-	s->blob.at = at;
-	s->blob.len += len;
+	memcpy(at + s->study.len, bytes, len);
+	s->study.at = at;
+	s->study.len += len;
 	return 0;
 }
 
-vg_ticket vg_blob_end(struct vg_session *s)
+vg_ticket vg_study_end(struct vg_session *s, size_t len)
 {
-	struct happening *e = s->blob_open ? session_add_event(s, "study", NULL) : NULL;
-	if (!e)
+	struct unit *u = s->study_begun ? session_unit(s) : NULL;
+	if (!u)
 		return 0;
-	e->raw = s->blob;
-	s->blob = (struct bytes){0};
-	s->blob_open = false;
-	return s->unit->ticket;
+	s->study.len = MIN(s->study.len, len);
+	free(u->study.at);
+	u->study = s->study;
+	s->study = (struct bytes){0};
+	s->study_begun = false;
+	return u->ticket;
 }

@@ -38,9 +38,8 @@ struct vg_session {
 	uint8_t *held;	/* stream bytes that are no frame yet */
 	size_t n_held, held_size;
 	bool in_noise;
-	struct bytes blob;
-	size_t blob_limit;
-	bool blob_open;
+	struct bytes study; /* being built */
+	bool study_begun;
 	uint8_t *state;		     /* the driver's */
 	struct aggregate *aggregate; /* of its samples; NULL: there were none */
 };

@@ -88,6 +88,10 @@ int rfcomm_new(sd_event *loop, const struct config_device *device,
 /* Registers: each round of polling is a value of channel 0, laid out as in <vitalgate/registers.h>. */
 int modbus_new(sd_event *loop, const struct config_device *device, const struct vg_driver *driver,
 	const struct transport_events *events, struct transport **ret);
+/* Files: a directory that FTP, SMB or a USB stick drops files into. Each whole file is a value of channel 0 that wants
+ * to be confirmed; confirmed, it is moved to the directory's done/. */
+int spool_new(sd_event *loop, const struct config_device *device, const struct vg_driver *driver,
+	const struct transport_events *events, struct transport **ret);
 /* Plays a capture (drivers/README.md), once, in its own time. */
 int replay_new(sd_event *loop, const struct config_device *device, const struct vg_driver *driver,
 	const struct transport_events *events, struct transport **ret);

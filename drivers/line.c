@@ -34,8 +34,9 @@ static bool ends_line(uint8_t c)
 	return c == '\r' || c == '\n' || c == ETX;
 }
 
-static struct vg_frame line_frame(const uint8_t *bytes, size_t len)
+static struct vg_frame line_frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	struct vg_frame f = {.filler = true};
 	while (f.skip < len && (ends_line(bytes[f.skip]) || !bytes[f.skip]))
 		f.skip++;

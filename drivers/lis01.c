@@ -670,8 +670,9 @@ static size_t frame_length(const uint8_t *bytes, size_t len)
 }
 
 /* Line ends alone before a frame are the end of the one before, come late. */
-static struct vg_frame lis01_frame(const uint8_t *bytes, size_t len)
+static struct vg_frame lis01_frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	struct vg_frame f = {.filler = true};
 	size_t at = 0;
 	for (; at < len && bytes[at] != STX && bytes[at] != ENQ && bytes[at] != EOT; at++)

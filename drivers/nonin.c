@@ -182,8 +182,9 @@ static bool packet_fits(const uint8_t *bytes, size_t len)
 }
 
 /* An answer to the choice of a format comes between two packets, and is no noise. */
-static struct vg_frame nonin_frame(const uint8_t *bytes, size_t len)
+static struct vg_frame nonin_frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	struct vg_frame f = {.filler = true};
 	for (; f.skip < len && !packet_fits(bytes + f.skip, len - f.skip); f.skip++)
 		f.filler &= bytes[f.skip] == ACK || bytes[f.skip] == NAK;

@@ -164,8 +164,9 @@ static void hung_up(struct vg_session *s, const struct vg_now *now)
 }
 
 /* '<', a digit n, n bytes; line ends are filler, everything else is noise. */
-static struct vg_frame frame(const uint8_t *bytes, size_t len)
+static struct vg_frame frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	size_t at = 0;
 	if (bytes[0] == '\n')
 		return (struct vg_frame){.skip = 1, .filler = true};

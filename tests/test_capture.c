@@ -390,7 +390,7 @@ static void check_frame(const uint8_t *frame, size_t len)
 		return;
 	memcpy(once, frame, len);
 	lis01.scrub(&lis01, 0, once, len);
-	struct vg_frame a = lis01.frame(frame, len), b = lis01.frame(once, len);
+	struct vg_frame a = lis01.frame(NULL, frame, len), b = lis01.frame(NULL, once, len);
 	assert_int_equal(a.skip, b.skip);
 	assert_int_equal(a.length, b.length);
 	memcpy(twice, once, len);
@@ -420,7 +420,7 @@ static void test_scrub_any(void **state)
 				frame[k] = (uint8_t)usual[(seed >> 16) % (sizeof(usual) - 1)];
 		}
 		frame[0] = 2;
-		check_frame(frame, lis01.frame(frame, len).length);
+		check_frame(frame, lis01.frame(NULL, frame, len).length);
 	}
 }
 

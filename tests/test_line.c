@@ -345,7 +345,8 @@ static void test_a_frame_is_a_line(void **state)
 		{"\x02\x03", 2, {0, false, 2}},
 	};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
-		struct vg_frame f = vg_line.frame((const uint8_t *)cases[i].bytes, cases[i].len);
+		struct vg_frame f =
+			vg_line.frame(NULL, (const uint8_t *)cases[i].bytes, cases[i].len);
 		assert_int_equal(f.skip, cases[i].frame.skip);
 		assert_int_equal(f.filler, cases[i].frame.filler);
 		assert_int_equal(f.length, cases[i].frame.length);
@@ -353,11 +354,11 @@ static void test_a_frame_is_a_line(void **state)
 	uint8_t longest[VG_LINE_MAX + 1];
 	memset(longest, 'a', sizeof(longest));
 	longest[VG_LINE_MAX - 1] = '\r';
-	assert_int_equal(vg_line.frame(longest, VG_LINE_MAX).length, VG_LINE_MAX);
+	assert_int_equal(vg_line.frame(NULL, longest, VG_LINE_MAX).length, VG_LINE_MAX);
 	longest[VG_LINE_MAX - 1] = 'a';
 	longest[VG_LINE_MAX] = '\r'; /* one too long: not a frame even when its end is there */
-	assert_int_equal(vg_line.frame(longest, VG_LINE_MAX + 1).length, 0);
-	assert_int_equal(vg_line.frame(longest, VG_LINE_MAX + 1).skip, 1);
+	assert_int_equal(vg_line.frame(NULL, longest, VG_LINE_MAX + 1).length, 0);
+	assert_int_equal(vg_line.frame(NULL, longest, VG_LINE_MAX + 1).skip, 1);
 }
 
 static void test_a_line_that_never_ends_is_noise_once(void **state)

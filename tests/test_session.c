@@ -342,32 +342,31 @@ static void test_options(void **state)
 	assert_string_equal(vg_option(rig.session, "start"), "n");
 }
 
-static void test_blob(void **state)
+static void test_study(void **state)
 {
 	(void)state;
 	uint8_t kilobyte[1024] = {7};
 	open_gatt("");
 	struct vg_session *s = rig.session;
-	assert_int_equal(vg_blob_end(s), 0); /* none begun */
-	assert_int_equal(vg_blob_append(s, kilobyte, 1), -EFBIG);
-	assert_int_equal(vg_blob_begin(s, "application/x-scp-ecg", 2048), 0);
-	assert_int_equal(vg_blob_append(s, kilobyte, 1024), 0);
-	assert_int_equal(vg_blob_append(s, kilobyte, 1024), 0);
-	assert_int_equal(vg_blob_append(s, kilobyte, 1), -EFBIG); /* the limit that it named */
-	vg_ticket ticket = vg_blob_end(s);
+	assert_int_equal(vg_study_end(s, SIZE_MAX), 0); /* none begun */
+	assert_int_equal(vg_study_append(s, kilobyte, 1), -EFBIG);
+	vg_study_begin(s);
+	assert_int_equal(vg_study_append(s, kilobyte, 1024), 0);
+	assert_int_equal(vg_study_append(s, kilobyte, 1024), 0);
+	vg_ticket ticket = vg_study_end(s, 2000); /* the rest was padding */
 	assert_true(ticket > 0);
-	assert_int_equal(vg_blob_end(s), 0);
+	assert_int_equal(vg_study_end(s, SIZE_MAX), 0);
 	session_expired(s, &rig.now); /* the unit of this callback */
 	assert_int_equal(rig.units[0]->ticket, ticket);
-	assert_string_equal(rig.units[0]->events->type, "study");
-	assert_int_equal(rig.units[0]->events->raw.len, 2048);
-	assert_int_equal(vg_blob_begin(s, "x", SIZE_MAX), 0); /* our own limit holds above */
+	assert_int_equal(rig.units[0]->study.len, 2000);
+	assert_memory_equal(rig.units[0]->study.at, kilobyte, 1024);
+	vg_study_begin(s);
 	size_t total = 0;
-	while (vg_blob_append(s, kilobyte, 1024) == 0)
+	while (vg_study_append(s, kilobyte, 1024) == 0)
 		total += 1024;
-	assert_int_equal(total, SESSION_BLOB_MAX);
-	assert_int_equal(vg_blob_begin(s, "x", 10), 0); /* begun again: the former is dropped */
-	assert_int_equal(vg_blob_append(s, kilobyte, 10), 0);
+	assert_int_equal(total, VG_STUDY_MAX);
+	vg_study_begin(s); /* begun again: the former is dropped */
+	assert_int_equal(vg_study_append(s, kilobyte, 10), 0);
 }
 
 static void test_sample(void **state)
@@ -612,7 +611,7 @@ int main(void)
 		CASE(test_unauthenticated),
 		CASE(test_serials),
 		CASE(test_options),
-		CASE(test_blob),
+		CASE(test_study),
 		CASE(test_sample),
 		CASE(test_confirm),
 		CASE(test_refused),

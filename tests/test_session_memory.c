@@ -98,12 +98,13 @@ static void test_memory_elsewhere(void **state)
 	rig_close(&rig);
 	open_gatt("");
 	struct vg_session *s = rig.session;
-	assert_int_equal(vg_blob_begin(s, "x", 100), 0);
+	vg_study_begin(s);
 	fail_at = 1;
-	assert_int_equal(vg_blob_append(s, "abc", 3), -ENOMEM);
-	assert_int_equal(vg_blob_append(s, "abc", 3), 0); /* nothing half done */
+	assert_int_equal(vg_study_append(s, "abc", 3), -ENOMEM);
+	assert_int_equal(vg_study_append(s, "abc", 3), 0); /* nothing half done */
 	fail_at = 1;
-	assert_int_equal(vg_blob_end(s), 0); /* not taken: the file must not be acknowledged */
+	assert_int_equal(
+		vg_study_end(s, SIZE_MAX), 0); /* not taken: the file must not be acknowledged */
 	rig_close(&rig);
 	open_gatt("");
 	hear("n", false);

@@ -31,6 +31,7 @@
 #define VG_IDENTITY_MAX 256  /* identity bytes of one reading */
 #define VG_FRAME_MAX 66000 /* longest frame of a byte stream: a 64 KiB message in one LIS01 frame */
 #define VG_PDU_MAX 512	   /* longest GATT value (Core Specification, Vol 3, Part F, 3.2.9) */
+#define VG_STUDY_MAX (4 * 1024 * 1024) /* longest study or file */
 
 /* Civil time as a device shows it: local, no zone. 0 = unknown for year, month and day. */
 struct vg_civil {
@@ -175,12 +176,13 @@ vg_ticket vg_reading(struct vg_session *s, const struct vg_reading *r);
 vg_ticket vg_event(struct vg_session *s, const struct vg_event *e);
 vg_ticket vg_identity(struct vg_session *s, enum vg_identity_type type, const void *id, size_t len);
 
-/* A study or file, built up piece by piece and committed whole with the unit of vg_blob_end(). One at a
- * time.
- * `type` is a media type, such as "application/x-scp-ecg". append returns 0 or -EFBIG, -ENOSPC. */
-int vg_blob_begin(struct vg_session *s, const char *type, size_t limit);
-int vg_blob_append(struct vg_session *s, const void *bytes, size_t len);
-vg_ticket vg_blob_end(struct vg_session *s);
+/* A study: a file as it was recorded, built up piece by piece and committed whole with the unit of
+ * vg_study_end(), which keeps its first `len` bytes (padding of the transfer is not part of it). One at a
+ * time; begun again, the former is dropped. What is in it the daemon finds out. append returns 0 or -EFBIG,
+ * -ENOMEM; end returns 0 when none was begun. */
+void vg_study_begin(struct vg_session *s);
+int vg_study_append(struct vg_session *s, const void *bytes, size_t len);
+vg_ticket vg_study_end(struct vg_session *s, size_t len);
 
 /* What an instrument that measures all the time shows at this moment. Samples are not stored one by one:
  * the daemon makes readings out of them, as the device's VG_SAMPLE_OPTIONS say. */
@@ -246,6 +248,8 @@ enum vg_bus {
 	VG_BUS_STREAM,	  /* one channel, 0; frame() cuts the bytes */
 	VG_BUS_REGISTERS, /* one channel, 0: what one round of Modbus polling brought (registers.h) */
 	VG_BUS_ADVERT,	  /* never connected: channels are what it advertises, unauthenticated */
+	VG_BUS_FILES, /* one channel, 0: each value is a whole file that was dropped into a directory;
+			   * it is moved away once its unit is kept */
 };
 
 enum {
@@ -334,9 +338,10 @@ struct vg_driver {
 	void (*hung_up)(struct vg_session *s, const struct vg_now *now);
 	void (*kept)(struct vg_session *s, vg_ticket ticket);
 	void (*refused)(struct vg_session *s, vg_ticket ticket, int why);
-	/* Pure: cut the next frame off `bytes`, at least one. Called again at once while it skips or cuts
-	 * something and bytes are left, else when more has come. */
-	struct vg_frame (*frame)(const uint8_t *bytes, size_t len);
+	/* Pure: cut the next frame off `bytes`, at least one, in view of the driver's state. Called again at
+	 * once while it skips or cuts something and bytes are left, else when more has come. Files: length 0
+	 * says that the file is not complete, and its writer may come back. */
+	struct vg_frame (*frame)(const void *state, const uint8_t *bytes, size_t len);
 	/* Pure: overwrite in `bytes`, one PDU or frame, whatever may say who somebody is; same length, and
 	 * still a good frame. Keep what the driver reads and is nobody's, and nothing else; what is scrubbed already
 	 * stays as it is. For captures. NULL: this protocol never carries such a thing. */

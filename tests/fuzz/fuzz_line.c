@@ -199,7 +199,7 @@ static size_t hash_whole(const uint8_t *line, size_t len)
 {
 	size_t hash = 0;
 	while (len) {
-		struct vg_frame f = driver.frame(line, len);
+		struct vg_frame f = driver.frame(NULL, line, len);
 		MOCK_CHECK(f.skip <= len && f.length <= len - f.skip);
 		if (f.length)
 			hash = hash_of(hash, line + f.skip, f.length);

@@ -55,7 +55,7 @@ static void check_packet(struct vg_session *s, const uint8_t *bytes, size_t len)
 		MOCK_CHECK(((f[0] + f[1] + f[2] + f[3]) & 0xff) == f[4]);
 	}
 	MOCK_CHECK(s->samples == ++packets);
-	MOCK_CHECK(!s->readings && !s->identities && !s->marks && !s->blobs && !s->sends);
+	MOCK_CHECK(!s->readings && !s->identities && !s->marks && !s->studies && !s->sends);
 	MOCK_CHECK(s->classed <= 1 && s->classed == s->results[VG_IMPLAUSIBLE]);
 	s->results[VG_IMPLAUSIBLE] = 0;
 	MOCK_CHECK(!s->events || (format_7 && bytes[7 * FRAME + 3] & 1));
@@ -79,7 +79,7 @@ static uint32_t hash_whole(const uint8_t *line, size_t len)
 {
 	uint32_t hash = 0;
 	while (len) {
-		struct vg_frame f = nonin.frame(line, len);
+		struct vg_frame f = nonin.frame(NULL, line, len);
 		MOCK_CHECK(f.skip <= len && f.length <= len - f.skip);
 		MOCK_CHECK(f.skip || f.length || len < PACKET);
 		hash = hash_bytes(hash, line + f.skip, f.length);

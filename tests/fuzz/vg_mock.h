@@ -52,8 +52,9 @@ struct vg_session {
 	uint8_t *held; /* stream: bytes not yet cut */
 	size_t n_held;
 	bool noisy; /* noise was counted since the last frame */
-	size_t blob_limit, blob_len;
-	unsigned samples, blobs;
+	bool study_begun;
+	size_t study_len;
+	unsigned samples, studies;
 	const void *profile;		   /* of the driver */
 	struct mock_mark mark[MOCK_MARKS]; /* a key of "*" is the mark of any key that has none */
 	bool clock_may_be_set;
@@ -195,29 +196,30 @@ vg_ticket vg_identity(struct vg_session *s, enum vg_identity_type type, const vo
 	return mock_emit(s);
 }
 
-int vg_blob_begin(struct vg_session *s, const char *type, size_t limit)
+void vg_study_begin(struct vg_session *s)
 {
-	MOCK_CHECK(s->inside && type && !s->blob_limit && limit);
-	s->blob_limit = limit;
-	s->blob_len = 0;
-	return 0;
+	MOCK_CHECK(s->inside);
+	s->study_begun = true;
+	s->study_len = 0;
 }
 
-int vg_blob_append(struct vg_session *s, const void *bytes, size_t len)
+int vg_study_append(struct vg_session *s, const void *bytes, size_t len)
 {
-	MOCK_CHECK(s->inside && s->blob_limit);
-	if (len > s->blob_limit - s->blob_len)
+	MOCK_CHECK(s->inside);
+	if (!s->study_begun || len > VG_STUDY_MAX - s->study_len)
 		return -27; /* EFBIG */
 	mock_touch(bytes, len);
-	s->blob_len += len;
+	s->study_len += len;
 	return 0;
 }
 
-vg_ticket vg_blob_end(struct vg_session *s)
+vg_ticket vg_study_end(struct vg_session *s, size_t len)
 {
-	MOCK_CHECK(s->blob_limit);
-	s->blob_limit = 0;
-	s->blobs++;
+	MOCK_CHECK(s->inside && len > 0);
+	if (!s->study_begun)
+		return 0;
+	s->study_begun = false;
+	s->studies++;
 	return mock_emit(s);
 }
 
@@ -410,7 +412,7 @@ static inline void mock_noise(struct vg_session *s)
 static inline void mock_cut(struct vg_session *s)
 {
 	while (s->n_held) {
-		struct vg_frame f = s->driver->frame(s->held, s->n_held);
+		struct vg_frame f = s->driver->frame(s->state, s->held, s->n_held);
 		MOCK_CHECK(f.skip <= s->n_held && f.length <= s->n_held - f.skip);
 		MOCK_CHECK(f.skip || f.length || s->n_held < s->driver->frame_max);
 		if (f.skip && !f.filler)

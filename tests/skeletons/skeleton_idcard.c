@@ -37,8 +37,9 @@ static void opened(struct vg_session *s, bool excerpt)
 	vg_timer(s, 300);
 }
 
-static struct vg_frame frame(const uint8_t *bytes, size_t len)
+static struct vg_frame frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	static const uint8_t head[] = {0xaa, 0xaa, 0xaa, 0x96, 0x69};
 	size_t have = len < sizeof(head) ? len : sizeof(head);
 	if (memcmp(bytes, head, have) != 0)

@@ -12,8 +12,9 @@ struct manager {
 	uint8_t reply[34];
 };
 
-static struct vg_frame frame(const uint8_t *bytes, size_t len)
+static struct vg_frame frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	size_t apdu = len >= 4 ? 4u + (size_t)(bytes[2] << 8 | bytes[3]) : 0;
 	return (struct vg_frame){.length = len >= apdu ? apdu : 0};
 }

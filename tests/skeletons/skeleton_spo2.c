@@ -3,8 +3,9 @@
  * reading here; the aggregator makes readings out of samples. */
 #include "skeletons.h"
 
-static struct vg_frame frame(const uint8_t *bytes, size_t len)
+static struct vg_frame frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	size_t at = 0;
 	while (at < len && !(bytes[at] & 0x80))
 		at++;

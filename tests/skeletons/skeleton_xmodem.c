@@ -23,8 +23,9 @@ static void opened(struct vg_session *s, bool excerpt)
 	answer(s, NAK); /* "begin, with checksums" */
 }
 
-static struct vg_frame frame(const uint8_t *bytes, size_t len)
+static struct vg_frame frame(const void *state, const uint8_t *bytes, size_t len)
 {
+	(void)state;
 	if (bytes[0] == EOT)
 		return (struct vg_frame){.length = 1};
 	if (bytes[0] != SOH)
@@ -40,8 +41,9 @@ static void block_heard(struct vg_session *s, struct cart *c, const uint8_t *byt
 	bool good = sum == bytes[BLOCK - 1];
 	if (good && bytes[1] == (uint8_t)(c->last + 1)) {
 		if (!c->open)
-			c->open = vg_blob_begin(s, "application/x-scp-ecg", 4 << 20) == 0;
-		good = c->open && vg_blob_append(s, bytes + 3, 128) == 0;
+			vg_study_begin(s);
+		c->open = true;
+		good = vg_study_append(s, bytes + 3, 128) == 0;
 		c->last = good ? bytes[1] : c->last;
 	}
 	vg_result(s, good ? VG_NOTHING : VG_MALFORMED);
@@ -58,7 +60,7 @@ static void heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, 
 		return;
 	}
 	if (c->open)
-		c->ticket = vg_blob_end(s);
+		c->ticket = vg_study_end(s, SIZE_MAX);
 	c->open = false;
 }
 

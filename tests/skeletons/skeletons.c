@@ -126,7 +126,7 @@ const struct vg_driver *const skeletons[] = {&skeleton_glucose, &skeleton_xmodem
 
 const struct skeleton_exchange skeleton_exchanges[] = {
 	{.steps = glucose, .mark_key = "racp", .mark_hex = "0400", .readings = 2, .marks = 2},
-	{.steps = xmodem, .blobs = 1, .blob_bytes = 256},
+	{.steps = xmodem, .studies = 1, .study_bytes = 256},
 	{.steps = pmstore, .readings = 2},
 	{.steps = spo2},
 	{.steps = idcard, .identities = 1},

@@ -27,8 +27,8 @@ struct skeleton_exchange {
 	const char *mark_key; /* a mark of an earlier session; NULL: none */
 	const char *mark_hex;
 	/* What must have been emitted at the end. */
-	unsigned readings, events, identities, marks, blobs;
-	size_t blob_bytes;
+	unsigned readings, events, identities, marks, studies;
+	size_t study_bytes;
 };
 
 extern const struct vg_driver *const skeletons[];	    /* NULL-terminated */
