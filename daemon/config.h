@@ -101,6 +101,10 @@ struct config {
 	char profiles[256];		     /* directory of the site's own profiles */
 	uint16_t retention_days;	     /* how long what was delivered stays here */
 	uint16_t commit_rows;		     /* rows of one transaction */
+	char ecg_centre[32];		     /* sink that is the ECG centre; "" = the first one */
+	char ecg_hours[160];	       /* its hours, as centre_parse() takes them (centre.h) */
+	uint16_t ecg_report_minutes;   /* of its hours, after which its report is due */
+	uint16_t ecg_not_sent_minutes; /* until it must have received a study */
 	unsigned n_sinks;
 	struct config_sink sinks[CONFIG_SINKS_MAX];
 	unsigned n_devices;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config_check.h"
 
+#include "centre.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -152,4 +153,23 @@ bool config_check_sink(const struct config *c, struct config_sink *s, struct con
 				o->name, o->line);
 	}
 	return true;
+}
+
+bool config_check_ecg(const struct config *c, struct config_fault *f)
+{
+	struct centre_hours hours;
+	char error[CENTRE_ERROR_MAX], known[CONFIG_SINKS_MAX * (sizeof(c->sinks[0].name) + 2)] = "";
+	if (!centre_parse(c->ecg_hours, &hours, error, sizeof(error)))
+		return fault(f, "ecg.hours", "ecg.hours: %s", error);
+	size_t n = 0;
+	bool there = !c->ecg_centre[0];
+	for (unsigned i = 0; i < c->n_sinks; i++) {
+		there |= streq(c->sinks[i].name, c->ecg_centre);
+		n += (size_t)snprintf(
+			known + n, sizeof(known) - n, "%s%s", i ? ", " : "", c->sinks[i].name);
+	}
+	if (there)
+		return true;
+	return fault(f, "ecg.centre", "ecg.centre: expected the name of a sink%s%s, found \"%s\"",
+		n ? ": one of " : ", and there is none", known, c->ecg_centre);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the keys of one sink or device say together, and beside those that stand before it. Pure. */
+/* What the keys of one sink, device or group say together, and beside those that stand before it. Pure. */
 #pragma once
 
 #include "config.h"
@@ -15,3 +15,5 @@ bool config_check_sink(
 	const struct config *c, struct config_sink *s, struct config_fault *ret_fault);
 bool config_check_device(
 	const struct config *c, struct config_device *d, struct config_fault *ret_fault);
+/* The group `ecg`, when all sinks were read. */
+bool config_check_ecg(const struct config *c, struct config_fault *ret_fault);

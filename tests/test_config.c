@@ -181,17 +181,17 @@ static void test_keys_refused(void **state)
 	refuse(HEAD "resident_limits: 1\n",
 		"5: unknown key \"resident_limits\"; known here: version, org, site, gateway, "
 		"zone, "
-		"language, site_contact, alerts, paths, retention_days, commit_rows, sinks, devices");
+		"language, site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
 	refuse(HEAD "paths:\n  stores: /x\n",
 		"6: paths: unknown key \"stores\"; did you mean \"store\"?");
 	refuse(DEVICES LINE "   buad: 9600\n",
 		"10: devices[0]: unknown key \"buad\"; did you mean \"baud\"?");
 	refuse(HEAD "devices[].baud: 9600\n",
 		"5: unknown key \"devices[].baud\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, retention_days, commit_rows, sinks, devices");
+		"language, site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
 	refuse(HEAD "paths.store: /x\n",
 		"5: unknown key \"paths.store\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, retention_days, commit_rows, sinks, devices");
+		"language, site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
 	refuse(HEAD "org: other\n", "5: the key \"org\" is there twice, first in line 2");
 	refuse(HEAD "paths: {}\npaths: {}\n",
 		"6: the key \"paths\" is there twice, first in line 5");
@@ -374,7 +374,7 @@ static void test_files_refused(void **state)
 	refuse(HEAD "sinks: &p []\n", "5: sinks: anchors (&p) are not read; write values out");
 	refuse(HEAD "<<: {org: x}\n",
 		"5: unknown key \"<<\"; known here: version, org, site, gateway, zone, language, "
-		"site_contact, alerts, paths, retention_days, commit_rows, sinks, devices");
+		"site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
 }
 
 static void test_size_and_depth(void **state)
@@ -522,6 +522,40 @@ static void test_shared_lines(void **state)
 #undef SLAVE
 }
 
+static void test_ecg(void **state)
+{
+	(void)state;
+	accept(HEAD);
+	assert_string_equal(config.ecg_centre, "");
+	assert_string_equal(config.ecg_hours, "always");
+	assert_int_equal(config.ecg_report_minutes, 30);
+	assert_int_equal(config.ecg_not_sent_minutes, 15);
+	/* the sink may stand behind it */
+	accept(HEAD "ecg:\n  centre: q\n  report_minutes: 1440\n  not_sent_minutes: 1\n"
+		    "  hours: mon-fri 08:00-12:00 14:00-17:30, sat 08:00-12:00\n"
+		    "sinks:\n - {name: p, host: h}\n - {name: q, host: g}\n");
+	assert_string_equal(config.ecg_centre, "q");
+	assert_string_equal(config.ecg_hours, "mon-fri 08:00-12:00 14:00-17:30, sat 08:00-12:00");
+	assert_int_equal(config.ecg_report_minutes, 1440);
+	assert_int_equal(config.ecg_not_sent_minutes, 1);
+	refuse(HEAD "ecg:\n  centre: q\n",
+		"6: ecg.centre: expected the name of a sink, and there is none, found \"q\"");
+	refuse(SINK "ecg:\n  centre: q\n",
+		"9: ecg.centre: expected the name of a sink: one of p, found \"q\"");
+	refuse(HEAD "ecg:\n  centre: q\nsinks:\n - {name: p, host: h}\n - {name: r, host: g}\n",
+		"6: ecg.centre: expected the name of a sink: one of p, r, found \"q\"");
+	refuse(HEAD "ecg:\n  report_minutes: 0\n",
+		"6: ecg.report_minutes: expected a number from 1 to 1440, found \"0\"");
+	refuse(HEAD "ecg:\n  not_sent_minutes: 1441\n",
+		"6: ecg.not_sent_minutes: expected a number from 1 to 1440, found \"1441\"");
+	refuse(HEAD "ecg:\n  report_minutes: 5\n  hours: mon-fri 8-17\n",
+		"7: ecg.hours: expected a time from 00:00 to 24:00, found \"8-17\"");
+	refuse(HEAD "ecg:\n  hours:\n",
+		"6: ecg.hours: expected a text, at most 159 bytes, found nothing");
+	refuse(HEAD "ecg:\n  hour: always\n",
+		"6: ecg: unknown key \"hour\"; did you mean \"hours\"?");
+}
+
 static void find_key(const char *text, void *arg)
 {
 	const char **path = arg;
@@ -625,6 +659,7 @@ int main(void)
 		cmocka_unit_test(test_size_and_depth),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_shared_lines),
+		cmocka_unit_test(test_ecg),
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_random),
 	};
