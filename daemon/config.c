@@ -559,6 +559,14 @@ int config_add(const char *path, struct config *c, char *error, size_t error_siz
 	return 0;
 }
 
+const struct config_device *config_device_named(const struct config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->n_devices; i++)
+		if (streq(c->devices[i].id, id))
+			return &c->devices[i];
+	return NULL;
+}
+
 const char *config_option(const struct config_device *d, const char *name)
 {
 	for (unsigned i = 0; i < d->n_options; i++)

@@ -131,5 +131,8 @@ int config_add(const char *path, struct config *c, char *error, size_t error_siz
  * meaning). A required key has the default "(required)". */
 void config_document(void (*line)(const char *text, void *arg), void *arg);
 
+/* NULL: no such device. */
+const struct config_device *config_device_named(const struct config *c, const char *id);
+
 /* Value of the driver option `name` of this device, or NULL. */
 const char *config_option(const struct config_device *d, const char *name);

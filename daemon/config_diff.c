@@ -75,14 +75,6 @@ static void compare(struct teller *t, const char *prefix, const char *name, cons
 	}
 }
 
-static const struct config_device *device_named(const struct config *c, const char *id)
-{
-	for (unsigned i = 0; i < c->n_devices; i++)
-		if (streq(c->devices[i].id, id))
-			return &c->devices[i];
-	return NULL;
-}
-
 static const struct config_sink *sink_named(const struct config *c, const char *name)
 {
 	for (unsigned i = 0; i < c->n_sinks; i++)
@@ -111,7 +103,7 @@ static void compare_devices(
 {
 	for (unsigned i = 0; i < before->n_devices; i++) {
 		const struct config_device *was = &before->devices[i];
-		const struct config_device *now = device_named(after, was->id);
+		const struct config_device *now = config_device_named(after, was->id);
 		if (!now) {
 			tell(t, "devices[%s]: removed", was->id);
 			continue;
@@ -121,7 +113,7 @@ static void compare_devices(
 			tell(t, "devices[%s].options: changed", was->id);
 	}
 	for (unsigned i = 0; i < after->n_devices; i++)
-		if (!device_named(before, after->devices[i].id))
+		if (!config_device_named(before, after->devices[i].id))
 			tell(t, "devices[%s]: added", after->devices[i].id);
 }
 

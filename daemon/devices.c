@@ -68,20 +68,12 @@ int devices_start(struct devices *all)
 
 /* a new policy */
 
-static const struct config_device *wanted(const struct config *c, const char *id)
-{
-	for (unsigned i = 0; i < c->n_devices; i++)
-		if (streq(c->devices[i].id, id))
-			return &c->devices[i];
-	return NULL;
-}
-
 void devices_follow(struct devices *all, struct policy *p)
 {
 	unsigned kept = 0;
 	for (unsigned i = 0; i < all->n; i++) {
 		struct device *d = all->all[i];
-		if (device_unchanged(d, p, wanted(&p->config, device_config(d)->id)))
+		if (device_unchanged(d, p, config_device_named(&p->config, device_config(d)->id)))
 			all->all[kept++] = d;
 		else
 			device_retire(d);

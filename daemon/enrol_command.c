@@ -151,15 +151,6 @@ static int open_window(struct command *c, struct enrolment *n)
 	return command_refuse(c, "window_open", en, zh);
 }
 
-static const struct config_device *configured(const struct gateway *g, const char *id)
-{
-	const struct config *c = g->config;
-	for (unsigned i = 0; i < c->n_devices; i++)
-		if (streq(c->devices[i].id, id))
-			return &c->devices[i];
-	return NULL;
-}
-
 static const struct config_device *configured_at(const struct gateway *g, const char *address)
 {
 	const struct config *c = g->config;
@@ -180,7 +171,7 @@ static void choose_id(struct command *c, struct enrol_wish *w)
 		enrol_match(c->gateway->policy->drivers, s, &d);
 	for (unsigned i = 1; i <= CONFIG_DEVICES_MAX + 1; i++) {
 		snprintf(w->id, sizeof(w->id), "%.24s-%u", d ? d->name : "ble", i);
-		if (!configured(c->gateway, w->id))
+		if (!config_device_named(c->gateway->config, w->id))
 			return;
 	}
 }
@@ -189,7 +180,7 @@ static int refuse_wish(struct command *c, const struct enrol_wish *w)
 {
 	struct gateway *g = c->gateway;
 	const struct config_device *there = configured_at(g, w->address),
-				   *old = configured(g, w->id);
+				   *old = config_device_named(g->config, w->id);
 	const struct vg_driver *d =
 		w->driver[0] ? drivers_find(g->policy->drivers, w->driver) : NULL;
 	char en[256], zh[256];
@@ -249,8 +240,8 @@ static int begin(struct command *c, struct enrolment *n)
 	if (rc < 0)
 		return rc;
 	w.refused = w.replaces && enrolment_refused(c->gateway, w.id);
-	rc = enrol_begin(enrolment_machine(n), &w, w.replaces ? configured(c->gateway, w.id) : NULL,
-		clock_boot_us());
+	rc = enrol_begin(enrolment_machine(n), &w,
+		w.replaces ? config_device_named(c->gateway->config, w.id) : NULL, clock_boot_us());
 	if (rc < 0)
 		return command_refuse(c, "busy",
 			"Another instrument is being enrolled: end that first.",
@@ -387,7 +378,7 @@ int enrol_command(struct command *c)
 int unenrol_command(struct command *c)
 {
 	const char *id = command_text(c, "device");
-	const struct config_device *d = configured(c->gateway, id);
+	const struct config_device *d = config_device_named(c->gateway->config, id);
 	char error[CONFIG_ERROR_MAX];
 	if (!d)
 		return command_refuse(c, "unknown_device",
@@ -419,7 +410,7 @@ int unenrol_command(struct command *c)
 void unenrol_then(struct gateway *g, const json_t *args, const char *author)
 {
 	const char *id = json_string_value(json_object_get(args, "device"));
-	const struct config_device *d = id ? configured(g, id) : NULL;
+	const struct config_device *d = id ? config_device_named(g->config, id) : NULL;
 	char error[CONFIG_ERROR_MAX], address[sizeof(d->address)];
 	struct enrolment *n;
 	if (!d || !d->enrolled)
