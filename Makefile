@@ -19,6 +19,7 @@ export VITALGATE_BUILD := $(B)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion -Werror
 CPPFLAGS += -Iinclude -Idaemon -I$(B) -D_GNU_SOURCE -DVITALGATE_VERSION='"$(VERSION)"' -DVITALGATE_TABLES='"$(PREFIX)/share/vitalgate"'
+CPPFLAGS += -DVITALGATE_LIBEXEC='"$(PREFIX)/libexec/vitalgate"'
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) -pthread
 

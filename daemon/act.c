@@ -6,55 +6,10 @@
 #include "gateway.h"
 #include "intake.h"
 #include "loan.h"
+#include "study.h"
 
 #include <ctype.h>
 #include <errno.h>
-
-static int audit(struct command *c, const char *action, const char *object, const char *detail)
-{
-	return MIN(
-		db_run(c->db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
-			"itttt", clock_utc_us(), c->author, action, object, detail),
-		0);
-}
-
-/* A full id, or its beginning when that is unique (at least 4 digits, as printed on the console). */
-static int find_id(struct command *c, const char *name, const char *exact_sql, struct uuid *ret)
-{
-	const char *text = command_text(c, name);
-	size_t len = strlen(text);
-	char low[33], high[33];
-	uint8_t from[16], to[16];
-	if (len < 4 || len > 32)
-		return command_refuse(c, "bad_id",
-			"Expected an id of 4 to 32 hexadecimal digits, as the lists print it.",
-			"编号应为列表中显示的4到32位十六进制数字。");
-	memset(low, '0', 32);
-	memset(high, 'f', 32);
-	low[32] = high[32] = 0;
-	memcpy(low, text, len);
-	memcpy(high, text, len);
-	if (!unhex(from, 16, low) || !unhex(to, 16, high))
-		return command_refuse(
-			c, "bad_id", "Expected hexadecimal digits.", "编号应为十六进制。");
-	_cleanup_(row_endp) struct row *r =
-		db_query(c->db, exact_sql, "bb", from, sizeof(from), to, sizeof(to));
-	int rc = row_next(r);
-	if (rc < 0)
-		return rc;
-	if (rc == 0)
-		return command_refuse(c, "unknown_id",
-			"Nothing has this id. Look it up in the list again.",
-			"没有此编号，请在列表中核对。");
-	size_t n;
-	const void *id = row_blob(r, 0, &n);
-	memcpy(ret->bytes, id, MIN(n, sizeof(ret->bytes)));
-	if (row_next(r) > 0)
-		return command_refuse(c, "ambiguous_id",
-			"Several have this beginning: give more digits.",
-			"有多个编号以此开头，请多输入几位。");
-	return 0;
-}
 
 static int64_t resident_of(struct command *c, const char *token)
 {
@@ -85,7 +40,7 @@ static int act_ack(struct command *c)
 			"请注明结果：reached 已联系 / advised 已指导 / referred 已转诊 / "
 			"not_reached 未联系上 / "
 			"artefact 误测。");
-	int rc = find_id(
+	int rc = command_find_id(
 		c, "alert", "SELECT uuid FROM alert WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
 	if (rc < 0)
 		return rc;
@@ -119,7 +74,7 @@ static int act_ack(struct command *c)
 	if (rc >= 0)
 		rc = outbox_add(c->gateway->outbox, c->db, OBJECT_ALERT, row, &id, (int)revision);
 	if (rc >= 0)
-		rc = audit(c, "ack", hex(text, id.bytes, sizeof(id.bytes)), outcome);
+		rc = command_audit(c, "ack", hex(text, id.bytes, sizeof(id.bytes)), outcome);
 	json_hex(c->result, "alert", id.bytes, sizeof(id.bytes));
 	json_str(c->result, "state", over ? "acknowledged" : "active");
 	json_str(c->result, "by", c->author);
@@ -136,11 +91,14 @@ static int act_assign(struct command *c)
 	struct uuid id;
 	if (!resident && !nobody)
 		return refuse_resident(c);
-	int rc = find_id(c, "reading",
-		"SELECT DISTINCT uuid FROM reading WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
+	int rc = command_find_id(c, "reading",
+		"SELECT uuid FROM reading WHERE uuid BETWEEN ?1 AND ?2 UNION SELECT uuid FROM study "
+		"WHERE uuid BETWEEN ?1 AND ?2 LIMIT 2",
+		&id);
 	if (rc < 0)
 		return rc;
-	rc = intake_assign(c->gateway, c->db, &id, resident);
+	rc = study_row(c->db, &id) ? study_assign(c->gateway, c->db, &id, resident)
+				   : intake_assign(c->gateway, c->db, &id, resident);
 	if (rc == -EALREADY)
 		return command_refuse(
 			c, "already_so", "This reading is filed so already.", "该读数已如此归档。");
@@ -154,7 +112,7 @@ static int act_assign(struct command *c)
 			"该读数属于场所，不属于居民。");
 	char text[33];
 	if (rc >= 0)
-		rc = audit(c, "assign", hex(text, id.bytes, sizeof(id.bytes)), token);
+		rc = command_audit(c, "assign", hex(text, id.bytes, sizeof(id.bytes)), token);
 	json_hex(c->result, "reading", id.bytes, sizeof(id.bytes));
 	json_str(c->result, "resident", nobody ? NULL : token);
 	return rc;
@@ -224,7 +182,8 @@ static int act_bind(struct command *c)
 			"时间格式应为 2026-11-21 或 2026-11-21T08:00:00，且开始早于结束。");
 	rc = loan_bind(c->db, &l, from, to);
 	if (rc >= 0)
-		rc = audit(c, "bind", command_text(c, "device"), command_text(c, "resident"));
+		rc = command_audit(
+			c, "bind", command_text(c, "device"), command_text(c, "resident"));
 	json_time(c->result, "from", from);
 	return rc;
 }
@@ -239,7 +198,7 @@ static int act_handover(struct command *c)
 	if (rc < 0)
 		return rc;
 	json_str(c->result, "state", waits ? "waits_for_memory" : "done");
-	return audit(c, "handover", command_text(c, "device"), command_text(c, "resident"));
+	return command_audit(c, "handover", command_text(c, "device"), command_text(c, "resident"));
 }
 
 /* the roster */
@@ -385,7 +344,7 @@ static int act_import(struct command *c)
 	if (rc >= 0) {
 		char detail[32];
 		snprintf(detail, sizeof(detail), "%u residents", lines);
-		rc = audit(c, "import", "roster", detail);
+		rc = command_audit(c, "import", "roster", detail);
 	}
 	json_int(c->result, "residents", lines);
 	return rc;
@@ -397,7 +356,7 @@ static int resend_all(struct command *c)
 {
 	int n = db_run(c->db,
 		"UPDATE outbox SET state=0, next_try=1, tries=0, reason=NULL WHERE state=3", "");
-	int rc = n < 0 ? n : audit(c, "resend", "all", NULL);
+	int rc = n < 0 ? n : command_audit(c, "resend", "all", NULL);
 	outbox_look_again(c->gateway->outbox);
 	json_int(c->result, "rows", n);
 	return rc;
@@ -408,7 +367,7 @@ static int act_resend(struct command *c)
 	struct uuid id;
 	if (streq(command_text(c, "id"), "all"))
 		return resend_all(c);
-	int rc = find_id(c, "id",
+	int rc = command_find_id(c, "id",
 		"SELECT DISTINCT uuid FROM outbox WHERE uuid BETWEEN ? AND ? AND state=3 LIMIT 2",
 		&id);
 	if (rc < 0)
@@ -421,7 +380,7 @@ static int act_resend(struct command *c)
 	char text[33];
 	outbox_look_again(c->gateway->outbox);
 	if (rc >= 0)
-		rc = audit(c, "resend", hex(text, id.bytes, sizeof(id.bytes)), NULL);
+		rc = command_audit(c, "resend", hex(text, id.bytes, sizeof(id.bytes)), NULL);
 	json_hex(c->result, "id", id.bytes, sizeof(id.bytes));
 	return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "alert.h"
 
+#include "statement.h"
 #include "yamlmap.h"
 
 #include <assert.h>
@@ -20,6 +21,7 @@ struct alert_rules {
 		unsigned n_flags, n_kinds;
 		char flags[WORDS_MAX][32], kinds[WORDS_MAX][32];
 	} repeat;
+	struct statements statements;
 };
 
 static const char *const severities[] = {"none", "notice", "warning", "critical", NULL};
@@ -232,12 +234,13 @@ static int rules_read(struct yamlmap *y, const struct codes *codes, struct alert
 {
 	struct file_text {
 		char version[sizeof(rules->version)];
-		yaml_node_t *rules, *repeat;
+		yaml_node_t *rules, *repeat, *statements;
 	} t = {0};
 	static const struct yamlmap_key keys[] = {
 		{YAMLMAP_FIELD(file_text, version), .type = YAMLMAP_TEXT, .required = true},
 		{YAMLMAP_FIELD(file_text, rules), .type = YAMLMAP_NODE, .required = true},
-		{YAMLMAP_FIELD(file_text, repeat), .type = YAMLMAP_NODE}};
+		{YAMLMAP_FIELD(file_text, repeat), .type = YAMLMAP_NODE},
+		{YAMLMAP_FIELD(file_text, statements), .type = YAMLMAP_NODE}};
 	int rc = yamlmap_read(y, yamlmap_root(y), keys, ELEMENTS(keys), &t);
 	if (rc < 0)
 		return rc;
@@ -247,7 +250,9 @@ static int rules_read(struct yamlmap *y, const struct codes *codes, struct alert
 		rc = rule_read(y, rule, codes, rules);
 	if (rc >= 0 && !rules->n)
 		return yamlmap_fail(y, t.rules, "rules: expected a list of at least one rule");
-	return rc < 0 || !t.repeat ? rc : repeat_read(y, t.repeat, codes, rules);
+	if (rc >= 0 && t.repeat)
+		rc = repeat_read(y, t.repeat, codes, rules);
+	return rc < 0 || !t.statements ? rc : statements_read(y, t.statements, &rules->statements);
 }
 
 struct alert_rules *alert_rules_load(
@@ -274,6 +279,11 @@ struct alert_rules *alert_rules_load(
 void alert_rules_free(struct alert_rules *r)
 {
 	free(r);
+}
+
+const struct statements *alert_statements(const struct alert_rules *r)
+{
+	return &r->statements;
 }
 
 const char *alert_rules_version(const struct alert_rules *r)

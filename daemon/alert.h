@@ -38,6 +38,9 @@ struct alert_rules *alert_rules_load(
 	const char *path, const struct codes *codes, char *error, size_t error_size);
 void alert_rules_free(struct alert_rules *r);
 const char *alert_rules_version(const struct alert_rules *r);
+struct statements;
+/* What carts say of acute events (statement.h). */
+const struct statements *alert_statements(const struct alert_rules *r);
 /* By index, in the order of the file; NULL behind the last. */
 const struct alert_rule *alert_rules_at(const struct alert_rules *r, unsigned index);
 const struct alert_rule *alert_rules_find(const struct alert_rules *r, const char *id);

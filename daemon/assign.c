@@ -84,7 +84,8 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 		rc = filing_drafts(g, db, resident);
 	if (rc >= 0 && before)
 		rc = filing_drafts(g, db, before);
+	struct uuid alert = filing_alert_id(id);
 	if (rc >= 0)
-		rc = filing_move_alert(g, db, id, &f);
+		rc = filing_move_alert(g, db, &alert, &f);
 	return rc;
 }

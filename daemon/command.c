@@ -49,10 +49,54 @@ int64_t command_number(const struct command *c, const char *name, int64_t fallba
 	return json_is_integer(v) ? json_integer_value(v) : fallback;
 }
 
+int command_audit(struct command *c, const char *action, const char *object, const char *detail)
+{
+	return MIN(
+		db_run(c->db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
+			"itttt", clock_utc_us(), c->author, action, object, detail),
+		0);
+}
+
+int command_find_id(struct command *c, const char *name, const char *sql, struct uuid *ret)
+{
+	const char *text = command_text(c, name);
+	size_t len = strlen(text);
+	char low[33], high[33];
+	uint8_t from[16], to[16];
+	if (len < 4 || len > 32)
+		return command_refuse(c, "bad_id",
+			"Expected an id of 4 to 32 hexadecimal digits, as the lists print it.",
+			"编号应为列表中显示的4到32位十六进制数字。");
+	memset(low, '0', 32);
+	memset(high, 'f', 32);
+	low[32] = high[32] = 0;
+	memcpy(low, text, len);
+	memcpy(high, text, len);
+	if (!unhex(from, 16, low) || !unhex(to, 16, high))
+		return command_refuse(
+			c, "bad_id", "Expected hexadecimal digits.", "编号应为十六进制。");
+	_cleanup_(row_endp) struct row *r =
+		db_query(c->db, sql, "bb", from, sizeof(from), to, sizeof(to));
+	int rc = row_next(r);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return command_refuse(c, "unknown_id",
+			"Nothing has this id. Look it up in the list again.",
+			"没有此编号，请在列表中核对。");
+	if (!row_uuid(r, 0, ret))
+		return -EIO;
+	if (row_next(r) > 0)
+		return command_refuse(c, "ambiguous_id",
+			"Several have this beginning: give more digits.",
+			"有多个编号以此开头，请多输入几位。");
+	return 0;
+}
+
 static const struct command_entry *find(const char *name)
 {
 	static const struct command_entry *const tables[] = {
-		query_commands, act_commands, loop_commands};
+		query_commands, act_commands, ecg_commands, loop_commands};
 	for (size_t t = 0; t < ELEMENTS(tables); t++)
 		for (const struct command_entry *e = tables[t]; e->name; e++)
 			if (streq(e->name, name))

@@ -11,6 +11,7 @@
 
 #include "db.h"
 #include "json.h"
+#include "reading.h"
 
 #include <jansson.h>
 
@@ -34,6 +35,12 @@ int command_refuse(struct command *c, const char *code, const char *en, const ch
 const char *command_text(const struct command *c, const char *name);
 int64_t command_number(const struct command *c, const char *name, int64_t fallback);
 
+/* Who did what, in the transaction of what was done. */
+int command_audit(struct command *c, const char *action, const char *object, const char *detail);
+/* The text argument `name`: a whole id, or its beginning when that is unique (at least 4 digits, as lists print it). `sql`
+ * selects the ids between its two parameters. 0, or the command is refused. */
+int command_find_id(struct command *c, const char *name, const char *sql, struct uuid *ret);
+
 struct command_entry {
 	const char *name;
 	int (*run)(struct command *c); /* 0, or command_refuse()'s value, or -errno of the store */
@@ -42,6 +49,7 @@ struct command_entry {
 };
 extern const struct command_entry query_commands[]; /* query.c: look, change nothing */
 extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
+extern const struct command_entry ecg_commands[];   /* ecg_command.c: studies and their reports */
 /* query.c, enrol_command.c: about what only the loop knows. They run there, without `db`, and only through the local door. */
 extern const struct command_entry loop_commands[];
 

@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <sys/statvfs.h>
 
-#define STATEMENTS_MAX 256
+#define STATEMENTS_MAX 512
 #define CHECKPOINT_PAGES 1000
 #define PAGES_MAX 0x3ffffffe	  /* SQLite's own limit */
 #define SMALL_PAGES 16384	  /* 64 MiB */
@@ -75,6 +75,28 @@ static const char *const steps[] = {
 	"CREATE TABLE handover (device INTEGER NOT NULL, user_slot INTEGER NOT NULL, resident INTEGER "
 	"NOT NULL, at INTEGER NOT NULL, author TEXT NOT NULL, PRIMARY KEY (device, user_slot)) "
 	"WITHOUT ROWID;",
+	/* studies, their reports */
+	"ALTER TABLE alert ADD COLUMN study BLOB;"
+	"CREATE TABLE study (id INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, revision "
+	"INTEGER NOT NULL, status TEXT NOT NULL, device INTEGER NOT NULL, driver TEXT NOT "
+	"NULL, arrived INTEGER NOT NULL, boot_id BLOB NOT NULL, boot_us INTEGER NOT NULL, "
+	"test INTEGER NOT NULL, stranger INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 "
+	"BLOB NOT NULL, tries INTEGER NOT NULL DEFAULT 0, body TEXT, format TEXT, resident "
+	"INTEGER, evidence TEXT NOT NULL DEFAULT '', grade TEXT NOT NULL DEFAULT 'none', "
+	"in_contract INTEGER NOT NULL DEFAULT 0, device_time TEXT, taken INTEGER NOT NULL "
+	"DEFAULT 0, uncertainty_us INTEGER NOT NULL DEFAULT 0, trust TEXT NOT NULL DEFAULT "
+	"'unknown', patient_hash BLOB, received INTEGER, due INTEGER);"
+	"CREATE INDEX study_undecoded ON study(tries, id) WHERE status = 'undecoded';"
+	"CREATE INDEX study_resident ON study(resident, taken);"
+	"CREATE TABLE study_piece (id INTEGER PRIMARY KEY, study INTEGER NOT NULL, n INTEGER "
+	"NOT NULL, bytes BLOB NOT NULL, UNIQUE (study, n));"
+	"CREATE TABLE report (id INTEGER PRIMARY KEY, study INTEGER NOT NULL, revision "
+	"INTEGER NOT NULL, status TEXT NOT NULL, text TEXT, critical TEXT, author TEXT NOT "
+	"NULL, at INTEGER NOT NULL, read_back_by TEXT, read_back_at INTEGER, UNIQUE (study, "
+	"revision));"
+	"CREATE TABLE study_wait (study INTEGER NOT NULL, what TEXT NOT NULL, since INTEGER "
+	"NOT NULL, boot_id BLOB NOT NULL, due_boot INTEGER NOT NULL, due INTEGER NOT NULL, "
+	"alert BLOB, PRIMARY KEY (study, what)) WITHOUT ROWID;",
 };
 _Static_assert(ELEMENTS(steps) == DB_SCHEMA - 1, "a new version needs a step to it");
 

@@ -11,6 +11,7 @@
 #include "radio.h"
 #include "reload.h"
 #include "session.h"
+#include "studies.h"
 #include "transport.h"
 
 #include <errno.h>
@@ -131,6 +132,8 @@ static void unit_done(struct job *job, int result)
 			memcpy(d->uid, u->uid, sizeof(d->uid));
 		for (const struct mark *m = u->stranger ? NULL : u->marks; m; m = m->next)
 			keep_mark(d, m);
+		if (u->study.len)
+			studies_wake(d->gateway->studies);
 	} else {
 		log_error(d->config->id, "not stored, not acknowledged: %s", strerror(-result));
 	}

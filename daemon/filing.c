@@ -177,15 +177,16 @@ int filing_raise(struct gateway *g, struct db *db, const struct raising *a)
 	const struct filing *to = a->to;
 	int rc = db_run(db,
 		"INSERT INTO alert(uuid,revision,reading,resident,severity,state,recipient,role,"
-		"in_contract,body,doubts,raised,rules_version,place,device,since) VALUES(?,1,?,?,?,"
-		"'active',?,?,?,?,?,?,?,?,?,?) ON CONFLICT(uuid) DO NOTHING",
-		"bbptttittittpp", a->id.bytes, sizeof(a->id.bytes),
+		"in_contract,body,doubts,raised,rules_version,place,device,since,study) "
+		"VALUES(?,1,?,?,?,'active',?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(uuid) DO NOTHING",
+		"bbptttittittppb", a->id.bytes, sizeof(a->id.bytes),
 		a->reading ? a->reading->bytes : NULL,
 		a->reading ? sizeof(a->reading->bytes) : (size_t)0,
 		to->who.resident ? &to->who.resident : NULL, a->severity, to->recipient, to->role,
 		(int64_t)to->in_contract, a->body, a->doubts, a->raised_us,
 		alert_rules_version(g->rules), a->place, a->place ? &a->device : NULL,
-		a->place ? &a->since_us : NULL);
+		a->place ? &a->since_us : NULL, a->study ? a->study->bytes : NULL,
+		a->study ? sizeof(a->study->bytes) : (size_t)0);
 	if (rc <= 0)
 		return rc;
 	int64_t row = db_last_id(db);
@@ -232,20 +233,20 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 }
 
 int filing_move_alert(
-	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f)
+	struct gateway *g, struct db *db, const struct uuid *alert, const struct filing *f)
 {
-	struct uuid id = filing_alert_id(reading);
 	int64_t stays = db_int(db, 0,
 		"SELECT doubts LIKE '%\"" FILING_NO_CLEAN_REPEAT "\"%' AND role='site' AND "
 		"recipient<>'' FROM alert WHERE uuid=?",
-		"b", id.bytes, sizeof(id.bytes));
+		"b", alert->bytes, sizeof(alert->bytes));
 	int rc = db_run(db,
 		"UPDATE alert SET revision=revision+1, resident=?2, in_contract=?3, recipient=CASE "
 		"WHEN ?4 THEN recipient ELSE ?5 END, role=CASE WHEN ?4 THEN role ELSE ?6 END WHERE "
 		"uuid=?1",
-		"bpiitt", id.bytes, sizeof(id.bytes), f->who.resident ? &f->who.resident : NULL,
-		(int64_t)f->in_contract, stays, f->recipient, f->role);
-	return rc <= 0 ? rc : tell_alert(g, db, &id);
+		"bpiitt", alert->bytes, sizeof(alert->bytes),
+		f->who.resident ? &f->who.resident : NULL, (int64_t)f->in_contract, stays,
+		f->recipient, f->role);
+	return rc <= 0 ? rc : tell_alert(g, db, alert);
 }
 
 int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)

@@ -42,16 +42,17 @@ int filing_retire(struct db *db, const struct uuid *id, int revision);
  * that it is stored under. */
 int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
 	const struct uuid *reading, const struct filing *f);
-/* The alert of a reading follows it to whom it concerns now. An acknowledgement stays, and so does what staff were
- * told because no clean repeat came. */
+/* An alert, if it was raised, follows what it is about to whom that concerns now. An acknowledgement stays, and so does
+ * what staff were told because no clean repeat came. */
 int filing_move_alert(
-	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f);
+	struct gateway *g, struct db *db, const struct uuid *alert, const struct filing *f);
 
 /* An alert as it is raised. */
 struct raising {
 	struct uuid id;
 	const struct filing *to;    /* resident, contract, recipient, role */
-	const struct uuid *reading; /* NULL: of a silence */
+	const struct uuid *reading; /* NULL: of a silence, or of a study */
+	const struct uuid *study;   /* NULL: of none */
 	const char *severity, *why; /* `why`: for the log */
 	const char *body, *doubts;  /* JSON: members of an object; labels in an array */
 	int64_t raised_us;

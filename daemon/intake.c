@@ -9,6 +9,7 @@
 #include "place.h"
 #include "repeat.h"
 #include "resident.h"
+#include "study.h"
 
 #include <errno.h>
 #include <sha2.h>
@@ -49,7 +50,7 @@ int intake_event(struct gateway *g, struct db *db, int64_t device, const char *t
 	int64_t row = db_last_id(db);
 	if (row % 256 == 0)
 		rc = db_run(db,
-			"DELETE FROM event WHERE id<=? AND type<>'study' AND NOT EXISTS (SELECT 1 "
+			"DELETE FROM event WHERE id<=? AND NOT EXISTS (SELECT 1 "
 			"FROM outbox WHERE outbox.uuid=event.uuid)",
 			"i", row - EVENTS_KEPT);
 	if (rc < 0)
@@ -134,7 +135,7 @@ static struct resident_decision whose(struct db *db, const struct unit *u, const
 }
 
 /* A reading of a place is nobody's, and nobody has to look for its owner. */
-static struct filing decide(struct gateway *g, struct db *db, const struct unit *u,
+struct filing intake_decide(struct gateway *g, struct db *db, const struct unit *u,
 	const struct reading *r, bool conflict)
 {
 	struct filing f = {
@@ -159,8 +160,8 @@ static struct filing decide(struct gateway *g, struct db *db, const struct unit 
 /* rows */
 
 /* What was typed is a person's until proven a token: keep a keyed hash, to recognise it again. */
-static bool patient_hash(
-	const struct gateway *g, const struct unit *u, const struct reading *r, uint8_t *out)
+bool intake_patient_hash(
+	const struct gateway *g, const struct unit *u, const struct reading *r, uint8_t out[32])
 {
 	if (!r->has_patient || u->patient_field == PATIENT_FIELD_IGNORE)
 		return false;
@@ -195,7 +196,7 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 {
 	_cleanup_(freep) char *body = body_of(u, r);
 	uint8_t patient[SHA256_DIGEST_LENGTH];
-	bool has_patient = patient_hash(g, u, r, patient);
+	bool has_patient = intake_patient_hash(g, u, r, patient);
 	char device_time[24], driver[48];
 	int64_t user = r->user;
 	const char *place = of_place(r) && u->place && u->place[0] ? u->place : NULL;
@@ -248,8 +249,7 @@ static void keep_person(
 	filing_route(g, db, f);
 }
 
-static int file_reading(
-	struct gateway *g, struct db *db, const struct unit *u, const struct reading *r)
+int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r)
 {
 	int last = (int)db_int(db, 0, "SELECT max(revision) FROM reading WHERE uuid=?", "b",
 		r->id.bytes, sizeof(r->id.bytes));
@@ -266,7 +266,7 @@ static int file_reading(
 		if (known_content(db, &id, &r->content))
 			return 0;
 	}
-	struct filing f = decide(g, db, u, r, conflict);
+	struct filing f = intake_decide(g, db, u, r, conflict);
 	int64_t before = 0;
 	int rc = 0;
 	if (amends) {
@@ -350,7 +350,9 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 	for (struct happening *e = u->events; e && rc >= 0; e = e->next)
 		rc = file_event(g, db, u, e);
 	for (struct reading *r = u->readings; r && rc >= 0; r = r->next)
-		rc = file_reading(g, db, u, r);
+		rc = intake_reading(g, db, u, r);
+	if (rc >= 0 && u->study.len)
+		rc = study_arrive(g, db, u);
 	for (struct happening *e = u->events; e && rc >= 0 && !u->stranger; e = e->next)
 		if (streq(e->type, "drained"))
 			rc = loan_drained(g, db, u->device_row, u->arrived_us);

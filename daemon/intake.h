@@ -9,9 +9,19 @@
 #include "db.h"
 #include "reading.h"
 
+struct filing;
 struct gateway;
 
 int intake_unit(struct gateway *g, struct db *db, struct unit *u);
+
+/* One reading of a unit, for those that are made from something else: whose it is, alert and follow-up included. */
+int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r);
+/* Whose it is and when it was, as the evidence stands; `conflict`: it contradicts what is known. */
+struct filing intake_decide(struct gateway *g, struct db *db, const struct unit *u,
+	const struct reading *r, bool conflict);
+/* SHA-256, keyed, of what was typed as patient; false: nothing was, or it is not to be kept. */
+bool intake_patient_hash(
+	const struct gateway *g, const struct unit *u, const struct reading *r, uint8_t out[32]);
 
 /* A device as configured: its row, made when new. Returns the row or -errno; `uid` (96 bytes) gets the
  * identity that was fixed, "" when it never delivered. */

@@ -249,6 +249,26 @@ void json_hex(struct json *j, const char *key, const void *bytes, size_t len)
 	json_put(j, "\"", 1);
 }
 
+void json_base64(struct json *j, const char *key, const void *bytes, size_t len)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const uint8_t *in = bytes;
+	json_key(j, key);
+	json_put(j, "\"", 1);
+	char *p = len < SIZE_MAX / 2 ? json_room(j, (len + 2) / 3 * 4) : NULL;
+	for (size_t i = 0; p && i < len; i += 3) {
+		uint32_t three = (uint32_t)in[i] << 16 | (i + 1 < len ? in[i + 1] : 0u) << 8 |
+				 (i + 2 < len ? in[i + 2] : 0u);
+		*p++ = letters[three >> 18];
+		*p++ = letters[three >> 12 & 63];
+		*p++ = i + 1 < len ? letters[three >> 6 & 63] : '=';
+		*p++ = i + 2 < len ? letters[three & 63] : '=';
+		j->len += 4;
+	}
+	json_put(j, "\"", 1);
+}
+
 /*
  * Civil date from days since 1970-01-01, proleptic Gregorian, for days >= 0. Years are counted from
  * March, so that the leap day is the last of its year, in eras of 400 years (146097 days).

@@ -37,6 +37,7 @@ void json_none(struct json *j, const char *key);
 /* milli / 1000 with exactly `decimals` (0..3) decimals, rounded half away from zero; never "-0". */
 void json_milli(struct json *j, const char *key, int64_t milli, unsigned decimals);
 void json_hex(struct json *j, const char *key, const void *bytes, size_t len);
+void json_base64(struct json *j, const char *key, const void *bytes, size_t len); /* RFC 4648 */
 /* Instant in UTC: "2026-11-21T08:00:00.123Z"; null when it lies outside 1970..9999. */
 void json_time(struct json *j, const char *key, int64_t utc_us);
 /* Text that is JSON already; NULL: null. */

@@ -11,6 +11,7 @@
 #include "radio.h"
 #include "reload.h"
 #include "retention.h"
+#include "studies.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -227,6 +228,8 @@ static int start_rooms(struct gateway *g)
 	if (rc >= 0)
 		rc = watch_new(g, &g->watch);
 	if (rc >= 0)
+		rc = studies_new(g, &g->studies);
+	if (rc >= 0)
 		rc = devices_start(g->devices);
 	if (rc >= 0)
 		rc = add_timer(g, 0, on_beat);
@@ -243,6 +246,7 @@ static void stop(struct gateway *g)
 	devices_stop(g->devices);
 	store_free(TAKE(g->store));
 	watch_free(TAKE(g->watch));
+	studies_free(TAKE(g->studies));
 	forward_free(TAKE(g->forward));
 	control_free(TAKE(g->control));
 	enrolment_free(g->enrolment);

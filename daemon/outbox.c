@@ -4,6 +4,7 @@
 #include "gateway.h"
 #include "log.h"
 #include "payload.h"
+#include "report.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,16 +18,19 @@
 #define FAILED_MAX 8			/* then it is called rejected */
 
 /* A lane carries one kind of object, in the order in which lanes are served. Stored in outbox.lane. */
-enum lane { LANE_ALERT, LANE_READING, LANE_FOLLOWUP, LANE_EVENT, LANES };
+enum lane { LANE_ALERT, LANE_READING, LANE_FOLLOWUP, LANE_EVENT, LANE_STUDY, LANE_PIECE, LANES };
 
 static const enum lane lane_of[OBJECTS] = {[OBJECT_ALERT] = LANE_ALERT,
 	[OBJECT_READING] = LANE_READING,
 	[OBJECT_FOLLOWUP] = LANE_FOLLOWUP,
-	[OBJECT_EVENT] = LANE_EVENT};
+	[OBJECT_EVENT] = LANE_EVENT,
+	[OBJECT_STUDY] = LANE_STUDY,
+	[OBJECT_PIECE] = LANE_PIECE};
 
 /* A publish on its way: given to the uplink, no PUBACK yet. Memory only: after a crash it goes again. */
 struct flight {
 	uint32_t tag; /* 0: free */
+	enum object kind;
 	int64_t handed_us;
 	unsigned n;
 	int64_t rows[OUTBOX_PACK_ROWS];
@@ -43,6 +47,7 @@ struct sink {
 	struct flight flights[WINDOW_MAX];
 	struct landed { /* a row with a PUBACK that is not yet written down */
 		int64_t row, handed_us;
+		enum object kind;
 	} landed[LANDED_MAX];
 	unsigned n_landed;
 };
@@ -103,8 +108,8 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
 {
-	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3", "bi",
-		uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
+	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3 AND kind<>?",
+		"bii", uuid->bytes, sizeof(uuid->bytes), (int64_t)revision, (int64_t)OBJECT_PIECE);
 }
 
 static int name_sinks(struct db *db, const struct config *config)
@@ -147,8 +152,9 @@ int outbox_name_sinks(struct db *db, const struct config *config)
 int outbox_recover(struct db *db)
 {
 	return db_run(db,
-		"UPDATE outbox SET state=0, next_try=0 WHERE state<>3 AND (state=1 OR next_try>0)",
-		"");
+		"UPDATE outbox SET state=0, next_try=0 WHERE state<>3 AND (next_try>0 OR (state=1 "
+		"AND kind<>?))",
+		"i", (int64_t)OBJECT_PIECE);
 }
 
 /* handing over */
@@ -210,8 +216,9 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_
 	struct json j = {0};
 	unsigned taken = 0;
 	f->n = 0;
+	f->kind = due[0].kind;
 	payload_open(o->gateway, due[0].kind, &j);
-	while (taken < n && (!f->n || j.len < OUTBOX_PACK_BYTES)) {
+	while (taken < n && (!f->n || (j.len < OUTBOX_PACK_BYTES && f->kind != OBJECT_PIECE))) {
 		const struct due *d = &due[taken++];
 		int rc = payload_object(o->gateway, db, d->kind, d->object, d->id, &j);
 		if (rc > 0)
@@ -238,9 +245,15 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_
 	return taken;
 }
 
-static unsigned limit_of(const struct sink *s, enum lane lane)
+/* May one more message of this lane be on its way? */
+static bool has_room(const struct sink *s, enum lane lane)
 {
-	return lane == LANE_ALERT ? s->window : s->window - OUTBOX_ALERT_SLOTS;
+	if (s->flying >= (lane == LANE_ALERT ? s->window : s->window - OUTBOX_ALERT_SLOTS))
+		return false;
+	for (unsigned i = 0; lane == LANE_PIECE && i < s->window; i++)
+		if (s->flights[i].tag && s->flights[i].kind == OBJECT_PIECE)
+			return false;
+	return true;
 }
 
 /* Hands over what lies between the cursor and `upto`, as long as the window has room. */
@@ -249,7 +262,7 @@ static void serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t b
 {
 	struct sink *s = &o->sinks[sink];
 	struct due due[OUTBOX_PACK_ROWS];
-	while (s->flying < limit_of(s, lane)) {
+	while (has_room(s, lane)) {
 		unsigned n = select_lane(db, sink, lane, *cursor, upto, due);
 		unsigned taken = n ? hand_over(o, db, sink, boot_us, due, n) : 0;
 		if (!taken)
@@ -270,7 +283,8 @@ static unsigned select_again(struct db *db, unsigned sink, const struct sink *s,
 	unsigned n = 0;
 	while (n < OUTBOX_PACK_ROWS && row_next(r) > 0) {
 		struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
-		bool alone = row_int(r, 3) > 1; /* perhaps its company was the trouble */
+		/* perhaps its company was the trouble */
+		bool alone = row_int(r, 3) > 1 || d.kind == OBJECT_PIECE;
 		if (flying(s, d.id))
 			continue;
 		if (n && alone)
@@ -301,9 +315,7 @@ static void retry(struct outbox *o, struct db *db, unsigned sink, int64_t boot_u
 	struct due due[OUTBOX_PACK_ROWS];
 	bool any = false;
 	for (enum lane lane = LANE_ALERT; lane < LANES; lane++) {
-		unsigned n = s->flying < limit_of(s, lane)
-				     ? select_again(db, sink, s, lane, boot_us, due)
-				     : 0;
+		unsigned n = has_room(s, lane) ? select_again(db, sink, s, lane, boot_us, due) : 0;
 		any |= n && hand_over(o, db, sink, boot_us, due, n);
 	}
 	/* what is due and cannot go now is looked at again when a slot is free, or in a second */
@@ -383,10 +395,42 @@ bool outbox_landed(struct outbox *o, unsigned sink, uint32_t tag)
 	if (s->n_landed + f->n > LANDED_MAX)
 		return false;
 	for (unsigned i = 0; i < f->n; i++)
-		s->landed[s->n_landed++] = (struct landed){f->rows[i], f->handed_us};
+		s->landed[s->n_landed++] = (struct landed){f->rows[i], f->handed_us, f->kind};
 	f->tag = 0;
 	s->flying--;
 	return true;
+}
+
+/* The broker's word is all that this sink wants. */
+static int settle_for_good(struct outbox *o, struct db *db, unsigned sink, const struct landed *l)
+{
+	struct uuid id;
+	bool study = l->kind == OBJECT_STUDY || l->kind == OBJECT_PIECE;
+	if (study) {
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT uuid FROM outbox WHERE id=?", "i", l->row);
+		study = row_next(r) > 0 && row_uuid(r, 0, &id);
+	}
+	int rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", l->row);
+	if (rc >= 0 && study &&
+		!db_int(db, 0, "SELECT 1 FROM outbox WHERE uuid=? AND sink=?", "bi", id.bytes,
+			sizeof(id.bytes), (int64_t)sink))
+		rc = report_received(o->gateway, db, sink, &id);
+	return rc;
+}
+
+static int settle_until_receipt(struct db *db, const struct landed *l, int64_t now, int64_t timeout)
+{
+	if (l->kind == OBJECT_PIECE)
+		return db_run(db,
+			"UPDATE outbox SET state=1, tries=0, next_try=0 WHERE id=? AND state<>3 "
+			"AND next_try<=?",
+			"ii", l->row, l->handed_us);
+	/* a receipt may have been quicker: "retry" has set a time of its own */
+	return db_run(db,
+		"UPDATE outbox SET state=1, tries=tries+1, next_try=?+(?<<min(tries,6)) WHERE "
+		"id=? AND state<>3 AND next_try<=?",
+		"iiii", now, timeout, l->row, l->handed_us);
 }
 
 int outbox_settle(struct outbox *o, struct db *db, unsigned sink)
@@ -396,15 +440,9 @@ int outbox_settle(struct outbox *o, struct db *db, unsigned sink)
 	int64_t timeout = (int64_t)c->receipt_timeout_s * CLOCK_SECOND_US, now = clock_boot_us();
 	int rc = 0;
 	for (unsigned i = 0; i < s->n_landed && rc >= 0; i++)
-		if (c->receipt == RECEIPT_BROKER)
-			rc = db_run(db, "DELETE FROM outbox WHERE id=?", "i", s->landed[i].row);
-		else
-			/* a receipt may have been quicker: "retry" has set a time of its own */
-			rc = db_run(db,
-				"UPDATE outbox SET state=1, tries=tries+1, "
-				"next_try=?+(?<<min(tries,6)) WHERE id=? AND state<>3 AND "
-				"next_try<=?",
-				"iiii", now, timeout, s->landed[i].row, s->landed[i].handed_us);
+		rc = c->receipt == RECEIPT_BROKER
+			     ? settle_for_good(o, db, sink, &s->landed[i])
+			     : settle_until_receipt(db, &s->landed[i], now, timeout);
 	if (s->n_landed && c->receipt == RECEIPT_PLATFORM)
 		s->next_scan_us = MIN(s->next_scan_us, now + timeout);
 	s->n_landed = 0; /* when it was not committed, the caller begins again with outbox_up() */
@@ -433,38 +471,67 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 	return MIN(rc, 0);
 }
 
-/* What a receipt speaks of. Alerts (1) and drafts (2) are told as they are now: a receipt for a revision
- * is one for all before it. */
-#define RECEIPTED "uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2)))"
+/* What a receipt speaks of. Alerts (1), drafts (2), studies (4) with their pieces (5) are told as they are now: a
+ * receipt for a revision is one for all before it. */
+#define RECEIPTED "uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2,4,5)))"
+#define ABOUT "bii", u->bytes, sizeof(u->bytes), (int64_t)sink, revision
+#define ABOUT_AND(more) "bii" more, u->bytes, sizeof(u->bytes), (int64_t)sink, revision
 
-static int receipt(struct db *db, unsigned sink, const json_t *item)
+static int accepted(
+	struct outbox *o, struct db *db, unsigned sink, const struct uuid *u, int64_t revision)
+{
+	bool study = db_int(db, 0, "SELECT 1 FROM outbox WHERE kind=4 AND " RECEIPTED, ABOUT) == 1;
+	int rc = db_run(db, "DELETE FROM outbox WHERE " RECEIPTED, ABOUT);
+	return rc >= 0 && study ? report_received(o->gateway, db, sink, u) : rc;
+}
+
+/* Pieces that the platform misses: at once, by the way that repeats take. */
+static int send_missing(struct db *db, unsigned sink, const struct uuid *u, const json_t *missing)
+{
+	const json_t *n;
+	size_t i;
+	int rc = 0;
+	json_array_foreach(missing, i, n) if (rc >= 0 && json_is_integer(n)) rc = db_run(db,
+		"UPDATE outbox SET state=1, next_try=1 WHERE uuid=? AND sink=? AND kind=5 AND "
+		"state<>3 AND object=(SELECT p.id FROM study_piece p JOIN study s ON "
+		"s.id=p.study WHERE s.uuid=? AND p.n=?)",
+		"bibi", u->bytes, sizeof(u->bytes), (int64_t)sink, u->bytes, sizeof(u->bytes),
+		(int64_t)json_integer_value(n));
+	return rc;
+}
+
+static int again(
+	struct db *db, unsigned sink, const struct uuid *u, int64_t revision, const json_t *missing)
+{
+	bool some = json_is_array(missing);
+	int rc = db_run(db,
+		"UPDATE outbox SET state=1, next_try=?4 WHERE state<>3 AND (kind<>5 OR NOT ?5) AND " RECEIPTED,
+		ABOUT_AND("ii"), clock_boot_us() + RETRY_RECEIPT_US, (int64_t)some);
+	return rc >= 0 && some ? send_missing(db, sink, u, missing) : rc;
+}
+
+static int receipt(struct outbox *o, struct db *db, unsigned sink, const json_t *item)
 {
 	const char *id = json_string_value(json_object_get(item, "id"));
 	const char *result = json_string_value(json_object_get(item, "result"));
 	const char *reason = json_string_value(json_object_get(item, "reason"));
 	int64_t revision = json_integer_value(json_object_get(item, "revision"));
 	char why[REASON_MAX + 1];
-	struct uuid u;
-	if (!id || strlen(id) != 32 || !unhex(u.bytes, 16, id) || !result || revision < 1)
+	struct uuid uuid, *u = &uuid;
+	if (!id || strlen(id) != 32 || !unhex(u->bytes, 16, id) || !result || revision < 1)
 		return -EBADMSG;
 	if (streq(result, "accepted"))
-		return db_run(db, "DELETE FROM outbox WHERE " RECEIPTED, "bii", u.bytes,
-			sizeof(u.bytes), (int64_t)sink, revision);
+		return accepted(o, db, sink, u, revision);
+	if (streq(result, "retry"))
+		return again(db, sink, u, revision, json_object_get(item, "missing"));
+	if (!streq(result, "rejected"))
+		return -EBADMSG;
 	reason = reason ? reason : "no reason given";
 	text_copy(why, sizeof(why), reason, strlen(reason));
-	if (streq(result, "rejected"))
-		log_warn("outbox", "the platform refused %.8s revision %lld: %s", id,
-			(long long)revision, why);
-	if (streq(result, "rejected"))
-		return db_run(db,
-			"UPDATE outbox SET state=3, next_try=0, reason=?4 WHERE " RECEIPTED, "biit",
-			u.bytes, sizeof(u.bytes), (int64_t)sink, revision, why);
-	if (streq(result, "retry"))
-		return db_run(db,
-			"UPDATE outbox SET state=1, next_try=?4 WHERE state<>3 AND " RECEIPTED,
-			"biii", u.bytes, sizeof(u.bytes), (int64_t)sink, revision,
-			clock_boot_us() + RETRY_RECEIPT_US);
-	return -EBADMSG;
+	log_warn("outbox", "the platform refused %.8s revision %lld: %s", id, (long long)revision,
+		why);
+	return db_run(db, "UPDATE outbox SET state=3, next_try=0, reason=?4 WHERE " RECEIPTED,
+		ABOUT_AND("t"), why);
 }
 
 int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *text, size_t len)
@@ -478,7 +545,7 @@ int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *
 	const json_t *item;
 	json_array_foreach(list, i, item)
 	{
-		int done = receipt(db, sink, item);
+		int done = receipt(o, db, sink, item);
 		if (done == -EBADMSG)
 			bad++;
 		else if (done < 0) {

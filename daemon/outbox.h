@@ -6,6 +6,10 @@
  *
  * Alerts first; then what came since the broker was last reached (live); then what waited (backlog). Some
  * slots of the window belong to alerts alone. Rows of one kind that are due together go as one message.
+ *
+ * The original of a study goes in pieces, each a row, and one at a time: on a slow line an alert waits for
+ * one of them at most. A piece that the broker has is not sent again unless the platform asks for it; what
+ * stands for the whole is the row of the study: its receipt says that the platform has every piece.
  */
 #pragma once
 
@@ -19,7 +23,16 @@
 #define OUTBOX_PACK_ROWS 64
 #define OUTBOX_PACK_BYTES (96 * 1024)
 
-enum object { OBJECT_READING, OBJECT_ALERT, OBJECT_FOLLOWUP, OBJECT_EVENT, OBJECTS };
+/* Stored in outbox.kind. */
+enum object {
+	OBJECT_READING,
+	OBJECT_ALERT,
+	OBJECT_FOLLOWUP,
+	OBJECT_EVENT,
+	OBJECT_STUDY,
+	OBJECT_PIECE, /* of a study's original; its uuid is that of the study */
+	OBJECTS
+};
 enum outbox_state { OUTBOX_PENDING = 0, OUTBOX_SENT = 1, OUTBOX_REJECTED = 3 };
 
 /* A message for the uplink, handed to the loop through store_post(). */

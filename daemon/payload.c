@@ -2,6 +2,8 @@
 #include "payload.h"
 
 #include "gateway.h"
+#include "report.h"
+#include "study.h"
 
 #include <errno.h>
 
@@ -12,6 +14,8 @@ static const struct {
 	[OBJECT_ALERT] = {"up/alert", "alerts"},
 	[OBJECT_FOLLOWUP] = {"up/followup", "followups"},
 	[OBJECT_EVENT] = {"up/event", "events"},
+	[OBJECT_STUDY] = {"up/ecg", "studies"},
+	[OBJECT_PIECE] = {"up/ecg/chunk", "chunks"},
 };
 
 const char *payload_topic(enum object kind)
@@ -135,7 +139,7 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT alert.uuid,alert.revision,severity,state,recipient,role,token,body,raised,"
 		"ack_author,ack_outcome,acked,rules_version,alert.reading,doubts,in_contract,place,"
-		"device.name,since,ended FROM alert LEFT JOIN resident ON "
+		"device.name,since,ended,study FROM alert LEFT JOIN resident ON "
 		"resident.id=alert.resident LEFT JOIN device ON device.id=alert.device WHERE "
 		"alert.id=?",
 		"i", row);
@@ -164,6 +168,9 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 		json_hex(j, "reading", of, len);
 	else
 		json_none(j, "reading");
+	const void *study = row_blob(r, 20, &len);
+	if (study)
+		json_hex(j, "study", study, len);
 	json_members(j, row_text(r, 7));
 	json_array_begin(j, "labels");
 	if (!place && row_null(r, 6))
@@ -200,6 +207,84 @@ static int event(struct db *db, int64_t row, int64_t seq, struct json *j)
 	if (!row_null(r, 4))
 		json_str(j, "detail", row_text(r, 4));
 	json_time(j, "at", row_int(r, 3));
+	json_object_end(j);
+	return 1;
+}
+
+static int64_t pieces_of(int64_t bytes)
+{
+	return (bytes + STUDY_PIECE_BYTES - 1) / STUDY_PIECE_BYTES;
+}
+
+/* Its own columns; "ecg" is what the decoder said of it. */
+static void study_columns(struct row *r, int64_t seq, struct json *j)
+{
+	size_t len;
+	head(j, r, seq);
+	json_str(j, "status", row_text(r, 2));
+	json_str(j, "resident", row_text(r, 3));
+	json_object_begin(j, "identity");
+	json_str(j, "evidence", row_text(r, 4));
+	json_str(j, "grade", row_text(r, 5));
+	json_bool(j, "in_contract", row_int(r, 6));
+	json_object_end(j);
+	json_bool(j, "test", row_int(r, 7));
+	json_object_begin(j, "time");
+	json_time(j, "taken", row_int(r, 8));
+	json_str(j, "trust", row_text(r, 9));
+	if (row_int(r, 10) != INT64_MAX)
+		json_int(j, "uncertainty_s", row_int(r, 10) / CLOCK_SECOND_US);
+	json_str(j, "device", row_text(r, 11));
+	json_time(j, "arrived", row_int(r, 12));
+	json_object_end(j);
+	json_object_begin(j, "device");
+	json_str(j, "id", row_text(r, 13));
+	json_str(j, "uid", row_text(r, 14));
+	json_str(j, "driver", row_text(r, 15));
+	json_object_end(j);
+	json_raw(j, "ecg", row_text(r, 16));
+	json_object_begin(j, "original");
+	json_int(j, "bytes", row_int(r, 17));
+	const void *sha = row_blob(r, 18, &len);
+	json_hex(j, "sha256", sha, len);
+	json_int(j, "chunks", pieces_of(row_int(r, 17)));
+	json_int(j, "chunk_bytes", STUDY_PIECE_BYTES);
+	json_object_end(j);
+}
+
+static int study(struct db *db, int64_t row, int64_t seq, struct json *j)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT study.uuid,revision,status,token,evidence,grade,in_contract,test,taken,"
+		"trust,uncertainty_us,device_time,arrived,device.name,uid,study.driver,body,bytes,"
+		"sha256 FROM study LEFT JOIN resident ON resident.id=study.resident LEFT JOIN "
+		"device ON device.id=study.device WHERE study.id=?",
+		"i", row);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	study_columns(r, seq, j);
+	rc = report_json(db, row, j);
+	json_object_end(j);
+	return rc < 0 ? rc : 1;
+}
+
+static int piece(struct db *db, int64_t row, int64_t seq, struct json *j)
+{
+	size_t len;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT study.uuid,1,n,study_piece.bytes,study.bytes FROM study_piece JOIN study ON "
+		"study.id=study WHERE study_piece.id=?",
+		"i", row);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	head(j, r, seq);
+	json_int(j, "n", row_int(r, 2));
+	json_int(j, "of", pieces_of(row_int(r, 4)));
+	json_int(j, "offset", row_int(r, 2) * STUDY_PIECE_BYTES);
+	const void *bytes = row_blob(r, 3, &len);
+	json_base64(j, "data", bytes, len);
 	json_object_end(j);
 	return 1;
 }
@@ -290,6 +375,10 @@ int payload_object(const struct gateway *g, struct db *db, enum object kind, int
 		return event(db, row, seq, j);
 	case OBJECT_FOLLOWUP:
 		return draft(g, db, row, seq, j);
+	case OBJECT_STUDY:
+		return study(db, row, seq, j);
+	case OBJECT_PIECE:
+		return piece(db, row, seq, j);
 	case OBJECTS:
 		break;
 	}

@@ -230,18 +230,10 @@ int place_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us
 
 /* listening */
 
-static const struct config_device *device_of(const struct config *c, const char *name)
-{
-	for (unsigned i = 0; i < c->n_devices; i++)
-		if (streq(c->devices[i].id, name))
-			return &c->devices[i];
-	return NULL;
-}
-
 static bool wanted(const struct config *c, const struct alert_rules *rules, const char *device,
 	const char *rule)
 {
-	const struct config_device *d = device_of(c, device);
+	const struct config_device *d = config_device_named(c, device);
 	const struct alert_rule *r = alert_rules_find(rules, rule);
 	return d && r && !d->test && r->place[0] && streq(r->place, d->place);
 }

@@ -76,7 +76,13 @@ static int query_unassigned(struct command *c)
 		"SELECT id FROM reading INDEXED BY reading_unassigned WHERE resident IS NULL AND "
 		"superseded=0 AND evidence<>'place' AND test=0 ORDER BY id DESC LIMIT ?",
 		"i", page(c));
-	return list(c, "readings", OBJECT_READING, r);
+	int rc = list(c, "readings", OBJECT_READING, r);
+	if (rc < 0)
+		return rc;
+	_cleanup_(row_endp) struct row *studies = db_query(c->db,
+		"SELECT id FROM study WHERE status='unassigned' AND test=0 ORDER BY id DESC LIMIT ?",
+		"i", page(c));
+	return list(c, "studies", OBJECT_STUDY, studies);
 }
 
 /* What waits for a clean repeat: no alert yet, and perhaps one in a minute. */
@@ -244,12 +250,13 @@ static void counts(struct command *c)
 /* What the platform refused is work for a person: it is named here until it is sent again or dropped. */
 static int rejected(struct command *c)
 {
-	static const char *const names[] = {"reading", "alert", "followup", "event"};
+	static const char *const names[OBJECTS] = {
+		"reading", "alert", "followup", "event", "study", "piece"};
 	int rc;
 	json_array_begin(c->result, "rejected");
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT uuid,revision,kind,sink,reason FROM outbox WHERE " SINKS " AND state=3"
-		" ORDER BY id LIMIT 100",
+		" AND kind<>5 ORDER BY id LIMIT 100", /* pieces go with their study */
 		"");
 	while ((rc = row_next(r)) > 0) {
 		size_t len;
@@ -257,7 +264,7 @@ static int rejected(struct command *c)
 		json_object_begin(c->result, NULL);
 		json_hex(c->result, "id", id, len);
 		json_int(c->result, "revision", row_int(r, 1));
-		json_str(c->result, "object", names[row_int(r, 2) & 3]);
+		json_str(c->result, "object", names[row_int(r, 2) % OBJECTS]);
 		json_str(c->result, "sink", c->gateway->config->sinks[row_int(r, 3) & 3].name);
 		json_str(c->result, "reason", row_text(r, 4));
 		json_object_end(c->result);

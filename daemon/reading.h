@@ -19,6 +19,17 @@ struct uuid {
 	uint8_t bytes[16];
 };
 
+/* False: the column holds no id. */
+static inline bool row_uuid(struct row *r, int column, struct uuid *ret)
+{
+	size_t len;
+	const void *bytes = row_blob(r, column, &len);
+	if (len != sizeof(ret->bytes))
+		return false;
+	memcpy(ret->bytes, bytes, len);
+	return true;
+}
+
 struct quantity {
 	const struct code *code;
 	struct value value;

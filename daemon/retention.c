@@ -37,16 +37,42 @@ static int delete_readings(struct db *db, int64_t before_us)
 	return rc;
 }
 
+/* A study leaves whole, and only when nobody waits for anything of it. */
+static int delete_studies(struct db *db, int64_t before_us)
+{
+	static const char *const parts[] = {
+		"DELETE FROM study_piece WHERE study IN (SELECT id FROM leaving)",
+		"DELETE FROM report WHERE study IN (SELECT id FROM leaving)",
+		"DELETE FROM alert WHERE study IN (SELECT uuid FROM study WHERE id IN (SELECT id "
+		"FROM leaving))",
+		"DELETE FROM study WHERE id IN (SELECT id FROM leaving)",
+	};
+	int rc = db_run(db, "DELETE FROM leaving", "");
+	if (rc >= 0)
+		rc = db_run(db,
+			"INSERT INTO leaving SELECT id FROM study s WHERE arrived<? AND "
+			"status<>'undecoded' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE "
+			"o.uuid=s.uuid) AND NOT EXISTS (SELECT 1 FROM study_wait w WHERE "
+			"w.study=s.id) AND NOT EXISTS (SELECT 1 FROM report p WHERE p.study=s.id AND "
+			"p.status='critical' AND p.read_back_at IS NULL) AND NOT EXISTS (SELECT 1 FROM "
+			"alert a WHERE a.study=s.uuid AND (a.state='active' OR EXISTS (SELECT 1 FROM "
+			"outbox o WHERE o.uuid=a.uuid))) ORDER BY id LIMIT ?",
+			"ii", before_us, (int64_t)RETENTION_STUDIES);
+	for (size_t i = 0; i < ELEMENTS(parts) && rc >= 0; i++)
+		rc = db_run(db, parts[i], "");
+	return MIN(rc, 0);
+}
+
 int retention_run(struct db *db, int64_t now_us, unsigned days)
 {
 	static const struct {
 		const char *sql;
 		unsigned days; /* 0: as configured */
 	} others[] = {
-		{"DELETE FROM event WHERE at<? AND type<>'study' AND NOT EXISTS (SELECT 1 FROM "
+		{"DELETE FROM event WHERE at<? AND NOT EXISTS (SELECT 1 FROM "
 		 "outbox WHERE outbox.uuid=event.uuid)",
 			0},
-		{"DELETE FROM alert WHERE raised<? AND reading IS NULL AND state<>'active' AND NOT "
+		{"DELETE FROM alert WHERE raised<? AND reading IS NULL AND study IS NULL AND state<>'active' AND NOT "
 		 "EXISTS (SELECT 1 FROM outbox WHERE outbox.uuid=alert.uuid)",
 			0},
 		{"DELETE FROM device_offset WHERE until<?", 0},
@@ -56,6 +82,8 @@ int retention_run(struct db *db, int64_t now_us, unsigned days)
 	if (!clock_plausible(now_us))
 		return 0;
 	int rc = 0, deleted = delete_readings(db, now_us - days * DAY_US);
+	if (deleted >= 0)
+		rc = delete_studies(db, now_us - days * DAY_US);
 	for (size_t i = 0; i < ELEMENTS(others) && deleted >= 0 && rc >= 0; i++)
 		rc = db_run(db, others[i].sql, "i",
 			now_us - (others[i].days ? others[i].days : days) * DAY_US);

@@ -1,4 +1,4 @@
--- Store schema, version 3 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
+-- Store schema, version 4 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
 -- A reading is one row per (uuid, revision); the highest revision wins; nothing is overwritten.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -158,7 +158,8 @@ CREATE TABLE alert (
 	place TEXT,                     -- technical: of this place; NULL: physiological, as all below
 	device INTEGER,
 	since INTEGER,                  -- when its limit was broken first, or the sensor last heard
-	ended INTEGER                   -- when it was resolved
+	ended INTEGER,                  -- when it was resolved
+	study BLOB                      -- study.uuid; NULL: of no study
 );
 CREATE INDEX alert_open ON alert(id)
 	WHERE state = 'active' OR (state = 'resolved' AND acked IS NULL);
@@ -188,6 +189,71 @@ CREATE TABLE condition (                -- a technical rule that a device breaks
 	reading BLOB,                   -- the last one that broke the limit
 	alert BLOB,                     -- alert.uuid, once it was told
 	PRIMARY KEY (device, rule)
+) WITHOUT ROWID;
+
+CREATE TABLE study (                    -- an ECG as it was recorded, or another file
+	id INTEGER PRIMARY KEY,
+	uuid BLOB NOT NULL UNIQUE,      -- of the device and the content
+	revision INTEGER NOT NULL,      -- what is forwarded is this row as it is now
+	status TEXT NOT NULL,           -- undecoded, final, amended, unassigned
+	device INTEGER NOT NULL,
+	driver TEXT NOT NULL,           -- name/version
+	arrived INTEGER NOT NULL,       -- these three as in reading
+	boot_id BLOB NOT NULL,
+	boot_us INTEGER NOT NULL,
+	test INTEGER NOT NULL,
+	stranger INTEGER NOT NULL,      -- the device says it is another one than was enrolled
+	bytes INTEGER NOT NULL,         -- of the original
+	sha256 BLOB NOT NULL,
+	tries INTEGER NOT NULL DEFAULT 0, -- of the decoder
+	body TEXT,                      -- what the decoder said, without who the patient is: JSON as forwarded
+	format TEXT,                    -- scp, aecg ... as the decoder said; NULL: not decoded, or rejected
+	resident INTEGER,               -- from here to trust as in reading
+	evidence TEXT NOT NULL DEFAULT '',
+	grade TEXT NOT NULL DEFAULT 'none',
+	in_contract INTEGER NOT NULL DEFAULT 0,
+	device_time TEXT,
+	taken INTEGER NOT NULL DEFAULT 0,
+	uncertainty_us INTEGER NOT NULL DEFAULT 0,
+	trust TEXT NOT NULL DEFAULT 'unknown',
+	patient_hash BLOB,
+	received INTEGER,               -- when the ECG centre had all of it
+	due INTEGER                     -- when its report is due
+);
+CREATE INDEX study_undecoded ON study(tries, id) WHERE status = 'undecoded';
+CREATE INDEX study_resident ON study(resident, taken);
+
+CREATE TABLE study_piece (              -- the original, in pieces that are forwarded one by one
+	id INTEGER PRIMARY KEY,
+	study INTEGER NOT NULL,
+	n INTEGER NOT NULL,             -- 0, 1 ...
+	bytes BLOB NOT NULL,
+	UNIQUE (study, n)
+);
+
+CREATE TABLE report (                   -- what the ECG centre said of a study, each word of it
+	id INTEGER PRIMARY KEY,
+	study INTEGER NOT NULL,
+	revision INTEGER NOT NULL,      -- 1, 2 ... of this study
+	status TEXT NOT NULL,           -- preliminary, final, amended, poor_tracing, critical
+	text TEXT,
+	critical TEXT,                  -- what has to be read back
+	author TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	read_back_by TEXT,
+	read_back_at INTEGER,
+	UNIQUE (study, revision)
+);
+
+CREATE TABLE study_wait (               -- what the centre owes us, or we owe the centre
+	study INTEGER NOT NULL,
+	what TEXT NOT NULL,             -- sent, report
+	since INTEGER NOT NULL,
+	boot_id BLOB NOT NULL,
+	due_boot INTEGER NOT NULL,      -- as in pending_repeat
+	due INTEGER NOT NULL,
+	alert BLOB,                     -- alert.uuid, once staff were told
+	PRIMARY KEY (study, what)
 ) WITHOUT ROWID;
 
 CREATE UNIQUE INDEX draft_resident ON draft(resident, form);

@@ -5,6 +5,7 @@
 #include "log.h"
 #include "place.h"
 #include "repeat.h"
+#include "report.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,16 +18,17 @@
  * is left. */
 static int adopt(struct db *db, int64_t utc_us, int64_t boot_us)
 {
+#define ADOPT(table)                                                                            \
+	"UPDATE " table " SET boot_id=?1, due_boot=CASE WHEN ?4 AND since<=?2 AND due>?2 THEN " \
+	"?3+due-?2 ELSE 0 END WHERE boot_id<>?1"
+	static const char *const tables[] = {
+		ADOPT("pending_repeat"), ADOPT("condition"), ADOPT("study_wait")};
+#undef ADOPT
 	int64_t sure = clock_plausible(utc_us);
-	int rc = db_run(db,
-		"UPDATE pending_repeat SET boot_id=?1, due_boot=CASE WHEN ?4 AND since<=?2 AND "
-		"due>?2 THEN ?3+due-?2 ELSE 0 END WHERE boot_id<>?1",
-		"biii", clock_boot_id(), (size_t)16, utc_us, boot_us, sure);
-	if (rc >= 0)
-		rc = db_run(db,
-			"UPDATE condition SET boot_id=?1, due_boot=CASE WHEN ?4 AND since<=?2 AND "
-			"due>?2 THEN ?3+due-?2 ELSE 0 END WHERE boot_id<>?1",
-			"biii", clock_boot_id(), (size_t)16, utc_us, boot_us, sure);
+	int rc = 0;
+	for (size_t i = 0; i < ELEMENTS(tables) && rc >= 0; i++)
+		rc = db_run(
+			db, tables[i], "biii", clock_boot_id(), (size_t)16, utc_us, boot_us, sure);
 	return MIN(rc, 0);
 }
 
@@ -45,11 +47,14 @@ int watch_look(
 	int rc = repeat_tell(g, db, utc_us, boot_us);
 	if (rc >= 0)
 		rc = place_tell(g, db, utc_us, boot_us);
+	if (rc >= 0)
+		rc = report_tell(g, db, utc_us, boot_us);
 	if (rc < 0)
 		return rc;
 	*ret_next_us = db_int(db, INT64_MAX,
 		"SELECT min(due) FROM (SELECT min(due_boot) AS due FROM pending_repeat UNION ALL "
-		"SELECT min(due_boot) FROM condition WHERE alert IS NULL)",
+		"SELECT min(due_boot) FROM condition WHERE alert IS NULL UNION ALL SELECT "
+		"min(due_boot) FROM study_wait WHERE alert IS NULL)",
 		"");
 	return 0;
 }

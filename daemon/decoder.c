@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "decoder.h"
+
+#include "util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+struct decoder {
+	sd_event *loop;
+	char path[256];
+	pid_t pid; /* 0: none runs */
+	int pid_fd, answer_fd;
+	sd_event_source *ended, *readable, *late;
+	char *answer; /* DECODER_ANSWER_MAX + 1 bytes */
+	size_t len;
+	bool too_long, timed_out;
+	decoder_done_t done;
+	void *arg;
+};
+
+/* the end of a run */
+
+static void forget(struct decoder *d)
+{
+	d->ended = sd_event_source_disable_unref(d->ended);
+	d->readable = sd_event_source_disable_unref(d->readable);
+	d->late = sd_event_source_disable_unref(d->late);
+	closep(&d->pid_fd);
+	closep(&d->answer_fd);
+	d->pid_fd = d->answer_fd = -1;
+	d->pid = 0;
+}
+
+static void drain(struct decoder *d)
+{
+	ssize_t n;
+	while ((n = read(d->answer_fd, d->answer + d->len, DECODER_ANSWER_MAX + 1 - d->len)) > 0) {
+		d->len += (size_t)n;
+		if (d->len <= DECODER_ANSWER_MAX)
+			continue;
+		d->too_long = true;
+		kill(d->pid, SIGKILL);
+		break;
+	}
+	if (n == 0 || d->too_long)
+		d->readable = sd_event_source_disable_unref(d->readable);
+}
+
+static const char *judge(const struct decoder *d, int status, char *why, size_t size)
+{
+	if (d->timed_out)
+		return "it did not come to an end";
+	if (d->too_long)
+		return "its answer was too long";
+	if (WIFSIGNALED(status))
+		snprintf(why, size, "it was ended by signal %d", WTERMSIG(status));
+	else if (WEXITSTATUS(status))
+		snprintf(why, size, "it ended with status %d", WEXITSTATUS(status));
+	else if (!d->len)
+		return "it said nothing";
+	else
+		return NULL;
+	return why;
+}
+
+static int on_ended(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	(void)source, (void)fd, (void)revents;
+	struct decoder *d = arg;
+	char space[64];
+	int status = 0;
+	if (d->readable)
+		drain(d);
+	if (waitpid(d->pid, &status, WNOHANG) == 0)
+		return 0;
+	const char *why = judge(d, status, space, sizeof(space));
+	forget(d);
+	_cleanup_(freep) char *answer = TAKE(d->answer);
+	answer[MIN(d->len, (size_t)DECODER_ANSWER_MAX)] = 0;
+	d->done(d->arg, why ? NULL : answer, d->len, why);
+	return 0;
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *arg)
+{
+	(void)source, (void)fd, (void)revents;
+	drain(arg);
+	return 0;
+}
+
+static int on_late(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source, (void)usec;
+	struct decoder *d = arg;
+	d->timed_out = true;
+	kill(d->pid, SIGKILL);
+	return 0;
+}
+
+/* the beginning */
+
+/* The original as a file that is nowhere: the child reads it at its own pace, and nobody waits. */
+static int hold_original(const uint8_t *bytes, size_t len)
+{
+	int fd = memfd_create("original", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (size_t at = 0; at < len;) {
+		ssize_t n = write(fd, bytes + at, len - at);
+		if (n < 0) {
+			int rc = -errno;
+			close(fd);
+			return rc;
+		}
+		at += (size_t)n;
+	}
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+/* Nothing of ours reaches the child: no descriptor, no environment, no blocked signal. */
+static int start(struct decoder *d, int original_fd, int answer_fd)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	char *const argv[] = {"vitalgate-ecg", NULL}, *const environment[] = {NULL};
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attributes);
+	posix_spawn_file_actions_adddup2(&files, original_fd, STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&files, answer_fd, STDOUT_FILENO);
+	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	int rc = posix_spawn(&d->pid, d->path, &files, &attributes, argv, environment);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attributes);
+	if (rc)
+		d->pid = 0;
+	return -rc;
+}
+
+static int watch(struct decoder *d)
+{
+	d->pid_fd = (int)syscall(SYS_pidfd_open, d->pid, 0);
+	if (d->pid_fd < 0)
+		return -errno;
+	int rc = sd_event_add_io(d->loop, &d->ended, d->pid_fd, EPOLLIN, on_ended, d);
+	if (rc >= 0)
+		rc = sd_event_add_io(d->loop, &d->readable, d->answer_fd, EPOLLIN, on_readable, d);
+	if (rc >= 0)
+		rc = sd_event_add_time_relative(
+			d->loop, &d->late, CLOCK_BOOTTIME, DECODER_TIME_US, 0, on_late, d);
+	return rc;
+}
+
+static void stop(struct decoder *d)
+{
+	if (d->pid) {
+		kill(d->pid, SIGKILL);
+		waitpid(d->pid, NULL, 0);
+	}
+	forget(d);
+	free(TAKE(d->answer));
+}
+
+int decoder_run(struct decoder *d, const uint8_t *bytes, size_t len, decoder_done_t done, void *arg)
+{
+	int answer[2];
+	if (d->pid)
+		return -EBUSY;
+	_cleanup_(closep) int original = hold_original(bytes, len);
+	if (original < 0)
+		return original;
+	d->answer = malloc(DECODER_ANSWER_MAX + 1);
+	if (!d->answer)
+		return -ENOMEM;
+	if (pipe2(answer, O_CLOEXEC) < 0) {
+		free(TAKE(d->answer));
+		return -errno;
+	}
+	d->done = done;
+	d->arg = arg;
+	d->len = 0;
+	d->too_long = d->timed_out = false;
+	d->answer_fd = answer[0];
+	fcntl(d->answer_fd, F_SETFL, O_NONBLOCK);
+	int rc = start(d, original, answer[1]);
+	close(answer[1]);
+	if (rc >= 0)
+		rc = watch(d);
+	if (rc < 0)
+		stop(d);
+	return MIN(rc, 0);
+}
+
+/* life */
+
+void decoder_use(struct decoder *d, const char *path)
+{
+	text_copy(d->path, sizeof(d->path), path, strlen(path));
+}
+
+static void find_program(struct decoder *d)
+{
+	char own[200];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	char *slash = n > 0 ? memrchr(own, '/', (size_t)n) : NULL;
+	if (slash) {
+		snprintf(d->path, sizeof(d->path), "%.*s/vitalgate-ecg", (int)(slash - own), own);
+		if (access(d->path, X_OK) == 0)
+			return;
+	}
+	decoder_use(d, VITALGATE_LIBEXEC "/vitalgate-ecg");
+}
+
+int decoder_new(sd_event *loop, struct decoder **ret)
+{
+	struct decoder *d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->loop = loop;
+	d->pid_fd = d->answer_fd = -1;
+	find_program(d);
+	*ret = d;
+	return 0;
+}
+
+void decoder_free(struct decoder *d)
+{
+	if (!d)
+		return;
+	stop(d);
+	free(d);
+}

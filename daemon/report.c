@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "report.h"
+
+#include "centre.h"
+#include "filing.h"
+#include "gateway.h"
+#include "log.h"
+#include "study.h"
+#include "watch.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+#define PLACE "ecg" /* of technical alerts: the way to the centre and back */
+#define TOLD_MAX 64 /* in one look; the rest in the next, which is at once */
+#define MINUTE_US (60 * CLOCK_SECOND_US)
+
+static const char *const statuses[] = {
+	"preliminary", "final", "amended", "poor_tracing", "critical", NULL};
+
+const char *report_status_name(enum report_status s)
+{
+	return statuses[s];
+}
+
+enum report_status report_status_of(const char *name)
+{
+	enum report_status s = 0;
+	while (s < REPORTS && !streq(statuses[s], name))
+		s++;
+	return s;
+}
+
+/* waiting */
+
+/* What waits, and what staff are told when it waited too long. */
+enum wait { WAIT_SENT, WAIT_REPORT, WAITS };
+
+static const struct {
+	const char *what, *rule, *zh, *en;
+} waits[WAITS] = {
+	{"sent", "ecg.not_sent", "心电图尚未送达心电中心", "an ECG has not reached the ECG centre"},
+	{"report", "ecg.overdue", "心电图报告超时", "the report of an ECG is overdue"},
+};
+
+static int wait_begin(struct gateway *g, struct db *db, int64_t study, enum wait w,
+	int64_t since_us, int64_t due_us)
+{
+	int64_t due_boot_us = clock_boot_us() + (due_us - since_us);
+	int rc = db_run(db,
+		"INSERT OR IGNORE INTO study_wait(study,what,since,boot_id,due_boot,due) "
+		"VALUES(?,?,?,?,?,?)",
+		"itibii", study, waits[w].what, since_us, clock_boot_id(), (size_t)16, due_boot_us,
+		due_us);
+	if (rc > 0)
+		watch_expect(g->watch, due_boot_us);
+	return MIN(rc, 0);
+}
+
+/* It came: what was told of it is over by itself. */
+static int wait_end(struct gateway *g, struct db *db, int64_t study, enum wait w)
+{
+	struct uuid alert;
+	bool told;
+	{
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT alert FROM study_wait WHERE study=? AND what=?", "it",
+				study, waits[w].what);
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc;
+		told = row_uuid(r, 0, &alert);
+	}
+	int rc = db_run(
+		db, "DELETE FROM study_wait WHERE study=? AND what=?", "it", study, waits[w].what);
+	return rc < 0 || !told ? MIN(rc, 0) : filing_resolve(g, db, &alert, clock_utc_us());
+}
+
+static unsigned centre_sink(const struct config *c)
+{
+	for (unsigned i = 0; i < c->n_sinks; i++)
+		if (streq(c->sinks[i].name, c->ecg_centre))
+			return i;
+	return 0;
+}
+
+int report_expect(struct gateway *g, struct db *db, int64_t study)
+{
+	const struct config *c = g->config;
+	int64_t now = clock_utc_us();
+	if (!c->n_sinks)
+		return 0; /* nobody was promised to us */
+	return wait_begin(g, db, study, WAIT_SENT, now, now + c->ecg_not_sent_minutes * MINUTE_US);
+}
+
+int report_received(struct gateway *g, struct db *db, unsigned sink, const struct uuid *study)
+{
+	const struct config *c = g->config;
+	struct centre_hours hours;
+	char error[CENTRE_ERROR_MAX];
+	int64_t row = study_row(db, study), now = clock_utc_us();
+	if (!row || sink != centre_sink(c))
+		return 0;
+	bool expected = db_int(db, 0, "SELECT 1 FROM study_wait WHERE study=? AND what='sent'", "i",
+				row) == 1;
+	int64_t due = centre_parse(c->ecg_hours, &hours, error, sizeof(error))
+			      ? centre_due(&hours, now, c->ecg_report_minutes)
+			      : now + c->ecg_report_minutes * MINUTE_US;
+	int rc = db_run(db, "UPDATE study SET received=?, due=? WHERE id=? AND received IS NULL",
+		"ipi", now, expected ? &due : NULL, row);
+	if (rc <= 0)
+		return rc;
+	rc = wait_end(g, db, row, WAIT_SENT);
+	if (rc >= 0 && expected)
+		rc = wait_begin(g, db, row, WAIT_REPORT, now, due);
+	return rc < 0 ? rc : study_tell(g, db, row);
+}
+
+/* what the centre says */
+
+static int facts(struct db *db, int64_t study, struct uuid *ret_id, struct filing *ret_filing)
+{
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT uuid,resident,taken FROM study WHERE id=?", "i", study);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	row_uuid(r, 0, ret_id);
+	*ret_filing =
+		(struct filing){.who.resident = row_int(r, 1), .when.taken_us = row_int(r, 2)};
+	return 0;
+}
+
+static struct uuid critical_id(const struct uuid *study, int64_t revision)
+{
+	uint8_t key[16 + sizeof(revision)];
+	memcpy(key, study->bytes, 16);
+	memcpy(key + 16, &revision, sizeof(revision));
+	return uuid_of("critical value", key, sizeof(key));
+}
+
+static char *rule_body(const char *id, const char *statement, const char *zh, const char *en)
+{
+	struct json j = {0};
+	json_object_begin(&j, NULL);
+	json_array_begin(&j, "rules");
+	json_object_begin(&j, NULL);
+	json_str(&j, "id", id);
+	if (statement)
+		json_str(&j, "statement", statement);
+	json_str(&j, "text_zh", zh);
+	json_str(&j, "text_en", en);
+	json_object_end(&j);
+	json_array_end(&j);
+	json_object_end(&j);
+	return json_take(&j);
+}
+
+static int raise_critical(
+	struct gateway *g, struct db *db, int64_t study, int64_t revision, const char *critical)
+{
+	struct uuid id;
+	struct filing f;
+	int rc = facts(db, study, &id, &f);
+	if (rc < 0 || !g->config->alerts)
+		return rc;
+	filing_route(g, db, &f);
+	_cleanup_(freep) char *body =
+		rule_body("ecg.critical", critical, "心电中心报告危急值，请复述确认",
+			"the ECG centre reports a critical value: read it back");
+	if (!body)
+		return -ENOMEM;
+	return MIN(filing_raise(g, db,
+			   &(struct raising){.id = critical_id(&id, revision),
+				   .to = &f,
+				   .study = &id,
+				   .severity = severity_name(SEVERITY_CRITICAL),
+				   .why = "ecg.critical",
+				   .body = body,
+				   .doubts = "[\"centre_report\"]",
+				   .raised_us = clock_utc_us()}),
+		0);
+}
+
+int report_follow(struct gateway *g, struct db *db, int64_t study, const struct uuid *id,
+	const struct filing *f)
+{
+	int64_t last = db_int(db, 0, "SELECT max(revision) FROM report WHERE study=?", "i", study);
+	int rc = 0;
+	for (int64_t revision = 1; revision <= last && rc >= 0; revision++) {
+		struct uuid alert = critical_id(id, revision);
+		rc = filing_move_alert(g, db, &alert, f); /* most have none */
+	}
+	return rc;
+}
+
+int report_add(struct gateway *g, struct db *db, int64_t study, enum report_status status,
+	const char *text, const char *critical, const char *author)
+{
+	int64_t revision =
+		1 + db_int(db, 0, "SELECT coalesce(max(revision),0) FROM report WHERE study=?", "i",
+			    study);
+	int rc = db_run(db,
+		"INSERT INTO report(study,revision,status,text,critical,author,at) "
+		"VALUES(?,?,?,?,?,?,?)",
+		"iitttti", study, revision, statuses[status], text[0] ? text : NULL,
+		status == REPORT_CRITICAL ? critical : NULL, author, clock_utc_us());
+	if (rc >= 0 && status == REPORT_CRITICAL)
+		rc = raise_critical(g, db, study, revision, critical);
+	if (rc >= 0 && status != REPORT_CRITICAL)
+		rc = wait_end(g, db, study, WAIT_REPORT);
+	return rc < 0 ? rc : study_tell(g, db, study);
+}
+
+/* The same words, however they are spaced and written large or small. */
+static bool same_words(const char *a, const char *b)
+{
+	for (;;) {
+		while (isspace((unsigned char)*a) || ispunct((unsigned char)*a))
+			a++;
+		while (isspace((unsigned char)*b) || ispunct((unsigned char)*b))
+			b++;
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+		if (!*a)
+			return true;
+		a++, b++;
+	}
+}
+
+int report_read_back(
+	struct gateway *g, struct db *db, int64_t study, const char *words, const char *author)
+{
+	int64_t row;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT id,critical FROM report WHERE study=? AND status='critical' AND "
+			"read_back_at IS NULL ORDER BY revision DESC LIMIT 1",
+			"i", study);
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc < 0 ? rc : -ENOENT;
+		if (!same_words(row_text(r, 1), words))
+			return -EBADMSG;
+		row = row_int(r, 0);
+	}
+	int rc = db_run(db, "UPDATE report SET read_back_by=?, read_back_at=? WHERE id=?", "tii",
+		author, clock_utc_us(), row);
+	return rc < 0 ? rc : study_tell(g, db, study);
+}
+
+/* telling */
+
+struct due {
+	int64_t study, since_us, device;
+	enum wait wait;
+	struct uuid id;
+};
+
+static int due_find(struct db *db, int64_t boot_us, struct due *ret)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT w.study,w.since,w.what='report',s.device,s.uuid FROM study_wait w JOIN study s "
+		"ON s.id=w.study WHERE w.alert IS NULL AND w.boot_id=? AND w.due_boot<=? ORDER BY "
+		"w.due_boot LIMIT 1",
+		"bi", clock_boot_id(), (size_t)16, boot_us);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	*ret = (struct due){.study = row_int(r, 0),
+		.since_us = row_int(r, 1),
+		.wait = row_int(r, 2) ? WAIT_REPORT : WAIT_SENT,
+		.device = row_int(r, 3)};
+	row_uuid(r, 4, &ret->id);
+	return 1;
+}
+
+/* One that is due; 1, 0: there is none, -errno. */
+static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+{
+	struct due d;
+	int rc = due_find(db, boot_us, &d);
+	if (rc <= 0)
+		return rc;
+	struct filing staff = {0};
+	struct uuid alert = uuid_of(waits[d.wait].rule, d.id.bytes, sizeof(d.id.bytes));
+	_cleanup_(freep) char *body =
+		rule_body(waits[d.wait].rule, NULL, waits[d.wait].zh, waits[d.wait].en);
+	if (!body)
+		return -ENOMEM;
+	filing_route(g, db, &staff);
+	rc = filing_raise(g, db,
+		&(struct raising){.id = alert,
+			.to = &staff,
+			.study = &d.id,
+			.severity = severity_name(SEVERITY_WARNING),
+			.why = waits[d.wait].rule,
+			.body = body,
+			.doubts = "[]",
+			.raised_us = utc_us,
+			.place = PLACE,
+			.device = d.device,
+			.since_us = d.since_us});
+	if (rc >= 0)
+		rc = db_run(db, "UPDATE study_wait SET alert=? WHERE study=? AND what=?", "bit",
+			alert.bytes, sizeof(alert.bytes), d.study, waits[d.wait].what);
+	if (rc >= 0)
+		rc = study_tell(g, db, d.study);
+	return rc < 0 ? rc : 1;
+}
+
+int report_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+{
+	int rc = 1;
+	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
+		rc = tell_one(g, db, utc_us, boot_us);
+	return MIN(rc, 0);
+}
+
+/* as it stands */
+
+/* The latest word that is no call about a critical value; REPORTS: none came. */
+static enum report_status last_status(struct db *db, int64_t study)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT status FROM report WHERE study=? AND status<>'critical' ORDER BY revision "
+		"DESC LIMIT 1",
+		"i", study);
+	return row_next(r) > 0 ? report_status_of(row_text(r, 0)) : REPORTS;
+}
+
+/* A wait of the study: 0 none, 1 it waits, 2 staff were told. */
+static int waiting(struct db *db, int64_t study, enum wait w)
+{
+	return (int)db_int(db, 0,
+		"SELECT CASE WHEN alert IS NULL THEN 1 ELSE 2 END FROM study_wait WHERE study=? AND "
+		"what=?",
+		"it", study, waits[w].what);
+}
+
+static int revisions_json(struct db *db, int64_t study, struct json *j)
+{
+	int rc;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT revision,status,text,author,at FROM report WHERE study=? ORDER BY revision",
+		"i", study);
+	json_array_begin(j, "revisions");
+	while ((rc = row_next(r)) > 0) {
+		json_object_begin(j, NULL);
+		json_int(j, "revision", row_int(r, 0));
+		json_str(j, "status", row_text(r, 1));
+		if (!row_null(r, 2))
+			json_str(j, "text", row_text(r, 2));
+		json_str(j, "by", row_text(r, 3));
+		json_time(j, "at", row_int(r, 4));
+		json_object_end(j);
+	}
+	json_array_end(j);
+	return rc;
+}
+
+static int critical_json(struct db *db, int64_t study, struct json *j)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT critical,author,at,read_back_by,read_back_at FROM report WHERE study=? AND "
+		"status='critical' ORDER BY revision DESC LIMIT 1",
+		"i", study);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	json_object_begin(j, "critical");
+	json_str(j, "text", row_text(r, 0));
+	json_str(j, "by", row_text(r, 1));
+	json_time(j, "at", row_int(r, 2));
+	if (row_null(r, 4)) {
+		json_none(j, "readback");
+	} else {
+		json_object_begin(j, "readback");
+		json_str(j, "by", row_text(r, 3));
+		json_time(j, "at", row_int(r, 4));
+		json_object_end(j);
+	}
+	json_object_end(j);
+	return 0;
+}
+
+int report_json(struct db *db, int64_t study, struct json *j)
+{
+	enum report_status last = last_status(db, study);
+	int64_t received = db_int(db, 0, "SELECT received FROM study WHERE id=?", "i", study);
+	int64_t due = db_int(db, 0, "SELECT due FROM study WHERE id=?", "i", study);
+	json_object_begin(j, "report");
+	json_str(j, "state",
+		last == REPORT_POOR_TRACING	       ? "repeat"
+		: last != REPORTS		       ? "reported"
+		: !received			       ? "unsent"
+		: waiting(db, study, WAIT_REPORT) == 2 ? "overdue"
+		: waiting(db, study, WAIT_REPORT)      ? "waiting"
+						       : "received");
+	if (received)
+		json_time(j, "received", received);
+	if (due)
+		json_time(j, "due", due);
+	int rc = revisions_json(db, study, j);
+	if (rc >= 0)
+		rc = critical_json(db, study, j);
+	json_object_end(j);
+	return rc;
+}
+
+static bool unread(struct db *db, int64_t study, int64_t *ret_since_us)
+{
+	*ret_since_us = db_int(db, 0,
+		"SELECT min(at) FROM report WHERE study=? AND status='critical' AND read_back_at IS "
+		"NULL",
+		"i", study);
+	return *ret_since_us != 0;
+}
+
+/* "Record it again" is settled by a newer one of the same resident, or of nobody known by the same cart. */
+static bool repeat_wanted(struct db *db, int64_t study, int64_t *ret_since_us)
+{
+	*ret_since_us = db_int(db, 0,
+		"SELECT max(at) FROM report WHERE study=? AND status='poor_tracing'", "i", study);
+	return !db_int(db, 0,
+		"SELECT 1 FROM study n JOIN study s ON s.id=? WHERE n.arrived>? AND n.id<>s.id AND "
+		"CASE WHEN s.resident IS NULL THEN n.device=s.device ELSE n.resident=s.resident END",
+		"ii", study, *ret_since_us);
+}
+
+const char *report_open(struct db *db, int64_t study, int64_t *ret_since_us, int64_t *ret_due_us)
+{
+	int sent = waiting(db, study, WAIT_SENT), report = waiting(db, study, WAIT_REPORT);
+	*ret_due_us = 0;
+	if (unread(db, study, ret_since_us))
+		return "critical_unread";
+	if (last_status(db, study) == REPORT_POOR_TRACING && repeat_wanted(db, study, ret_since_us))
+		return "repeat";
+	if (!sent && !report)
+		return NULL;
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT since,due FROM study_wait WHERE study=? AND what=?", "it",
+			study, waits[sent ? WAIT_SENT : WAIT_REPORT].what);
+	if (row_next(r) <= 0)
+		return NULL;
+	*ret_since_us = row_int(r, 0);
+	*ret_due_us = row_int(r, 1);
+	return sent ? "not_sent" : report == 2 ? "overdue" : "waiting";
+}

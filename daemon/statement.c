@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "statement.h"
+
+#include "util.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/* Lower case, and each run of blanks one blank: carts align their texts. Bytes above 0x7f stay as they are. */
+static void normalize(char *out, size_t size, const char *text)
+{
+	size_t n = 0;
+	for (; *text && n + 1 < size; text++) {
+		bool blank = isspace((unsigned char)*text);
+		if (!blank)
+			out[n++] = (*text & 0x80) ? *text : (char)tolower((unsigned char)*text);
+		else if (n && out[n - 1] != ' ')
+			out[n++] = ' ';
+	}
+	out[n] = 0;
+}
+
+/* loading */
+
+static int words_read(struct yamlmap *y, const yaml_node_t *list, const char *name,
+	char (*words)[64], unsigned *ret_n)
+{
+	const yaml_node_t *item;
+	unsigned n = 0;
+	for (; (item = yamlmap_item(y, list, n)); n++) {
+		const char *text = yamlmap_text(item);
+		if (n == STATEMENT_WORDS_MAX || !text || !*text || strlen(text) >= sizeof(*words))
+			break;
+		normalize(words[n], sizeof(words[n]), text);
+	}
+	if (item || !n)
+		return yamlmap_fail(y, item ? item : list,
+			"%s: expected [1 to %d texts of at most %zu bytes]", name,
+			STATEMENT_WORDS_MAX, sizeof(*words) - 1);
+	*ret_n = n;
+	return 0;
+}
+
+static int rule_read(struct yamlmap *y, yaml_node_t *node, struct statements *s)
+{
+	struct rule_text {
+		struct statement rule;
+		yaml_node_t *words, *unless;
+	} t = {0};
+/* clang-format off */
+#define TEXT(field_) {.name = #field_, .type = YAMLMAP_TEXT, .required = true, .offset = offsetof(struct rule_text, rule.field_), \
+	.size = sizeof(t.rule.field_)}
+	/* clang-format on */
+	const struct yamlmap_key keys[] = {TEXT(id), TEXT(zh), TEXT(en), TEXT(source),
+		{YAMLMAP_FIELD(rule_text, words), .type = YAMLMAP_NODE, .required = true},
+		{YAMLMAP_FIELD(rule_text, unless), .type = YAMLMAP_NODE}};
+#undef TEXT
+	int rc = yamlmap_read(y, node, keys, ELEMENTS(keys), &t);
+	for (unsigned i = 0; rc >= 0 && i < s->n; i++)
+		if (streq(s->rules[i].id, t.rule.id))
+			rc = yamlmap_fail(y, node,
+				"statement \"%s\": expected an id that is used once", t.rule.id);
+	if (rc >= 0)
+		rc = words_read(y, t.words, "words", t.rule.words, &t.rule.n_words);
+	if (rc >= 0 && t.unless)
+		rc = words_read(y, t.unless, "unless", t.rule.unless, &t.rule.n_unless);
+	if (rc >= 0 && s->n == STATEMENTS_RULES_MAX)
+		rc = yamlmap_fail(y, node, "expected at most %d statements", STATEMENTS_RULES_MAX);
+	if (rc >= 0)
+		s->rules[s->n++] = t.rule;
+	return rc;
+}
+
+int statements_read(struct yamlmap *y, yaml_node_t *list, struct statements *ret)
+{
+	yaml_node_t *node;
+	int rc = 0;
+	ret->n = 0;
+	for (size_t i = 0; rc >= 0 && (node = yamlmap_item(y, list, i)); i++)
+		rc = rule_read(y, node, ret);
+	if (rc >= 0 && !ret->n)
+		return yamlmap_fail(
+			y, list, "statements: expected a list of at least one statement");
+	return rc;
+}
+
+/* judging */
+
+static bool letter(char c)
+{
+	return isalpha((unsigned char)c) && !(c & 0x80);
+}
+
+/* "ventricular" is not in "supraventricular": a Latin word counts from its beginning. */
+static bool has_word(const char *text, const char *word, size_t len)
+{
+	for (const char *at = text; (at = memmem(at, strlen(at), word, len)); at++)
+		if (at == text || !letter(*word) || !letter(at[-1]))
+			return true;
+	return false;
+}
+
+/* All of "a, b". */
+static bool has_all(const char *text, const char *list)
+{
+	while (*list) {
+		size_t len = strcspn(list, ",");
+		if (!has_word(text, list, len))
+			return false;
+		list += len;
+		list += strspn(list, ", ");
+	}
+	return true;
+}
+
+static bool has_any(const char *text, const char (*lists)[64], unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (has_all(text, lists[i]))
+			return true;
+	return false;
+}
+
+const struct statement *statement_find(const struct statements *s, const char *text)
+{
+	char plain[512];
+	normalize(plain, sizeof(plain), text);
+	for (unsigned i = 0; i < s->n; i++) {
+		const struct statement *r = &s->rules[i];
+		if (has_any(plain, r->words, r->n_words) && !has_any(plain, r->unless, r->n_unless))
+			return r;
+	}
+	return NULL;
+}
+
+void statement_json(struct json *j, const struct statement *rule, const char *text)
+{
+	json_object_begin(j, NULL);
+	json_str(j, "id", rule->id);
+	json_str(j, "statement", text);
+	json_str(j, "text_zh", rule->zh);
+	json_str(j, "text_en", rule->en);
+	json_object_end(j);
+}

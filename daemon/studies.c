@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "studies.h"
+
+#include "decoder.h"
+#include "gateway.h"
+#include "log.h"
+#include "study.h"
+
+#include <errno.h>
+
+#define AGAIN_US (10 * CLOCK_SECOND_US) /* after something that may be better by then */
+
+struct studies {
+	struct gateway *gateway;
+	struct store *store;
+	struct decoder *decoder;
+	sd_event_source *again;
+	bool busy;   /* one is on its way */
+	bool wanted; /* another one may have come in the meantime */
+	struct errand *decoding;
+};
+
+/* One original on its way: from the store, through the decoder, to the store. */
+struct errand {
+	struct job job;
+	struct studies *studies;
+	int64_t row; /* 0: nothing waits */
+	unsigned tries;
+	struct bytes original;
+	char *text; /* what the decoder said; NULL: `why` not */
+	size_t len;
+	char why[96];
+};
+
+static void errand_free(struct errand *e)
+{
+	free(e->original.at);
+	free(e->text);
+	free(e);
+}
+
+static void next(struct studies *s);
+
+static void rest(struct studies *s)
+{
+	s->busy = false;
+	sd_event_source_set_time_relative(s->again, AGAIN_US);
+	sd_event_source_set_enabled(s->again, SD_EVENT_ONESHOT);
+}
+
+/* to the store */
+
+static int run_file(struct job *job, struct db *db)
+{
+	struct errand *e = (struct errand *)job;
+	return study_decoded(
+		e->studies->gateway, db, e->row, e->text, e->len, e->text ? NULL : e->why);
+}
+
+static void filed(struct job *job, int result)
+{
+	struct errand *e = (struct errand *)job;
+	struct studies *s = e->studies;
+	if (result < 0 && result != -ECANCELED)
+		log_error("studies", "not filed, it is tried again: %s", strerror(-result));
+	errand_free(e);
+	if (result >= 0) {
+		s->busy = false;
+		next(s);
+	} else if (result != -ECANCELED) {
+		rest(s);
+	}
+}
+
+static void file(struct errand *e)
+{
+	e->job.run = run_file;
+	e->job.done = filed;
+	store_submit(e->studies->store, &e->job);
+}
+
+/* through the decoder */
+
+static void decoded(void *arg, const char *text, size_t len, const char *why)
+{
+	struct errand *e = arg;
+	e->studies->decoding = NULL;
+	e->text = text ? strndup(text, len) : NULL;
+	e->len = len;
+	snprintf(e->why, sizeof(e->why), "%s", why ? why : "out of memory");
+	file(e);
+}
+
+static void decode(struct errand *e)
+{
+	struct studies *s = e->studies;
+	if (e->tries > STUDY_TRIES_MAX) {
+		snprintf(e->why, sizeof(e->why), "given up after %d tries", STUDY_TRIES_MAX);
+		file(e);
+		return;
+	}
+	int rc = decoder_run(s->decoder, e->original.at, e->original.len, decoded, e);
+	if (rc >= 0) {
+		s->decoding = e;
+		return;
+	}
+	log_error("studies", "cannot start the decoder: %s; is vitalgate-ecg installed?",
+		strerror(-rc));
+	errand_free(e);
+	rest(s);
+}
+
+/* from the store */
+
+static int run_take(struct job *job, struct db *db)
+{
+	struct errand *e = (struct errand *)job;
+	return study_take(db, &e->row, &e->tries, &e->original);
+}
+
+static void taken(struct job *job, int result)
+{
+	struct errand *e = (struct errand *)job;
+	struct studies *s = e->studies;
+	if (result > 0) {
+		decode(e);
+		return;
+	}
+	errand_free(e);
+	if (result == -ECANCELED)
+		return; /* the daemon stops */
+	if (result < 0) {
+		rest(s);
+		return;
+	}
+	s->busy = false;
+	if (s->wanted)
+		next(s);
+}
+
+static void next(struct studies *s)
+{
+	struct errand *e = s->busy ? NULL : calloc(1, sizeof(*e));
+	s->wanted = s->busy;
+	if (!e)
+		return;
+	s->busy = true;
+	e->studies = s;
+	e->job.run = run_take;
+	e->job.done = taken;
+	store_submit(s->store, &e->job);
+}
+
+void studies_wake(struct studies *s)
+{
+	if (s)
+		next(s);
+}
+
+static int on_again(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source, (void)usec;
+	next(arg);
+	return 0;
+}
+
+/* life */
+
+int studies_new(struct gateway *g, struct studies **ret)
+{
+	struct studies *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->gateway = g;
+	s->store = g->store;
+	int rc = decoder_new(g->loop, &s->decoder);
+	if (rc >= 0)
+		rc = sd_event_add_time_relative(
+			g->loop, &s->again, CLOCK_BOOTTIME, 0, CLOCK_SECOND_US, on_again, s);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(s->again, SD_EVENT_OFF);
+	if (rc < 0) {
+		studies_free(s);
+		return rc;
+	}
+	*ret = s;
+	next(s);
+	return 0;
+}
+
+void studies_free(struct studies *s)
+{
+	if (!s)
+		return;
+	decoder_free(s->decoder);
+	if (s->decoding)
+		errand_free(s->decoding);
+	sd_event_source_disable_unref(s->again);
+	free(s);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Brings originals that are stored to the decoder, one after the other, and what it says back to the store. Loop thread. */
+#pragma once
+
+struct gateway;
+struct studies;
+
+/* Begins with what an earlier process left undecoded; after store_run(). */
+int studies_new(struct gateway *g, struct studies **ret);
+/* After the store has ended. */
+void studies_free(struct studies *s);
+/* Something was committed that may need the decoder. */
+void studies_wake(struct studies *s);

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "study.h"
+
+#include "filing.h"
+#include "gateway.h"
+#include "intake.h"
+#include "log.h"
+#include "report.h"
+#include "statement.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <sha2.h>
+#include <time.h>
+
+#define BODY_MAX (128 * 1024) /* of what is forwarded; longer is no decoder's work */
+
+int64_t study_row(struct db *db, const struct uuid *id)
+{
+	return db_int(
+		db, 0, "SELECT id FROM study WHERE uuid=?", "b", id->bytes, sizeof(id->bytes));
+}
+
+/* arriving */
+
+static int store_pieces(struct db *db, int64_t row, const struct bytes *original)
+{
+	int rc = 0;
+	for (size_t at = 0; at < original->len && rc >= 0; at += STUDY_PIECE_BYTES)
+		rc = db_run(db, "INSERT INTO study_piece(study,n,bytes) VALUES(?,?,?)", "iib", row,
+			(int64_t)(at / STUDY_PIECE_BYTES), original->at + at,
+			MIN(original->len - at, (size_t)STUDY_PIECE_BYTES));
+	return MIN(rc, 0);
+}
+
+int study_arrive(struct gateway *g, struct db *db, const struct unit *u)
+{
+	uint8_t key[sizeof(u->uid) + SHA256_DIGEST_LENGTH] = {0}, *sha = key + sizeof(u->uid);
+	SHA2_CTX c;
+	(void)g;
+	SHA256Init(&c);
+	SHA256Update(&c, u->study.at, u->study.len);
+	SHA256Final(sha, &c);
+	memcpy(key, u->uid, strlen(u->uid));
+	struct uuid id = uuid_of("study", key, sizeof(key));
+	if (study_row(db, &id))
+		return 0; /* sent again: harmless */
+	char driver[48];
+	snprintf(driver, sizeof(driver), "%s/%u", u->driver, u->driver_version);
+	int rc = db_run(db,
+		"INSERT INTO study(uuid,revision,status,device,driver,arrived,boot_id,boot_us,test,"
+		"stranger,bytes,sha256) VALUES(?,0,'undecoded',?,?,?,?,?,?,?,?,?)",
+		"bitibiiiib", id.bytes, sizeof(id.bytes), u->device_row, driver, u->arrived_us,
+		clock_boot_id(), (size_t)16, u->boot_us, (int64_t)u->test, (int64_t)u->stranger,
+		(int64_t)u->study.len, sha, (size_t)SHA256_DIGEST_LENGTH);
+	return rc < 0 ? rc : store_pieces(db, db_last_id(db), &u->study);
+}
+
+/* for the decoder */
+
+static int load_original(struct db *db, int64_t row, size_t bytes, struct bytes *ret)
+{
+	_cleanup_(freep) uint8_t *at = malloc(bytes + 1);
+	size_t n = 0, len;
+	int rc;
+	if (!at)
+		return -ENOMEM;
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT bytes FROM study_piece WHERE study=? ORDER BY n", "i", row);
+	while ((rc = row_next(r)) > 0) {
+		const void *piece = row_blob(r, 0, &len);
+		if (len > bytes - n)
+			return -EIO;
+		memcpy(at + n, piece, len);
+		n += len;
+	}
+	if (rc < 0 || n != bytes)
+		return rc < 0 ? rc : -EIO;
+	*ret = (struct bytes){TAKE(at), n};
+	return 1;
+}
+
+int study_take(struct db *db, int64_t *ret_row, unsigned *ret_tries, struct bytes *ret_original)
+{
+	size_t bytes;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT id,tries,bytes FROM study INDEXED BY study_undecoded WHERE "
+			"status='undecoded' ORDER BY tries,id LIMIT 1",
+			"");
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc;
+		*ret_row = row_int(r, 0);
+		*ret_tries = (unsigned)row_int(r, 1) + 1;
+		bytes = (size_t)row_int(r, 2);
+	}
+	int rc = db_run(db, "UPDATE study SET tries=tries+1 WHERE id=?", "i", *ret_row);
+	return rc < 0 ? rc : load_original(db, *ret_row, bytes, ret_original);
+}
+
+/* what the decoder said */
+
+/* A study on its way from undecoded to filed. */
+struct filed {
+	int64_t row;
+	struct uuid id;
+	char device[32];
+	char driver[48];
+	struct unit unit;
+	struct reading reading; /* its head: who and when; then the heart rate that was measured */
+	const json_t *said;
+	const char *format, *rejected; /* borrowed from `said` */
+	struct filing filing;
+};
+
+static int load(struct db *db, struct filed *s)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT study.uuid,device,device.name,study.driver,arrived,boot_id,boot_us,test,"
+		"stranger,device.uid FROM study JOIN device ON device.id=device WHERE study.id=?",
+		"i", s->row);
+	struct unit *u = &s->unit;
+	size_t len;
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	row_uuid(r, 0, &s->id);
+	text_copy(s->device, sizeof(s->device), row_text(r, 2), strlen(row_text(r, 2)));
+	text_copy(s->driver, sizeof(s->driver), row_text(r, 3), strcspn(row_text(r, 3), "/"));
+	u->device_row = row_int(r, 1);
+	u->driver = s->driver;
+	const char *slash = strchr(row_text(r, 3), '/');
+	u->driver_version = (uint16_t)(slash ? atoi(slash + 1) : 0);
+	u->arrived_us = row_int(r, 4);
+	const void *boot = row_blob(r, 5, &len);
+	bool same_boot = len == 16 && memcmp(boot, clock_boot_id(), len) == 0;
+	u->boot_us = same_boot ? row_int(r, 6) : clock_boot_us();
+	u->test = row_int(r, 7);
+	u->stranger = row_int(r, 8);
+	if (!row_null(r, 9))
+		text_copy(u->uid, sizeof(u->uid), row_text(r, 9), strlen(row_text(r, 9)));
+	return 0;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+/* "2026-01-31T08:09:10", with or without "+08:00", as the clocks of the site show it. */
+static bool civil_of(const char *text, struct vg_civil *ret)
+{
+	struct tm t = {0};
+	unsigned hours, minutes;
+	char sign;
+	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &t.tm_year, &t.tm_mon, &t.tm_mday,
+			     &t.tm_hour, &t.tm_min, &t.tm_sec) != 6)
+		return false;
+	*ret = (struct vg_civil){(uint16_t)t.tm_year, (uint8_t)t.tm_mon, (uint8_t)t.tm_mday,
+		(uint8_t)t.tm_hour, (uint8_t)t.tm_min, (uint8_t)t.tm_sec};
+	if (!clock_civil_known(ret))
+		return false;
+	if (strlen(text) > 19 && sscanf(text + 19, "%c%2u:%2u", &sign, &hours, &minutes) == 3) {
+		int64_t east = (int64_t)(hours * 60 + minutes) * 60 * (sign == '-' ? -1 : 1);
+		t.tm_year -= 1900;
+		t.tm_mon -= 1;
+		*ret = clock_civil((timegm(&t) - east) * CLOCK_SECOND_US);
+	}
+	return true;
+}
+
+static void take_head(struct gateway *g, struct filed *s)
+{
+	static const int fields[] = {[PATIENT_IGNORE] = PATIENT_FIELD_IGNORE,
+		[PATIENT_TOKEN] = PATIENT_FIELD_TOKEN,
+		[PATIENT_SAMPLE] = PATIENT_FIELD_SAMPLE};
+	const struct config_device *c = config_device_named(g->config, s->device);
+	const char *id = text_of(json_object_get(s->said, "patient"), "id");
+	struct reading *r = &s->reading;
+	s->unit.patient_field = c ? fields[c->patient_id] : PATIENT_FIELD_IGNORE;
+	s->format = text_of(s->said, "format");
+	s->rejected = text_of(s->said, "rejected");
+	r->kind = "ecg";
+	r->user = -1;
+	r->seq = -1;
+	r->has_taken = civil_of(text_of(s->said, "acquired_at"), &r->taken);
+	r->has_patient = id && id[0];
+	if (r->has_patient)
+		text_copy(r->patient, sizeof(r->patient), id, strlen(id));
+}
+
+/* Everything that the decoder said but who it is: no other member leaves the original. */
+static char *body_of(const json_t *said)
+{
+	static const char *const kept[] = {"format", "rejected", "detail", "urgency", "acquired_at",
+		"tz_source", "device", "filters", "interval_us", "uv_per_lsb", "leads",
+		"measurements", "interpretation", "warnings"};
+	static const char *const of_patient[] = {"sex", "age"};
+	json_t *body = json_object(), *patient = json_object();
+	for (size_t i = 0; i < ELEMENTS(kept); i++)
+		if (json_object_get(said, kept[i]))
+			json_object_set(body, kept[i], json_object_get(said, kept[i]));
+	for (size_t i = 0; i < ELEMENTS(of_patient); i++) {
+		json_t *value = json_object_get(json_object_get(said, "patient"), of_patient[i]);
+		if (value)
+			json_object_set(patient, of_patient[i], value);
+	}
+	json_object_set_new(body, "patient", patient);
+	char *text = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	json_decref(body);
+	return text;
+}
+
+static int write_down(struct gateway *g, struct db *db, const struct filed *s)
+{
+	const struct filing *f = &s->filing;
+	const struct reading *r = &s->reading;
+	_cleanup_(freep) char *body = body_of(s->said);
+	uint8_t patient[SHA256_DIGEST_LENGTH];
+	bool has_patient = intake_patient_hash(g, &s->unit, r, patient);
+	char device_time[24];
+	if (!body)
+		return -ENOMEM;
+	int rc = db_run(db,
+		"UPDATE study SET revision=1, status=?, body=?, format=?, resident=?, evidence=?, "
+		"grade=?, in_contract=?, device_time=?, taken=?, uncertainty_us=?, trust=?, "
+		"patient_hash=? WHERE id=?",
+		"tttpttitiitbi", f->status, body, s->rejected ? NULL : s->format,
+		f->who.resident ? &f->who.resident : NULL, f->who.evidence, f->who.grade,
+		(int64_t)f->in_contract,
+		r->has_taken ? clock_civil_text(device_time, &r->taken) : NULL, f->when.taken_us,
+		f->when.uncertainty_us, trust_name(f->when.trust), has_patient ? patient : NULL,
+		has_patient ? sizeof(patient) : (size_t)0, s->row);
+	return MIN(rc, 0);
+}
+
+/* One row for what is known of it, one for each piece of it. */
+static int send_it(struct gateway *g, struct db *db, const struct filed *s)
+{
+	int64_t last = db_int(db, -1, "SELECT max(n) FROM study_piece WHERE study=?", "i", s->row);
+	int rc = outbox_add(g->outbox, db, OBJECT_STUDY, s->row, &s->id, 1);
+	for (int64_t n = 0; n <= last && rc >= 0; n++)
+		rc = outbox_add(g->outbox, db, OBJECT_PIECE,
+			db_int(db, 0, "SELECT id FROM study_piece WHERE study=? AND n=?", "ii",
+				s->row, n),
+			&s->id, 1);
+	return rc;
+}
+
+/* what follows from it */
+
+static struct uuid rate_id(const struct uuid *study)
+{
+	return uuid_of("study rate", study->bytes, sizeof(study->bytes));
+}
+
+static struct uuid statement_id(const struct uuid *study)
+{
+	return uuid_of("study statement", study->bytes, sizeof(study->bytes));
+}
+
+/* The heart rate that the cart measured is a reading like any other: judged, filed, forwarded. */
+static int file_rate(struct gateway *g, struct db *db, struct filed *s)
+{
+	const json_t *hr = json_object_get(json_object_get(s->said, "measurements"), "hr");
+	char why[96], study[33];
+	if (!json_is_integer(hr))
+		return 0;
+	struct vg_quantity rate = {
+		.kind = "ecg.hr", .value = {json_integer_value(hr), 0}, .unit = "/min"};
+	struct vg_note note = {"study", hex(study, s->id.bytes, sizeof(s->id.bytes)), 32};
+	struct reading *r = &s->reading;
+	struct vg_reading in = {.kind = r->kind,
+		.taken = r->has_taken ? &r->taken : NULL,
+		.user = -1,
+		.seq = -1,
+		.quantities = &rate,
+		.n_quantities = 1,
+		.notes = &note,
+		.n_notes = 1,
+		.patient = r->has_patient ? r->patient : NULL,
+		.patient_len = strlen(r->patient)};
+	struct reading *made = calloc(1, sizeof(*made));
+	if (!made || !bytes_copy(&made->raw, s->id.bytes, sizeof(s->id.bytes))) {
+		free(made);
+		return -ENOMEM;
+	}
+	enum vg_result result = reading_take(made, &in, s->driver, g->codes, why);
+	reading_identify(made, s->unit.uid, s->driver, s->id.bytes, sizeof(s->id.bytes));
+	made->id = rate_id(&s->id);
+	int rc = result == VG_READING ? intake_reading(g, db, &s->unit, made) : 0;
+	free(made->raw.at);
+	free(made);
+	return rc;
+}
+
+/* The first statement that speaks of an acute event, on one line or broken into two. `ret_text` has 600 bytes. */
+static const struct statement *acute_in(
+	struct gateway *g, const json_t *interpretation, char *ret_text)
+{
+	static const char *const lists[] = {"lines", "statements"};
+	const struct statements *rules = alert_statements(g->rules);
+	for (size_t k = 0; k < ELEMENTS(lists); k++) {
+		const json_t *list = json_object_get(interpretation, lists[k]), *line;
+		const char *before = "";
+		size_t i;
+		json_array_foreach(list, i, line)
+		{
+			const char *text = json_is_string(line) ? json_string_value(line)
+								: text_of(line, "text");
+			if (!text)
+				continue;
+			snprintf(ret_text, 600, "%s", text);
+			const struct statement *found = statement_find(rules, ret_text);
+			if (found)
+				return found;
+			snprintf(ret_text, 600, "%s %s", before, text);
+			found = statement_find(rules, ret_text);
+			if (found)
+				return found;
+			before = text;
+		}
+	}
+	return NULL;
+}
+
+static int raise_statement(struct gateway *g, struct db *db, const struct filed *s)
+{
+	const json_t *interpretation = json_object_get(s->said, "interpretation");
+	const char *status = text_of(interpretation, "status");
+	char text[600];
+	const struct statement *rule = acute_in(g, interpretation, text);
+	if (!rule || !g->config->alerts || s->unit.test)
+		return 0;
+	struct json body = {0}, doubts = {0};
+	struct alert_doubt doubt = alert_label(&s->reading, &s->filing.when, false);
+	json_object_begin(&body, NULL);
+	json_array_begin(&body, "rules");
+	statement_json(&body, rule, text);
+	json_array_end(&body);
+	json_object_end(&body);
+	json_array_begin(&doubts, NULL);
+	json_str(&doubts, NULL,
+		status && streq(status, "confirmed") ? "confirmed_statement" : "cart_statement");
+	for (unsigned i = 0; i < doubt.n; i++)
+		json_str(&doubts, NULL, doubt.labels[i]);
+	json_array_end(&doubts);
+	_cleanup_(freep) char *body_text = json_take(&body), *doubts_text = json_take(&doubts);
+	if (!body_text || !doubts_text)
+		return -ENOMEM;
+	return MIN(filing_raise(g, db,
+			   &(struct raising){.id = statement_id(&s->id),
+				   .to = &s->filing,
+				   .study = &s->id,
+				   .severity = severity_name(SEVERITY_CRITICAL),
+				   .why = rule->id,
+				   .body = body_text,
+				   .doubts = doubts_text,
+				   .raised_us = s->unit.arrived_us}),
+		0);
+}
+
+/* Whoever stands beside the cart can send it again, and nobody else. */
+static int tell_unreadable(struct gateway *g, struct db *db, const struct filed *s)
+{
+	const char *detail = text_of(s->said, "detail");
+	char text[96];
+	snprintf(text, sizeof(text), "%s: %s%s%.60s", s->format ? s->format : "unknown",
+		s->rejected, detail ? ": " : "", detail ? detail : "");
+	log_warn(s->device, "a study of it cannot be read (%s); it is kept and forwarded as it is",
+		s->rejected);
+	return intake_event(g, db, s->unit.device_row, "study_unreadable", text, NULL,
+		s->unit.arrived_us, true);
+}
+
+static bool is_ecg(const char *format)
+{
+	static const char *const formats[] = {"scp", "aecg", "ecg90a", "dicom"};
+	for (size_t i = 0; i < ELEMENTS(formats); i++)
+		if (format && streq(format, formats[i]))
+			return true;
+	return false;
+}
+
+static int file_it(struct gateway *g, struct db *db, struct filed *s)
+{
+	int rc = load(db, s);
+	if (rc < 0)
+		return rc;
+	take_head(g, s);
+	s->filing = intake_decide(g, db, &s->unit, &s->reading, false);
+	rc = write_down(g, db, s);
+	if (rc >= 0 && s->rejected)
+		rc = tell_unreadable(g, db, s);
+	if (rc >= 0 && !s->rejected)
+		rc = file_rate(g, db, s);
+	if (rc >= 0 && !s->rejected)
+		rc = raise_statement(g, db, s);
+	if (rc >= 0)
+		rc = send_it(g, db, s);
+	if (rc >= 0 && !s->rejected && is_ecg(s->format) && !s->unit.test)
+		rc = report_expect(g, db, s->row);
+	return MIN(rc, 0);
+}
+
+int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *text, size_t len,
+	const char *why)
+{
+	struct filed *s = calloc(1, sizeof(*s));
+	json_error_t e;
+	json_t *said =
+		text && len <= BODY_MAX ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &e) : NULL;
+	if (!json_is_object(said) || !text_of(said, "format")) {
+		json_decref(said);
+		said = json_pack("{s:s,s:s,s:s}", "format", "unknown", "rejected", "decoder",
+			"detail", why ? why : "its answer is no JSON");
+	}
+	int rc = s && said ? 0 : -ENOMEM;
+	if (rc >= 0) {
+		s->row = row;
+		s->said = said;
+		rc = file_it(g, db, s);
+	}
+	json_decref(said);
+	free(s);
+	return rc;
+}
+
+/* later */
+
+int study_tell(struct gateway *g, struct db *db, int64_t row)
+{
+	int rc = db_run(db, "UPDATE study SET revision=revision+1 WHERE id=?", "i", row);
+	struct uuid id;
+	int revision = 0;
+	if (rc >= 0) {
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT uuid,revision FROM study WHERE id=?", "i", row);
+		if (row_next(r) <= 0 || !row_uuid(r, 0, &id))
+			return -EIO;
+		revision = (int)row_int(r, 1);
+	}
+	if (rc >= 0)
+		rc = outbox_supersede(db, &id, revision);
+	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_STUDY, row, &id, revision);
+}
+
+int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
+{
+	struct filing f = {.who = {resident, "person", resident ? "person" : "none"}};
+	int64_t row;
+	{
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT id,taken,resident,test,status FROM study WHERE uuid=?",
+				"b", id->bytes, sizeof(id->bytes));
+		int rc = row_next(r);
+		if (rc <= 0 || streq(row_text(r, 4), "undecoded"))
+			return rc < 0 ? rc : -ENOENT;
+		if (row_int(r, 3))
+			return -EPERM;
+		if (row_int(r, 2) == resident)
+			return -EALREADY;
+		row = row_int(r, 0);
+		f.when.taken_us = row_int(r, 1);
+	}
+	filing_route(g, db, &f);
+	int rc = db_run(db,
+		"UPDATE study SET status=?, resident=?, evidence='assigned_by_person', grade=?, "
+		"in_contract=? WHERE id=?",
+		"tptii", resident ? "amended" : "unassigned", resident ? &resident : NULL,
+		f.who.grade, (int64_t)f.in_contract, row);
+	if (rc >= 0)
+		rc = study_tell(g, db, row);
+	struct uuid rate = rate_id(id), statement = statement_id(id);
+	if (rc >= 0)
+		rc = filing_move_alert(g, db, &statement, &f);
+	if (rc >= 0)
+		rc = report_follow(g, db, row, id, &f);
+	if (rc >= 0)
+		rc = intake_assign(g, db, &rate, resident);
+	return rc == -ENOENT || rc == -EALREADY ? 0 : rc;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Studies: an ECG as it was recorded, or another file that an instrument gave us. Store thread, inside the
+ * transaction of whatever brings the news.
+ *
+ *   study_arrive()   with the unit of the instrument: the original is here for good, and acknowledged
+ *   study_decoded()  what the sandboxed decoder says of it (studies.c brings it there): whose it is, when
+ *                    it was recorded, what the cart measured and stated; from here on it is forwarded
+ *
+ * Nothing of the person but sex and age leaves the original: it alone has the name.
+ */
+#pragma once
+
+#include "db.h"
+#include "reading.h"
+
+struct gateway;
+
+/* Below what brokers take, and short enough that an alert behind one piece is not late on a slow line. */
+#define STUDY_PIECE_BYTES 8192
+/* The daemon may have died of it, or with it: then it goes without a decoder. */
+#define STUDY_TRIES_MAX 3
+
+/* The original of a unit, unless it is here already. */
+int study_arrive(struct gateway *g, struct db *db, const struct unit *u);
+
+/* An original that waits for the decoder; counts the try. 1; 0: none waits; -errno. `ret_original` is the caller's. */
+int study_take(struct db *db, int64_t *ret_row, unsigned *ret_tries, struct bytes *ret_original);
+/* The JSON of the decoder (daemon/ecg/), or NULL and `why` there is none. */
+int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *text, size_t len,
+	const char *why);
+
+/* A person says whose it is (0: nobody's), with the heart rate that was measured in it. As intake_assign(). */
+int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
+/* It changed: its next revision is on its way. */
+int study_tell(struct gateway *g, struct db *db, int64_t row);
+/* The row of a study; 0: there is none. */
+int64_t study_row(struct db *db, const struct uuid *id);
