@@ -22,7 +22,7 @@
 #define ECG_LEAD_SAMPLES_MAX 1000000	 /* of one lead */
 #define ECG_SAMPLES_MAX 4000000		 /* of all leads */
 #define ECG_SAMPLE_LIMIT ((1 << 23) - 1) /* greatest magnitude of a sample, in LSB */
-#define ECG_LINES_MAX 256
+#define ECG_LINES_MAX 512		 /* two sections of 255 */
 #define ECG_WARNINGS_MAX 32
 #define ECG_TEXT_MAX 256     /* bytes of a short text with its NUL: an id, a name, a model */
 #define ECG_ABSENT INT32_MIN /* of an optional number */
@@ -31,12 +31,13 @@ struct ecg_lead {
 	char name[16];	    /* "I", "aVR", "V1", "lead-101" */
 	bool derived;	    /* computed from I and II */
 	bool truncated;	    /* fewer samples than the file declares */
-	uint32_t n;	    /* samples there are */
+	uint32_t n;	    /* samples there are, at most the room it was added with */
 	int32_t *samples;   /* LSB; owned; NULL when n is 0 */
 	int64_t pv_per_lsb; /* picovolts; 0: unknown */
 };
 
-/* A text of the interpretation. `type` is NULL, "coded", "text" or "logic" (static). */
+/* A text of the interpretation. `type` is NULL: a line of the report; "coded", "text", "logic" (static), "" when
+ * it is not known: a statement. */
 struct ecg_line {
 	const char *type;
 	char *text; /* UTF-8, owned */
@@ -51,6 +52,7 @@ struct ecg {
 	const char *format;   /* static: "scp", "aecg", "ecg90a", "dicom", "pdf", "unknown" */
 	const char *rejected; /* static code, why this file is not taken; NULL: it is */
 	char detail[160];     /* of `rejected`, English */
+	size_t bytes;	      /* length of the original */
 
 	char id[ECG_TEXT_MAX], last_name[ECG_TEXT_MAX],
 		first_name[ECG_TEXT_MAX]; /* UTF-8; "" absent */
@@ -71,6 +73,8 @@ struct ecg {
 	bool artifact_filter, baseline_filter;
 
 	int64_t interval_ns; /* from sample to sample; 0: unknown */
+	int64_t pv_per_lsb;  /* of the leads, where they do not say other; 0: unknown */
+	uint32_t room;	     /* samples that the leads have room for */
 	unsigned n_leads;
 	struct ecg_lead leads[ECG_LEADS_MAX];
 
@@ -103,14 +107,17 @@ bool pdf_read(struct ecg *e, const uint8_t *bytes, size_t len);	  /* that it is 
 /* All of the above in this order, else format "unknown". */
 void ecg_read(struct ecg *e, const uint8_t *bytes, size_t len);
 
-/* For readers. `code` is stable, `detail` may be NULL. */
+/* For readers. `code` is stable, `detail` may be NULL. The same warning twice is one; the first rejection stays. */
 void ecg_warn(struct ecg *e, const char *code, const char *detail);
 void ecg_reject(struct ecg *e, const char *code, const char *detail);
-/* A lead with room for `n` samples, or NULL: memory, ECG_LEADS_MAX, ECG_SAMPLES_MAX (warned of). */
+/* A lead with room for `n` samples and none in it yet, of the recording's pv_per_lsb. NULL: memory, or too many
+ * leads or samples (warned of). */
 struct ecg_lead *ecg_add_lead(struct ecg *e, const char *name, uint32_t n);
 /* Takes a copy of `text` (UTF-8). */
 void ecg_add_line(struct ecg *e, const char *type, const char *text);
-/* III, aVR, aVL, aVF from I and II, where they are missing. */
+/* All leads away: what was decoded cannot be right. */
+void ecg_drop_leads(struct ecg *e);
+/* III, aVR, aVL, aVF from I and II, where they are missing. ecg_read() does it. */
 void ecg_derive(struct ecg *e);
 
 /* The charset code of SCP's language byte; CHARSET_GUESS: not said. */
@@ -121,5 +128,9 @@ void ecg_text_init(void);
  * False: it had to be guessed, or some of it could not be read. */
 bool ecg_text(char *out, size_t size, const uint8_t *bytes, size_t len, unsigned language);
 
-/* As JSON; `samples`: at most so many of each lead. */
+/* The date exists and lies in these years; month and day are not 0. */
+bool ecg_date_exists(const struct vg_civil *c, unsigned first_year, unsigned last_year);
+bool ecg_time_exists(const struct vg_civil *c);
+
+/* As JSON, one object; `samples`: at most so many of each lead. */
 void ecg_json(const struct ecg *e, uint32_t samples, struct json *j);
