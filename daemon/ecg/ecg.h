@@ -120,12 +120,14 @@ void ecg_drop_leads(struct ecg *e);
 /* III, aVR, aVL, aVF from I and II, where they are missing. ecg_read() does it. */
 void ecg_derive(struct ecg *e);
 
-/* The charset code of SCP's language byte; CHARSET_GUESS: not said. */
+/* Text that does not name its charset. */
 enum { CHARSET_GUESS = 0 };
 /* Opens the converters, which read files: before the sandbox is closed. */
 void ecg_text_init(void);
-/* Text up to its first NUL as UTF-8 without control characters, trailing blanks removed, cut at a whole character.
- * False: it had to be guessed, or some of it could not be read. */
+/*
+ * Text up to its first NUL as UTF-8: control characters became blanks, blanks at both ends are removed, cut at a
+ * whole character. `language` is SCP's language byte. False: the charset was guessed; pure ASCII needs no guess.
+ */
 bool ecg_text(char *out, size_t size, const uint8_t *bytes, size_t len, unsigned language);
 
 /* The date exists and lies in these years; month and day are not 0. */
