@@ -18,27 +18,31 @@ endif
 export VITALGATE_BUILD := $(B)
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion -Wno-sign-conversion -Werror
-CPPFLAGS += -Iinclude -Idaemon -I$(B) -D_GNU_SOURCE -DVITALGATE_VERSION='"$(VERSION)"' -DVITALGATE_TABLES='"$(PREFIX)/share/vitalgate"'
-CPPFLAGS += -DVITALGATE_LIBEXEC='"$(PREFIX)/libexec/vitalgate"'
+CPPFLAGS += -Iinclude -Idaemon -I$(B) -D_GNU_SOURCE -DVITALGATE_VERSION='"$(VERSION)"' -DVITALGATE_TABLES='"$(PREFIX)/share/vitalgate"' \
+	-DVITALGATE_LIBEXEC='"$(PREFIX)/libexec/vitalgate"'
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) -pthread
 
 CORE_LIBS := -lsystemd -lmodbus -lsqlite3 -ljansson -lyaml -lmd -lbluetooth
 UPLINK_LIBS := -lsystemd -lyaml -ljansson -lpaho-mqtt3as
+ECG_LIBS := -lexpat -lseccomp
 
 CORE_SRC := $(filter-out daemon/main.c,$(wildcard daemon/*.c)) $(wildcard drivers/*.c)
 CORE_OBJ := $(CORE_SRC:%.c=$(B)/%.o)
 UPLINK_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/uplink/*.c))
+ECG_SRC := $(filter-out daemon/ecg/main.c,$(wildcard daemon/ecg/*.c))
 CLI_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard daemon/cli/*.c))
-PROGRAMS := $(B)/vitalgated $(B)/vitalgate-uplink $(B)/vitalgate
+PROGRAMS := $(B)/vitalgated $(B)/vitalgate-uplink $(B)/vitalgate $(B)/vitalgate-ecg
 UNIT_TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 PY_TESTS := $(filter-out tests/test_bluez.py,$(wildcard tests/test_*.py))
 # fuzz_gatt.c is built once for each driver of a Bluetooth LE instrument: gatt_bt_blp ...
 LE_DRIVERS := $(patsubst drivers/%.c,%,$(shell grep -lE 'VG_BUS_(GATT|ADVERT)' drivers/*.c))
 FUZZERS := $(filter-out gatt,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))) $(LE_DRIVERS:%=gatt_%)
-TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/codes_probe
+ECG_FUZZERS := scp aecg ecg90a dicom
+TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/codes_probe
 FUZZ_RUN ?= 30s
 FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?= -1
 # Tests wait more than they work. Some hold a clock against what they test.
 TEST_JOBS ?= 4
 timed = $(patsubst %/test_serial,"alone %/test_serial",$1)
@@ -47,6 +51,10 @@ timed = $(patsubst %/test_serial,"alone %/test_serial",$1)
 all: $(PROGRAMS)
 
 $(B)/core.a: $(CORE_OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(B)/ecg.a: $(ECG_SRC:%.c=$(B)/%.o)
 	@rm -f $@
 	@ar rcs $@ $^
 
@@ -62,6 +70,11 @@ $(B)/vitalgate-uplink: $(UPLINK_OBJ) $(B)/core.a
 	@echo "  LD    $@"
 	@$(CC) $(LDFLAGS) -o $@ $^ $(UPLINK_LIBS)
 
+# Of the core it takes the writer of JSON: no library comes in with it.
+$(B)/vitalgate-ecg: $(B)/daemon/ecg/main.o $(B)/ecg.a $(B)/core.a
+	@echo "  LD    $@"
+	@$(CC) $(LDFLAGS) -o $@ $^ $(ECG_LIBS)
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
@@ -75,10 +88,10 @@ $(B)/daemon/db.o: $(B)/schema.inc
 
 # test_x.c may have a folder tests/x/ with more sources.
 .SECONDEXPANSION:
-$(B)/tests/test_%: tests/test_%.c $$(wildcard tests/$$*/*.[ch]) $(wildcard tests/*.h) $(B)/core.a
+$(B)/tests/test_%: tests/test_%.c $$(wildcard tests/$$*/*.[ch]) $(wildcard tests/*.h) $(B)/ecg.a $(B)/core.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $(LDFLAGS) -o $@ $< $(wildcard tests/$*/*.c) $(B)/core.a -lcmocka $(CORE_LIBS)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $(LDFLAGS) -o $@ $< $(wildcard tests/$*/*.c) $(B)/ecg.a $(B)/core.a -lcmocka $(CORE_LIBS) $(ECG_LIBS)
 
 $(B)/tests/codes_probe: tests/codes_probe.c $(B)/core.a
 	@mkdir -p $(@D)
@@ -87,14 +100,18 @@ $(B)/tests/codes_probe: tests/codes_probe.c $(B)/core.a
 # A fuzz target sees the sources it needs and nothing else, always with sanitizers.
 fuzz_main = tests/fuzz/fuzz_$(if $(filter gatt_%,$1),gatt,$1).c
 fuzz_of = $(patsubst gatt_%,%,$1)
-fuzz_src = $(if $(filter att,$1),daemon/att.c daemon/att_find.c,$(wildcard drivers/$(fuzz_of).c)) $(if $(filter gatt_%,$1),-DDRIVER=$(fuzz_of))
+fuzz_ecg = $(filter-out daemon/ecg/sandbox.c,$(ECG_SRC)) daemon/json.c -lexpat
+fuzz_src = $(if $(filter att,$1),daemon/att.c daemon/att_find.c,$(if $(filter $(ECG_FUZZERS),$1),$(fuzz_ecg),\
+	$(wildcard drivers/$(fuzz_of).c))) $(if $(filter gatt_%,$1),-DDRIVER=$(fuzz_of))
 FUZZ_FLAGS := -std=gnu17 -D_GNU_SOURCE -Iinclude -Idaemon -Itests/fuzz -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
-$(FUZZERS:%=$(B)/tests/fuzz_%): $(B)/tests/fuzz_%: $$(call fuzz_main,$$*) tests/fuzz/smoke.c $(wildcard daemon/att*.[ch] drivers/*.c include/vitalgate/*.h tests/fuzz/*.h)
+$(FUZZERS:%=$(B)/tests/fuzz_%): $(B)/tests/fuzz_%: $$(call fuzz_main,$$*) tests/fuzz/smoke.c $(wildcard daemon/att*.[ch] daemon/ecg/*.[ch] daemon/json.[ch] drivers/*.c include/vitalgate/*.h tests/fuzz/*.h)
 	@mkdir -p $(@D)
 	@echo "  CC    $@"
 	@$(CC) $(FUZZ_FLAGS) -o $@ $< tests/fuzz/smoke.c $(call fuzz_src,$*)
 
 $(B)/tests/slowdisk.so: tests/bluez/slowdisk.c
+$(B)/tests/escape.so: tests/ecg_sandbox/escape.c
+$(B)/tests/slowdisk.so $(B)/tests/escape.so:
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC -shared -o $@ $< -ldl -pthread
 
@@ -125,11 +142,12 @@ demo: have-deps
 	@/usr/bin/python3 tests/demo.py
 
 # Coverage-guided, for as long as you like: make fuzz FUZZ_SECONDS=3600
+# or as often: make fuzz-scp FUZZ_RUNS=10000000 FUZZ_SECONDS=0
 fuzz: $(FUZZERS:%=fuzz-%)
 fuzz-%:
 	@mkdir -p build-fuzz/$*
 	clang -fsanitize=fuzzer $(FUZZ_FLAGS) -o build-fuzz/fuzz_$* $(call fuzz_main,$*) $(call fuzz_src,$*)
-	build-fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 build-fuzz/$*
+	build-fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -print_final_stats=1 build-fuzz/$*
 
 bench: $(PROGRAMS)
 	@/usr/bin/python3 tests/bench.py $(BENCH)
@@ -149,11 +167,12 @@ lint:
 
 # Into a running system (no DESTDIR) it also makes the users and gives them their files.
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin share/vitalgate/profiles share/dbus-1/system.d \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin libexec/vitalgate share/vitalgate/profiles share/dbus-1/system.d \
 		lib/systemd/system lib/sysusers.d lib/tmpfiles.d) $(DESTDIR)$(SYSCONFDIR)/vitalgate
 	install -d -m 0700 $(DESTDIR)$(SYSCONFDIR)/vitalgate/credentials
 	install -m 0755 $(B)/vitalgated $(B)/vitalgate-uplink $(DESTDIR)$(PREFIX)/sbin/
 	install -m 0755 $(B)/vitalgate $(DESTDIR)$(PREFIX)/bin/
+	install -m 0755 $(B)/vitalgate-ecg $(DESTDIR)$(PREFIX)/libexec/vitalgate/
 	install -m 0644 config/*.csv config/alerts.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/
 	install -m 0644 config/profiles/*.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/profiles/
 	install -m 0644 systemd/vitalgated.service systemd/vitalgate-uplink@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
@@ -172,6 +191,7 @@ clean:
 
 PACKAGES := gcc make libc6-dev libsystemd-dev libsqlite3-dev libpaho-mqtt-dev libmodbus-dev \
 	libbluetooth-dev libyaml-dev libjansson-dev libmd-dev libssl-dev libcmocka-dev tzdata \
+	libexpat1-dev libseccomp-dev libcairo2-dev lrzsz fonts-droid-fallback \
 	mosquitto mosquitto-clients dbus socat openssl sqlite3 clang-format python3 \
 	python3-paho-mqtt python3-dbusmock binutils iproute2 util-linux systemd-container \
 	e2fsprogs mount

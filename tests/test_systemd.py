@@ -29,6 +29,7 @@ INSIDE = "VITALGATE_TEST_NAMESPACE"
 
 INSTALLED = {
     "usr/bin/vitalgate": 0o755, "usr/sbin/vitalgated": 0o755, "usr/sbin/vitalgate-uplink": 0o755,
+    "usr/libexec/vitalgate/vitalgate-ecg": 0o755,
     "usr/lib/systemd/system/vitalgated.service": 0o644,
     "usr/lib/systemd/system/vitalgate-uplink@.service": 0o644,
     "usr/lib/sysusers.d/vitalgate.conf": 0o644, "usr/lib/tmpfiles.d/vitalgate.conf": 0o644,
