@@ -105,6 +105,10 @@ static const struct ladder ladders[] = {
 		{{111000, SEVERITY_WARNING, "pulse-warning-high"},
 			{131000, SEVERITY_CRITICAL, "pulse-critical-high"}}},
 	{"bp.pulse", 1000, false, {{40000, SEVERITY_CRITICAL, "pulse-critical-low"}}},
+	{"ecg.hr", 1000, true,
+		{{111000, SEVERITY_WARNING, "ecg-rate-warning-high"},
+			{131000, SEVERITY_CRITICAL, "ecg-rate-critical-high"}}},
+	{"ecg.hr", 1000, false, {{40000, SEVERITY_CRITICAL, "ecg-rate-critical-low"}}},
 	GLUCOSE("glu.fasting"),
 	GLUCOSE("glu.postprandial_2h"),
 	GLUCOSE("glu.random"),
@@ -241,7 +245,7 @@ static void test_no_other_rule(void **state)
 		assert_true(known);
 		in_file++;
 	}
-	assert_int_equal(in_file, 19 + ELEMENTS(technical));
+	assert_int_equal(in_file, 22 + ELEMENTS(technical));
 }
 
 static void test_kinds_without_rule(void **state)
@@ -311,7 +315,7 @@ static void test_names(void **state)
 	assert_string_equal(severity_priority(SEVERITY_NOTICE), "PL");
 	assert_string_equal(severity_priority(SEVERITY_WARNING), "PM");
 	assert_string_equal(severity_priority(SEVERITY_CRITICAL), "PH");
-	assert_string_equal(alert_rules_version(rules), "2026-11-2");
+	assert_string_equal(alert_rules_version(rules), "2026-11-3");
 }
 
 /* what is asked again */

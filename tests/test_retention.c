@@ -138,8 +138,6 @@ static void test_the_rest(void **state)
 	assert_int_equal(
 		intake_event(&rig.gateway, rig.db, 0, "malformed", NULL, &raw, RIG_NOW, false), 0);
 	assert_int_equal(
-		intake_event(&rig.gateway, rig.db, 0, "study", NULL, &raw, RIG_NOW, false), 0);
-	assert_int_equal(
 		intake_event(&rig.gateway, rig.db, 0, "device_error", NULL, &raw, RIG_NOW, true),
 		0);
 	assert_int_equal(db_run(rig.db, "INSERT INTO command(id,at,reply) VALUES('c-1',?,'{}')",
@@ -151,7 +149,6 @@ static void test_the_rest(void **state)
 		1);
 	after(31);
 	assert_int_equal(COUNT("event WHERE type='malformed'"), 0);
-	assert_int_equal(COUNT("event WHERE type='study'"), 1);
 	assert_int_equal(COUNT("event WHERE type='device_error'"), 1); /* still to be told */
 	assert_int_equal(COUNT("command"), 0);
 	assert_int_equal(COUNT("audit"), 1);
