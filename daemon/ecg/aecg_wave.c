@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The leads of an aECG: a set of sequences of equal length, one of them the time base (head and increment),
+ * the others leads: origin + scale * digits.
+ */
+#include "aecg.h"
+
+#define INTERVAL_MIN_NS INT64_C(1000)	    /* 1 MHz */
+#define INTERVAL_MAX_NS INT64_C(1000000000) /* 1 Hz */
+#define SCALE_MAX_PV INT64_C(1000000000000) /* 1 V */
+#define VALUE_MAX INT64_C(1000000000)	    /* of digits: beyond every limit that follows */
+#define FIRST_ROOM 4096
+
+/* A quantity with its unit as a power of ten. */
+static bool quantity(const char **attributes, const char *const *units, const int *shifts,
+	size_t n_units, int64_t *ret_value)
+{
+	const char *value = aecg_attribute(attributes, "value");
+	const char *unit = aecg_attribute(attributes, "unit");
+	for (size_t i = 0; value && unit && i < n_units; i++)
+		if (streq(units[i], unit))
+			return aecg_decimal(value, shifts[i], ret_value);
+	return false;
+}
+
+static bool picovolts(const char **attributes, int64_t *ret_pv)
+{
+	static const char *const units[] = {"uV", "mV", "nV", "V"};
+	static const int shifts[] = {6, 9, 3, 12};
+	return quantity(attributes, units, shifts, ELEMENTS(units), ret_pv);
+}
+
+static void increment(struct aecg *a, const char **attributes)
+{
+	static const char *const units[] = {"s", "ms", "us"};
+	static const int shifts[] = {9, 6, 3};
+	int64_t ns;
+	if (!quantity(attributes, units, shifts, ELEMENTS(units), &ns) || ns < INTERVAL_MIN_NS ||
+		ns > INTERVAL_MAX_NS) {
+		ecg_warn(a->e, "interval", NULL);
+		return;
+	}
+	a->wave.interval_ns = ns;
+	if (!a->e->interval_ns && !a->e->n_leads)
+		a->e->interval_ns = ns;
+}
+
+/* MDC_ECG_LEAD_AVR, also _aVR and names of makers: MORTARA_ECG_LEAD_TEA. */
+static void lead_name(char out[static 16], const char *code)
+{
+	static const char marker[] = "_ECG_LEAD_";
+	static const char *const known[][2] = {
+		{"AVR", "aVR"}, {"AVL", "aVL"}, {"AVF", "aVF"}, {"AVRNEG", "-aVR"}};
+	const char *found = strstr(code, marker);
+	*out = 0;
+	if (!found)
+		return;
+	const char *name = found + strlen(marker);
+	for (size_t i = 0; i < ELEMENTS(known); i++)
+		if (strcasecmp(name, known[i][0]) == 0)
+			name = known[i][1];
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	if (n && !name[n])
+		text_copy(out, 16, name, n);
+	else
+		text_copy(out, 16, "lead", 4);
+}
+
+static void sequence_start(struct aecg_wave *w)
+{
+	w->timed = false;
+	w->lead[0] = 0;
+	w->scale_pv = 0;
+	w->origin_known = true;
+	w->origin_pv = 0;
+	w->n = 0;
+	w->ended = false;
+}
+
+void aecg_wave_start(struct aecg *a, const char **attributes)
+{
+	struct aecg_wave *w = &a->wave;
+	enum aecg_element element = aecg_above(a, 0), parent = aecg_above(a, 1);
+	bool of_value = parent == EL_VALUE && aecg_above(a, 2) == EL_SEQUENCE;
+	const char *code;
+	if (element == EL_SEQUENCE_SET)
+		w->interval_ns = 0;
+	else if (element == EL_SEQUENCE)
+		sequence_start(w);
+	else if (element == EL_CODE && parent == EL_SEQUENCE) {
+		code = aecg_attribute(attributes, "code");
+		lead_name(w->lead, code ? code : "");
+		w->timed = code && (streq(code, "TIME_ABSOLUTE") || streq(code, "TIME_RELATIVE"));
+	} else if (of_value && element == EL_INCREMENT && w->timed)
+		increment(a, attributes);
+	else if (of_value && element == EL_SCALE && !picovolts(attributes, &w->scale_pv))
+		w->scale_pv = 0;
+	else if (of_value && element == EL_ORIGIN)
+		w->origin_known = picovolts(attributes, &w->origin_pv);
+	else if (of_value && element == EL_DIGITS) {
+		w->n = 0;
+		w->digit = w->sign = w->negative = false;
+		w->value = 0;
+	}
+}
+
+static bool more_room(struct aecg_wave *w)
+{
+	uint32_t room = w->room ? w->room * 2 : FIRST_ROOM;
+	int32_t *samples = realloc(w->samples, room * sizeof(*samples));
+	if (!samples)
+		return false;
+	w->samples = samples;
+	w->room = room;
+	return true;
+}
+
+/* A number is at its end. */
+static void settle(struct aecg *a)
+{
+	struct aecg_wave *w = &a->wave;
+	if (w->ended || !w->digit) {
+		w->ended = w->ended || w->sign;
+		return;
+	}
+	if (w->n == ECG_LEAD_SAMPLES_MAX) {
+		ecg_warn(a->e, "too_many_samples", w->lead);
+		w->ended = true;
+	} else if (w->n == w->room && !more_room(w)) {
+		a->e->failed = true;
+		w->ended = true;
+	} else {
+		w->samples[w->n++] = (int32_t)(w->negative ? -w->value : w->value);
+	}
+	w->digit = w->sign = w->negative = false;
+	w->value = 0;
+}
+
+void aecg_wave_text(struct aecg *a, const char *text, size_t len)
+{
+	struct aecg_wave *w = &a->wave;
+	for (size_t i = 0; i < len && !w->ended; i++) {
+		char c = text[i];
+		if (c >= '0' && c <= '9') {
+			w->value = MIN(w->value * 10 + (c - '0'), VALUE_MAX);
+			w->digit = true;
+		} else if (c == ' ' || c == '\n' || c == '\t' || c == '\r') {
+			settle(a);
+		} else if ((c == '-' || c == '+') && !w->sign && !w->digit) {
+			w->sign = true;
+			w->negative = c == '-';
+		} else {
+			w->ended = true; /* neither this number nor what follows */
+		}
+	}
+}
+
+/* Digits that the origin is worth. What is no whole number of them is left out: where zero lies says nothing
+ * about the heart. */
+static int64_t shift_of(struct aecg *a)
+{
+	struct aecg_wave *w = &a->wave;
+	if (w->origin_known && w->origin_pv == 0)
+		return 0;
+	if (w->origin_known && w->scale_pv && w->origin_pv % w->scale_pv == 0 &&
+		llabs(w->origin_pv / w->scale_pv) <= ECG_SAMPLE_LIMIT)
+		return w->origin_pv / w->scale_pv;
+	ecg_warn(a->e, "origin", w->lead);
+	return 0;
+}
+
+static bool known_lead(const struct ecg *e, const char *name)
+{
+	for (unsigned i = 0; i < e->n_leads; i++)
+		if (streq(e->leads[i].name, name))
+			return true;
+	return false;
+}
+
+static void fill(struct aecg *a, struct ecg_lead *lead)
+{
+	struct aecg_wave *w = &a->wave;
+	int64_t shift = shift_of(a);
+	lead->truncated = w->ended;
+	for (; lead->n < w->n; lead->n++) {
+		int64_t value = w->samples[lead->n] + shift;
+		if (llabs(value) > ECG_SAMPLE_LIMIT) {
+			ecg_warn(a->e, "sample_range", lead->name);
+			lead->truncated = true;
+			return;
+		}
+		lead->samples[lead->n] = (int32_t)value;
+	}
+}
+
+/* All that is said of the sequence is known: it becomes a lead. */
+static void sequence_end(struct aecg *a)
+{
+	struct aecg_wave *w = &a->wave;
+	struct ecg *e = a->e;
+	if (!w->lead[0])
+		return;
+	if (known_lead(e, w->lead)) {
+		ecg_warn(e, "repeated_lead", w->lead);
+		return;
+	}
+	if (w->interval_ns != e->interval_ns) { /* it cannot stand beside the others */
+		ecg_warn(e, "interval", w->lead);
+		return;
+	}
+	if (w->scale_pv <= 0 || w->scale_pv > SCALE_MAX_PV) { /* a shape without a size */
+		ecg_warn(e, "scale", w->lead);
+		return;
+	}
+	if (!e->n_leads)
+		e->pv_per_lsb = w->scale_pv;
+	struct ecg_lead *lead = ecg_add_lead(e, w->lead, w->n);
+	if (!lead)
+		return;
+	lead->pv_per_lsb = w->scale_pv;
+	fill(a, lead);
+}
+
+void aecg_wave_end(struct aecg *a)
+{
+	if (aecg_above(a, 0) == EL_DIGITS)
+		settle(a);
+	else if (aecg_above(a, 0) == EL_SEQUENCE)
+		sequence_end(a);
+}
+
+void aecg_wave_free(struct aecg_wave *w)
+{
+	free(w->samples);
+	w->samples = NULL;
+}
