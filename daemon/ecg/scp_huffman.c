@@ -22,27 +22,31 @@
 #define LOOK_BITS 10
 
 struct code {
-	uint32_t start; /* prefix, its first bit in bit 31 */
-	int16_t base;
-	uint8_t prefix, extra; /* bits */
+	int32_t base;
+	uint8_t prefix, extra; /* bits; prefix 0: no code */
 	uint8_t next;	       /* table to go on with, from 1; 0: a value */
 };
 
+struct entry {
+	uint32_t start; /* prefix, its first bit in bit 31 */
+	struct code code;
+};
+
 struct table {
-	struct code look[1 << LOOK_BITS]; /* by the first bits; prefix 0: a longer one, or none */
-	struct code *codes;		  /* by start, disjoint */
-	unsigned n, longest;		  /* bits of the longest, with its extra ones */
+	struct code look[1 << LOOK_BITS]; /* by the first bits; not those that are longer */
+	struct entry *entries;		  /* by start, disjoint */
+	unsigned n;
 };
 
 struct huffman {
-	unsigned n;
+	unsigned n, longest; /* bits of the longest code of all tables, with its extra ones */
 	struct table *tables[TABLES_MAX];
 };
 
 static void table_free(struct table *t)
 {
 	if (t)
-		free(t->codes);
+		free(t->entries);
 	free(t);
 }
 DEFINE_CLEANUP(struct table *, table_free)
@@ -57,55 +61,65 @@ void huffman_free(struct huffman *h)
 }
 DEFINE_CLEANUP(struct huffman *, huffman_free)
 
-static int by_start(const void *a, const void *b)
-{
-	const struct code *x = a, *y = b;
-	if (x->start != y->start)
-		return x->start < y->start ? -1 : 1;
-	return x->prefix - y->prefix;
-}
-
-/* The first word behind those that begin with the prefix; 64 bits, for it may be 2^32. */
-static uint64_t code_end(const struct code *c)
-{
-	return (uint64_t)c->start + (UINT64_C(1) << (32 - c->prefix));
-}
-
-/* Orders the codes, takes out those that never match because a shorter one does, fills the look-up table. */
-static bool table_finish(struct table *t)
-{
-	unsigned kept = 0;
-	qsort(t->codes, t->n, sizeof(*t->codes), by_start);
-	for (unsigned i = 1; i < t->n; i++)
-		if (by_start(&t->codes[i - 1], &t->codes[i]) == 0)
-			return false;
-	for (unsigned i = 0; i < t->n; i++)
-		if (!kept || t->codes[i].start >= code_end(&t->codes[kept - 1]))
-			t->codes[kept++] = t->codes[i];
-	t->n = kept;
-	for (unsigned i = 0; i < t->n; i++) {
-		const struct code *c = &t->codes[i];
-		t->longest = MAX(t->longest, (unsigned)c->prefix + c->extra);
-		if (c->prefix > LOOK_BITS)
-			continue;
-		unsigned first = c->start >> (32 - LOOK_BITS);
-		for (unsigned k = 0; k < 1U << (LOOK_BITS - c->prefix); k++)
-			t->look[first + k] = *c;
-	}
-	return true;
-}
-
 static struct table *table_new(unsigned n)
 {
 	struct table *t = calloc(1, sizeof(*t));
 	if (!t)
 		return NULL;
 	t->n = n;
-	t->codes = calloc(MAX(n, 1U), sizeof(*t->codes));
-	if (t->codes)
+	t->entries = calloc(MAX(n, 1U), sizeof(*t->entries));
+	if (t->entries)
 		return t;
 	free(t);
 	return NULL;
+}
+
+static int by_start(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return x->code.prefix - y->code.prefix;
+}
+
+/* The first word behind those that begin with the prefix; 64 bits, for it may be 2^32. */
+static uint64_t entry_end(const struct entry *e)
+{
+	return (uint64_t)e->start + (UINT64_C(1) << (32 - e->code.prefix));
+}
+
+/* Orders the codes, takes out those that never match because a shorter one does, fills the look-up table. False:
+ * two are the same. */
+static bool table_finish(struct table *t)
+{
+	struct entry *e = t->entries;
+	unsigned kept = 0;
+	qsort(e, t->n, sizeof(*e), by_start);
+	for (unsigned i = 1; i < t->n; i++)
+		if (by_start(&e[i - 1], &e[i]) == 0)
+			return false;
+	for (unsigned i = 0; i < t->n; i++)
+		if (!kept || e[i].start >= entry_end(&e[kept - 1]))
+			e[kept++] = e[i];
+	t->n = kept;
+	for (unsigned i = 0; i < t->n; i++) {
+		unsigned prefix = e[i].code.prefix, first = e[i].start >> (32 - LOOK_BITS);
+		for (unsigned k = 0; prefix <= LOOK_BITS && k < 1U << (LOOK_BITS - prefix); k++)
+			t->look[first + k] = e[i].code;
+	}
+	return true;
+}
+
+static int add_table(struct huffman *h, struct table *t)
+{
+	if (!table_finish(t))
+		return -EBADMSG;
+	for (unsigned i = 0; i < t->n; i++) {
+		const struct code *c = &t->entries[i].code;
+		h->longest = MAX(h->longest, (unsigned)c->prefix + c->extra);
+	}
+	h->tables[h->n++] = t;
+	return 0;
 }
 
 static uint32_t reversed(uint32_t word)
@@ -117,7 +131,7 @@ static uint32_t reversed(uint32_t word)
 }
 
 /* One entry of a file's table; false when it cannot be. */
-static bool read_code(struct code *c, struct buf *b, unsigned n_tables)
+static bool read_entry(struct entry *e, struct buf *b, unsigned n_tables)
 {
 	unsigned prefix = buf_u8(b), total = buf_u8(b), mode = buf_u8(b);
 	int16_t base = (int16_t)buf_le16(b);
@@ -127,15 +141,15 @@ static bool read_code(struct code *c, struct buf *b, unsigned n_tables)
 		return false;
 	if (mode == 0 && (total != prefix || base < 1 || (unsigned)base > n_tables))
 		return false;
-	*c = (struct code){.start = reversed(word),
-		.base = base,
+	e->start = reversed(word);
+	e->code = (struct code){.base = base,
 		.prefix = (uint8_t)prefix,
 		.extra = (uint8_t)(total - prefix),
 		.next = (uint8_t)(mode ? 0 : base)};
 	return true;
 }
 
-static int read_table(struct table **ret, struct buf *b, unsigned n_tables)
+static int read_table(struct huffman *h, struct buf *b, unsigned n_tables)
 {
 	unsigned n = buf_le16(b);
 	if (b->failed || n > CODES_MAX)
@@ -144,69 +158,57 @@ static int read_table(struct table **ret, struct buf *b, unsigned n_tables)
 	if (!t)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++)
-		if (!read_code(&t->codes[i], b, n_tables))
+		if (!read_entry(&t->entries[i], b, n_tables))
 			return -EBADMSG;
-	if (!table_finish(t))
-		return -EBADMSG;
-	*ret = TAKE(t);
-	return 0;
+	int r = add_table(h, t);
+	if (r == 0)
+		t = NULL;
+	return r;
 }
 
 /*
  * 0: zero. v ones, a zero and a sign, which is 1 for minus: 1..8. Nine ones and a zero: 8 bits follow; ten ones:
  * 16 bits.
  */
-static struct table *default_table(void)
+static int default_table(struct huffman *h)
 {
 	struct table *t = table_new(19);
 	if (!t)
-		return NULL;
-	struct code *c = t->codes;
-	*c++ = (struct code){.start = 0, .prefix = 1};
-	for (unsigned v = 1; v <= 8; v++) {
-		uint32_t ones = ~(UINT32_MAX >> v);
+		return -ENOMEM;
+	struct entry *e = t->entries;
+	*e++ = (struct entry){0, {.prefix = 1}};
+	for (int v = 1; v <= 8; v++) {
 		uint8_t prefix = (uint8_t)(v + 2);
-		*c++ = (struct code){.start = ones, .base = (int16_t)v, .prefix = prefix};
-		*c++ = (struct code){.start = ones | UINT32_C(1) << (32 - prefix),
-			.base = (int16_t)-v,
-			.prefix = prefix};
+		uint32_t plus = ~(UINT32_MAX >> v), minus = plus | UINT32_C(1) << (32 - prefix);
+		*e++ = (struct entry){plus, {.base = v, .prefix = prefix}};
+		*e++ = (struct entry){minus, {.base = -v, .prefix = prefix}};
 	}
-	*c++ = (struct code){.start = ~(UINT32_MAX >> 9), .prefix = 10, .extra = 8};
-	*c++ = (struct code){.start = ~(UINT32_MAX >> 10), .prefix = 10, .extra = 16};
-	table_finish(t);
-	return t;
+	*e++ = (struct entry){~(UINT32_MAX >> 9), {.prefix = 10, .extra = 8}};
+	*e++ = (struct entry){~(UINT32_MAX >> 10), {.prefix = 10, .extra = 16}};
+	return add_table(h, t);
 }
 
 int huffman_read(struct huffman **ret, const uint8_t *body, size_t len)
 {
 	struct buf b = buf_of(body, len);
 	unsigned n = buf_le16(&b);
+	int r = 0;
 	*ret = NULL;
-	if (b.failed)
-		return -EBADMSG;
-	if (n == 0)
-		return 0;
-	if (n > TABLES_MAX && n != TABLE_DEFAULT)
+	if (b.failed || (n > TABLES_MAX && n != TABLE_DEFAULT))
 		return -EBADMSG;
 	struct buf ahead = b;
-	if (n == 1 && buf_le16(&ahead) == 1) /* one code: nothing to tell apart */
+	if (n == 0 || (n == 1 && buf_le16(&ahead) == 1)) /* one code: nothing to tell apart */
 		return 0;
 	_cleanup_(huffman_freep) struct huffman *h = calloc(1, sizeof(*h));
 	if (!h)
 		return -ENOMEM;
-	if (n == TABLE_DEFAULT) {
-		h->tables[h->n++] = default_table();
-		if (!h->tables[0])
-			return -ENOMEM;
-	}
-	while (n != TABLE_DEFAULT && h->n < n) {
-		int r = read_table(&h->tables[h->n], &b, n);
-		if (r < 0)
-			return r;
-		h->n++;
-	}
-	*ret = TAKE(h);
-	return 0;
+	if (n == TABLE_DEFAULT)
+		r = default_table(h);
+	while (n != TABLE_DEFAULT && h->n < n && r == 0)
+		r = read_table(h, &b, n);
+	if (r == 0)
+		*ret = TAKE(h);
+	return r;
 }
 
 /* The bits ahead: the first is bit 63 of `word`, behind the last are zeros. */
@@ -235,62 +237,67 @@ static inline void bits_fill(struct bits *b)
 		b->word |= (uint64_t)*b->at++ << (56 - b->n);
 }
 
-/* The code that the bits begin with, by bisection. NULL: none; `ret_cut` when it may be one that is cut off. */
-static const struct code *find_code(const struct table *t, const struct bits *b, bool *ret_cut)
+/* The code that `b` begins with, by bisection. NULL: none; `ret_cut` when it may be one that is cut off. */
+static const struct code *find_code(const struct table *t, struct bits b, bool *ret_cut)
 {
-	uint32_t word = (uint32_t)(b->word >> 32);
-	unsigned low = 0, high = t->n; /* the first code behind `word` */
+	bits_fill(&b); /* fewer than 32 now: no more follow */
+	uint32_t word = (uint32_t)(b.word >> 32);
+	unsigned low = 0, high = t->n; /* the first entry behind `word` */
 	while (low < high) {
 		unsigned middle = (low + high) / 2;
-		if (t->codes[middle].start <= word)
+		if (t->entries[middle].start <= word)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low && word < code_end(&t->codes[low - 1]))
-		return &t->codes[low - 1];
-	uint64_t end = (uint64_t)word + (b->n < 32 ? UINT64_C(1) << (32 - b->n) : 1);
-	*ret_cut = low < t->n && t->codes[low].start < end;
+	if (low && word < entry_end(&t->entries[low - 1]))
+		return &t->entries[low - 1].code;
+	uint64_t end = (uint64_t)word + (b.n < 32 ? UINT64_C(1) << (32 - b.n) : 1);
+	*ret_cut = low < t->n && t->entries[low].start < end;
 	return NULL;
+}
+
+/* Whole codes that are ahead after bits_fill(). */
+static unsigned codes_ahead(const struct huffman *h)
+{
+	return h->longest ? 56 / h->longest : 1;
 }
 
 uint32_t huffman_decode(const struct huffman *h, const uint8_t *bytes, size_t len, int32_t *out,
 	uint32_t room, bool *ret_bad)
 {
 	const struct table *t = h->tables[0];
-	struct bits b = {.at = bytes, .end = bytes + len};
+	const unsigned ahead = codes_ahead(h);
+	struct bits b = {.at = bytes, .end = bytes + len}; /* by value: it stays in registers */
 	uint32_t n = 0;
 	*ret_bad = false;
 	while (n < room) {
-		if (b.n < t->longest || b.n == 0)
-			bits_fill(&b);
+		bits_fill(&b);
 		if (b.n == 0)
-			break;
-		const struct code *c = &t->look[b.word >> (64 - LOOK_BITS)];
-		if (!c->prefix) {
-			bool cut = false;
-			bits_fill(&b); /* fewer than 32 now: no more follow */
-			c = find_code(t, &b, &cut);
-			if (!c) {
-				*ret_bad = !cut;
-				break;
+			return n;
+		for (unsigned i = 0; i < ahead && n < room && b.n; i++) {
+			struct code c = t->look[b.word >> (64 - LOOK_BITS)];
+			if (!c.prefix) {
+				bool cut = false;
+				const struct code *longer = find_code(t, b, &cut);
+				if (!longer) {
+					*ret_bad = !cut;
+					return n;
+				}
+				c = *longer;
 			}
+			unsigned bits = (unsigned)c.prefix + c.extra;
+			if (bits > b.n)
+				return n;
+			/* Without a branch on whether there are extra bits, which is a coin's toss. */
+			int64_t behind = (int64_t)(b.word << c.prefix) >> (-c.extra & 63);
+			b.word <<= bits;
+			b.n -= bits;
+			if (c.next)
+				t = h->tables[c.next - 1];
+			else
+				out[n++] = c.base + (int32_t)(c.extra ? behind : 0);
 		}
-		if ((unsigned)c->prefix + c->extra > b.n)
-			break;
-		b.word <<= c->prefix;
-		b.n -= c->prefix;
-		if (c->next) {
-			t = h->tables[c->next - 1];
-			continue;
-		}
-		int32_t value = c->base;
-		if (c->extra) {
-			value += (int32_t)((int64_t)b.word >> (64 - c->extra));
-			b.word <<= c->extra;
-			b.n -= c->extra;
-		}
-		out[n++] = value;
 	}
 	return n;
 }

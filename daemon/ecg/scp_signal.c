@@ -48,13 +48,11 @@ static uint32_t decode_int16(const struct scp_piece *piece, int32_t *out, uint32
  */
 static uint32_t integrate(int32_t *x, uint32_t n, unsigned order)
 {
+	const int32_t keep_last = order ? -1 : 0, keep_slope = order == 2 ? -1 : 0;
 	int32_t last = 0, slope = 0;
 	for (uint32_t i = 0; i < n; i++) {
-		if (i >= order)
-			slope = (order == 2 ? slope : 0) + x[i];
-		else
-			slope = x[i] - last;
-		last = (order ? last : 0) + slope;
+		slope = i < order ? x[i] - last : (slope & keep_slope) + x[i];
+		last = (last & keep_last) + slope;
 		if (last > ECG_SAMPLE_LIMIT || last < -ECG_SAMPLE_LIMIT)
 			return i;
 		x[i] = last;
