@@ -211,7 +211,7 @@ static bool step(struct dicom *d)
 		return false;
 	bool delimiter = element.tag == 0xfffee00d || element.tag == 0xfffee0dd;
 	bool open = element.length == NO_LENGTH;
-	if (!whole || (delimiter && !d->depth) || (open && element.unknown) ||
+	if (!whole || (open && element.unknown) ||
 		(!open && element.length > (size_t)(d->end - d->at))) {
 		ecg_warn(d->e, "dicom_cut", NULL);
 		return false;

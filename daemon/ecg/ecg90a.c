@@ -89,7 +89,7 @@ static bool column(struct ecg *e, const uint8_t *rows, uint32_t n, bool truncate
 		off += cell(rows, i, index) == OFF_SCALE;
 	if (off)
 		ecg_warn(e, off == n ? "lead_off" : "off_scale", name);
-	struct ecg_lead *lead = off && off == n ? NULL : ecg_add_lead(e, name, n);
+	struct ecg_lead *lead = off == n ? NULL : ecg_add_lead(e, name, n);
 	if (!lead)
 		return false;
 	lead->truncated = truncated;
@@ -129,8 +129,10 @@ bool ecg90a_read(struct ecg *e, const uint8_t *bytes, size_t len)
 	const uint8_t *rows = bytes + HEADER;
 	uint32_t declared = (uint32_t)((len - HEADER - FOOTER) / ROW);
 	uint32_t n = used_rows(rows, declared);
-	bool limbs = true;
-	for (unsigned i = 0; i < COLUMNS; i++) {
+	bool limbs = n > 0;
+	if (!n)
+		ecg_warn(e, "no_rhythm", NULL);
+	for (unsigned i = 0; n && i < COLUMNS; i++) {
 		bool never_off = column(e, rows, n, n < declared, i, names[i]);
 		limbs = limbs && (never_off || i > 1);
 	}
