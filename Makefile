@@ -39,7 +39,7 @@ PY_TESTS := $(filter-out tests/test_bluez.py,$(wildcard tests/test_*.py))
 LE_DRIVERS := $(patsubst drivers/%.c,%,$(shell grep -lE 'VG_BUS_(GATT|ADVERT)' drivers/*.c))
 FUZZERS := $(filter-out gatt,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))) $(LE_DRIVERS:%=gatt_%)
 ECG_FUZZERS := scp aecg ecg90a dicom
-TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/codes_probe
+TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/codes_probe $(B)/tests/xmodem_probe
 FUZZ_RUN ?= 30s
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= -1
@@ -93,7 +93,7 @@ $(B)/tests/test_%: tests/test_%.c $$(wildcard tests/$$*/*.[ch]) $(wildcard tests
 	@echo "  CC    $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $(LDFLAGS) -o $@ $< $(wildcard tests/$*/*.c) $(B)/ecg.a $(B)/core.a -lcmocka $(CORE_LIBS) $(ECG_LIBS)
 
-$(B)/tests/codes_probe: tests/codes_probe.c $(B)/core.a
+$(B)/tests/codes_probe $(B)/tests/xmodem_probe: $(B)/tests/%: tests/%.c $(B)/core.a
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
 

@@ -13,6 +13,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <sha2.h>
 
 #define FLUSH_US (5 * CLOCK_SECOND_US) /* as the daemon does */
 #define NEVER INT64_MAX
@@ -25,7 +26,8 @@ struct tables {
 
 struct decode {
 	struct vg_session *session;
-	struct json readings, events;
+	struct json readings, events, studies;
+	unsigned n_studies;
 	uint32_t counts[VG_RESULTS];
 	const struct capfile *capture; /* NULL: bytes from the command line */
 	vg_ticket waiting[64];	       /* units without verdict, oldest first */
@@ -57,6 +59,20 @@ static void put_reading(struct json *j, const struct reading *r)
 	json_object_end(j);
 }
 
+static void put_study(struct decode *d, const struct bytes *study)
+{
+	SHA2_CTX c;
+	uint8_t digest[SHA256_DIGEST_LENGTH];
+	SHA256Init(&c);
+	SHA256Update(&c, study->at, study->len);
+	SHA256Final(digest, &c);
+	json_object_begin(&d->studies, NULL);
+	json_int(&d->studies, "bytes", (int64_t)study->len);
+	json_hex(&d->studies, "sha256", digest, sizeof(digest));
+	json_object_end(&d->studies);
+	d->n_studies++;
+}
+
 static void on_submit(void *arg, struct unit *u)
 {
 	struct decode *d = arg;
@@ -74,6 +90,8 @@ static void on_submit(void *arg, struct unit *u)
 			json_str(&d->events, "detail", e->detail);
 		json_object_end(&d->events);
 	}
+	if (u->study.len)
+		put_study(d, &u->study);
 	for (unsigned i = 0; i < VG_RESULTS; i++)
 		d->counts[i] += u->counts[i];
 	vg_ticket ticket = u->ticket;
@@ -169,9 +187,12 @@ static void print(struct decode *d)
 	struct json j = {0};
 	json_array_end(&d->readings);
 	json_array_end(&d->events);
+	json_array_end(&d->studies);
 	json_object_begin(&j, NULL);
 	json_raw(&j, "readings", json_text(&d->readings));
 	json_raw(&j, "events", json_text(&d->events));
+	if (d->n_studies)
+		json_raw(&j, "studies", json_text(&d->studies));
 	json_object_begin(&j, "results");
 	for (enum vg_result r = VG_READING; r < VG_RESULTS; r++)
 		json_int(&j, session_result_name(r), d->counts[r]);
@@ -199,6 +220,7 @@ static struct decode *open_session(const struct vg_driver *driver, const struct 
 	d->capture = capture;
 	json_array_begin(&d->readings, NULL);
 	json_array_begin(&d->events, NULL);
+	json_array_begin(&d->studies, NULL);
 	clock_now(&d->now);
 	if (capture && clock_civil_utc(&capture->clock, &d->now.utc_us))
 		d->now.civil = clock_civil(d->now.utc_us);
@@ -219,6 +241,7 @@ static void close_session(struct decode *d)
 	session_free(d->session);
 	json_free(&d->readings);
 	json_free(&d->events);
+	json_free(&d->studies);
 	free(d);
 }
 
@@ -226,6 +249,8 @@ static void close_session(struct decode *d)
  * the verdict on a frame comes before the byte behind it. */
 static void feed(struct decode *d, const struct vg_driver *driver, const struct capfile_step *step)
 {
+	if (driver->bus == VG_BUS_FILES && !driver->frame(NULL, step->bytes, step->len).length)
+		return; /* it would be left where it is */
 	if (driver->bus != VG_BUS_STREAM)
 		session_value(d->session, step->channel, step->bytes, step->len, step->indication,
 			&d->now);

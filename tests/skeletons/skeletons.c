@@ -3,7 +3,6 @@
 #include "skeletons.h"
 
 #define ZERO16 "00000000000000000000000000000000"
-#define ZERO128 ZERO16 ZERO16 ZERO16 ZERO16 ZERO16 ZERO16 ZERO16 ZERO16
 
 enum { MEASUREMENT, CONTEXT, RACP };
 
@@ -18,23 +17,6 @@ static const struct skeleton_step glucose[] = {
 	{SKELETON_KEPT, 0, ""},
 	{SKELETON_HEARD, MEASUREMENT, "000600e807060f120000"},
 	{SKELETON_HEARD, RACP, "06000101"},
-	{SKELETON_END, 0, ""},
-};
-
-/* Two blocks, the first one again, a broken one, EOT; the last ACK waits. */
-static const struct skeleton_step xmodem[] = {
-	{SKELETON_SENT, 0, "15"},
-	{SKELETON_HEARD, 0, "0101fe" ZERO128 "00"},
-	{SKELETON_SENT, 0, "06"},
-	{SKELETON_HEARD, 0, "0101fe" ZERO128 "00"},
-	{SKELETON_SENT, 0, "06"},
-	{SKELETON_HEARD, 0, "0102fd" ZERO128 "55"},
-	{SKELETON_SENT, 0, "15"},
-	{SKELETON_HEARD, 0, "0102fd" ZERO128 "00"},
-	{SKELETON_SENT, 0, "06"},
-	{SKELETON_HEARD, 0, "04"},
-	{SKELETON_KEPT, 0, ""},
-	{SKELETON_SENT, 0, "06"},
 	{SKELETON_END, 0, ""},
 };
 
@@ -121,12 +103,11 @@ static const struct skeleton_step idcard[] = {
 	{SKELETON_END, 0, ""},
 };
 
-const struct vg_driver *const skeletons[] = {&skeleton_glucose, &skeleton_xmodem, &skeleton_pmstore,
-	&skeleton_spo2, &skeleton_idcard, NULL};
+const struct vg_driver *const skeletons[] = {
+	&skeleton_glucose, &skeleton_pmstore, &skeleton_spo2, &skeleton_idcard, NULL};
 
 const struct skeleton_exchange skeleton_exchanges[] = {
 	{.steps = glucose, .mark_key = "racp", .mark_hex = "0400", .readings = 2, .marks = 2},
-	{.steps = xmodem, .studies = 1, .study_bytes = 256},
 	{.steps = pmstore, .readings = 2},
 	{.steps = spo2},
 	{.steps = idcard, .identities = 1},

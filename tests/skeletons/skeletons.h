@@ -34,5 +34,4 @@ struct skeleton_exchange {
 extern const struct vg_driver *const skeletons[];	    /* NULL-terminated */
 extern const struct skeleton_exchange skeleton_exchanges[]; /* in the same order */
 
-extern const struct vg_driver skeleton_glucose, skeleton_xmodem, skeleton_pmstore, skeleton_spo2,
-	skeleton_idcard;
+extern const struct vg_driver skeleton_glucose, skeleton_pmstore, skeleton_spo2, skeleton_idcard;

@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * ECG carts, or anything else, that send files by XMODEM (checksum, CRC, 1K) or YMODEM. We are the receiver
+ * and ask for a file all the time. What is in it the daemon finds out.
+ *
+ * Block: SOH (128 data bytes) or STX (1024), number, 255 - number, data, check: CRC high and low byte (polynomial
+ * 1021, initial 0) or the sum of the data modulo 256. The first number is 1, 255 is followed by 0.
+ *   asking     'C' (CRC) every 3 s, every tenth time and in every third repetition NAK (sum); `check` fixes one
+ *   receiving  next number: taken, ACK; same block again: our ACK was lost, or the sender had read two requests:
+ *              ACK when nothing follows, so that it does not count twice; block 0 or 1 out of order: a new
+ *              transfer, the former is dropped; another number: CAN CAN CAN, dropped
+ *   damaged    (check, complement, anything that is no block): all is ignored until the line was quiet for 1 s,
+ *              then NAK, or 'C' when no data has come yet. Ten in a row: CAN CAN CAN, dropped
+ *   silence    10 s: NAK; the third time: CAN CAN CAN, dropped. A block that stops in the middle for 1 s is damaged
+ *   EOT        counts only when nothing follows (it may be a damaged SOH): NAK. The second one ends the file, or
+ *              silence, for senders that say it once; not when the file says that more must come
+ *   storing    ACK from kept(), CAN CAN CAN from refused(); the sender must wait and is not listened to
+ *   CAN CAN    of the sender, where a block may begin: dropped
+ * What is dropped is told as an event. EOT again after the last ACK: ACK.
+ *
+ * YMODEM: block 0 is `name NUL size-in-decimal ...`, answered ACK 'C'. The size cuts the padding; a file with fewer
+ * bytes has not ended. The name may name a person and is not looked at. Behind each file comes the next block 0,
+ * an empty name ends the batch. A size of 0 is an unknown one.
+ * XMODEM pads the last block: an SCP-ECG record (its length is a u32 at 2, "SCPECG" at 16) is cut where it says,
+ * when that leaves less than the longest block, other files lose the 1A at the end of their last block.
+ *
+ * In a capture data bytes are 'x', but for 1A at the end of a block; of block 0 the size stays. Lengths of studies
+ * differ from those that were stored when an SCP-ECG record was cut.
+ *
+ * Sources: Forsberg, XMODEM/YMODEM Protocol Reference (1988); Debian's lrzsz (sx, sb) as the sender. Not
+ * confirmed: any cart. What carts say before and behind a transfer is passed over as noise.
+ */
+#include <string.h>
+#include <vitalgate/buf.h>
+#include <vitalgate/driver.h>
+
+enum { SOH = 0x01, STX = 0x02, EOT = 0x04, ACK = 0x06, NAK = 0x15, CAN = 0x18, PAD = 0x1a };
+
+#define ASK_MS 3000
+#define BLOCK_MS 10000 /* a sender waits 10 s or longer for an answer */
+#define QUIET_MS 1000
+#define AGAIN_MS 1500	 /* longer than a block of 1024 at 9600 Bd, the slowest line, takes */
+#define EOT_QUIET_MS 300 /* RFCOMM and USB bring what was sent in one go in pieces */
+#define EOT_ALONE_MS 5000
+#define ASKED_FOR_SUM 10 /* every so many requests */
+#define FAILURES_MAX 10
+#define SILENCES_MAX 3
+
+#define SHORT 128
+#define LONG 1024
+#define HEAD 3
+#define BLOCK_MAX (HEAD + LONG + 2)
+#define SCP_HEAD 22
+
+enum { BY_CRC = 1, BY_SUM = 2 };
+
+enum phase {
+	WAIT,	   /* a block or EOT may come */
+	PURGE,	   /* what comes is ignored until the line is quiet */
+	AGAIN,	   /* the last block came again, its ACK waits */
+	EOT_SEEN,  /* is the line quiet behind it? */
+	EOT_ASKED, /* NAK was said */
+	EOT_AGAIN, /* is the line quiet behind the second one? */
+	STORING,
+};
+
+struct xmodem {
+	enum phase phase;
+	bool excerpt;
+	bool open;	    /* a block of a transfer was taken */
+	bool ymodem;	    /* the transfer at hand or the last one */
+	bool ended;	    /* the last transfer ended with an ACK */
+	bool told;	    /* that nothing but damaged blocks comes */
+	uint8_t may, takes; /* checks, by option and now */
+	uint8_t expected;
+	uint32_t last_hash; /* of the data of the last block */
+	unsigned asked, failures, silences;
+	size_t announced; /* 0: unknown */
+	size_t total;	  /* bytes of data taken */
+	size_t padding;	  /* at the end of them */
+	uint8_t head[SCP_HEAD];
+	vg_ticket ticket; /* storing */
+};
+
+/* blocks */
+
+static uint16_t crc_of(const uint8_t *data, size_t len)
+{
+	unsigned crc = 0;
+	for (size_t i = 0; i < len; i++) {
+		crc ^= (unsigned)data[i] << 8;
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
+		crc &= 0xffff;
+	}
+	return (uint16_t)crc;
+}
+
+static uint8_t sum_of(const uint8_t *data, size_t len)
+{
+	unsigned sum = 0;
+	for (size_t i = 0; i < len; i++)
+		sum += data[i];
+	return (uint8_t)sum;
+}
+
+/* FNV-1a. A block with the last number and other data is not the same block. */
+static uint32_t hash_of(const uint8_t *data, size_t len)
+{
+	uint32_t hash = 2166136261u;
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ data[i]) * 16777619u;
+	return hash;
+}
+
+static bool head_good(const uint8_t *bytes)
+{
+	return (bytes[0] == SOH || bytes[0] == STX) && (bytes[1] ^ bytes[2]) == 0xff;
+}
+
+static size_t data_length(const uint8_t *bytes)
+{
+	return bytes[0] == STX ? LONG : SHORT;
+}
+
+/* Whole blocks with a good head, by the length of their check. */
+static bool is_block(const uint8_t *bytes, size_t len)
+{
+	if (len < HEAD + SHORT + 1 || !head_good(bytes))
+		return false;
+	size_t check = len - HEAD - data_length(bytes);
+	return check == 1 || check == 2;
+}
+
+static bool check_good(const uint8_t *bytes, size_t len)
+{
+	size_t n = data_length(bytes);
+	const uint8_t *data = bytes + HEAD, *check = data + n;
+	if (len == HEAD + n + 1)
+		return sum_of(data, n) == *check;
+	return crc_of(data, n) == (check[0] << 8 | check[1]);
+}
+
+/* Not the next block and not the last one: if it is a good one, somebody begins anew, in a way of his own. */
+static bool begins_anew(const struct xmodem *st, uint8_t number)
+{
+	return number <= 1 && number != st->expected && number != (uint8_t)(st->expected - 1);
+}
+
+/* Length of the block that begins at bytes[0]; 0: not all of it is there. When both checks may come, the one that is
+ * right says which. */
+static size_t block_length(const struct xmodem *st, const uint8_t *bytes, size_t len)
+{
+	size_t by_sum = HEAD + data_length(bytes) + 1, by_crc = by_sum + 1;
+	unsigned takes = st->open && begins_anew(st, bytes[1]) ? st->may : st->takes;
+	if (takes == BY_SUM)
+		return len >= by_sum ? by_sum : 0;
+	if (takes == BY_CRC)
+		return len >= by_crc ? by_crc : 0;
+	if (len >= by_crc && check_good(bytes, by_crc))
+		return by_crc;
+	if (len >= by_sum && check_good(bytes, by_sum))
+		return by_sum;
+	return len >= by_crc ? by_crc : 0;
+}
+
+static bool only(uint8_t c, const uint8_t *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] != c)
+			return false;
+	return true;
+}
+
+/* What is neither block nor EOT nor CAN CAN is one frame up to its end: behind it nothing is sure until the line is
+ * quiet. EOT is the last byte or no EOT. */
+static struct vg_frame xmodem_frame(const void *state, const uint8_t *bytes, size_t len)
+{
+	const struct xmodem *st = state;
+	bool behind_eot = st->phase == EOT_SEEN || st->phase == EOT_AGAIN;
+	struct vg_frame all = {.length = len}, more = {.length = 0};
+	if (st->phase == PURGE || st->phase == STORING || behind_eot)
+		return all;
+	if (bytes[0] == CAN && len == 1)
+		return more;
+	if (bytes[0] == CAN && bytes[1] == CAN)
+		return (struct vg_frame){.length = 2};
+	if (bytes[0] != SOH && bytes[0] != STX)
+		return all;
+	if (len < HEAD)
+		return more;
+	return head_good(bytes) ? (struct vg_frame){.length = block_length(st, bytes, len)} : all;
+}
+
+/* answers */
+
+static void say(struct vg_session *s, uint8_t control)
+{
+	vg_send(s, 0, &control, 1);
+}
+
+/* For the next block: NAK, or how it shall be checked when no data came yet. */
+static void ask(struct vg_session *s, struct xmodem *st)
+{
+	uint8_t request = 'C';
+	if (st->total || st->may == BY_SUM) {
+		request = NAK;
+	} else if (st->open) {
+		request = st->takes == BY_SUM ? NAK : 'C';
+	} else if (st->may & BY_SUM) {
+		bool sum = ++st->asked % ASKED_FOR_SUM == 0;
+		sum |= st->failures && st->failures % 3 == 0;
+		request = sum ? NAK : 'C';
+		st->takes = sum ? st->may : BY_CRC; /* one that asked itself for CRC keeps to it */
+	}
+	st->phase = WAIT;
+	say(s, request);
+	vg_timer(s, st->total ? BLOCK_MS : ASK_MS);
+}
+
+/* Nothing of a transfer is left. The sender has some rest before it is asked for the next one. */
+static void idle(struct vg_session *s, struct xmodem *st)
+{
+	if (st->total)
+		vg_study_begin(s); /* drops the one that was begun */
+	st->phase = WAIT;
+	st->open = false;
+	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
+	st->failures = st->silences = 0;
+	st->announced = st->total = st->padding = 0;
+	st->takes = st->may;
+	vg_timer(s, ASK_MS);
+}
+
+static void cancel(struct vg_session *s, struct xmodem *st)
+{
+	static const uint8_t cancels[] = {CAN, CAN, CAN};
+	st->ended = false;
+	vg_send(s, 0, cancels, sizeof(cancels));
+	idle(s, st);
+}
+
+static void tell(struct vg_session *s, struct xmodem *st, const char *why)
+{
+	struct vg_event e = {.type = VG_EVENT_DEVICE_ERROR, .detail = why};
+	if (st->open || !st->told)
+		vg_event(s, &e);
+	st->told |= !st->open;
+}
+
+static void give_up(struct vg_session *s, struct xmodem *st, const char *why)
+{
+	tell(s, st, why);
+	cancel(s, st);
+}
+
+static void failed(struct vg_session *s, struct xmodem *st, const char *why)
+{
+	if (++st->failures >= FAILURES_MAX)
+		give_up(s, st, why);
+	else
+		ask(s, st);
+}
+
+static void purge(struct vg_session *s, struct xmodem *st)
+{
+	st->phase = PURGE;
+	vg_timer(s, QUIET_MS);
+}
+
+/* A block was taken. Behind block 0 of YMODEM the data must be asked for. */
+static void acknowledge(struct vg_session *s, struct xmodem *st)
+{
+	st->phase = WAIT;
+	say(s, ACK);
+	vg_timer(s, BLOCK_MS);
+	if (!st->total)
+		ask(s, st);
+}
+
+/* The transfer is over, and the sender is told so. */
+static void conclude(struct vg_session *s, struct xmodem *st)
+{
+	st->ended = true;
+	say(s, ACK);
+	idle(s, st);
+	if (st->ymodem)
+		ask(s, st);
+}
+
+/* the file */
+
+/* Length of the SCP-ECG record that the file begins with; 0: it is none. */
+static size_t record_length(const struct xmodem *st)
+{
+	struct buf b = buf_of(st->head, sizeof(st->head));
+	buf_bytes(&b, 2);
+	size_t len = buf_le32(&b);
+	bool scp = memcmp(st->head + 16, "SCPECG", 6) == 0;
+	return scp && len >= SCP_HEAD ? len : 0;
+}
+
+/* Does what came say that more must come? */
+static bool incomplete(const struct xmodem *st)
+{
+	return st->announced > st->total || record_length(st) > st->total;
+}
+
+static size_t study_length(const struct xmodem *st)
+{
+	size_t record = record_length(st);
+	if (st->announced && st->total - st->announced < LONG)
+		return st->announced;
+	if (record && record <= st->total && st->total - record < LONG)
+		return record;
+	return st->total - st->padding;
+}
+
+/* The sender said that it is done. */
+static void finish(struct vg_session *s, struct xmodem *st)
+{
+	if (st->announced > st->total) {
+		failed(s, st, "transfer given up: the file is shorter than announced");
+		return;
+	}
+	size_t len = study_length(st);
+	if (!len) {
+		conclude(s, st);
+		return;
+	}
+	st->ticket = vg_study_end(s, len);
+	st->phase = STORING;
+	vg_timer(s, 0);
+	if (!st->ticket)
+		cancel(s, st);
+}
+
+/* `name NUL size`; more may follow. */
+static size_t announced_size(const uint8_t *data, size_t len)
+{
+	const uint8_t *end = memchr(data, 0, len);
+	size_t size = 0, at = end ? (size_t)(end - data) + 1 : len;
+	for (; at < len && data[at] >= '0' && data[at] <= '9'; at++)
+		size = size > VG_STUDY_MAX ? size : size * 10 + (data[at] - '0');
+	return size;
+}
+
+static void begin(struct xmodem *st, size_t by)
+{
+	st->open = true;
+	st->takes = by == 1 ? BY_SUM : BY_CRC;
+	st->ymodem = st->ended = st->told = false;
+}
+
+static void taken(struct xmodem *st, uint8_t number, const uint8_t *data, size_t len)
+{
+	st->expected = (uint8_t)(number + 1);
+	st->last_hash = hash_of(data, len);
+	st->failures = 0;
+}
+
+/* Block 0 of YMODEM. */
+static void file_begins(
+	struct vg_session *s, struct xmodem *st, const uint8_t *data, size_t len, size_t by)
+{
+	if (!data[0]) { /* no further file */
+		st->ymodem = false;
+		conclude(s, st);
+		return;
+	}
+	begin(st, by);
+	st->ymodem = true;
+	st->announced = announced_size(data, len);
+	taken(st, 0, data, len);
+	if (st->announced > VG_STUDY_MAX)
+		give_up(s, st, "transfer given up: file too long");
+	else
+		acknowledge(s, st);
+}
+
+static void data_heard(
+	struct vg_session *s, struct xmodem *st, uint8_t number, const uint8_t *data, size_t len)
+{
+	if (!st->total) {
+		vg_study_begin(s);
+		memcpy(st->head, data, sizeof(st->head));
+	}
+	st->total += len;
+	if (vg_study_append(s, data, len) < 0) {
+		give_up(s, st,
+			st->total > VG_STUDY_MAX ? "transfer given up: file too long"
+						 : "transfer given up: out of memory");
+		return;
+	}
+	st->padding = 0;
+	while (st->padding < len && data[len - 1 - st->padding] == PAD)
+		st->padding++;
+	taken(st, number, data, len);
+	acknowledge(s, st);
+}
+
+/* Out of order: is it the beginning of a new transfer? */
+static void stranger_heard(
+	struct vg_session *s, struct xmodem *st, uint8_t number, const uint8_t *bytes, size_t len)
+{
+	size_t n = data_length(bytes), by = len - HEAD - n;
+	bool first = number <= 1 || (st->excerpt && !st->open);
+	vg_result(s, first ? VG_NOTHING : VG_OUT_OF_SEQUENCE);
+	if (!first) {
+		give_up(s, st, "transfer given up: a block is missing");
+		return;
+	}
+	if (st->open) {
+		struct vg_event e = {.type = VG_EVENT_INSTRUMENT_RESTART};
+		vg_event(s, &e);
+		idle(s, st);
+	}
+	st->excerpt = false;
+	if (number == 0) {
+		file_begins(s, st, bytes + HEAD, n, by);
+		return;
+	}
+	begin(st, by);
+	data_heard(s, st, number, bytes + HEAD, n);
+}
+
+static void block_heard(struct vg_session *s, struct xmodem *st, const uint8_t *bytes, size_t len)
+{
+	const uint8_t *data = bytes + HEAD;
+	size_t n = data_length(bytes);
+	uint8_t number = bytes[1];
+	if (!check_good(bytes, len)) {
+		vg_result(s, VG_MALFORMED);
+		purge(s, st);
+		return;
+	}
+	st->phase = WAIT;
+	if (st->open && number == (uint8_t)(st->expected - 1) &&
+		hash_of(data, n) == st->last_hash) {
+		vg_result(s, VG_NOTHING);
+		st->phase = AGAIN;
+		vg_timer(s, AGAIN_MS);
+	} else if (st->open && number == st->expected) {
+		vg_result(s, VG_NOTHING);
+		data_heard(s, st, number, data, n);
+	} else {
+		stranger_heard(s, st, number, bytes, len);
+	}
+}
+
+/* the session */
+
+static void xmodem_opened(struct vg_session *s, bool excerpt)
+{
+	struct xmodem *st = vg_state(s);
+	const char *check = vg_option(s, "check");
+	st->may = *check == 'c' ? BY_CRC : *check == 's' ? BY_SUM : BY_CRC | BY_SUM;
+	st->takes = st->may;
+	st->excerpt = excerpt;
+	if (!excerpt)
+		ask(s, st);
+}
+
+static void xmodem_heard(struct vg_session *s, unsigned channel, const uint8_t *bytes, size_t len,
+	const struct vg_now *now)
+{
+	struct xmodem *st = vg_state(s);
+	bool behind_eot = st->phase == EOT_SEEN || st->phase == EOT_AGAIN;
+	(void)channel;
+	(void)now;
+	if (st->phase == STORING)
+		return;
+	st->silences = 0;
+	if (st->phase == PURGE) {
+		purge(s, st);
+	} else if (only(EOT, bytes, len)) {
+		st->phase = st->phase >= EOT_ASKED ? EOT_AGAIN : EOT_SEEN;
+		vg_timer(s, EOT_QUIET_MS);
+	} else if (!behind_eot && is_block(bytes, len)) {
+		block_heard(s, st, bytes, len);
+	} else if (!behind_eot && len == 2 && only(CAN, bytes, len)) {
+		vg_result(s, VG_NOTHING);
+		if (!st->open)
+			return;
+		tell(s, st, "transfer given up: the sender cancelled it");
+		idle(s, st);
+	} else {
+		vg_result(s, VG_MALFORMED);
+		purge(s, st);
+	}
+}
+
+/* 10 s, or 3 s before the first data. The next block of a file could be taken for the first of another one
+ * that somebody has begun in the meantime, when they have the same number: then better none. */
+static void silent(struct vg_session *s, struct xmodem *st)
+{
+	bool ambiguous = st->takes == BY_SUM && st->total && st->expected <= 1;
+	st->silences++;
+	if (!st->open)
+		st->failures = 0;
+	if (st->open && (ambiguous || st->silences >= SILENCES_MAX * (st->total ? 1 : 3)))
+		give_up(s, st, "transfer given up: the sender fell silent");
+	else
+		ask(s, st);
+}
+
+static void eot_over(struct vg_session *s, struct xmodem *st)
+{
+	vg_result(s, VG_NOTHING);
+	if (st->phase == EOT_AGAIN && !st->open)
+		st->ymodem = false; /* a file without a byte */
+	if (st->phase == EOT_AGAIN) {
+		finish(s, st);
+	} else if (!st->open && st->ended) { /* our ACK was lost */
+		conclude(s, st);
+	} else {
+		ask(s, st);
+		st->phase = EOT_ASKED;
+		vg_timer(s, EOT_ALONE_MS);
+	}
+}
+
+static void eot_alone(struct vg_session *s, struct xmodem *st)
+{
+	if (!st->open)
+		ask(s, st);
+	else if (incomplete(st))
+		failed(s, st, "transfer given up: it ends before the file does");
+	else
+		finish(s, st);
+}
+
+static void xmodem_expired(struct vg_session *s, const struct vg_now *now)
+{
+	struct xmodem *st = vg_state(s);
+	(void)now;
+	switch (st->phase) {
+	case WAIT:
+		silent(s, st);
+		break;
+	case PURGE:
+		failed(s, st, "transfer given up: every block was damaged");
+		break;
+	case AGAIN:
+		acknowledge(s, st);
+		break;
+	case EOT_SEEN:
+	case EOT_AGAIN:
+		eot_over(s, st);
+		break;
+	case EOT_ASKED:
+		eot_alone(s, st);
+		break;
+	case STORING:
+		break;
+	}
+}
+
+static void xmodem_kept(struct vg_session *s, vg_ticket ticket)
+{
+	struct xmodem *st = vg_state(s);
+	if (st->phase == STORING && ticket == st->ticket)
+		conclude(s, st);
+}
+
+static void xmodem_refused(struct vg_session *s, vg_ticket ticket, int why)
+{
+	struct xmodem *st = vg_state(s);
+	(void)why;
+	if (st->phase == STORING && ticket == st->ticket)
+		cancel(s, st);
+}
+
+/* what may leave in a capture */
+
+#define SCRUBBED 'x'
+#define SIZE_DIGITS_MAX 7 /* of VG_STUDY_MAX; what is longer could be somebody's number */
+
+/* Is this surely a block 0 of YMODEM? `name NUL size ...`, numbers behind it, then only NUL. A block 0 of XMODEM is
+ * the 256th of a file. Returns where the size begins; 0: it is none. */
+static size_t size_at(const uint8_t *data, size_t len)
+{
+	const uint8_t *end = memchr(data, 0, len);
+	size_t at = end ? (size_t)(end - data) + 1 : len, begin = at;
+	for (size_t i = 0; i + 1 < begin; i++)
+		if (data[i] < ' ')
+			return 0;
+	while (at < len && ((data[at] >= '0' && data[at] <= '9') || data[at] == ' '))
+		at++;
+	return begin > 1 && begin < len && only(0, data + at, len - at) ? begin : 0;
+}
+
+static void scrub_data(uint8_t number, uint8_t *data, size_t len)
+{
+	size_t size = number == 0 ? size_at(data, len) : 0, end = len;
+	if (number == 0 && !data[0]) { /* the end of a batch */
+		memset(data, 0, len);
+		return;
+	}
+	while (!size && end && data[end - 1] == PAD)
+		end--;
+	if (!size) {
+		memset(data, SCRUBBED, end);
+		return;
+	}
+	memset(data, SCRUBBED, size - 1);
+	while (size < len && data[size] >= '0' && data[size] <= '9')
+		size++;
+	memset(data + size, 0, len - size);
+}
+
+/* A good block stays good, a bad one bad. */
+static void scrub_block(uint8_t *bytes, size_t len)
+{
+	size_t n = data_length(bytes);
+	uint8_t *data = bytes + HEAD, *check = data + n;
+	bool good = check_good(bytes, len);
+	scrub_data(bytes[1], data, n);
+	unsigned sum = sum_of(data, n), crc = crc_of(data, n), spoil = good ? 0 : 0xff;
+	check[0] = (uint8_t)((len == HEAD + n + 1 ? sum : crc >> 8) ^ spoil);
+	if (len == HEAD + n + 2)
+		check[1] = (uint8_t)(crc ^ spoil);
+}
+
+static void xmodem_scrub(const struct vg_driver *self, unsigned channel, uint8_t *bytes, size_t len)
+{
+	(void)self;
+	(void)channel;
+	if (is_block(bytes, len))
+		scrub_block(bytes, len);
+	else if (!only(EOT, bytes, len) && !only(CAN, bytes, len))
+		memset(bytes, SCRUBBED, len);
+}
+
+static const struct vg_option options[] = {
+	{.name = "check",
+		.fallback = "auto",
+		.choices = (const char *const[]){"auto", "crc", "sum", NULL},
+		.help = "how the sender is asked to protect its blocks; auto: both in turn"},
+};
+
+const struct vg_driver xmodem = {
+	.name = "xmodem",
+	.version = 1,
+	.title = "Files by XMODEM or YMODEM (ECG carts)",
+	.title_zh = "XMODEM/YMODEM文件(心电图机)",
+	.experimental = true,
+	.bus = VG_BUS_STREAM,
+	.options = options,
+	.n_options = sizeof(options) / sizeof(options[0]),
+	.state_size = sizeof(struct xmodem),
+	.frame_max = BLOCK_MAX,
+	.frame_gap_ms = QUIET_MS,
+	.opened = xmodem_opened,
+	.heard = xmodem_heard,
+	.expired = xmodem_expired,
+	.kept = xmodem_kept,
+	.refused = xmodem_refused,
+	.frame = xmodem_frame,
+	.scrub = xmodem_scrub,
+};
