@@ -128,7 +128,7 @@ static void unit_done(struct job *job, int result)
 	struct vg_now now;
 	clock_now(&now);
 	if (result >= 0) {
-		if (!d->uid[0] && u->readings)
+		if (!d->uid[0] && (u->readings || u->study.len))
 			memcpy(d->uid, u->uid, sizeof(d->uid));
 		for (const struct mark *m = u->stranger ? NULL : u->marks; m; m = m->next)
 			keep_mark(d, m);

@@ -294,7 +294,7 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 
 /* the unit */
 
-/* The first reading enrols: until then a device may still hide its serial number from us. */
+/* The first reading or study enrols: until then a device may still hide its serial number from us. */
 static int file_device(struct db *db, const struct unit *u)
 {
 	const uint32_t *n = u->counts;
@@ -305,8 +305,8 @@ static int file_device(struct db *db, const struct unit *u)
 		"n_implausible=n_implausible+?,"
 		"serial=CASE WHEN ?11=1 OR (session=?10 AND serial=?11-1) THEN ?11 ELSE serial END,"
 		"session=CASE WHEN ?11=1 THEN ?10 ELSE session END WHERE id=?12",
-		"titiiiiiiiii", u->readings && u->uid[0] ? u->uid : NULL, u->arrived_us,
-		u->ack_mode, (int64_t)n[VG_READING], (int64_t)n[VG_NOTHING],
+		"titiiiiiiiii", (u->readings || u->study.len) && u->uid[0] ? u->uid : NULL,
+		u->arrived_us, u->ack_mode, (int64_t)n[VG_READING], (int64_t)n[VG_NOTHING],
 		(int64_t)n[VG_MALFORMED], (int64_t)n[VG_OUT_OF_SEQUENCE],
 		(int64_t)n[VG_UNSUPPORTED], (int64_t)n[VG_IMPLAUSIBLE], (int64_t)u->session,
 		(int64_t)u->serial, u->device_row);
