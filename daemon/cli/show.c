@@ -161,6 +161,8 @@ static void why(const struct cli *cli, const json_t *alert)
 		printf(": %s %s%s%s", text(rule, "kind"), n, streq(unit, "1") ? "" : " ",
 			streq(unit, "1") ? "" : unit);
 	}
+	if (json_object_get(rule, "statement")) /* the words of a cart, or of the ECG centre */
+		printf(": \"%s\"", text(rule, "statement"));
 }
 
 static void labels(const json_t *of)
