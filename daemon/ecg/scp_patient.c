@@ -34,8 +34,9 @@ static void read_tags(struct scp *s, struct tags *t)
 {
 	struct buf b = buf_of(s->sections[1].body, s->sections[1].len);
 	while (buf_left(&b)) {
+		bool last = buf_left(&b) == 1;
 		uint8_t tag = buf_u8(&b);
-		if (tag == TAG_END)
+		if (tag == TAG_END || (last && tag == 0)) /* a zero makes the length even */
 			return;
 		size_t len = buf_le16(&b);
 		const uint8_t *bytes = buf_bytes(&b, len);
