@@ -70,18 +70,21 @@ static int limit(const char **ret_what)
 {
 	static const struct {
 		int resource;
-		rlim_t most;
+		rlim_t soft, hard;
 		const char *what;
 	} limits[] = {
-		{RLIMIT_AS, ADDRESS_SPACE_MAX, "memory"},
-		{RLIMIT_CPU, 10, "processor time"}, /* s; a good file takes a tenth of one */
-		{RLIMIT_FSIZE, 0, "size of files"},
-		{RLIMIT_NOFILE, 0, "descriptors"},
-		{RLIMIT_CORE, 0, "core file"}, /* it would hold the patient */
-		{RLIMIT_NPROC, 0, "processes"},
+		{RLIMIT_AS, ADDRESS_SPACE_MAX, ADDRESS_SPACE_MAX, "memory"},
+		{RLIMIT_CPU, 10, 11, "processor time"}, /* s: SIGXCPU, which says why; SIGKILL */
+		{RLIMIT_FSIZE, 0, 0, "size of files"},
+		{RLIMIT_NOFILE, 0, 0, "descriptors"},
+		{RLIMIT_CORE, 0, 0, "core file"}, /* it would hold the patient */
+		{RLIMIT_NPROC, 0, 0, "processes"},
 	};
 	for (size_t i = 0; i < ELEMENTS(limits); i++) {
-		struct rlimit both = {.rlim_cur = limits[i].most, .rlim_max = limits[i].most};
+		struct rlimit now = {.rlim_max = RLIM_INFINITY}; /* may be closer already */
+		getrlimit(limits[i].resource, &now);
+		struct rlimit both = {.rlim_cur = MIN(limits[i].soft, now.rlim_max),
+			.rlim_max = MIN(limits[i].hard, now.rlim_max)};
 		if (setrlimit(limits[i].resource, &both) != 0) {
 			*ret_what = limits[i].what;
 			return -errno;
