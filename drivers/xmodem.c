@@ -228,7 +228,6 @@ static void idle(struct vg_session *s, struct xmodem *st)
 	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
 	st->failures = st->silences = 0;
 	st->announced = st->total = st->padding = 0;
-	st->takes = st->may;
 	vg_timer(s, ASK_MS);
 }
 

@@ -2,7 +2,7 @@
 /*
  * Tiny drivers that try the contract on protocols nobody has written yet, each with a hand-made exchange
  * that it must really go through. They are no start for a product driver: they skip every check that the
- * contract is not about. The sixth, ten results in one LIS01 frame of 64 KiB, is drivers/lis01.c itself
+ * contract is not about. Another one, ten results in one LIS01 frame of 64 KiB, is drivers/lis01.c itself
  * with tests/captures/lis01/frame_64k.cap.
  */
 #pragma once
