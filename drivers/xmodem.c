@@ -479,9 +479,8 @@ static void xmodem_heard(struct vg_session *s, unsigned channel, const uint8_t *
 		block_heard(s, st, bytes, len);
 	} else if (!behind_eot && len == 2 && only(CAN, bytes, len)) {
 		vg_result(s, VG_NOTHING);
-		if (!st->open)
-			return;
-		tell(s, st, "transfer given up: the sender cancelled it");
+		if (st->open)
+			tell(s, st, "transfer given up: the sender cancelled it");
 		idle(s, st);
 	} else {
 		vg_result(s, VG_MALFORMED);
