@@ -313,6 +313,8 @@ static void test_devices_refused(void **state)
 	refuse(DEVICES " - id: a\n   driver: d\n   transport: serial\n   address: ttyUSB0\n",
 		"9: devices[0]: expected a device file such as /dev/ttyUSB0 as address, found "
 		"\"ttyUSB0\"");
+	refuse(DEVICES " - id: a\n   driver: d\n   transport: spool\n   address: ecg\n",
+		"9: devices[0]: expected the path of a directory as address, found \"ecg\"");
 	refuse(DEVICES " - {id: a, driver: d, transport: ble, address: 50:11:22:33:44:55, "
 		       "random_address: true}\n",
 		"6: devices[0]: a random static address begins with C, D, E or F; others change, "
@@ -574,12 +576,13 @@ static void test_example(void **state)
 	if (config_parse(EXAMPLE, text, strlen(text), &config, error, sizeof(error)) < 0)
 		fail_msg("%s", error);
 	assert_int_equal(config.n_sinks, 1);
-	assert_int_equal(config.n_devices, 5);
+	assert_int_equal(config.n_devices, 6);
 	assert_string_equal(config.devices[0].driver, "bt_blp");
 	assert_string_equal(config.devices[1].driver, "lis01");
 	assert_int_equal(config.devices[2].transport, TRANSPORT_RFCOMM);
 	assert_int_equal(config.devices[3].transport, TRANSPORT_MODBUS);
-	assert_int_equal(config.devices[4].transport, TRANSPORT_REPLAY);
+	assert_int_equal(config.devices[4].transport, TRANSPORT_SPOOL);
+	assert_int_equal(config.devices[5].transport, TRANSPORT_REPLAY);
 
 	yaml_parser_t parser;
 	yaml_document_t doc;

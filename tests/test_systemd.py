@@ -100,6 +100,9 @@ print("PROBE " + json.dumps(dict(
     usr=code(write, "/usr/probe"),
     home=code(os.listdir, "/root"),
     tmp=code(write, "/tmp/probe"),
+    spool=code(write, "/var/spool/vitalgate/probe"),
+    spool_folder=code(lambda: (os.mkdir("/var/spool/vitalgate/done", 0o770),
+                               os.rename("/var/spool/vitalgate/probe", "/var/spool/vitalgate/done/probe"))),
     chown=code(os.chown, "/tmp/probe", os.getuid(), os.getgid()),
     setuid=code(os.setuid, os.getuid()),
 )), flush=True)
@@ -423,6 +426,7 @@ def check_start(tap, m):
                 "/etc/vitalgate/vitalgate.yaml": "640 root:vitalgate",
                 "/var/lib/vitalgate": "700 vitalgate:vitalgate",
                 "/var/lib/vitalgate/vitalgate.db": "600 vitalgate:vitalgate",
+                "/var/spool/vitalgate": "2770 vitalgate:vitalgate",
                 "/run/vitalgate": "751 vitalgate:vitalgate",
                 "/run/vitalgate/control.sock": "660 vitalgate:vitalgate",
                 "/run/vitalgate/uplink.sock": "660 vitalgate:vitalgate-uplink"}.items():
@@ -435,11 +439,12 @@ def check_sandbox(tap, m):
     with tap.case("the core has its store and what it needs, and sockets for Modbus"):
         found = m.probe("probe-core")
         want = dict(closed, inet=0, inet6=0, control=0, store=0, config=0,
-                    key=EACCES, own_key=ENOENT, bus=EISDIR, boot_id=0, tables=0)
+                    spool=0, spool_folder=0, key=EACCES, own_key=ENOENT, bus=EISDIR, boot_id=0, tables=0)
         same({k: found[k] for k in want}, want)
     with tap.case("the uplink has the network and its key, no store, no commands, no bus"):
         found = m.probe("probe-uplink")
         want = dict(closed, inet=0, inet6=0, control=EACCES, uplink=0, store=EACCES, config=EACCES,
+                    spool=EACCES,
                     key=EACCES, own_key=0, bus=EACCES, tables=0)
         same({k: found[k] for k in want}, want)
 

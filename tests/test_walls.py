@@ -44,7 +44,7 @@ FOREIGN = {
 C_LIBRARY = set("""
     assert.h ctype.h dirent.h errno.h fcntl.h ftw.h getopt.h grp.h inttypes.h limits.h locale.h math.h netdb.h
     poll.h pthread.h pwd.h sched.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
-    stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h
+    stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/file.h sys/inotify.h sys/ioctl.h sys/mman.h
     netinet/in.h netinet/tcp.h sys/prctl.h sys/random.h sys/resource.h sys/select.h sys/socket.h sys/stat.h sys/statvfs.h sys/time.h sys/timerfd.h
     sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/wait.h sysexits.h syslog.h termios.h time.h unistd.h
     wchar.h wctype.h
@@ -81,6 +81,10 @@ TESTED_BY = {
     "daemon/modbus_worker.c": "tests/test_modbus.c",
     "daemon/rfcomm_socket.c": "tests/test_rfcomm.c",
     "daemon/tty.c": "tests/test_serial.c",
+    "daemon/spool_file.c": "tests/test_spool.c",
+    "daemon/spool_folder.c": "tests/test_spool.c",
+    "daemon/spool_list.c": "tests/test_spool.c",
+    "daemon/spool_worker.c": "tests/test_spool.c",  # the thread's side of the transport
     "daemon/cli/client.c": "tests/test_cli.py",
     "daemon/cli/decode.c": "tests/test_captures.py",
     "daemon/cli/main.c": "tests/test_cli.py",
