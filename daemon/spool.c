@@ -20,6 +20,7 @@ struct spool {
 	sd_event_source *source;
 	bool up;
 	unsigned stay; /* the last one that we were told of */
+	bool owed;     /* a file was given, and not confirmed yet */
 };
 
 static int on_news(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -39,10 +40,13 @@ static int on_news(sd_event_source *source, int fd, uint32_t events, void *arg)
 		snprintf(uid, sizeof(uid), "spool:%s", s->device->id);
 		s->stay = n.stay;
 		s->up = true;
+		s->owed = false;
 		e->up(e->arg, uid);
 	}
-	if (bytes && s->up)
-		e->value(e->arg, 0, bytes, n.len, true);
+	if (!bytes || !s->up)
+		return 0;
+	s->owed = true;
+	e->value(e->arg, 0, bytes, n.len, true);
 	return 0;
 }
 
@@ -56,8 +60,9 @@ static int spool_send(struct transport *t, unsigned channel, const void *bytes, 
 static void spool_confirm(struct transport *t)
 {
 	struct spool *s = (struct spool *)t;
-	if (s->up)
+	if (s->up && s->owed)
 		spool_worker_confirm(s->worker, s->stay);
+	s->owed = false;
 }
 
 static void spool_close(struct transport *t, const char *why)

@@ -31,18 +31,6 @@ void spool_folder_shut(struct spool_folder *f)
 	f->dir = -1;
 }
 
-void spool_folder_leave(struct spool_folder *f, uint64_t now_us, const char *why)
-{
-	spool_folder_shut(f);
-	closep(&f->watch);
-	f->watch = -1;
-	spool_list_clear(&f->list);
-	f->inside = f->crowded = false;
-	f->absence = "absent";
-	f->why = why;
-	f->look_us = now_us + MIN(AGAIN_US, f->pace.scan_ms * UINT64_C(1000));
-}
-
 static const char *word_for(int error)
 {
 	switch (error) {
@@ -58,16 +46,36 @@ static const char *word_for(int error)
 	return "error";
 }
 
-static void stay_out(struct spool_folder *f, int error)
+static void stay_out(struct spool_folder *f, int error, uint64_t now_us)
 {
 	const char *word = word_for(error);
 	const char *next = streq(word, "absent") ? "make it, plug the medium in, or check `address`"
 			   : streq(word, "denied") ? "let this program read and write it"
 			   : error == ENOTDIR	   ? "`address` must name a directory"
 						   : "look at the kernel's log";
-	if (!streq(word, f->absence))
+	unsigned held_back;
+	uint64_t wait_us = f->pace.scan_ms * UINT64_C(1000);
+	if (!streq(word, f->absence) && log_allowed(&f->said_absence, LOG_BURST, &held_back))
 		log_note(f->id, "waiting for %s: %s: %s", f->path, strerrordesc_np(error), next);
+	f->look_us = now_us + (f->absence[0] ? wait_us : MIN(AGAIN_US, wait_us));
 	f->absence = word;
+}
+
+void spool_folder_end(struct spool_folder *f)
+{
+	spool_folder_shut(f);
+	closep(&f->watch);
+	f->watch = -1;
+	spool_list_clear(&f->list);
+	f->inside = f->crowded = false;
+}
+
+/* It cannot be used any more. */
+static void leave(struct spool_folder *f, int error, uint64_t now_us)
+{
+	spool_folder_end(f);
+	f->why = error == ENOENT ? "the directory is gone" : strerrordesc_np(error);
+	stay_out(f, error, now_us);
 }
 
 static int open_dir(const struct spool_folder *f, struct stat *ret)
@@ -107,9 +115,8 @@ static void enter(struct spool_folder *f, uint64_t now_us)
 {
 	struct stat st;
 	int fd = open_dir(f, &st);
-	f->look_us = now_us + f->pace.scan_ms * UINT64_C(1000);
 	if (fd < 0) {
-		stay_out(f, -fd);
+		stay_out(f, -fd, now_us);
 		return;
 	}
 	f->dir = fd;
@@ -117,7 +124,6 @@ static void enter(struct spool_folder *f, uint64_t now_us)
 	f->ino = st.st_ino;
 	f->inside = true;
 	f->look_us = now_us;
-	f->absence = "";
 	watch(f);
 }
 
@@ -130,15 +136,14 @@ int spool_folder_open(struct spool_folder *f, uint64_t now_us)
 		return 0;
 	int fd = open_dir(f, &st);
 	if (fd < 0) {
-		spool_folder_leave(
-			f, now_us, fd == -ENOENT ? "the directory is gone" : strerrordesc_np(-fd));
+		leave(f, -fd, now_us);
 		return fd;
 	}
 	f->dir = fd;
 	if (st.st_dev == f->dev && st.st_ino == f->ino)
 		return 0;
-	spool_folder_leave(f, now_us, "another directory has its path now");
-	return -ENOTCONN;
+	leave(f, ENOENT, now_us); /* another one has its path now */
+	return -ENOENT;
 }
 
 /* what is in it */
@@ -162,7 +167,7 @@ static void hear(struct spool_folder *f, uint64_t now_us)
 		for (char *p = buffer; f->inside && p < buffer + n; p += sizeof(*e) + e->len) {
 			e = (const struct inotify_event *)(const void *)p;
 			if (e->mask & (IN_IGNORED | IN_UNMOUNT | IN_DELETE_SELF | IN_MOVE_SELF)) {
-				spool_folder_leave(f, now_us, "the directory is gone");
+				leave(f, ENOENT, now_us);
 				return;
 			}
 			if (e->mask & IN_Q_OVERFLOW)
@@ -214,9 +219,10 @@ static void look_around(struct spool_folder *f, uint64_t now_us)
 	else
 		closep(&fd);
 	if (error) {
-		spool_folder_leave(f, now_us, strerrordesc_np(error));
+		leave(f, error, now_us);
 		return;
 	}
+	f->absence = "";
 	spool_list_scanned(&f->list);
 	move_kept(f, now_us);
 	if (f->crowded && !f->said_crowded)

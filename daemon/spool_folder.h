@@ -13,8 +13,8 @@ struct spool_folder {
 	char id[32], path[128]; /* as configured */
 	struct spool_pace pace;
 	bool inside;	     /* it is there */
-	const char *absence; /* else: the word for state(), */
-	const char *why;     /* and why it was left; static */
+	const char *absence; /* else: the word for state(); "" once all of it was seen */
+	const char *why;     /* and why it was left; both static */
 	int dir;	     /* -1: shut */
 	int watch;	     /* an inotify; -1: none, it is only looked at from time to time */
 	dev_t dev;
@@ -23,14 +23,14 @@ struct spool_folder {
 	uint64_t look_us; /* when it is looked at again, or for */
 	bool crowded;	  /* more names than the list holds */
 	bool said_crowded, said_watch;
-	struct log_limit said_left, said_moved, said_kept;
+	struct log_limit said_absence, said_left, said_moved, said_kept;
 };
 
 void spool_folder_init(
 	struct spool_folder *f, const char *id, const char *path, const struct spool_pace *pace);
 /* Finds it, or hears what came and looks around when it is time. `inside` says whether it is there then. */
 void spool_folder_turn(struct spool_folder *f, uint64_t now_us);
-void spool_folder_leave(struct spool_folder *f, uint64_t now_us, const char *why);
+void spool_folder_end(struct spool_folder *f);
 
 /* Makes sure that `dir` is open and what it was; else it is left. -errno. */
 int spool_folder_open(struct spool_folder *f, uint64_t now_us);

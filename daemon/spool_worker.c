@@ -202,7 +202,7 @@ static void *run(void *arg)
 			break;
 		sleep_until(w, turn(w));
 	}
-	spool_folder_leave(&w->folder, 0, "");
+	spool_folder_end(&w->folder);
 	destroy(w);
 	return NULL;
 }

@@ -27,7 +27,7 @@ struct transport_events {
 	 * device says of itself: "sn:<serial>", "sn:<serial>/sysid:<hex>", "sysid:<hex>" or, when
 	 * it says nothing useful, "addr:<address>". Values follow, then what was subscribed.
 	 * Stream: the line is open; `uid` is "line:<id>", over the air "addr:<address>". Registers:
-	 * the first answer came; "line:<id>". Replay: "replay:<id>". At most TRANSPORT_UID_MAX bytes. */
+	 * the first answer came; "line:<id>". Files: "spool:<id>". Replay: "replay:<id>". At most TRANSPORT_UID_MAX bytes. */
 	void (*up)(void *arg, const char *uid);
 	void (*stream)(void *arg, const uint8_t *bytes, size_t len);
 	/* GATT: value of driver channel `channel`; -1: a handle nobody asked for. `indication`: the
@@ -57,7 +57,8 @@ struct transport_ops {
 	 * "adapter-absent", "adapter-off", "no-bluetooth". BLE: "waiting" (for the device to
 	 * advertise), "setting-up", "unpaired", "crowded" (its adapter has no link left),
 	 * "adapter-absent", "adapter-off", "no-bluetoothd", "bluetoothd-hung", "no-bus",
-	 * "no-bluetooth". Replay: "playing", "done", "error" only. */
+	 * "no-bluetooth". Files: "denied", "unreadable" (a file in it); "error" also when a file
+	 * cannot be moved away, and in the rest after a refusal. Replay: "playing", "done", "error" only. */
 	const char *(*state)(const struct transport *t);
 };
 

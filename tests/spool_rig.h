@@ -13,6 +13,11 @@
 #include <time.h>
 
 #define HEARD_MAX 64
+#define TOLD_MS 60
+#define FOUND_MS 200
+#define SCAN_MS 100
+#define PATIENCE_MS 500
+#define REST_MS 200
 
 enum answer { CONFIRM, REFUSE, NOTHING };
 
@@ -146,8 +151,11 @@ static int setup(void **state)
 	g->device = (struct config_device){.id = "ecg-1", .transport = TRANSPORT_SPOOL};
 	snprintf(g->device.address, sizeof(g->device.address), "%s", g->dir);
 	g->driver = (struct vg_driver){.name = "test", .bus = VG_BUS_FILES, .frame = rig_frame};
-	g->pace = (struct spool_pace){
-		.told_ms = 60, .found_ms = 200, .patience_ms = 700, .scan_ms = 150, .rest_ms = 250};
+	g->pace = (struct spool_pace){.told_ms = TOLD_MS,
+		.found_ms = FOUND_MS,
+		.patience_ms = PATIENCE_MS,
+		.scan_ms = SCAN_MS,
+		.rest_ms = REST_MS};
 	char name[80];
 	snprintf(name, sizeof(name), "%s/log", g->top);
 	g->log = open(name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -199,7 +207,7 @@ static int teardown(void **state)
 
 /* what is done to files */
 
-static void touch(const struct rig *g, const char *name, time_t mtime)
+static inline void touch(const struct rig *g, const char *name, time_t mtime)
 {
 	const struct timespec times[] = {{mtime, 0}, {mtime, 0}};
 	assert_int_equal(utimensat(g->fd, name, times, 0), 0);
@@ -214,7 +222,7 @@ static void write_at(const struct rig *g, const char *name, int flags, const cha
 }
 
 /* `mtime` 0: now. */
-static void put(const struct rig *g, const char *name, const char *text, time_t mtime)
+static inline void put(const struct rig *g, const char *name, const char *text, time_t mtime)
 {
 	write_at(g, name, O_TRUNC, text);
 	if (mtime)
@@ -222,7 +230,7 @@ static void put(const struct rig *g, const char *name, const char *text, time_t 
 }
 
 /* To `size` bytes, keeping its time. */
-static void stretch(const struct rig *g, const char *name, off_t size)
+static inline void stretch(const struct rig *g, const char *name, off_t size)
 {
 	struct stat st;
 	_cleanup_(closep) int fd = openat(g->fd, name, O_WRONLY | O_CLOEXEC);
@@ -231,30 +239,30 @@ static void stretch(const struct rig *g, const char *name, off_t size)
 	assert_int_equal(futimens(fd, (struct timespec[]){st.st_mtim, st.st_mtim}), 0);
 }
 
-static void append(const struct rig *g, const char *name, const char *text)
+static inline void append(const struct rig *g, const char *name, const char *text)
 {
 	write_at(g, name, O_APPEND, text);
 }
 
-static void move(const struct rig *g, const char *from, const char *to)
+static inline void move(const struct rig *g, const char *from, const char *to)
 {
 	assert_int_equal(renameat(g->fd, from, g->fd, to), 0);
 }
 
-static bool is_there(const struct rig *g, const char *name)
+static inline bool is_there(const struct rig *g, const char *name)
 {
 	struct stat st;
 	return fstatat(g->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static unsigned mode_of(const struct rig *g, const char *name)
+static inline unsigned mode_of(const struct rig *g, const char *name)
 {
 	struct stat st;
 	assert_int_equal(fstatat(g->fd, name, &st, AT_SYMLINK_NOFOLLOW), 0);
 	return st.st_mode & 07777;
 }
 
-static bool holds(const struct rig *g, const char *name, const char *text)
+static inline bool holds(const struct rig *g, const char *name, const char *text)
 {
 	char found[80] = "";
 	_cleanup_(closep) int fd = openat(g->fd, name, O_RDONLY | O_CLOEXEC);
@@ -262,7 +270,7 @@ static bool holds(const struct rig *g, const char *name, const char *text)
 }
 
 /* By this process. */
-static unsigned times_open(const char *path)
+static inline unsigned times_open(const char *path)
 {
 	unsigned n = 0;
 	for (int fd = 0; fd < 256; fd++) {

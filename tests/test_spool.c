@@ -10,12 +10,7 @@
 
 #include <cmocka.h>
 
-#include "spool.h"
 #include "spool_rig.h"
-
-#define TOLD_MS 60
-#define FOUND_MS 200
-#define SCAN_MS 150
 
 static void comes_and_goes_with_its_directory(void **state)
 {
@@ -195,7 +190,7 @@ static void an_incomplete_file_may_be_finished(void **state)
 	put(g, "c.scp", "the beginn", 0);
 	put(g, "empty.scp", "", 0);
 	WAIT(g, g->n == 3, 3000);
-	assert_in_range(now_ms() - began, g->pace.patience_ms, g->pace.patience_ms + SCAN_MS);
+	assert_in_range(now_ms() - began, PATIENCE_MS, PATIENCE_MS + SCAN_MS);
 	assert_string_equal(g->heard[2], "the beginn");
 	WAIT(g, is_there(g, "done/c.scp"), 1000);
 	/* an empty one is not */
@@ -252,7 +247,7 @@ static void comes_back_with_it_after_a_refusal(void **state)
 	assert_true(holds(g, "a.scp", "a."));
 	put(g, "b.scp", "b.", 1800000000);
 	WAIT(g, g->n == 2, 1000);
-	assert_in_range(now_ms() - began, g->pace.rest_ms, g->pace.rest_ms + FOUND_MS);
+	assert_in_range(now_ms() - began, REST_MS, REST_MS + FOUND_MS);
 	assert_string_equal(g->heard[1], "a.");
 	assert_int_equal(g->up, 2);
 	g->answer = CONFIRM;

@@ -81,9 +81,6 @@ TESTED_BY = {
     "daemon/modbus_worker.c": "tests/test_modbus.c",
     "daemon/rfcomm_socket.c": "tests/test_rfcomm.c",
     "daemon/tty.c": "tests/test_serial.c",
-    "daemon/spool_file.c": "tests/test_spool.c",
-    "daemon/spool_folder.c": "tests/test_spool.c",
-    "daemon/spool_list.c": "tests/test_spool.c",
     "daemon/spool_worker.c": "tests/test_spool.c",  # the thread's side of the transport
     "daemon/cli/client.c": "tests/test_cli.py",
     "daemon/cli/decode.c": "tests/test_captures.py",
