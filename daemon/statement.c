@@ -6,21 +6,59 @@
 #include <ctype.h>
 #include <errno.h>
 
-/* Lower case, and each run of blanks one blank: carts align their texts. Bytes above 0x7f stay as they are. */
+#define ABBREVIATION_MAX 3 /* letters */
+
+#define IDEOGRAPHIC_BLANK "\xe3\x80\x80" /* U+3000 */
+
+/* Bytes of what stands between words at `text`: blanks, and punctuation but of numbers ("K+ > 6"). 0: a letter. */
+static size_t gap(const char *text)
+{
+	if (strncmp(text, IDEOGRAPHIC_BLANK, strlen(IDEOGRAPHIC_BLANK)) == 0)
+		return strlen(IDEOGRAPHIC_BLANK);
+	return isspace((unsigned char)*text) || strchr("-_/,;:.!?*()[]\"'", *text);
+}
+
+/* Lower case, each gap one blank: carts align, hyphenate and star their texts. Chinese has none between its
+ * characters, wherever a line was broken. Bytes above 0x7f stay as they are. */
 static void normalize(char *out, size_t size, const char *text)
 {
-	size_t n = 0;
-	for (; *text && n + 1 < size; text++) {
-		bool blank = isspace((unsigned char)*text);
-		if (!blank)
-			out[n++] = (*text & 0x80) ? *text : (char)tolower((unsigned char)*text);
-		else if (n && out[n - 1] != ' ')
+	size_t n = 0, len;
+	bool blank = false;
+	for (; *text && n + 2 < size; text += len) {
+		len = gap(text);
+		blank |= len && n;
+		if (len)
+			continue;
+		if (blank && !((*text & 0x80) && (out[n - 1] & 0x80)))
 			out[n++] = ' ';
+		blank = false;
+		len = 1;
+		out[n++] = (*text & 0x80) ? *text : (char)tolower((unsigned char)*text);
 	}
 	out[n] = 0;
 }
 
 /* loading */
+
+/* "a, b", each normalized. False: one of them is too long, or nothing. */
+static bool list_read(char *out, size_t size, const char *text)
+{
+	char part[64];
+	size_t n = 0;
+	for (;; text++) {
+		size_t len = strcspn(text, ",");
+		if (!text_copy(part, sizeof(part), text, len))
+			return false;
+		normalize(out + n, size - n, part);
+		if (!out[n])
+			return false;
+		n += strlen(out + n);
+		text += len;
+		if (!*text)
+			return true;
+		out[n++] = ',';
+	}
+}
 
 static int words_read(struct yamlmap *y, const yaml_node_t *list, const char *name,
 	char (*words)[64], unsigned *ret_n)
@@ -29,14 +67,14 @@ static int words_read(struct yamlmap *y, const yaml_node_t *list, const char *na
 	unsigned n = 0;
 	for (; (item = yamlmap_item(y, list, n)); n++) {
 		const char *text = yamlmap_text(item);
-		if (n == STATEMENT_WORDS_MAX || !text || !*text || strlen(text) >= sizeof(*words))
+		if (n == STATEMENT_WORDS_MAX || !text || strlen(text) >= sizeof(*words) - 1 ||
+			!list_read(words[n], sizeof(words[n]), text))
 			break;
-		normalize(words[n], sizeof(words[n]), text);
 	}
 	if (item || !n)
 		return yamlmap_fail(y, item ? item : list,
-			"%s: expected [1 to %d texts of at most %zu bytes]", name,
-			STATEMENT_WORDS_MAX, sizeof(*words) - 1);
+			"%s: expected [1 to %d texts of at most %zu bytes, each of words]", name,
+			STATEMENT_WORDS_MAX, sizeof(*words) - 2);
 	*ret_n = n;
 	return 0;
 }
@@ -91,26 +129,32 @@ static bool letter(char c)
 	return isalpha((unsigned char)c) && !(c & 0x80);
 }
 
-/* "ventricular" is not in "supraventricular": a Latin word counts from its beginning. */
+/* "ventricular" is not in "supraventricular": a Latin word counts from its beginning; and "mi" is not in "minor": an
+ * abbreviation counts whole. */
 static bool has_word(const char *text, const char *word, size_t len)
 {
-	for (const char *at = text; (at = memmem(at, strlen(at), word, len)); at++)
-		if (at == text || !letter(*word) || !letter(at[-1]))
+	bool whole = len <= ABBREVIATION_MAX;
+	for (size_t i = 0; i < len; i++)
+		whole &= letter(word[i]);
+	for (const char *at = text; (at = memmem(at, strlen(at), word, len)); at++) {
+		bool begins = at == text || !letter(*word) || !letter(at[-1]);
+		if (begins && !(whole && letter(at[len])))
 			return true;
+	}
 	return false;
 }
 
-/* All of "a, b". */
+/* All of "a,b". */
 static bool has_all(const char *text, const char *list)
 {
-	while (*list) {
+	for (;; list++) {
 		size_t len = strcspn(list, ",");
 		if (!has_word(text, list, len))
 			return false;
 		list += len;
-		list += strspn(list, ", ");
+		if (!*list)
+			return true;
 	}
-	return true;
 }
 
 static bool has_any(const char *text, const char (*lists)[64], unsigned n)

@@ -14,7 +14,7 @@
 struct statement {
 	char id[40];
 	unsigned n_words, n_unless;
-	/* Lower case; each is a list "a, b" of which all must be there. */
+	/* Normalized; each is a list "a,b" of which all must be there. */
 	char words[STATEMENT_WORDS_MAX][64], unless[STATEMENT_WORDS_MAX][64];
 	char zh[96], en[96];
 	char source[96];
