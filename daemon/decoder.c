@@ -14,6 +14,7 @@
 struct decoder {
 	sd_event *loop;
 	char path[256];
+	int64_t limit_us;
 	pid_t pid; /* 0: none runs */
 	int pid_fd, answer_fd;
 	sd_event_source *ended, *readable, *late;
@@ -160,7 +161,7 @@ static int watch(struct decoder *d)
 		rc = sd_event_add_io(d->loop, &d->readable, d->answer_fd, EPOLLIN, on_readable, d);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(
-			d->loop, &d->late, CLOCK_BOOTTIME, DECODER_TIME_US, 0, on_late, d);
+			d->loop, &d->late, CLOCK_BOOTTIME, (uint64_t)d->limit_us, 0, on_late, d);
 	return rc;
 }
 
@@ -206,22 +207,21 @@ int decoder_run(struct decoder *d, const uint8_t *bytes, size_t len, decoder_don
 
 /* life */
 
-void decoder_use(struct decoder *d, const char *path)
+void decoder_use(struct decoder *d, const char *path, int64_t limit_us)
 {
 	text_copy(d->path, sizeof(d->path), path, strlen(path));
+	d->limit_us = limit_us ? limit_us : DECODER_TIME_US;
 }
 
 static void find_program(struct decoder *d)
 {
-	char own[200];
+	char own[200], path[256];
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
 	char *slash = n > 0 ? memrchr(own, '/', (size_t)n) : NULL;
-	if (slash) {
-		snprintf(d->path, sizeof(d->path), "%.*s/vitalgate-ecg", (int)(slash - own), own);
-		if (access(d->path, X_OK) == 0)
-			return;
-	}
-	decoder_use(d, VITALGATE_LIBEXEC "/vitalgate-ecg");
+	if (slash)
+		snprintf(path, sizeof(path), "%.*s/vitalgate-ecg", (int)(slash - own), own);
+	decoder_use(
+		d, slash && access(path, X_OK) == 0 ? path : VITALGATE_LIBEXEC "/vitalgate-ecg", 0);
 }
 
 int decoder_new(sd_event *loop, struct decoder **ret)

@@ -20,8 +20,8 @@ typedef void (*decoder_done_t)(void *arg, const char *text, size_t len, const ch
 int decoder_new(sd_event *loop, struct decoder **ret);
 /* Ends a run that is on its way; nobody is told. */
 void decoder_free(struct decoder *d);
-/* The program beside our own, else the installed one. `path` is for tests. */
-void decoder_use(struct decoder *d, const char *path);
+/* For tests: another program than the one beside our own, else the installed one; another time limit (0: ours). */
+void decoder_use(struct decoder *d, const char *path, int64_t limit_us);
 /* 0: `done` follows, once; -EBUSY; -errno: it could not be started (-ENOENT: it is not installed). */
 int decoder_run(
 	struct decoder *d, const uint8_t *bytes, size_t len, decoder_done_t done, void *arg);

@@ -188,6 +188,11 @@ int studies_new(struct gateway *g, struct studies **ret)
 	return 0;
 }
 
+void studies_use(struct studies *s, const char *path, int64_t limit_us)
+{
+	decoder_use(s->decoder, path, limit_us);
+}
+
 void studies_free(struct studies *s)
 {
 	if (!s)

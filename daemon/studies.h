@@ -2,6 +2,8 @@
 /* Brings originals that are stored to the decoder, one after the other, and what it says back to the store. Loop thread. */
 #pragma once
 
+#include <stdint.h>
+
 struct gateway;
 struct studies;
 
@@ -11,3 +13,5 @@ int studies_new(struct gateway *g, struct studies **ret);
 void studies_free(struct studies *s);
 /* Something was committed that may need the decoder. */
 void studies_wake(struct studies *s);
+/* For tests: decoder_use(). */
+void studies_use(struct studies *s, const char *path, int64_t limit_us);
