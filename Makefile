@@ -64,7 +64,7 @@ $(B)/vitalgated: $(B)/daemon/main.o $(B)/core.a
 
 $(B)/vitalgate: $(CLI_OBJ) $(B)/core.a
 	@echo "  LD    $@"
-	@$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+	@$(CC) $(LDFLAGS) -o $@ $^ $(CORE_LIBS) -lcairo -lm
 
 $(B)/vitalgate-uplink: $(UPLINK_OBJ) $(B)/core.a
 	@echo "  LD    $@"

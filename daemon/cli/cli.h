@@ -26,6 +26,8 @@ void show_readings(const struct cli *cli, const json_t *result, bool head);
 void show_alerts(const struct cli *cli, const json_t *result);
 void show_followup(const struct cli *cli, const json_t *result);
 void show_events(const struct cli *cli, const json_t *result);
+void show_studies(const struct cli *cli, const json_t *result);
+void show_open_studies(const struct cli *cli, const json_t *result);
 
 /* `vitalgate capture`: what passes on a device, written to `to`. Exit status. */
 int capture_main(const struct cli *cli, const char *device, long long seconds, FILE *to);
@@ -33,3 +35,5 @@ int capture_main(const struct cli *cli, const char *device, long long seconds, F
 int enrol_main(struct cli *cli, int argc, char **argv);
 /* `vitalgate decode`: runs a driver on bytes. Exit status. */
 int decode_main(const struct cli *cli, int argc, char **argv);
+/* `vitalgate ecg`: argv[0] is the command. Exit status. */
+int ecg_main(struct cli *cli, int argc, char **argv);

@@ -26,6 +26,7 @@ static const char help_en[] =
 	"  handover DEVICE RESIDENT|- [--slot N]   to the next one, as soon as its memory is told\n"
 	"  enrol [ADDRESS|NUMBER] [OPTIONS]   find, pair and add a BLE instrument; enrol --help\n"
 	"  unenrol DEVICE                  remove it, and its pairing\n"
+	"  ecg [FILE|ID] [OPTIONS]         ECGs: decode, draw the sheet, reports; ecg --help\n"
 	"  events                          what happened that is not a measurement\n"
 	"  resend ID|all                   send again what the platform refused\n"
 	"  capture DEVICE [--seconds N] [--output FILE]   what it says, without names\n"
@@ -47,6 +48,7 @@ static const char help_zh[] =
 	"  handover 设备 居民|- [--slot N]  转交下一位：设备内存读完后生效\n"
 	"  enrol [地址|序号] [选项]        查找、配对并添加BLE设备；enrol --help\n"
 	"  unenrol 设备                    移除设备及其配对\n"
+	"  ecg [文件|编号] [选项]          心电图：解码、绘制、报告；ecg --help\n"
 	"  events                          非测量事件\n"
 	"  resend 编号|all                 重新发送被平台拒收的内容\n"
 	"  capture 设备 [--seconds N] [--output 文件]     记录设备通信，不含个人信息\n"
@@ -281,8 +283,9 @@ int main(int argc, char **argv)
 	int c;
 	if (!setlocale(LC_CTYPE, ""))
 		setlocale(LC_CTYPE, "C.UTF-8");
-	int own = 1; /* everything behind `decode` and `enrol` is their own */
-	while (own < argc && !streq(argv[own], "decode") && !streq(argv[own], "enrol"))
+	int own = 1; /* everything behind these three is their own */
+	while (own < argc && !streq(argv[own], "decode") && !streq(argv[own], "enrol") &&
+		!streq(argv[own], "ecg"))
 		own++;
 	while ((c = getopt_long(own, argv, "c:jl:r:fan:o:hV", options, NULL)) >= 0)
 		switch (c) {
@@ -339,6 +342,8 @@ int main(int argc, char **argv)
 		}
 	if (own < argc && optind == own && streq(argv[own], "enrol"))
 		return enrol_main(&cli, argc - own, argv + own);
+	if (own < argc && optind == own && streq(argv[own], "ecg"))
+		return ecg_main(&cli, argc - own, argv + own);
 	if (own < argc && optind == own)
 		return decode_main(&cli, argc - own - 1, argv + own + 1);
 	if (optind >= argc)

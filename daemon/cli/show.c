@@ -345,6 +345,97 @@ void show_events(const struct cli *cli, const json_t *result)
 	}
 }
 
+/* What a person does about an open study, or that it waits. */
+static const char *study_state(const struct cli *cli, const char *state)
+{
+	static const struct {
+		const char *name, *en, *zh;
+	} states[] = {{"not_sent", "not sent yet", "尚未发送"},
+		{"waiting", "waits for its report", "等待报告"},
+		{"overdue", "report overdue: call the centre", "报告超时：请联系诊断中心"},
+		{"repeat", "poor tracing: record again", "图形不佳：请重新采集"},
+		{"critical_unread", "critical value: read it back", "危急值：请复述确认"}};
+	for (size_t i = 0; i < ELEMENTS(states); i++)
+		if (streq(states[i].name, state))
+			return say(cli, states[i].en, states[i].zh);
+	return state;
+}
+
+/* An instant in UTC is shown as everywhere; the clock of a cart as the cart says it. */
+static const char *study_time(const json_t *study, char *out, size_t size)
+{
+	const json_t *time = json_object_get(study, "time");
+	const char *when = json_is_object(time) ? text(time, "taken") : text(study, "acquired");
+	if (strchr(when, 'Z'))
+		return local_time(when, out, size);
+	snprintf(out, size, "%s", strlen(when) >= 19 ? when + 5 : when);
+	if (strlen(out) >= 14 && out[5] == 'T') {
+		out[5] = ' ';
+		out[14] = 0;
+	}
+	return out;
+}
+
+static void study_rows(const struct cli *cli, const json_t *studies, bool open)
+{
+	size_t i;
+	const json_t *s;
+	char when[32];
+	json_array_foreach(studies, i, s)
+	{
+		const json_t *device = json_object_get(s, "device");
+		printf("%.8s  ", text(s, "id"));
+		cell(study_time(s, when, sizeof(when)), 15);
+		cell(text(s, "resident"), 12);
+		cell(json_is_object(device) ? text(device, "id") : text(s, "device"), 12);
+		if (open) {
+			cell(local_time(text(s, "since"), when, sizeof(when)), 15);
+			cell(local_time(text(s, "due"), when, sizeof(when)), 15);
+			puts(study_state(cli, text(s, "state")));
+		} else {
+			const json_t *report = json_object_get(s, "report");
+			cell(text(s, "status"), 12);
+			puts(json_is_object(report) ? text(report, "status") : text(s, "report"));
+		}
+	}
+}
+
+static void study_head(const struct cli *cli)
+{
+	cell(say(cli, "id", "编号"), 9);
+	cell(say(cli, "recorded", "采集时间"), 15);
+	cell(say(cli, "resident", "居民"), 12);
+	cell(say(cli, "device", "设备"), 12);
+}
+
+void show_studies(const struct cli *cli, const json_t *result)
+{
+	const json_t *studies = json_object_get(result, "studies");
+	if (!json_array_size(studies)) {
+		puts(say(cli, "no ECG was recorded yet", "尚无心电检查"));
+		return;
+	}
+	study_head(cli);
+	cell(say(cli, "status", "状态"), 12);
+	puts(say(cli, "report", "报告"));
+	study_rows(cli, studies, false);
+}
+
+void show_open_studies(const struct cli *cli, const json_t *result)
+{
+	const json_t *studies = json_object_get(result, "studies");
+	if (!json_array_size(studies)) {
+		puts(say(cli, "nothing is open: every ECG was sent and reported",
+			"没有待处理的心电检查：均已发送并收到报告"));
+		return;
+	}
+	study_head(cli);
+	cell(say(cli, "since", "开始于"), 15);
+	cell(say(cli, "due", "截止"), 15);
+	puts(say(cli, "state", "状态"));
+	study_rows(cli, studies, true);
+}
+
 static void show_field(const struct cli *cli, const json_t *field)
 {
 	char value[128] = "", when[32];
