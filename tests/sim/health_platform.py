@@ -18,8 +18,12 @@ platform that was killed reads it again at its start. One JSON object per line, 
     topic     below the base
     id, revision, seq, object, reason   where the event has them
 
-Envelopes and receipts: README "What the platform gets". Other programs use class Platform:
-start(), wait_ready(), command(), stop(); entries() and stored() read a ledger.
+Envelopes and receipts: README "What the platform gets". ECG studies and their chunks go to the
+centre of ecg_centre.py, which has events of its own. Other programs use class Platform: start(),
+wait_ready(), command(), stop(); entries() and stored() read a ledger.
+
+On the control socket: a command to publish, or {"faults": {..}} to change what the centre does
+wrong.
 """
 import argparse
 import json
@@ -34,8 +38,12 @@ import time
 
 import paho.mqtt.client as paho
 
+from ecg_centre import Centre, CentreFaults, Words, report_plan
+
 LISTS = {"up/reading": "readings", "up/alert": "alerts", "up/followup": "followups",
          "up/event": "events"}
+STUDIES, CHUNKS = "up/ecg", "up/ecg/chunk"
+CENTRE_LISTS = {STUDIES: "studies", CHUNKS: "chunks"}
 ID = re.compile(r"[0-9a-f]{32}\Z")
 
 
@@ -106,14 +114,19 @@ class Faults:
 
 
 class Platform:
-    def __init__(self, base, ledger, faults=None, log=None):
+    def __init__(self, base, ledger, faults=None, log=None, forbid=(), centre_faults=None,
+                 reports=()):
         self.base, self.faults = base.rstrip("/"), faults or Faults()
         self.log = log or (lambda *words: None)
+        self.forbidden = Words(forbid)
         self.ready = threading.Event()
         self.lock = threading.Lock()
-        self.seen = {key: content(item) for key, item in stored(ledger).items()} \
-            if os.path.exists(ledger) else {}
+        before = list(entries(ledger)) if os.path.exists(ledger) else []
+        self.seen = {(e["id"], e["revision"]): content(e["object"]) for e in before
+                     if e["event"] == "stored"}
         self.ledger = Ledger(ledger)
+        self.centre = Centre(ledger + ".originals", self.ledger, before, centre_faults, reports,
+                             self.command)
         gateway = self.base.rsplit("/", 1)[-1]
         self.client = paho.Client(f"platform-{gateway}", clean_session=False)
         self.client.on_connect = self._connected
@@ -164,6 +177,8 @@ class Platform:
 
     def take(self, topic, payload):
         """Writes one message into the ledger; the receipts that it earns."""
+        if self.forbidden.found(payload):
+            self.ledger.write("forbidden", topic=topic, reason="a word that must not get out")
         try:
             envelope = json.loads(payload)
         except ValueError:
@@ -171,7 +186,8 @@ class Platform:
         if topic in ("state", "up/reply") and isinstance(envelope, dict):
             self.ledger.write(topic.rsplit("/", 1)[-1], topic=topic, object=envelope)
             return []
-        items = envelope.get(LISTS.get(topic)) if isinstance(envelope, dict) else None
+        name = LISTS.get(topic, CENTRE_LISTS.get(topic))
+        items = envelope.get(name) if isinstance(envelope, dict) else None
         if not isinstance(items, list) or envelope.get("v") != 1:
             self.ledger.write("invalid", topic=topic, object=repr(payload[:200]))
             return []
@@ -180,6 +196,11 @@ class Platform:
                 not isinstance(envelope.get("test", False), bool):
             self.ledger.write("invalid", topic=topic, object=envelope)
             return []
+        if topic == CHUNKS:
+            return [r for chunk in items for r in self.centre.take_chunk(chunk)]
+        if topic == STUDIES:
+            return [r for study in items
+                    for r in self.centre.take_study(study, self.validate(study), content)]
         return [r for r in (self.take_item(topic, item) for item in items) if r]
 
     def take_item(self, topic, item):
@@ -241,7 +262,11 @@ def obey(platform_, control, log):
         except ValueError:
             log("control: not JSON")
             continue
-        platform_.command(command)
+        if "faults" in command:
+            with platform_.lock:
+                platform_.centre.faults.change(command["faults"])
+        else:
+            platform_.command(command)
 
 
 def arguments():
@@ -266,6 +291,13 @@ def arguments():
     parser.add_argument("--key", metavar="FILE")
     parser.add_argument("--control", metavar="PATH",
                         help="unix datagram socket that takes commands (JSON) to publish")
+    parser.add_argument("--forbid", metavar="WORD", action="append", default=[],
+                        help="must not stand in any payload; repeatable")
+    parser.add_argument("--centre-faults", metavar="JSON", type=json.loads, default={},
+                        help="as {\"faults\": ..} on the control socket: withhold, refuse, retry, "
+                        "ask_at_once, drop_chunks, spoil_chunk")
+    parser.add_argument("--report", metavar="S:STATUS:TEXT[:PHRASE]", action="append", default=[],
+                        type=report_plan, help="of each study, S seconds after it is complete")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
@@ -283,7 +315,8 @@ def main():
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     faults = Faults(a.reject_kind, a.reject, a.retry, a.silent, a.drop_receipts, a.delay, a.seed)
-    platform_ = Platform(a.base, a.ledger, faults, log)
+    platform_ = Platform(a.base, a.ledger, faults, log, a.forbid, CentreFaults(**a.centre_faults),
+                         a.report)
     tls = {"ca": a.tls_ca, "cert": a.cert, "key": a.key} if a.tls_ca else None
     control = listen(a.control) if a.control else None
     platform_.start(a.host, a.port, tls)

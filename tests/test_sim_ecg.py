@@ -1,0 +1,599 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Self-test of the simulated ECG cart, the narrow line, and the ECG centre of the platform.
+
+The receiver of XMODEM here is written from the protocol, and `rx` and `rb` of lrzsz are somebody
+else's. Prints TAP. Arguments, if any, select tests by name.
+"""
+import base64
+import binascii
+import hashlib
+import json
+import os
+import select
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tty
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "sim")]
+import scp_file  # noqa: E402
+from harness import Failure, Skip, Tap, free_port, holds, read_ledger, same, wait_until  # noqa: E402
+from health_platform import Platform  # noqa: E402
+from ecg_centre import CentreFaults  # noqa: E402
+
+SHARED = os.environ.get("VITALGATE_SHARED") or os.path.join(HERE, "..", "..", "shared")
+SOH, STX, EOT, ACK, NAK, CAN = 1, 2, 4, 6, 0x15, 0x18
+GATEWAY = "gw-1"
+tap = Tap()
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+# --- files
+
+
+def sections(data):
+    """{id: body}; checks all that a reader must check."""
+    same(struct.unpack_from("<HI", data), (binascii.crc_hqx(data[2:], 0xFFFF), len(data)))
+    found, count = {}, (struct.unpack_from("<I", data, 10)[0] - 16) // 10
+    for n in range(count):
+        number, length, index = struct.unpack_from("<HII", data, 22 + 10 * n)
+        if not length:
+            continue
+        body = data[index - 1:index - 1 + length]
+        crc, inner, inner_length = struct.unpack_from("<HHI", body)
+        same((inner, inner_length, length % 2), (number, length, 0), f"head of section {number}")
+        same(crc, binascii.crc_hqx(body[2:], 0xFFFF), f"crc of section {number}")
+        found[number] = body[16:]
+    return found
+
+
+def tags(body):
+    at, found = 0, {}
+    while body[at] != 255:
+        length, = struct.unpack_from("<H", body, at + 1)
+        found[body[at]] = body[at + 3:at + 3 + length]
+        at += 3 + length
+    return found
+
+
+def bits_of(data):
+    return "".join(format(byte, "08b") for byte in data)
+
+
+def unpack(data, count):
+    """First differences by the default table."""
+    bits, at, out, value = bits_of(data), 0, [], 0
+    while len(out) < count:
+        ones = 0
+        while ones < 10 and bits[at + ones] == "1":
+            ones += 1
+        if ones == 10:
+            step, at = int(bits[at + 10:at + 26], 2), at + 26
+            step -= (step >= 1 << 15) << 16
+        elif ones == 9:
+            step, at = int(bits[at + 10:at + 18], 2), at + 18
+            step -= (step >= 128) << 8
+        elif ones:
+            step, at = ones * (-1 if bits[at + ones + 1] == "1" else 1), at + ones + 2
+        else:
+            step, at = 0, at + 1
+        value += step
+        out.append(value)
+    return out
+
+
+def test_files():
+    with tap.case("a file has its sections, text in GB2312, checksums and measurements"):
+        parts = sections(scp_file.make({"patient": "R-0001", "last_name": "测试甲", "hr": 75,
+                                        "statements": ["窦性心律", ""]}))
+        same(sorted(parts), [0, 1, 3, 6, 7, 8])
+        found = tags(parts[1])
+        same((found[0], found[2], found[14][16]),
+             ("测试甲".encode("gb2312") + b"\0", b"R-0001\0", 0x27))
+        same(found[25] + found[26], struct.pack("<HBBBBB", 2026, 1, 31, 8, 9, 10))
+        same(struct.unpack_from("<BBHH5H3h", parts[7]),
+             (1, 0, 800, 800, 100, 200, 260, 350, 640, 45, 50, 40))
+        same(parts[8][8:], b"\2\1\x09\0" + "窦性心律".encode("gb2312") + b"\0\2\1\0\0")
+    with tap.case("raw and Huffman-coded files have the same samples"):
+        study = {"samples": 1000, "nv_per_lsb": 100}        # coarse enough for long codes
+        raw, packed = (sections(scp_file.make({**study, "huffman": h}))[6] for h in (False, True))
+        samples = struct.unpack_from("<1000h", raw, 6 + 16)
+        holds(max(map(abs, samples)) > 2000, "nothing in it")
+        same(unpack(packed[6 + 16:], 1000), list(samples))
+        same((raw[4], packed[4]), (0, 1), "differences")
+    with tap.case("any even size up to 4 MiB; what is too small is refused"):
+        for size in (10240, 65536, 4 << 20):
+            same(len(scp_file.make({"samples": 400, "bytes": size})), size)
+        for size in (100, 10241):
+            try:
+                scp_file.make({"samples": 400, "bytes": size})
+                raise Failure(f"{size} was made")
+            except ValueError:
+                pass
+    with tap.case("an independent reader takes them: tools/scpdump.py"):
+        tool = os.path.join(SHARED, "tools", "scpdump.py")
+        if not os.path.exists(tool):
+            raise Skip("no shared data")
+        for huffman in (False, True):
+            with tempfile.NamedTemporaryFile(suffix=".scp") as f:
+                f.write(scp_file.make({"huffman": huffman}))
+                f.flush()
+                dump = json.loads(subprocess.run([sys.executable, tool, f.name], check=True,
+                                                 capture_output=True, text=True).stdout)
+            same((dump["warn"], dump["file_crc_ok"], len(dump["leads"]), dump["sec7"]["vent_rate"],
+                  [lead["n"] for lead in dump["leads"]]), ([], True, 8, 75, [5000] * 8))
+
+
+# --- a cart and its receivers
+
+
+class Cart:
+    def __init__(self, where, *options):
+        self.where = where
+        self.process = subprocess.Popen(
+            [sys.executable, "-B", os.path.join(HERE, "sim", "cart.py"), "--link",
+             self.path("cart.tty"), "--ledger", self.path("ledger"), "--control",
+             self.path("ctl"), *options])
+        holds(wait_until(lambda: os.path.exists(self.path("cart.tty"))), "the cart did not start")
+
+    def path(self, name):
+        return os.path.join(self.where, name)
+
+    def events(self, *kinds):
+        return [e for e in read_ledger(self.path("ledger")) if e["event"] in kinds]
+
+    def data(self, key):
+        record = next(e for e in self.events("measured") if e["key"] == key)["record"]
+        with open(record["file"], "rb") as f:
+            data = f.read()
+        same((len(data), sha(data)), (record["bytes"], record["sha256"]), "the ledger's own")
+        return data
+
+    def say(self, text):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.connect(self.path("ctl"))
+            s.send(text.encode())
+
+    def end(self):
+        self.process.terminate()
+        return self.process.wait(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Receiver(threading.Thread):
+    """XMODEM with CRC, and YMODEM, on a cart's line, file after file; `files` has what came whole.
+    die_at: blocks after which it drops dead for a moment, once each, without a word."""
+
+    def __init__(self, path, die_at=(), checksum=False):
+        super().__init__(daemon=True)
+        self.path, self.files, self.die_at = path, [], list(die_at)
+        self.checksum = checksum
+        self.blocks = self.bad = self.deaths = 0
+        self.stopped = False
+        self.open()
+        self.start()
+
+    def open(self):
+        self.fd = os.open(self.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        tty.setraw(self.fd)
+
+    def read(self, count, seconds):
+        data = b""
+        while len(data) < count:
+            if not select.select([self.fd], [], [], seconds)[0]:
+                return data
+            data += os.read(self.fd, count - len(data))
+        return data
+
+    def purge(self, quiet=0.2):
+        while self.read(1, quiet):
+            pass
+
+    def answer(self, byte):
+        os.write(self.fd, bytes([byte]))
+
+    def block(self, first):
+        """(number, data) of a good block, else None."""
+        size = {SOH: 128, STX: 1024}[first]
+        check = 1 if self.checksum else 2
+        rest = self.read(2 + size + check, 0.5)
+        if len(rest) != 2 + size + check or rest[0] ^ rest[1] != 255:
+            return None
+        body = rest[2:2 + size]
+        good = sum(body) % 256 == rest[-1] if self.checksum else \
+            binascii.crc_hqx(body, 0) == int.from_bytes(rest[-2:], "big")
+        return (rest[0], body) if good else None
+
+    def session(self):
+        """The bytes of one file, or None."""
+        call = NAK if self.checksum else ord("C")
+        head = b""
+        while not head:
+            if self.stopped:
+                return None
+            self.answer(call)
+            head = self.read(1, 0.5)
+        data, expected, size, bad, ended = b"", 1, None, 0, False
+        while head:
+            got = self.block(head[0]) if head[0] in (SOH, STX) else None
+            if head[0] == EOT and ended:
+                self.answer(ACK)
+                if size is not None:        # YMODEM: an empty name is to come
+                    self.end_batch()
+                return data if size is None else data[:size]
+            if head[0] == EOT:
+                ended = True
+                self.answer(NAK)
+            elif head[0] == CAN and self.read(1, 0.2) == bytes([CAN]):
+                return None
+            elif got is None:
+                self.bad, bad = self.bad + 1, bad + 1
+                self.purge()
+                if bad > 10:
+                    break
+                self.answer(NAK if data or size is not None else call)
+            elif got[0] == 0 and expected == 1 and not data:
+                size = int(got[1].split(b"\0")[1].split()[0])
+                self.answer(ACK)
+                self.answer(call)
+            elif got[0] == expected % 256:
+                data, expected, bad, ended = data + got[1], expected + 1, 0, False
+                self.blocks += 1
+                if self.die_at and self.blocks >= self.die_at[0]:
+                    self.die()
+                    return None
+                self.answer(ACK)
+            elif got[0] == (expected - 1) % 256:
+                self.answer(ACK)
+            else:
+                break
+            head = self.read(1, 3)
+        os.write(self.fd, bytes([CAN] * 3))
+        self.purge()
+        return None
+
+    def end_batch(self):
+        self.answer(ord("C"))
+        if self.read(1, 1) and self.read(132, 1):
+            self.answer(ACK)
+
+    def die(self):
+        self.die_at.pop(0)
+        self.deaths += 1
+        os.close(self.fd)
+        time.sleep(0.3)
+        self.open()
+
+    def run(self):
+        while not self.stopped:
+            data = self.session()
+            if data is not None:
+                self.files.append(data)
+
+    def stop(self):
+        self.stopped = True
+        self.join(5)
+        os.close(self.fd)
+
+
+def cut(data):
+    """XMODEM pads: an SCP file says its length itself."""
+    return data[:struct.unpack_from("<I", data, 2)[0]]
+
+
+def test_lrzsz(where):
+    for how, receiver in (("sx", ["rx", "got"]), ("sx", ["rx", "-c", "got"]),
+                          ("sx-k", ["rx", "-c", "got"]), ("sb", ["rb"])):
+        folder = os.path.join(where, how + "-".join(receiver))
+        os.mkdir(folder)
+        with tap.case(f"{how} to {' '.join(receiver)}: byte-identical, and the person is told"), \
+                Cart(folder, "--how", how) as cart:
+            fd = os.open(cart.path("cart.tty"), os.O_RDWR | os.O_NOCTTY)
+            tty.setraw(fd)
+            rx = subprocess.Popen(receiver, stdin=fd, stdout=fd, stderr=subprocess.DEVNULL,
+                                  cwd=folder)
+            cart.say('record {"patient":"R-0001","huffman":true}')
+            holds(wait_until(lambda: cart.events("told"), 30), cart.events("sent", "lost"))
+            same(rx.wait(10), 0, "exit status of the receiver")
+            os.close(fd)
+            name = "got" if how != "sb" else "ECG00001.SCP"
+            with open(os.path.join(folder, name), "rb") as f:
+                got = f.read()
+            same(sha(got if how == "sb" else cut(got)), sha(cart.data("000001")))
+            same([e["key"] for e in cart.events("sent", "told")], ["000001"] * 2)
+            same(cart.end(), 0)
+
+
+def test_noise(where):
+    options = ["--noise", "0.01", "--how", "mix", "--random", "8", "--seed", "5"]
+    with tap.case("noise both ways: what was told came whole"), Cart(where, *options) as cart:
+        receiver = Receiver(cart.path("cart.tty"))
+        wait_until(lambda: len(cart.events("told")) == 8, 120, 0.1)
+        told = [e["key"] for e in cart.events("told")]
+        same(len(told), 8, "told")
+        receiver.stop()
+        came = {sha(cut(f)) for f in receiver.files}
+        holds({sha(cart.data(key)) for key in told} <= came, "one that was told is missing")
+        faults = [e["record"] for e in cart.events("fault")]
+        holds({k for f in faults for k in f} == {"flip", "drop", "insert"}, faults)
+        holds(receiver.bad >= 3, f"only {receiver.bad} bad blocks")
+        same(len({e["record"]["how"] for e in cart.events("measured")}), 3, "ways of sending")
+
+
+def test_dying(where):
+    options = ["--how", "sx-k", "--record", '{"bytes":40960,"samples":1000}',
+               "--record", '{"samples":1500}', "--seed", "2"]
+    with tap.case("a receiver that drops dead: the nurse sends again"), \
+            Cart(where, *options) as cart:
+        receiver = Receiver(cart.path("cart.tty"), die_at=(5,))
+        holds(wait_until(lambda: len(cart.events("told")) == 2, 60, 0.1), cart.events("lost"))
+        receiver.stop()
+        same(receiver.deaths, 1)
+        holds([e for e in cart.events("lost") if e["why"].startswith("exit")], cart.events("lost"))
+        for key in ("000001", "000002"):
+            holds(sha(cart.data(key)) in {sha(cut(f)) for f in receiver.files}, key)
+
+
+def test_giving_up(where):
+    with tap.case("nobody answers: given up after so many tries, and never told"), \
+            Cart(where, "--tries", "2", "--patience", "0.5", "--pause", "0.1") as cart:
+        cart.say("record {}")
+        time.sleep(0.5)
+        same(cart.events("sent"), [], "sent while nobody has the port open")
+        fd = os.open(cart.path("cart.tty"), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        holds(wait_until(lambda: len(cart.events("lost")) == 3), cart.events("lost"))
+        same([e["why"] for e in cart.events("lost")], ["patience", "patience", "given up"])
+        same(cart.events("told"), [])
+        os.close(fd)
+
+
+def test_speed(where):
+    with tap.case("the line's speed holds"), Cart(where, "--speed", "11520", "--how", "sx-k") as cart:
+        receiver = Receiver(cart.path("cart.tty"))
+        cart.say('record {"bytes":20480,"samples":300}')
+        holds(wait_until(lambda: cart.events("told"), 20), "not told")
+        seconds = cart.events("told")[0]["record"]["seconds"]
+        holds(1.7 < seconds < 6, f"{seconds} s")
+        receiver.stop()
+
+
+# --- the narrow line
+
+
+def test_slow_line(where):
+    del where
+    near, far = free_port(), free_port()
+    line = subprocess.Popen([sys.executable, os.path.join(HERE, "sim", "slow_line.py"), "--listen",
+                             str(near), "--to", str(far), "--bits", "64000"],
+                            stdout=subprocess.PIPE, text=True)
+    with tap.case("the narrow line: 64 kbit/s each way, what waits waits at the sender"), \
+            socket.create_server(("127.0.0.1", far)) as server:
+        client = socket.socket()
+        holds(wait_until(lambda: not client.connect_ex(("127.0.0.1", near))), "it does not listen")
+        peer, _ = server.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        begin, data = time.monotonic(), os.urandom(24000)
+        sending = threading.Thread(target=client.sendall, args=(data,))
+        sending.start()
+        time.sleep(1)
+        peer.setblocking(False)
+        early = len(peer.recv(1 << 16))
+        holds(5000 < early < 9000, f"{early} bytes in the first second")
+        unsent = 24000 - early
+        queued = struct.unpack("i", __import__("fcntl").ioctl(client, 0x5411, bytes(4)))[0]
+        holds(queued > unsent - 9000, f"{queued} wait at the sender of {unsent}")
+        peer.setblocking(True)
+        got = early
+        while got < len(data):
+            got += len(peer.recv(1 << 16))
+        seconds = time.monotonic() - begin
+        holds(2.9 < seconds < 4, f"24,000 bytes in {seconds} s")
+        begin = time.monotonic()
+        peer.sendall(bytes(8000))
+        got = 0
+        while got < 8000:
+            got += len(client.recv(1 << 16))
+        holds(0.9 < time.monotonic() - begin < 1.6, f"{time.monotonic() - begin} s downwards")
+        client.close()
+        same(json.loads(line.stdout.readline())["up"], 24000)
+        peer.close()
+    line.kill()
+    line.wait()
+
+
+# --- the centre
+
+
+class Script:
+    """A platform without a broker, and messages as a gateway sends them."""
+
+    def __init__(self, where, name, **more):
+        self.path = os.path.join(where, name)
+        self.more = more
+        self.again()
+
+    def again(self):
+        self.platform = Platform(f"vg/v1/o/s/{GATEWAY}", self.path, **self.more)
+
+    def send(self, topic, name, *items):
+        return self.raw(topic, {"v": 1, "gateway": GATEWAY, "epoch": "e", name: items})
+
+    def raw(self, topic, envelope):
+        receipts = self.platform.take(topic, json.dumps(envelope, ensure_ascii=False).encode())
+        return [(r["revision"], r["result"], r.get("missing")) for r in receipts]
+
+    def events(self, *kinds):
+        return [e for e in read_ledger(self.path) if e["event"] in kinds]
+
+    def kept(self, study):
+        with open(self.path + ".originals/" + study["id"], "rb") as f:
+            return f.read()
+
+
+def study_of(data, size=8192, revision=1, **more):
+    return {"id": sha(data)[:32], "revision": revision, "seq": 1, "status": "final",
+            "resident": "R-0001", "identity": {}, "test": False, "time": {}, "device": {},
+            "ecg": {"patient": {"sex": "M", "age": {"value": 61, "unit": "a"}}},
+            "original": {"bytes": len(data), "sha256": sha(data), "chunk_bytes": size,
+                         "chunks": -(-len(data) // size)},
+            "report": {"state": "waiting"}, **more}
+
+
+def chunks_of(data, size=8192):
+    count = -(-len(data) // size)
+    return [{"id": sha(data)[:32], "revision": 1, "seq": 2 + n, "n": n, "of": count,
+             "offset": n * size, "data": base64.b64encode(data[n * size:][:size]).decode()}
+            for n in range(count)]
+
+
+def test_centre(where):
+    data = os.urandom(20000)
+    study, chunks = study_of(data), chunks_of(data)
+    chunk = lambda s, n: s.send("up/ecg/chunk", "chunks", chunks[n])  # noqa: E731
+    meta = lambda s, m=study: s.send("up/ecg", "studies", m)  # noqa: E731
+    with tap.case("centre: accepted with the last chunk, in whatever order; repeats are counted"):
+        s = Script(where, "order")
+        same([meta(s), chunk(s, 2), chunk(s, 0), chunk(s, 0), chunk(s, 1)],
+             [[], [], [], [], [(1, "accepted", None)]])
+        same(s.kept(study), data)
+        same(meta(s), [(1, "accepted", None)], "again")
+        same(meta(s, study_of(data, revision=2, status="amended")), [(2, "accepted", None)])
+        same([(e["chunks"], e["again"]) for e in s.events("complete")], [(3, 1)])
+        same(len(s.events("stored")), 2)
+    with tap.case("centre: metadata again asks for what is missing; last metadata, too"):
+        s = Script(where, "missing")
+        meta(s)
+        chunk(s, 1)
+        same(meta(s), [(1, "retry", [0, 2])])
+        same([chunk(s, 0), chunk(s, 2)], [[], [(1, "accepted", None)]])
+        s = Script(where, "last")
+        same([chunk(s, n) for n in range(3)] + [meta(s)], [[], [], [], [(1, "accepted", None)]])
+    with tap.case("centre: revisions that came before the original are all receipted with it"):
+        s = Script(where, "revisions")
+        same([meta(s), meta(s, study_of(data, revision=2, status="amended"))], [[], []])
+        same([chunk(s, n) for n in range(3)],
+             [[], [], [(1, "accepted", None), (2, "accepted", None)]])
+    with tap.case("centre: killed in the middle, it knows its chunks and receipts again"):
+        s = Script(where, "killed")
+        meta(s)
+        chunk(s, 0)
+        s.again()
+        same(meta(s), [(1, "retry", [1, 2])])
+        chunk(s, 1)
+        same(chunk(s, 2), [(1, "accepted", None)])
+        s.again()
+        same(meta(s), [(1, "accepted", None)])
+        same(s.kept(study), data)
+    with tap.case("centre: wrong SHA-256, dropped chunks, refused, withheld, put off"):
+        s = Script(where, "spoilt", centre_faults=CentreFaults(spoil_chunk=1))
+        meta(s)
+        same([chunk(s, n) for n in range(3)], [[], [], [(1, "retry", None)]])
+        same([chunk(s, n) for n in range(3)], [[], [], [(1, "accepted", None)]])
+        same(len(s.events("mismatch")), 1)
+        s = Script(where, "dropped", centre_faults=CentreFaults(drop_chunks=[1]))
+        meta(s)
+        same([chunk(s, n) for n in range(3)], [[], [], []])
+        same(meta(s), [(1, "retry", [1])])
+        same(chunk(s, 1), [(1, "accepted", None)])
+        s = Script(where, "refused", centre_faults=CentreFaults(refuse=True))
+        same(meta(s), [(1, "rejected", None)])
+        s = Script(where, "asking", centre_faults=CentreFaults(ask_at_once=True))
+        same(meta(s), [(1, "retry", [0, 1, 2])])
+        s = Script(where, "withheld", centre_faults=CentreFaults(withhold=True))
+        meta(s)
+        same([chunk(s, n) for n in range(3)], [[], [], []])
+        s.platform.centre.faults.change({"withhold": False, "retry": True})
+        same(meta(s), [(1, "retry", None)])
+        s.platform.centre.faults.change({"retry": False})
+        same(meta(s), [(1, "accepted", None)])
+    with tap.case("centre: what is not valid is refused, by its reason"):
+        s = Script(where, "invalid")
+        bad = [study_of(data, status="x"), study_of(data, report={"state": "lost"}),
+               study_of(data, original={**study["original"], "chunks": 4}),
+               study_of(data, test=None)]
+        same([meta(s, b) for b in bad], [[(1, "rejected", None)]] * 4)
+        meta(s)
+        same(meta(s, study_of(data, resident="R-0002")), [(1, "rejected", None)])
+        same(len(s.events("conflict")), 1)
+        for changed in ({"n": 3}, {"data": "?"}, {"data": ""}, {"revision": 2}, {"offset": -1}):
+            same(s.send("up/ecg/chunk", "chunks", {**chunks[0], **changed}), [])
+        same(len(s.events("invalid")), 5)
+        chunk(s, 0)
+        s.send("up/ecg/chunk", "chunks", {**chunks[0], "data": chunks[1]["data"]})
+        same(len(s.events("conflict")), 2)
+        s.send("up/ecg/chunk", "chunks", {**chunks[1], "offset": 0})
+        same(chunk(s, 2), [(1, "retry", None)])
+        same(len(s.events("mismatch")), 1, "two chunks in one place")
+    with tap.case("centre: names in any spelling and ids in the metadata are found"):
+        s = Script(where, "forbidden", forbid=["测试甲"])
+        for text in ("测试甲", "\\u6d4b\\u8bd5\\u7532", "测试甲".encode("gb2312").hex()):
+            s.platform.take("up/event", b'{"v":1,"x":"%s"}' % text.encode())
+        s.platform.take("up/ecg", b'{"x":"%s"}' % "测试甲".encode("gb2312"))
+        same(len(s.events("forbidden")), 4)
+        same(meta(s, study_of(data, ecg={"patient": {"id": "R-0001"}})), [(1, "rejected", None)])
+        same(len(s.events("forbidden")), 5)
+        meta(s)
+        s.platform.take("up/event", '{"v":1,"x":"测试乙"}'.encode())
+        same(len(s.events("forbidden")), 5, "and nothing else is")
+    with tap.case("centre: other topics go on as before"):
+        s = Script(where, "others")
+        same(s.send("up/alert", "alerts", {"id": "0" * 32, "revision": 1, "seq": 1}),
+             [(1, "accepted", None)])
+        same(s.raw("up/ecg", {"v": 1, "gateway": "other", "epoch": "e", "studies": []}), [])
+        same(len(s.events("invalid")), 1)
+
+
+def test_reports(where):
+    sent = []
+    data = b"x" * 100
+    with tap.case("centre: reports are commands, so long after the study"):
+        s = Script(where, "reports", reports=[(0.1, "preliminary", "p", None),
+                                              (0.3, "critical", "c", "STEMI")])
+        s.platform.centre.publish = sent.append
+        s.send("up/ecg", "studies", study_of(data))
+        s.send("up/ecg/chunk", "chunks", *chunks_of(data))
+        holds(wait_until(lambda: len(sent) == 2, 5), sent)
+        same([(c["cmd"], c["by"], c["args"]) for c in sent], [
+            ("ecg_report", "D-0009", {"study": sha(data)[:32], "status": "preliminary",
+                                      "text": "p"}),
+            ("ecg_report", "D-0009", {"study": sha(data)[:32], "status": "critical", "text": "c",
+                                      "critical": "STEMI"})])
+        holds(sent[0]["id"] != sent[1]["id"], sent)
+        s.send("up/ecg", "studies", study_of(data))
+        same(len(s.events("scheduled")), 2, "scheduled, repeats counted")
+
+
+def main():
+    chosen = [(n, t) for n, t in globals().items() if n.startswith("test_") and
+              (not sys.argv[1:] or any(a in n for a in sys.argv[1:]))]
+    for name, test in chosen:
+        if name in ("test_lrzsz", "test_noise", "test_dying", "test_giving_up", "test_speed") and \
+                not shutil.which("sx"):
+            tap.skip(name, "lrzsz is not installed")
+            continue
+        if not test.__code__.co_argcount:
+            test()
+            continue
+        with tempfile.TemporaryDirectory(prefix="vitalgate-") as where:
+            test(where)
+    tap.done()
+
+
+if __name__ == "__main__":
+    main()
