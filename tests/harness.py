@@ -174,6 +174,18 @@ def line_device(name, driver, **more):
             "address": "{dir}/" + name + ".tty", **more}
 
 
+def cart_device(name, **more):
+    """An ECG cart; residents' tokens are typed at it."""
+    return {"id": name, "driver": "xmodem", "transport": "serial",
+            "address": "{dir}/" + name + ".tty", "baud": 115200, "patient_id": "token", **more}
+
+
+def box_device(name, **more):
+    """A directory into which ECG machines drop files: {dir}/<name>.box."""
+    return {"id": name, "driver": "dropped_file", "transport": "spool",
+            "address": "{dir}/" + name + ".box", "patient_id": "token", **more}
+
+
 def modbus_device(name, driver, address, **more):
     return {"id": name, "driver": driver, "transport": "modbus", "address": address, **more}
 
@@ -223,7 +235,9 @@ class Beats:
 class Site:
     """devices: list of dicts as in vitalgate.yaml, "{dir}" in them is the site's folder. The
     simulated instruments stand at unix:{dir}/<name>.sock (cuff, peripheral) and {dir}/<name>.tty
-    (analyser, oximeter, printer, and modbus_line); modbus_port has a port of its own choice.
+    (analyser, cart, oximeter, printer, and modbus_line); modbus_port has a port of its own choice.
+
+    line_bits: the uplink's line to the broker lets through so many bits per second each way.
 
     tables: a folder, or what hurried_tables() is to be told."""
 
@@ -231,9 +245,10 @@ class Site:
     ZONE = "Asia/Shanghai"  # what the instruments' clocks show
 
     def __init__(self, devices=(), receipt="platform", receipt_timeout=2, extra="", window=20,
-                 host="127.0.0.1", tables=ROOT + "/config"):
+                 host="127.0.0.1", tables=ROOT + "/config", line_bits=None):
         self.dir = tempfile.mkdtemp(prefix="vitalgate-")
         self.port = free_port()
+        self.line_bits, self.line_port = line_bits, free_port() if line_bits else self.port
         self.base = f"vg/v1/demo/village/{self.GATEWAY}"
         self.processes = {}
         self.commands = {}
@@ -251,7 +266,7 @@ class Site:
 
     def write_config(self, devices):
         receipt, receipt_timeout, extra, window, host, tables = self.settings
-        sink = {"name": "platform", "host": host, "port": self.port, "receipt": receipt,
+        sink = {"name": "platform", "host": host, "port": self.line_port, "receipt": receipt,
                 "receipt_timeout_s": receipt_timeout, "window": window}
         text = ("version: 1\norg: demo\nsite: village\n"
                 f"gateway: {self.GATEWAY}\nzone: {self.ZONE}\nsite_contact: S-0001\n"
@@ -315,8 +330,8 @@ class Site:
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
 
-    def core(self, env=None, prefix=(), options=()):
-        self.start("core", [*prefix, BUILD + "/vitalgated", "--config", self.config,
+    def core(self, env=None, prefix=(), options=(), folder=BUILD):
+        self.start("core", [*prefix, folder + "/vitalgated", "--config", self.config,
                             "--last-good", self.path("last-good"), *options], env)
         return wait_until(self.answers)
 
@@ -353,6 +368,14 @@ class Site:
         return self.instrument("analyser", name, "--link", self.path(name + ".tty"), "--dtr",
                                *options)
 
+    def cart(self, name, *options):
+        return self.instrument("cart", name, "--link", self.path(name + ".tty"), *options)
+
+    def slow_line(self):
+        return self.start("slow_line", [
+            PYTHON, SIM + "/slow_line.py", "--listen", str(self.line_port), "--to",
+            str(self.port), "--bits", str(self.line_bits)])
+
     def oximeter(self, name, *options):
         return self.instrument("oximeter", name, "--link", self.path(name + ".tty"), "--dtr",
                                *options)
@@ -382,6 +405,8 @@ class Site:
         self.platform("--verbose", *platform_options)
         if not wait_until(lambda: "connected 0" in self.log("platform")):
             raise Failure("the platform did not connect" + self.tails())
+        if self.line_bits:
+            self.slow_line()
         self.uplink()
 
     def tails(self, lines=12):
@@ -446,6 +471,22 @@ class Site:
             if r["device"]["id"] == device and revision >= newest.get(r["id"], r)["revision"]:
                 newest[r["id"]] = r
         return [r for r in newest.values() if all(r[k] == v for k, v in want.items())]
+
+    def studies(self, **want):
+        """What the platform has of ECG studies, the newest revision of each."""
+        newest = {}
+        for (name, revision), study in self.received("up/ecg").items():
+            if revision >= newest.get(name, study)["revision"]:
+                newest[name] = study
+        return [s for s in newest.values() if all(s[k] == v for k, v in want.items())]
+
+    def original(self, study):
+        """The bytes that the platform has of a study, None until they are whole."""
+        try:
+            with open(self.path("platform.ledger.originals/" + study["id"]), "rb") as f:
+                return f.read()
+        except FileNotFoundError:
+            return None
 
     def alert_of(self, reading, revision=1):
         """The platform's alert of a reading, or None."""

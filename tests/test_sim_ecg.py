@@ -7,6 +7,7 @@ else's. Prints TAP. Arguments, if any, select tests by name.
 """
 import base64
 import binascii
+import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 import tty
@@ -103,7 +105,7 @@ def test_files():
         same(found[25] + found[26], struct.pack("<HBBBBB", 2026, 1, 31, 8, 9, 10))
         same(struct.unpack_from("<BBHH5H3h", parts[7]),
              (1, 0, 800, 800, 100, 200, 260, 350, 640, 45, 50, 40))
-        same(parts[8][8:], b"\2\1\x09\0" + "窦性心律".encode("gb2312") + b"\0\2\1\0\0")
+        same(parts[8][8:], b"\2\1\x09\0" + "窦性心律".encode("gb2312") + b"\0\2\1\0\0" + b"\0")
     with tap.case("raw and Huffman-coded files have the same samples"):
         study = {"samples": 1000, "nv_per_lsb": 100}        # coarse enough for long codes
         raw, packed = (sections(scp_file.make({**study, "huffman": h}))[6] for h in (False, True))
@@ -230,7 +232,8 @@ class Receiver(threading.Thread):
             self.answer(call)
             head = self.read(1, 0.5)
         data, expected, size, bad, ended = b"", 1, None, 0, False
-        while head:
+        while True:
+            head = head or b"\0"            # silence: ask for the block again
             got = self.block(head[0]) if head[0] in (SOH, STX) else None
             if head[0] == EOT and ended:
                 self.answer(ACK)
@@ -263,7 +266,7 @@ class Receiver(threading.Thread):
                 self.answer(ACK)
             else:
                 break
-            head = self.read(1, 3)
+            head = self.read(1, 0.8)
         os.write(self.fd, bytes([CAN] * 3))
         self.purge()
         return None
@@ -297,6 +300,17 @@ def cut(data):
     return data[:struct.unpack_from("<I", data, 2)[0]]
 
 
+def carry(fd, sock):
+    """Between a tty and a program on a socket, until the program is gone. (Had rx the tty itself,
+    its last act would be to flush it, and its last ACK with it.)"""
+    while True:
+        for ready in select.select([fd, sock], [], [])[0]:
+            data = os.read(fd, 4096) if ready == fd else sock.recv(4096)
+            if ready == sock and not data:
+                return
+            os.write(fd, data) if ready == sock else sock.sendall(data)
+
+
 def test_lrzsz(where):
     for how, receiver in (("sx", ["rx", "got"]), ("sx", ["rx", "-c", "got"]),
                           ("sx-k", ["rx", "-c", "got"]), ("sb", ["rb"])):
@@ -306,11 +320,16 @@ def test_lrzsz(where):
                 Cart(folder, "--how", how) as cart:
             fd = os.open(cart.path("cart.tty"), os.O_RDWR | os.O_NOCTTY)
             tty.setraw(fd)
-            rx = subprocess.Popen(receiver, stdin=fd, stdout=fd, stderr=subprocess.DEVNULL,
+            ours, its = socket.socketpair()
+            rx = subprocess.Popen(receiver, stdin=its, stdout=its, stderr=subprocess.DEVNULL,
                                   cwd=folder)
+            its.close()
+            line = threading.Thread(target=carry, args=(fd, ours))
+            line.start()
             cart.say('record {"patient":"R-0001","huffman":true}')
             holds(wait_until(lambda: cart.events("told"), 30), cart.events("sent", "lost"))
             same(rx.wait(10), 0, "exit status of the receiver")
+            line.join(5)
             os.close(fd)
             name = "got" if how != "sb" else "ECG00001.SCP"
             with open(os.path.join(folder, name), "rb") as f:
@@ -321,12 +340,12 @@ def test_lrzsz(where):
 
 
 def test_noise(where):
-    options = ["--noise", "0.01", "--how", "mix", "--random", "8", "--seed", "5"]
+    options = ["--noise", "0.01", "--how", "mix", "--random", "5", "--seed", "5"]
     with tap.case("noise both ways: what was told came whole"), Cart(where, *options) as cart:
         receiver = Receiver(cart.path("cart.tty"))
-        wait_until(lambda: len(cart.events("told")) == 8, 120, 0.1)
+        wait_until(lambda: len(cart.events("told")) == 5, 120, 0.1)
         told = [e["key"] for e in cart.events("told")]
-        same(len(told), 8, "told")
+        same(len(told), 5, "told")
         receiver.stop()
         came = {sha(cut(f)) for f in receiver.files}
         holds({sha(cart.data(key)) for key in told} <= came, "one that was told is missing")
@@ -364,7 +383,8 @@ def test_giving_up(where):
 
 
 def test_speed(where):
-    with tap.case("the line's speed holds"), Cart(where, "--speed", "11520", "--how", "sx-k") as cart:
+    options = ["--speed", "11520", "--how", "sx-k"]
+    with tap.case("the line's speed holds"), Cart(where, *options) as cart:
         receiver = Receiver(cart.path("cart.tty"))
         cart.say('record {"bytes":20480,"samples":300}')
         holds(wait_until(lambda: cart.events("told"), 20), "not told")
@@ -374,6 +394,10 @@ def test_speed(where):
 
 
 # --- the narrow line
+
+
+def unsent_bytes(sock):
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def test_slow_line(where):
@@ -396,7 +420,7 @@ def test_slow_line(where):
         early = len(peer.recv(1 << 16))
         holds(5000 < early < 9000, f"{early} bytes in the first second")
         unsent = 24000 - early
-        queued = struct.unpack("i", __import__("fcntl").ioctl(client, 0x5411, bytes(4)))[0]
+        queued = unsent_bytes(client)
         holds(queued > unsent - 9000, f"{queued} wait at the sender of {unsent}")
         peer.setblocking(True)
         got = early

@@ -17,7 +17,7 @@ against those no XMODEM is safe, whoever is at the other end.
 
 Orders on the control socket:
 
-    record JSON     a study of scp_file.py, or {"file": path}; "how": sx, sx-k, sb
+    record JSON     a study of scp_file.py (time: now), or {"file": path}; "how": sx, sx-k, sb
     noise P [WAY]   from now on; WAY: both, out (to the gateway), in
     speed N         bytes per second each way from now on; 0: as fast as it goes
     unplug, plug    the line
@@ -36,6 +36,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import tty
 from collections import Counter, deque
 from contextlib import suppress
@@ -172,6 +173,7 @@ class Cart:
             with open(record["file"], "rb") as f:
                 data = f.read()
         else:
+            record.setdefault("time", time.strftime("%Y-%m-%dT%H:%M:%S"))
             data = scp_file.make({"number": self.number + 1, **record})
         self.number += 1
         path = os.path.join(self.folder, f"ECG{self.number:05d}.SCP")
