@@ -235,7 +235,7 @@ static inline struct out rig_raw(const int32_t *samples, size_t n)
 	return o;
 }
 
-/* Differences of this order, in the default table. */
+/* Differences of this order, in the default table; filled up with ones, which are no sample. */
 static inline struct out rig_coded(const int32_t *x, size_t n, unsigned order)
 {
 	struct out o = {0};
@@ -244,8 +244,8 @@ static inline struct out rig_coded(const int32_t *x, size_t n, unsigned order)
 			      : order == 2 ? x[i] - 2 * x[i - 1] + x[i - 2]
 			      : order == 1 ? x[i] - x[i - 1]
 					   : x[i]);
-	if (o.len % 2)
-		put(&o, "1", 0);
+	while (o.bit || o.len % 2)
+		put_bits(&o, "1");
 	return o;
 }
 

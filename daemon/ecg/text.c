@@ -101,13 +101,21 @@ static void guess(char *out, const uint8_t *bytes, size_t len)
 			*out = 0;
 }
 
-/* UTF-16 of ASCII has NULs inside; returns its length up to the 16-bit NUL, 0 when it is not that. */
+/*
+ * Whoever declares ISO 10646 may send UTF-8 or UTF-16, and 测试 in UTF-16 is UTF-8 as well. UTF-16 has NULs
+ * inside, or two at its end. Returns its length up to the 16-bit NUL, 0 when it is not that.
+ */
 static size_t utf16_length(const uint8_t *bytes, size_t len)
 {
 	size_t end = 0, first = strnlen((const char *)bytes, len);
+	bool inside = false, ended = first % 2 == 0 && first + 2 <= len && !bytes[first + 1];
+	for (size_t i = first; i < len; i++)
+		inside = inside || bytes[i];
+	if (!inside && (!ended || is_ascii(bytes, first)))
+		return 0;
 	while (end + 2 <= len && (bytes[end] || bytes[end + 1]))
 		end += 2;
-	return first < end ? end : 0;
+	return end;
 }
 
 /* Into the text that is shown: without control characters (C0, DEL and C1), bounded. */
