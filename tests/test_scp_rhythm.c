@@ -439,10 +439,22 @@ static void leads_have_the_names_of_iso_11073(void **state)
 		snprintf(unnamed, sizeof(unnamed), "lead-%u", id);
 		rig_drop(r, 3);
 		rig_lead(r, 1, 4, id);
-		rig_lead(r, 1, 4, 2);
+		rig_lead(r, 1, 4, id == 2 ? 1 : 2);
 		rig_expect(r, "");
 		assert_string_equal(r->e->leads[0].name, names[id] ? names[id] : unnamed);
 	}
+}
+
+/* Both stay, as the file has them. */
+static void a_lead_that_is_there_twice_is_told(void **state)
+{
+	struct rig *r = *state;
+	rig_drop(r, 3);
+	rig_lead(r, 1, 4, 2);
+	rig_lead(r, 1, 4, 2);
+	rig_expect(r, "lead_twice: II");
+	assert_int_equal(r->e->n_leads, 2);
+	assert_string_equal(r->e->leads[1].name, "II");
 }
 
 int main(void)
@@ -465,6 +477,7 @@ int main(void)
 		TEST(without_interval_or_unit_there_is_nothing_to_draw),
 		TEST(no_rhythm_at_all),
 		TEST(leads_have_the_names_of_iso_11073),
+		TEST(a_lead_that_is_there_twice_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

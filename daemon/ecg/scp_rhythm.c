@@ -160,6 +160,9 @@ static const char *decode_lead(struct scp *s, struct rhythm *r, unsigned i)
 	char name[16];
 	enum scp_end end;
 	lead_name(place->id, name);
+	for (unsigned k = 0; k < i; k++)
+		if (r->places[k].id == place->id)
+			ecg_warn(s->e, "lead_twice", name);
 	uint32_t room = scp_piece_room(r->huffman, piece, place->expected);
 	struct ecg_lead *lead = ecg_add_lead(s->e, name, room);
 	if (!lead)
