@@ -39,6 +39,9 @@ FOREIGN = {
         "daemon/cli/*",  # replies
     ],
     "sha2.h": ["daemon/reading.c", "daemon/intake.c", "daemon/cli/decode.c"],
+    "expat.h": ["daemon/ecg/aecg.c"],
+    "seccomp.h": ["daemon/ecg/sandbox.c"],
+    "iconv.h": ["daemon/ecg/text.c"],
 }
 
 C_LIBRARY = set("""
@@ -91,6 +94,11 @@ TESTED_BY = {
     "daemon/uplink/notes.c": "tests/test_uplink.py",
     "daemon/uplink/credential.c": "tests/test_uplink.py",
     "daemon/cli/udev.c": "tests/test_systemd.py",
+    "daemon/ecg/main.c": "tests/test_ecg_sandbox.py",
+    "daemon/ecg/sandbox.c": "tests/test_ecg_sandbox.py",
+    "daemon/ecg/formats.c": "tests/test_ecg_sandbox.py",
+    "daemon/ecg/scp_signal.c": "tests/test_scp_rhythm.c",
+    "daemon/ecg/pdf.c": "tests/test_dicom.c",
 }
 
 # Longer than LINES_MAX, and why they are still one file.
