@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Writes SCP-ECG records, right ones and wrong ones, and reads them. Nothing here is taken from the reader. */
+/* Writes SCP-ECG records, right ones and wrong ones. Nothing here is taken from the reader. */
 #pragma once
 
 // clang-format off

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Which bytes are a record of SCP-ECG, which records are rejected and why, which sections are dropped. */
+/* Which bytes are SCP-ECG, which records are rejected and why, which sections are dropped. */
 #include "scp_rig.h"
 
 static int setup(void **state)

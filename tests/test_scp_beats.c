@@ -307,7 +307,7 @@ static void what_no_sample_can_be_ends_the_lead(void **state)
 	expect_restored(r, &p);
 }
 
-/* Places that all take the whole lead. The beat is zeros, so that no sample out of range ends the work. */
+/* Places that all take the whole lead, of a beat of zeros: no sample out of range ends the work. */
 static void hostile_places_are_not_worked_off(void **state)
 {
 	struct rig *r = *state;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The Huffman code of SCP-ECG: the default table, tables of a file, switching, ends; and random tables and bits
- * against a decoder that looks at every entry after every bit.
+ * The Huffman code of SCP-ECG: the default table, tables of a file, switching, ends; and random
+ * tables and bits against a decoder that looks at every entry after every bit.
  */
 #include "scp_rig.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Section 1 of SCP-ECG: every tag that is read, what is too short, what cannot be, and its charset. */
+/* Section 1 of SCP-ECG: every tag that is read, what is too short, what cannot be, charsets. */
 #include "scp_rig.h"
 
 #define SECTION_1(r) (&(r)->sections[1])

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Leads and samples of SCP-ECG: how they may be written, where they end, and when there are none. */
+/* Leads and samples of SCP-ECG: how they may be written, where they end, when there are none. */
 #include "scp_rig.h"
 
 #define SAMPLES 600

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Text of instruments: the charset that is declared, the one that is guessed, and what is tidied. */
+/* Text of instruments: the charset that is declared, the one that is guessed, what is tidied. */
 // clang-format off
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What a reader says of a recording is gathered here, within limits; and the leads that follow from others. */
+/* What a reader says of a recording is gathered here, within limits; derived leads. */
 #include "ecg.h"
 
 void ecg_init(struct ecg *e)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * One recording of an ECG as a reader understood it, and the readers. Everything here runs in the sandboxed
- * program vitalgate-ecg (main.c): no files, no network, no clock. What goes in is hostile, what comes out is
- * the JSON of ecg_json().
+ * One recording of an ECG as a reader understood it, and the readers. Everything here runs in the
+ * sandboxed program vitalgate-ecg (main.c): no files, no network, no clock. What goes in is
+ * hostile, what comes out is the JSON of ecg_json().
  *
- * A reader never guesses: what it cannot know is absent, what it cannot decode is named in `warnings`, and a
- * file that contradicts itself is rejected with its reason. The original is kept by the daemon either way.
+ * A reader never guesses: what it cannot know is absent, what it cannot decode is named in
+ * `warnings`, and a file that contradicts itself is rejected with its reason. The original is kept
+ * by the daemon either way.
  */
 #pragma once
 
@@ -36,8 +37,8 @@ struct ecg_lead {
 	int64_t pv_per_lsb; /* picovolts; 0: unknown */
 };
 
-/* A text of the interpretation. `type` is NULL: a line of the report; "coded", "text", "logic" (static), "" when
- * it is not known: a statement. */
+/* A text of the interpretation. `type` is NULL: a line of the report; "coded", "text", "logic"
+ * (static), "" when it is not known: a statement. */
 struct ecg_line {
 	const char *type;
 	char *text; /* UTF-8, owned */
@@ -97,8 +98,8 @@ struct ecg {
 void ecg_init(struct ecg *e);
 void ecg_free(struct ecg *e); /* what it owns, not itself */
 
-/* Each returns at once when it knows better than `format`: false, and `e` is untouched, when the bytes are of
- * another format. True: `e` is filled, perhaps rejected. */
+/* Each returns at once when it knows better than `format`: false, and `e` is untouched, when the
+ * bytes are of another format. True: `e` is filled, perhaps rejected. */
 bool scp_read(struct ecg *e, const uint8_t *bytes, size_t len);
 bool aecg_read(struct ecg *e, const uint8_t *bytes, size_t len);
 bool ecg90a_read(struct ecg *e, const uint8_t *bytes, size_t len);
@@ -107,11 +108,12 @@ bool pdf_read(struct ecg *e, const uint8_t *bytes, size_t len);	  /* that it is 
 /* All of the above in this order, else format "unknown". */
 void ecg_read(struct ecg *e, const uint8_t *bytes, size_t len);
 
-/* For readers. `code` is stable, `detail` may be NULL. The same warning twice is one; the first rejection stays. */
+/* For readers. `code` is stable, `detail` may be NULL. The same warning twice is one; the first
+ * rejection stays. */
 void ecg_warn(struct ecg *e, const char *code, const char *detail);
 void ecg_reject(struct ecg *e, const char *code, const char *detail);
-/* A lead with room for `n` samples and none in it yet, of the recording's pv_per_lsb. NULL: memory, or too many
- * leads or samples (warned of). */
+/* A lead with room for `n` samples and none in it yet, of the recording's pv_per_lsb. NULL: memory,
+ * or too many leads or samples (warned of). */
 struct ecg_lead *ecg_add_lead(struct ecg *e, const char *name, uint32_t n);
 /* Takes a copy of `text` (UTF-8). */
 void ecg_add_line(struct ecg *e, const char *type, const char *text);
@@ -125,8 +127,9 @@ enum { CHARSET_GUESS = 0 };
 /* Opens the converters, which read files: before the sandbox is closed. */
 void ecg_text_init(void);
 /*
- * Text up to its first NUL as UTF-8: control characters became blanks, blanks at both ends are removed, cut at a
- * whole character. `language` is SCP's language byte. False: the charset was guessed; pure ASCII needs no guess.
+ * Text up to its first NUL as UTF-8: control characters became blanks, blanks at both ends are
+ * removed, cut at a whole character. `language` is SCP's language byte. False: the charset was
+ * guessed; pure ASCII needs no guess.
  */
 bool ecg_text(char *out, size_t size, const uint8_t *bytes, size_t len, unsigned language);
 

@@ -141,7 +141,8 @@ static bool take_sections(struct scp *s, const uint8_t *record, size_t len)
 	return s->sections[1].named;
 }
 
-/* A section that would make the recording another one is checked or the record rejected; another is dropped. */
+/* A section that would make the recording another one is checked or the record rejected; another is
+ * dropped. */
 static bool check_sections(struct scp *s)
 {
 	static const uint8_t vital[] = {1, 3, 6}, other[] = {2, 4, 5, 7, 8, 11};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The parts of the SCP-ECG reader (EN 1064, ISO 11073-91064). Everything in a record is little-endian.
- * scp.c checks the record and its sections, the others read one idea of it each.
+ * The parts of the SCP-ECG reader (EN 1064, ISO 11073-91064). Everything in a record is
+ * little-endian. scp.c checks the record and its sections, the others read one idea of it each.
  */
 #pragma once
 
@@ -60,7 +60,8 @@ struct huffman;
 
 /* What stands before the lengths; zeros when the section is too short. */
 void scp_signal_head(struct scp_signal *ret, const struct scp_section *section);
-/* Finds the pieces by their lengths; false when these exceed the section. `ret_spare`: bytes behind the last. */
+/* Finds the pieces by their lengths; false when these exceed the section. `ret_spare`: bytes behind
+ * the last. */
 bool scp_signal_pieces(struct scp_signal *signal, unsigned n_leads, size_t *ret_spare);
 /* Samples that a piece can hold, at most `wanted`. `h` NULL: they are int16. */
 uint32_t scp_piece_room(const struct huffman *h, const struct scp_piece *piece, uint32_t wanted);
@@ -82,7 +83,8 @@ struct scp_beats {
 /* Sections 4 and 5. False: they do not allow it. */
 bool scp_beats_read(
 	struct scp *s, const struct scp_signal *rhythm, unsigned n_leads, struct scp_beats *ret);
-/* Puts the beat back into the samples of the lead that is the `i`th in section 3. False: it cannot be done. */
+/* Puts the beat back into the samples of the lead that is the `i`th in section 3. False: it cannot
+ * be done. */
 bool scp_beats_add(struct scp *s, struct scp_beats *beats, const struct huffman *h, unsigned i,
 	uint32_t start, struct ecg_lead *lead);
 

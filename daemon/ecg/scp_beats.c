@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Sections 4 and 5 of SCP-ECG. A cart may take its reference beat out of the rhythm around each QRS; here it is put
- * back: rhythm[s] += beat[fiducial - FC + s] for s = SB..SE, all counted from 1.
+ * Sections 4 and 5 of SCP-ECG. A cart may take its reference beat out of the rhythm around each
+ * QRS; here it is put back: rhythm[s] += beat[fiducial - FC + s] for s = SB..SE, counted from 1.
  *
- *   section 4: u16 ms of a beat | u16 fiducial sample | u16 n | n x (u16 type | u32 SB | u32 FC | u32 SE) | ...
+ *   section 4: u16 ms | u16 fiducial sample | u16 n | n x (u16 type | u32 SB | u32 FC | u32 SE)
  *
- * Only a QRS of type 0 had it taken out. They do not overlap; the limit on additions is for files that say they do.
+ * Only a QRS of type 0 had it taken out. They do not overlap; the limit on additions is for files
+ * that say they do.
  */
 #include "scp.h"
 
@@ -38,8 +39,8 @@ bool scp_beats_read(
 	return true;
 }
 
-/* From LSB of the beat to LSB of the rhythm, halves away from zero. What no sample can be is bounded, so that a sum
- * stays within 32 bits and beyond the limit. */
+/* From LSB of the beat to LSB of the rhythm, halves away from zero. What no sample can be is
+ * bounded, so that a sum stays within 32 bits and beyond the limit. */
 static void scale(int32_t *beat, uint32_t n, int64_t from_nv, int64_t to_nv)
 {
 	const int64_t most = 4 * (int64_t)ECG_SAMPLE_LIMIT;

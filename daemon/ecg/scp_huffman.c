@@ -5,11 +5,13 @@
  *   u16 tables (19999: default; 0: none) | each: u16 codes | each 9 bytes:
  *   u8 prefix bits | u8 all bits | u8 mode | i16 base | u32 code word, its first bit in bit 0
  *
- * Mode 1: the value is base + the signed number in the bits behind the prefix. Mode 0: go on with table `base`.
+ * Mode 1: the value is base + the signed number in the bits behind the prefix. Mode 0: go on with
+ * table `base`.
  *
- * A prefix stands for an interval of all 32-bit words that begin with it. Ordered and without those that lie in a
- * shorter one, they are disjoint: a code is found with one look at a table of its first bits or, when it is longer,
- * by bisection. So a hostile table costs ten steps for a code and not a walk through 1024.
+ * A prefix stands for an interval of all 32-bit words that begin with it. Ordered and without those
+ * that lie in a shorter one, they are disjoint: a code is found with one look at a table of its
+ * first bits or, when it is longer, by bisection. So a hostile table costs ten steps for a code and
+ * not a walk through 1024.
  */
 #include <errno.h>
 
@@ -88,8 +90,8 @@ static uint64_t entry_end(const struct entry *e)
 	return (uint64_t)e->start + (UINT64_C(1) << (32 - e->code.prefix));
 }
 
-/* Orders the codes, takes out those that never match because a shorter one does, fills the look-up table. False:
- * two are the same. */
+/* Orders the codes, takes out those that never match because a shorter one does, fills the look-up
+ * table. False: two are the same. */
 static bool table_finish(struct table *t)
 {
 	struct entry *e = t->entries;
@@ -167,8 +169,8 @@ static int read_table(struct huffman *h, struct buf *b, unsigned n_tables)
 }
 
 /*
- * 0: zero. v ones, a zero and a sign, which is 1 for minus: 1..8. Nine ones and a zero: 8 bits follow; ten ones:
- * 16 bits.
+ * 0: zero. v ones, a zero and a sign, which is 1 for minus: 1..8. Nine ones and a zero: 8 bits
+ * follow; ten ones: 16 bits.
  */
 static int default_table(struct huffman *h)
 {
@@ -237,7 +239,7 @@ static inline void bits_fill(struct bits *b)
 		b->word |= (uint64_t)*b->at++ << (56 - b->n);
 }
 
-/* The code that `b` begins with, by bisection. NULL: none; `ret_cut` when it may be one that is cut off. */
+/* The code that `b` begins with, by bisection. NULL: none; `ret_cut`: it may be cut off. */
 static const struct code *find_code(const struct table *t, struct bits b, bool *ret_cut)
 {
 	bits_fill(&b); /* fewer than 32 now: no more follow */
@@ -289,7 +291,7 @@ uint32_t huffman_decode(const struct huffman *h, const uint8_t *bytes, size_t le
 			unsigned bits = (unsigned)c.prefix + c.extra;
 			if (bits > b.n)
 				return n;
-			/* Without a branch on whether there are extra bits, which is a coin's toss. */
+			/* No branch on whether there are extra bits: it is a coin's toss. */
 			int64_t behind = (int64_t)(b.word << c.prefix) >> (-c.extra & 63);
 			b.word <<= bits;
 			b.n -= bits;

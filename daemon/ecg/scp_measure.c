@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the cart found: measurements (section 7 of SCP-ECG) and what it or a physician wrote (8 and 11). */
+/* Measurements (section 7 of SCP-ECG) and what the cart or a physician wrote (8 and 11). */
 #include "scp.h"
 
 /* Milliseconds of a boundary that was not found: recalled from EN 1064 and seen in files. */
@@ -18,7 +18,7 @@ static int32_t duration(uint16_t on, uint16_t off)
 	return is_known(on) && is_known(off) ? within(off - on, 1, 2000) : ECG_ABSENT;
 }
 
-/* Block 0, the beat that stands for the recording: P on, P off, QRS on, QRS off, T off, axes of P, QRS and T. */
+/* Block 0, the beat that stands for all: P on, P off, QRS on, QRS off, T off, P, QRS, T axis. */
 static void read_block(struct ecg *e, struct buf b)
 {
 	uint16_t at[5];
@@ -40,8 +40,9 @@ static void read_block(struct ecg *e, struct buf b)
 }
 
 /*
- * u8 blocks | u8 spikes | u16 mean RR ms | u16 mean PP ms | blocks x 16 | spikes x 4 | spikes x 6 | u16 n | n x u8 |
- * u16 ventricular rate | u16 atrial rate | u16 QTc ms | u8 formula | ... It may end before any of these.
+ * u8 blocks | u8 spikes | u16 mean RR ms | u16 mean PP ms | blocks x 16 | spikes x 4 | spikes x 6 |
+ * u16 n | n x u8 | u16 ventricular rate | u16 atrial rate | u16 QTc ms | u8 formula | ... It may
+ * end before any of these.
  */
 void scp_measurements(struct scp *s)
 {
@@ -84,8 +85,8 @@ static const char *statement_type(uint8_t type)
 	return names[type < ELEMENTS(names) ? type : 0];
 }
 
-/* u8 status | u16 y u8 m u8 d u8 h u8 m u8 s | u8 n | n x (u8 number | u16 length | text). In section 11 the text has
- * its type before it. */
+/* u8 status | u16 y u8 m u8 d u8 h u8 m u8 s | u8 n | n x (u8 number | u16 length | text). In
+ * section 11 the text has its type before it. */
 static void read_statements(struct scp *s, unsigned id, const char *cut)
 {
 	struct ecg *e = s->e;

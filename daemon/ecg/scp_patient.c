@@ -148,8 +148,8 @@ static void filters(struct ecg *e, const struct tags *t)
 	}
 }
 
-/* The strings behind the fixed part of tag 14. Byte 35, the length of the first, is not needed: each ends with
- * NUL. */
+/* The strings behind the fixed part of tag 14. Byte 35, the length of the first, is not needed:
+ * each ends with NUL. */
 static void device_strings(struct scp *s, struct buf b)
 {
 	struct ecg *e = s->e;
@@ -165,8 +165,9 @@ static void device_strings(struct scp *s, struct buf b)
 }
 
 /*
- * Tag 14: u16 institution, department, device | u8 type | u8 manufacturer | 6 model | u8 protocol | u8 compatibility
- * | u8 language | u8 capabilities | u8 mains | 16 reserved | u8 length of the first string | strings.
+ * Tag 14: u16 institution, department, device | u8 type | u8 manufacturer | 6 model | u8 protocol |
+ * u8 compatibility | u8 language | u8 capabilities | u8 mains | 16 reserved | u8 length of the
+ * first string | strings.
  */
 static void device(struct scp *s, const struct tags *t)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The rhythm of SCP-ECG: leads (section 3) and their samples (section 6), coded as section 2 says. Where one of
- * these cannot be right there are no samples at all: half of an ECG is not shown.
+ * The rhythm of SCP-ECG: leads (section 3) and their samples (section 6), coded as section 2 says.
+ * Where one of these cannot be right there are no samples at all: half of an ECG is not shown.
  *
  *   section 3: u8 leads | u8 flags | each u32 first | u32 last sample, from 1 | u8 id
  */
@@ -104,8 +104,8 @@ static const char *read_tables(struct scp *s, struct rhythm *r)
 	return error < 0 ? section_2 : NULL;
 }
 
-/* Corpuls carts leave the lengths out: then there is exactly room for all samples, and what would be the lengths
- * does not fit. */
+/* Corpuls carts leave the lengths out: then there is exactly room for all samples, and what would
+ * be the lengths does not fit. */
 static bool pieces_without_lengths(struct rhythm *r)
 {
 	size_t all = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Sections 5 and 6 of SCP-ECG begin alike:
- *   u16 nV of one LSB | u16 us of one sample | u8 order of differences | u8 bimodal | each lead: u16 bytes | data
+ *   u16 nV of one LSB | u16 us of one sample | u8 order of differences | u8 bimodal |
+ *   each lead: u16 bytes | data
  */
 #include "scp.h"
 
@@ -43,8 +44,9 @@ static uint32_t decode_int16(const struct scp_piece *piece, int32_t *out, uint32
 }
 
 /*
- * Samples from differences, in place, up to the first that is out of range. The first `order` stand as they are.
- * A difference is below 2^24 and a sample that was let through below 2^23: no sum leaves 32 bits.
+ * Samples from differences, in place, up to the first that is out of range. The first `order` stand
+ * as they are. A difference is below 2^24 and a sample that was let through below 2^23: no sum
+ * leaves 32 bits.
  */
 static uint32_t integrate(int32_t *x, uint32_t n, unsigned order)
 {

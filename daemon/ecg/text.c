@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Text of instruments as UTF-8. The charset that a file names is tried first; carts that name ASCII send
- * Latin-1, GB 2312 or UTF-8 all the same, so what is not ASCII is then judged by its bytes.
+ * Text of instruments as UTF-8. The charset that a file names is tried first; carts that name ASCII
+ * send Latin-1, GB 2312 or UTF-8 all the same, so what is not ASCII is then judged by its bytes.
  */
 #include <errno.h>
 #include <iconv.h>
 
 #include "ecg.h"
 
-/* EN 1064, language support code of tag 14. The Japanese codes (0f, 17, 1f) stand for several sets at once and
- * are not read. GB18030 contains GB 2312. */
+/* EN 1064, language support code of tag 14. The Japanese codes (0f, 17, 1f) stand for several sets
+ * at once and are not read. GB18030 contains GB 2312. */
 static struct converter {
 	unsigned language;
 	const char *charset;
@@ -30,7 +30,7 @@ static struct converter {
 };
 enum { LATIN_1 = 0x01, ISO_10646 = 0x07, GB_2312 = 0x27 };
 
-/* What is converted at most: longer than any text that is kept, so that blanks at its ends can go. */
+/* What is converted at most: longer than what is kept, so that blanks at its ends can go. */
 #define RAW_MAX (4 * ECG_TEXT_MAX)
 
 void ecg_text_init(void)
@@ -44,7 +44,7 @@ void ecg_text_init(void)
 	}
 }
 
-/* All of the text, or as much of it as there is room for; false when the charset does not have it. */
+/* All of the text, or as much as there is room for; false when the charset does not have it. */
 static bool convert(unsigned language, char *out, const uint8_t *bytes, size_t len)
 {
 	iconv_t cd = NULL;
@@ -102,8 +102,9 @@ static void guess(char *out, const uint8_t *bytes, size_t len)
 }
 
 /*
- * Whoever declares ISO 10646 may send UTF-8 or UTF-16, and 测试 in UTF-16 is UTF-8 as well. UTF-16 has NULs
- * inside, or two at its end. Returns its length up to the 16-bit NUL, 0 when it is not that.
+ * Whoever declares ISO 10646 may send UTF-8 or UTF-16, and 测试 in UTF-16 is UTF-8 as well. UTF-16
+ * has NULs inside, or two at its end. Returns its length up to the 16-bit NUL, 0 when it is not
+ * that.
  */
 static size_t utf16_length(const uint8_t *bytes, size_t len)
 {

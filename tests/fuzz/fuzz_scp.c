@@ -3,12 +3,13 @@
  * SCP-ECG. Input: a byte of how, then
  *   how % 8 == 0   the file itself, with its CRCs made right
  *   how % 8 == 1   the file itself
- *   else           edits of a good record's sections, five bytes each; the record is put together with right
- *                  lengths and pointers, then edited as a whole, and its CRCs are made right
- * How's other bits choose the good record: its code, its order of differences, whether beats were taken out.
+ *   else           edits of a good record, five bytes each: of a section's body, from which the
+ *                  record is put together, or of the record; its CRCs are made right
+ * How's other bits choose the good record: its code, its order of differences, whether beats were
+ * taken out.
  *
- * Beside what holds of every answer: samples stay within what section 3 declares, none are there when the waveform
- * is not supported, and behind right CRCs no record is rejected for them.
+ * Beside what holds of every answer: a waveform that is not supported has no leads, and behind right
+ * CRCs no record is rejected for its own.
  */
 #include "ecg_check.h"
 
@@ -209,41 +210,37 @@ static size_t assemble(const struct body *s, uint8_t *record)
 	return at;
 }
 
+static void set_crc(uint8_t *at, size_t len)
+{
+	uint16_t crc = 0xffff;
+	for (size_t i = 2; i < len; i++) {
+		crc = (uint16_t)(crc ^ at[i] << 8);
+		for (unsigned bit = 0; bit < 8; bit++)
+			crc = (uint16_t)(crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
+	}
+	set(at, crc, 2);
+}
+
 static void repair_section(uint8_t *record, size_t len, size_t at)
 {
 	if (at > len || len - at < HEAD)
 		return;
 	size_t length = get32(record + at + 4);
-	if (length < HEAD || length > len - at)
-		return;
-	uint16_t crc = 0xffff;
-	for (size_t i = at + 2; i < at + length; i++) {
-		crc = (uint16_t)(crc ^ record[i] << 8);
-		for (unsigned bit = 0; bit < 8; bit++)
-			crc = (uint16_t)(crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
-	}
-	set(record + at, crc, 2);
+	if (length >= HEAD && length <= len - at)
+		set_crc(record + at, length);
 }
 
-/* Makes the CRCs right: of the sections, of section 0, of the record, which is a section by its form but for the
- * place of its length. */
+/* Makes the CRCs right: of the sections, of section 0, of the record. */
 static void repair(uint8_t *record, size_t size)
 {
 	size_t len = size >= 6 ? get32(record + 2) : 0;
 	if (len > size || len < 6 + HEAD)
 		return;
-	size_t pointers = get32(record + 6 + 4);
-	for (size_t at = 6 + HEAD; at + 10 <= len && at + 10 <= 6 + pointers && at < 4096; at += 10)
-		if (get32(record + at + 6) != 7)
-			repair_section(record, len, (size_t)get32(record + at + 6) - 1);
+	size_t end = MIN(MIN(len, 4096U), 6 + (size_t)get32(record + 6 + 4));
+	for (size_t at = 6 + HEAD; at + 10 <= end; at += 10)
+		repair_section(record, len, (size_t)get32(record + at + 6) - 1);
 	repair_section(record, len, 6);
-	uint16_t crc = 0xffff;
-	for (size_t i = 2; i < len; i++) {
-		crc = (uint16_t)(crc ^ record[i] << 8);
-		for (unsigned bit = 0; bit < 8; bit++)
-			crc = (uint16_t)(crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1);
-	}
-	set(record, crc, 2);
+	set_crc(record, len);
 }
 
 /* --- what holds */
