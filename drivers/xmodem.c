@@ -13,7 +13,8 @@
  *              then NAK, or 'C' when no data has come yet. Ten in a row: CAN CAN CAN, dropped
  *   silence    10 s: NAK; the third time: CAN CAN CAN, dropped. A block that stops in the middle for 1 s is damaged
  *   EOT        counts only when nothing follows (it may be a damaged SOH): NAK. The second one ends the file, or
- *              silence, for senders that say it once; not when the file says that more must come
+ *              silence, or the beginning of another file, for senders that say it once or took a late answer for
+ *              ours; not when the file says that more must come
  *   storing    ACK from kept(), CAN CAN CAN from refused(); the sender must wait and is not listened to
  *   CAN CAN    of the sender, where a block may begin: dropped
  * What is dropped is told as an event. EOT again after the last ACK: ACK.
@@ -24,8 +25,8 @@
  * XMODEM pads the last block: an SCP-ECG record (its length is a u32 at 2, "SCPECG" at 16) is cut where it says,
  * when that leaves less than the longest block, other files lose the 1A at the end of their last block.
  *
- * In a capture data bytes are 'x', but for 1A at the end of a block; of block 0 the size stays. Lengths of studies
- * differ from those that were stored when an SCP-ECG record was cut.
+ * In a capture data bytes are 'x', but for 1A at the end of a block, the size in block 0, and the length and the mark
+ * of an SCP-ECG record in block 1.
  *
  * Sources: Forsberg, XMODEM/YMODEM Protocol Reference (1988); Debian's lrzsz (sx, sb) as the sender. Not
  * confirmed: any cart. What carts say before and behind a transfer is passed over as noise.
@@ -39,7 +40,7 @@ enum { SOH = 0x01, STX = 0x02, EOT = 0x04, ACK = 0x06, NAK = 0x15, CAN = 0x18, P
 #define ASK_MS 3000
 #define BLOCK_MS 10000 /* a sender waits 10 s or longer for an answer */
 #define QUIET_MS 1000
-#define AGAIN_MS 1500	 /* longer than a block of 1024 at 9600 Bd, the slowest line, takes */
+#define AGAIN_MS 3000	 /* a block of 1024 takes 1.1 s at 9600 Bd, the slowest line */
 #define EOT_QUIET_MS 300 /* RFCOMM and USB bring what was sent in one go in pieces */
 #define EOT_ALONE_MS 5000
 #define ASKED_FOR_SUM 10 /* every so many requests */
@@ -50,6 +51,8 @@ enum { SOH = 0x01, STX = 0x02, EOT = 0x04, ACK = 0x06, NAK = 0x15, CAN = 0x18, P
 #define LONG 1024
 #define HEAD 3
 #define BLOCK_MAX (HEAD + LONG + 2)
+#define SCP_LENGTH 2 /* where it stands */
+#define SCP_MARK 16
 #define SCP_HEAD 22
 
 enum { BY_CRC = 1, BY_SUM = 2 };
@@ -70,6 +73,8 @@ struct xmodem {
 	bool open;	    /* a block of a transfer was taken */
 	bool ymodem;	    /* the transfer at hand or the last one */
 	bool ended;	    /* the last transfer ended with an ACK */
+	bool eot;	    /* came behind the last block, perhaps */
+	bool next;	    /* the next transfer had begun before this one could be stored */
 	bool told;	    /* that nothing but damaged blocks comes */
 	uint8_t may, takes; /* checks, by option and now */
 	uint8_t expected;
@@ -226,6 +231,7 @@ static void idle(struct vg_session *s, struct xmodem *st)
 	st->phase = WAIT;
 	st->open = false;
 	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
+	st->eot = st->next = false;
 	st->failures = st->silences = 0;
 	st->announced = st->total = st->padding = 0;
 	vg_timer(s, ASK_MS);
@@ -277,37 +283,38 @@ static void acknowledge(struct vg_session *s, struct xmodem *st)
 		ask(s, st);
 }
 
-/* The transfer is over, and the sender is told so. */
+/* The transfer is over, and the sender is told so, unless it would take that for the answer to a block. */
 static void conclude(struct vg_session *s, struct xmodem *st)
 {
-	st->ended = true;
-	say(s, ACK);
+	bool next = st->next;
+	st->ended = !next;
+	if (!next)
+		say(s, ACK);
 	idle(s, st);
-	if (st->ymodem)
+	if (st->ymodem || next)
 		ask(s, st);
 }
 
 /* the file */
 
 /* Length of the SCP-ECG record that the file begins with; 0: it is none. */
-static size_t record_length(const struct xmodem *st)
+static size_t record_length(const uint8_t *head)
 {
-	struct buf b = buf_of(st->head, sizeof(st->head));
-	buf_bytes(&b, 2);
+	struct buf b = buf_of(head + SCP_LENGTH, 4);
 	size_t len = buf_le32(&b);
-	bool scp = memcmp(st->head + 16, "SCPECG", 6) == 0;
+	bool scp = memcmp(head + SCP_MARK, "SCPECG", SCP_HEAD - SCP_MARK) == 0;
 	return scp && len >= SCP_HEAD ? len : 0;
 }
 
 /* Does what came say that more must come? */
 static bool incomplete(const struct xmodem *st)
 {
-	return st->announced > st->total || record_length(st) > st->total;
+	return st->announced > st->total || record_length(st->head) > st->total;
 }
 
 static size_t study_length(const struct xmodem *st)
 {
-	size_t record = record_length(st);
+	size_t record = record_length(st->head);
 	if (st->announced && st->total - st->announced < LONG)
 		return st->announced;
 	if (record && record <= st->total && st->total - record < LONG)
@@ -356,6 +363,7 @@ static void taken(struct xmodem *st, uint8_t number, const uint8_t *data, size_t
 	st->expected = (uint8_t)(number + 1);
 	st->last_hash = hash_of(data, len);
 	st->failures = 0;
+	st->eot = false;
 }
 
 /* Block 0 of YMODEM. */
@@ -407,6 +415,11 @@ static void stranger_heard(
 	vg_result(s, first ? VG_NOTHING : VG_OUT_OF_SEQUENCE);
 	if (!first) {
 		give_up(s, st, "transfer given up: a block is missing");
+		return;
+	}
+	if (st->open && st->eot && !incomplete(st)) {
+		st->next = true; /* it comes again when it is asked for */
+		finish(s, st);
 		return;
 	}
 	if (st->open) {
@@ -470,6 +483,7 @@ static void xmodem_heard(struct vg_session *s, unsigned channel, const uint8_t *
 	if (st->phase == STORING)
 		return;
 	st->silences = 0;
+	st->eot |= st->phase != PURGE && bytes[0] == EOT;
 	if (st->phase == PURGE) {
 		purge(s, st);
 	} else if (only(EOT, bytes, len)) {
@@ -572,7 +586,6 @@ static void xmodem_refused(struct vg_session *s, vg_ticket ticket, int why)
 /* what may leave in a capture */
 
 #define SCRUBBED 'x'
-#define SIZE_DIGITS_MAX 7 /* of VG_STUDY_MAX; what is longer could be somebody's number */
 
 /* Is this surely a block 0 of YMODEM? `name NUL size ...`, numbers behind it, then only NUL. A block 0 of XMODEM is
  * the 256th of a file. Returns where the size begins; 0: it is none. */
@@ -588,23 +601,35 @@ static size_t size_at(const uint8_t *data, size_t len)
 	return begin > 1 && begin < len && only(0, data + at, len - at) ? begin : 0;
 }
 
-static void scrub_data(uint8_t number, uint8_t *data, size_t len)
+/* Block 0 of YMODEM, whose size begins at `size`. */
+static void scrub_header(uint8_t *data, size_t len, size_t size)
 {
-	size_t size = number == 0 ? size_at(data, len) : 0, end = len;
-	if (number == 0 && !data[0]) { /* the end of a batch */
-		memset(data, 0, len);
-		return;
-	}
-	while (!size && end && data[end - 1] == PAD)
-		end--;
-	if (!size) {
-		memset(data, SCRUBBED, end);
-		return;
-	}
 	memset(data, SCRUBBED, size - 1);
 	while (size < len && data[size] >= '0' && data[size] <= '9')
 		size++;
 	memset(data + size, 0, len - size);
+}
+
+static void scrub_data(uint8_t number, uint8_t *data, size_t len)
+{
+	size_t size = number == 0 ? size_at(data, len) : 0;
+	uint8_t head[SCP_HEAD];
+	memcpy(head, data, sizeof(head));
+	if (number == 0 && !data[0]) { /* the end of a batch */
+		memset(data, 0, len);
+		return;
+	}
+	if (size) {
+		scrub_header(data, len, size);
+		return;
+	}
+	while (len && data[len - 1] == PAD)
+		len--;
+	memset(data, SCRUBBED, len);
+	if (number != 1 || !record_length(head))
+		return;
+	memcpy(data + SCP_LENGTH, head + SCP_LENGTH, 4);
+	memcpy(data + SCP_MARK, head + SCP_MARK, SCP_HEAD - SCP_MARK);
 }
 
 /* A good block stays good, a bad one bad. */

@@ -111,6 +111,20 @@ static void check_answer(const struct vg_session *s)
 		model.open = false;
 }
 
+/* What a capture may have in place of byte `i` of the data: the size of a file, the length of a record, padding. */
+static bool may_stay(const uint8_t *frame, size_t i, uint8_t c)
+{
+	const uint8_t *data = frame + 3;
+	if (c == 'x' || (frame[1] == 0 && !c))
+		return true;
+	if (c != data[i])
+		return false;
+	if (frame[1] == 1 && memcmp(data + 16, "SCPECG", 6) == 0 &&
+		((i >= 2 && i < 6) || (i >= 16 && i < 22)))
+		return true;
+	return c == 0x1a || (frame[1] == 0 && c >= '0' && c <= '9');
+}
+
 static void check_scrub(const uint8_t *bytes, size_t len)
 {
 	uint8_t *once = malloc(len), *twice = malloc(len);
@@ -124,9 +138,8 @@ static void check_scrub(const uint8_t *bytes, size_t len)
 	MOCK_CHECK(good_block(bytes, len) == good_block(once, len));
 	if (block(bytes, len)) {
 		MOCK_CHECK(memcmp(once, bytes, 3) == 0);
-		for (size_t i = 3; i < 3 + data_length(bytes); i++)
-			MOCK_CHECK(once[i] == 'x' || (once[i] == 0x1a && bytes[i] == 0x1a) ||
-				   (bytes[1] == 0 && (!once[i] || once[i] == bytes[i])));
+		for (size_t i = 0; i < data_length(bytes); i++)
+			MOCK_CHECK(may_stay(bytes, i, once[3 + i]));
 	}
 	free(once);
 	free(twice);
