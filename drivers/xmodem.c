@@ -422,6 +422,10 @@ static void stranger_heard(
 		finish(s, st);
 		return;
 	}
+	if (st->open && (st->eot || (number == 0 && !bytes[HEAD]))) {
+		give_up(s, st, "transfer given up: it ends before the file does");
+		return;
+	}
 	if (st->open) {
 		struct vg_event e = {.type = VG_EVENT_INSTRUMENT_RESTART};
 		vg_event(s, &e);
@@ -649,10 +653,11 @@ static void xmodem_scrub(const struct vg_driver *self, unsigned channel, uint8_t
 {
 	(void)self;
 	(void)channel;
+	size_t kept = bytes[0] == EOT; /* it may have been one, late as it was */
 	if (is_block(bytes, len))
 		scrub_block(bytes, len);
 	else if (!only(EOT, bytes, len) && !only(CAN, bytes, len))
-		memset(bytes, SCRUBBED, len);
+		memset(bytes + kept, SCRUBBED, len - kept);
 }
 
 static const struct vg_option options[] = {

@@ -32,6 +32,7 @@ static struct {
 	uint8_t next;
 	size_t len;
 	vg_ticket waiting; /* for the verdict of a file */
+	bool next_begun;   /* a block of the next one ended it: that is not answered */
 	unsigned studies;
 	vg_ticket settled;
 	size_t answers;
@@ -145,11 +146,21 @@ static void check_scrub(const uint8_t *bytes, size_t len)
 	free(twice);
 }
 
+/* Only padding is cut off. */
+static void check_study(const struct vg_session *s)
+{
+	MOCK_CHECK(model.open && s->study_len && s->study_len <= model.len);
+	MOCK_CHECK(model.len - s->study_len <= 1024);
+	MOCK_CHECK(memcmp(s->study, content, s->study_len) == 0);
+	MOCK_CHECK(!s->sends);
+	model.waiting = s->tickets;
+	model.studies = s->studies;
+}
+
 static void check_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
 {
 	bool good = good_block(bytes, len);
 	check_scrub(bytes, len);
-	MOCK_CHECK(s->studies == model.studies); /* files end when the line was quiet */
 	MOCK_CHECK(!model.waiting || (!s->sends && !s->emitted && !s->classed));
 	model.heard = true;
 	model.eot = true;
@@ -165,16 +176,12 @@ static void check_heard(struct vg_session *s, const uint8_t *bytes, size_t len)
 	}
 	if (len == 2 && bytes[0] == CAN && s->events)
 		model.open = false;
+	if (s->studies != model.studies) { /* else files end when the line was quiet */
+		MOCK_CHECK(good && bytes[1] <= 1 && bytes[1] != model.next);
+		check_study(s);
+		model.next_begun = true;
+	}
 	check_answer(s);
-}
-
-/* Only padding is cut off. */
-static void check_study(const struct vg_session *s)
-{
-	MOCK_CHECK(model.open && s->study_len && s->study_len <= model.len);
-	MOCK_CHECK(model.len - s->study_len <= 1024);
-	MOCK_CHECK(memcmp(s->study, content, s->study_len) == 0);
-	MOCK_CHECK(!s->sends);
 }
 
 static void expire(struct vg_session *s)
@@ -185,8 +192,6 @@ static void expire(struct vg_session *s)
 	MOCK_CHECK(!waiting);
 	if (s->studies != model.studies) {
 		check_study(s);
-		model.waiting = s->tickets;
-		model.studies = s->studies;
 	} else if (model.eot && s->sent_len && s->sent[0] == ACK) { /* no file, or an empty one */
 		bool only_padding = true;
 		for (size_t i = 0; model.open && i < model.len; i++)
@@ -211,9 +216,10 @@ static void settle(struct vg_session *s, bool keep)
 	else
 		mock_refused(s, ticket);
 	MOCK_CHECK(mine || !s->sends);
-	MOCK_CHECK(!mine || (keep ? s->sent[0] == ACK : cancelled(s)));
+	MOCK_CHECK(!mine || (keep ? s->sent_len : cancelled(s)));
+	MOCK_CHECK(!mine || !keep || (model.next_begun ? request(s->sent[0]) : s->sent[0] == ACK));
 	if (mine)
-		model.open = false;
+		model.open = model.next_begun = false;
 	check_answer(s);
 }
 
