@@ -5,7 +5,7 @@
  *
  * Block: SOH (128 data bytes) or STX (1024), number, 255 - number, data, check: CRC high and low byte (polynomial
  * 1021, initial 0) or the sum of the data modulo 256. The first number is 1, 255 is followed by 0.
- *   asking     'C' (CRC) every 3 s, every tenth time and in every third repetition NAK (sum); `check` fixes one
+ *   asking     'C' (CRC) every 3 s, every tenth time NAK (sum), by option `check` only one of them
  *   receiving  next number: taken, ACK; same block again: our ACK was lost, or the sender had read two requests:
  *              ACK when nothing follows, so that it does not count twice; block 0 or 1 out of order: a new
  *              transfer, the former is dropped; another number: CAN CAN CAN, dropped
@@ -83,6 +83,7 @@ struct xmodem {
 	size_t announced; /* 0: unknown */
 	size_t total;	  /* bytes of data taken */
 	size_t padding;	  /* at the end of them */
+	size_t junk;	  /* damaged bytes since the last block */
 	uint8_t head[SCP_HEAD];
 	vg_ticket ticket; /* storing */
 };
@@ -213,10 +214,10 @@ static void ask(struct vg_session *s, struct xmodem *st)
 	} else if (st->open) {
 		request = st->takes == BY_SUM ? NAK : 'C';
 	} else if (st->may & BY_SUM) {
-		bool sum = ++st->asked % ASKED_FOR_SUM == 0;
-		sum |= st->failures && st->failures % 3 == 0;
+		bool sum = st->failures ? st->takes != BY_CRC : ++st->asked % ASKED_FOR_SUM == 0;
 		request = sum ? NAK : 'C';
-		st->takes = sum ? st->may : BY_CRC; /* one that asked itself for CRC keeps to it */
+		st->takes =
+			sum ? st->may : BY_CRC; /* a sender that heard 'C' before keeps to CRC */
 	}
 	st->phase = WAIT;
 	say(s, request);
@@ -233,7 +234,7 @@ static void idle(struct vg_session *s, struct xmodem *st)
 	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
 	st->eot = st->next = false;
 	st->failures = st->silences = 0;
-	st->announced = st->total = st->padding = 0;
+	st->announced = st->total = st->padding = st->junk = 0;
 	vg_timer(s, ASK_MS);
 }
 
@@ -267,8 +268,9 @@ static void failed(struct vg_session *s, struct xmodem *st, const char *why)
 		ask(s, st);
 }
 
-static void purge(struct vg_session *s, struct xmodem *st)
+static void purge(struct vg_session *s, struct xmodem *st, size_t len)
 {
+	st->junk += st->eot ? 0 : len;
 	st->phase = PURGE;
 	vg_timer(s, QUIET_MS);
 }
@@ -306,10 +308,16 @@ static size_t record_length(const uint8_t *head)
 	return scp && len >= SCP_HEAD ? len : 0;
 }
 
-/* Does what came say that more must come? */
-static bool incomplete(const struct xmodem *st)
+/* Why this is not all of the file; NULL: it may be. `sure`: the sender insists. */
+static const char *incomplete(const struct xmodem *st, bool sure)
 {
-	return st->announced > st->total || record_length(st->head) > st->total;
+	if (st->announced > st->total)
+		return "transfer given up: the file is shorter than announced";
+	if (st->junk >= SHORT / 2) /* it took something else for our answer to a damaged block */
+		return "transfer given up: a block is missing";
+	if (!sure && record_length(st->head) > st->total)
+		return "transfer given up: it ends before the file does";
+	return NULL;
 }
 
 static size_t study_length(const struct xmodem *st)
@@ -323,10 +331,11 @@ static size_t study_length(const struct xmodem *st)
 }
 
 /* The sender said that it is done. */
-static void finish(struct vg_session *s, struct xmodem *st)
+static void finish(struct vg_session *s, struct xmodem *st, bool sure)
 {
-	if (st->announced > st->total) {
-		failed(s, st, "transfer given up: the file is shorter than announced");
+	const char *why = st->open ? incomplete(st, sure) : NULL;
+	if (why) {
+		failed(s, st, why);
 		return;
 	}
 	size_t len = study_length(st);
@@ -363,6 +372,7 @@ static void taken(struct xmodem *st, uint8_t number, const uint8_t *data, size_t
 	st->expected = (uint8_t)(number + 1);
 	st->last_hash = hash_of(data, len);
 	st->failures = 0;
+	st->junk = 0;
 	st->eot = false;
 }
 
@@ -417,9 +427,9 @@ static void stranger_heard(
 		give_up(s, st, "transfer given up: a block is missing");
 		return;
 	}
-	if (st->open && st->eot && !incomplete(st)) {
+	if (st->open && st->eot && !incomplete(st, false)) {
 		st->next = true; /* it comes again when it is asked for */
-		finish(s, st);
+		finish(s, st, false);
 		return;
 	}
 	if (st->open && (st->eot || (number == 0 && !bytes[HEAD]))) {
@@ -447,13 +457,14 @@ static void block_heard(struct vg_session *s, struct xmodem *st, const uint8_t *
 	uint8_t number = bytes[1];
 	if (!check_good(bytes, len)) {
 		vg_result(s, VG_MALFORMED);
-		purge(s, st);
+		purge(s, st, len);
 		return;
 	}
 	st->phase = WAIT;
 	if (st->open && number == (uint8_t)(st->expected - 1) &&
 		hash_of(data, n) == st->last_hash) {
 		vg_result(s, VG_NOTHING);
+		st->junk = 0;
 		st->phase = AGAIN;
 		vg_timer(s, AGAIN_MS);
 	} else if (st->open && number == st->expected) {
@@ -489,7 +500,7 @@ static void xmodem_heard(struct vg_session *s, unsigned channel, const uint8_t *
 	st->silences = 0;
 	st->eot |= st->phase != PURGE && bytes[0] == EOT;
 	if (st->phase == PURGE) {
-		purge(s, st);
+		purge(s, st, len);
 	} else if (only(EOT, bytes, len)) {
 		st->phase = st->phase >= EOT_ASKED ? EOT_AGAIN : EOT_SEEN;
 		vg_timer(s, EOT_QUIET_MS);
@@ -502,7 +513,7 @@ static void xmodem_heard(struct vg_session *s, unsigned channel, const uint8_t *
 		idle(s, st);
 	} else {
 		vg_result(s, VG_MALFORMED);
-		purge(s, st);
+		purge(s, st, len);
 	}
 }
 
@@ -526,7 +537,7 @@ static void eot_over(struct vg_session *s, struct xmodem *st)
 	if (st->phase == EOT_AGAIN && !st->open)
 		st->ymodem = false; /* a file without a byte */
 	if (st->phase == EOT_AGAIN) {
-		finish(s, st);
+		finish(s, st, true);
 	} else if (!st->open && st->ended) { /* our ACK was lost */
 		conclude(s, st);
 	} else {
@@ -534,16 +545,6 @@ static void eot_over(struct vg_session *s, struct xmodem *st)
 		st->phase = EOT_ASKED;
 		vg_timer(s, EOT_ALONE_MS);
 	}
-}
-
-static void eot_alone(struct vg_session *s, struct xmodem *st)
-{
-	if (!st->open)
-		ask(s, st);
-	else if (incomplete(st))
-		failed(s, st, "transfer given up: it ends before the file does");
-	else
-		finish(s, st);
 }
 
 static void xmodem_expired(struct vg_session *s, const struct vg_now *now)
@@ -565,7 +566,10 @@ static void xmodem_expired(struct vg_session *s, const struct vg_now *now)
 		eot_over(s, st);
 		break;
 	case EOT_ASKED:
-		eot_alone(s, st);
+		if (st->open)
+			finish(s, st, false);
+		else
+			ask(s, st);
 		break;
 	case STORING:
 		break;
