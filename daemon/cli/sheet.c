@@ -15,6 +15,8 @@
 #define START_X (GRID_X + 25) /* of the first sample */
 #define PULSE_X (GRID_X + 15)
 #define PULSE_WIDTH (0.2 * MM_PER_S)
+#define FOOT_Y (GRID_Y + GRID_HEIGHT + 4.5)
+#define FOOT_SIZE 2.7
 #define NAME_SIZE 3.4
 #define LONG_NAME 5 /* bytes, beyond which it is drawn smaller */
 #define LONG_NAME_SIZE 2.4
@@ -31,7 +33,13 @@ struct lead {
 	struct wave wave;
 	double seconds;
 	bool derived, truncated;
-	bool placed, shown;
+	bool shown;
+};
+
+/* A place for a lead; without one it stays empty under its name. */
+struct place {
+	const char *name;
+	struct lead *lead;
 };
 
 struct page {
@@ -40,10 +48,10 @@ struct page {
 	double interval_s, seconds;
 	unsigned n_leads, n_left_out; /* left out: more than a page can ever have */
 	struct lead leads[LEADS_MAX];
-	unsigned n_rows;
-	const char *rows
-		[ROWS_MAX]; /* lead of a row of 10 s; the first is NULL in the layout of twelve */
 	bool twelve;
+	struct place columns[12]; /* of the layout of twelve, row by row */
+	unsigned n_rows;	  /* with the three of columns */
+	struct place rows[ROWS_MAX];
 };
 
 /* what there is */
@@ -52,8 +60,10 @@ static void add_lead(struct page *p, const json_t *o, double uv_per_lsb)
 {
 	struct lead *l = &p->leads[p->n_leads];
 	const json_t *samples = json_object_get(o, "samples");
-	sheet_number(o, "uv_per_lsb", 1e-6, 1e6, &uv_per_lsb);
 	const char *name = sheet_string(o, "name");
+	if (json_object_get(o, "uv_per_lsb") &&
+		!sheet_number(o, "uv_per_lsb", 1e-6, 1e6, &uv_per_lsb))
+		uv_per_lsb = 0;
 	*l = (struct lead){.name = name ? name : "?",
 		.wave = {.samples = samples,
 			.interval_s = p->interval_s,
@@ -82,45 +92,40 @@ static void take_leads(struct page *p)
 	}
 }
 
-/* The first of this name that has no place yet. */
 static struct lead *find(struct page *p, const char *name)
 {
 	for (unsigned i = 0; i < p->n_leads; i++)
-		if (!p->leads[i].placed && streq(p->leads[i].name, name))
+		if (streq(p->leads[i].name, name))
 			return &p->leads[i];
 	return NULL;
 }
 
-static bool has(const struct page *p, const char *name)
+/* where it goes */
+
+static bool has_column(const struct page *p, const struct lead *l)
 {
-	for (unsigned i = 0; i < p->n_leads; i++)
-		if (streq(p->leads[i].name, name))
+	for (size_t i = 0; p->twelve && i < ELEMENTS(p->columns); i++)
+		if (p->columns[i].lead == l)
 			return true;
 	return false;
 }
 
-/* where it goes */
-
 static void lay_out(struct page *p)
 {
 	unsigned there = 0;
-	for (size_t i = 0; i < ELEMENTS(standard); i++)
-		there += has(p, standard[i]);
+	for (size_t i = 0; i < ELEMENTS(standard); i++) {
+		p->columns[i] = (struct place){standard[i], find(p, standard[i])};
+		there += p->columns[i].lead != NULL;
+	}
 	p->twelve = there >= STANDARD_ENOUGH;
 	if (p->twelve) {
+		const char *rhythm = !find(p, "II") && find(p, "V1") ? "V1" : "II";
+		p->rows[3] = (struct place){rhythm, find(p, rhythm)};
 		p->n_rows = 4;
-		p->rows[3] = !has(p, "II") && has(p, "V1") ? "V1" : "II";
-		for (size_t i = 0; i < ELEMENTS(standard); i++) {
-			struct lead *l = find(p, standard[i]);
-			if (l)
-				l->placed = true;
-		}
 	}
 	for (unsigned i = 0; i < p->n_leads && p->n_rows < ROWS_MAX; i++)
-		if (!p->leads[i].placed)
-			p->rows[p->n_rows++] = p->leads[i].name;
-	for (unsigned i = 0; i < p->n_leads; i++)
-		p->leads[i].placed = false;
+		if (!has_column(p, &p->leads[i]))
+			p->rows[p->n_rows++] = (struct place){p->leads[i].name, &p->leads[i]};
 }
 
 /* Base line of a row: on lines of the grid, with room above the first and below the last. */
@@ -183,13 +188,21 @@ static void separator(struct page *p, double x, double y, double pitch)
 	cairo_stroke(cr);
 }
 
+static bool draw_lead(struct page *p, const struct place *at, const struct strip *s)
+{
+	if (!at->lead || !wave_draw(p->c, &at->lead->wave, s))
+		return false;
+	at->lead->shown = true;
+	return true;
+}
+
 static void rows_of_twelve(struct page *p)
 {
 	double pitch;
-	for (unsigned i = 0; i < ELEMENTS(standard); i++) {
+	for (unsigned i = 0; i < ELEMENTS(p->columns); i++) {
 		unsigned column = i % 4;
 		double y = base_line(p, i / 4, &pitch), x = START_X + column * COLUMN_S * MM_PER_S;
-		struct lead *l = find(p, standard[i]);
+		const struct lead *l = p->columns[i].lead;
 		struct strip s = {.x = x,
 			.baseline = y,
 			.from_s = column * COLUMN_S,
@@ -200,11 +213,7 @@ static void rows_of_twelve(struct page *p)
 			pulse(p, y);
 		else
 			separator(p, x, y, pitch);
-		bool drawn = l && wave_draw(p->c, &l->wave, &s);
-		if (l) {
-			l->placed = true;
-			l->shown = drawn;
-		}
+		bool drawn = draw_lead(p, &p->columns[i], &s);
 		char name[96];
 		snprintf(name, sizeof(name), "%s%s%s%s", standard[i], l && l->derived ? "*" : "",
 			l && l->truncated ? sheet_say(p->c, " (cut off)", " (截断)") : "",
@@ -217,9 +226,7 @@ static void rows_of_twelve(struct page *p)
 static void row_of_ten_seconds(struct page *p, unsigned row)
 {
 	double pitch, y = base_line(p, row, &pitch), reach = MAX(0.95 * pitch, 20);
-	struct lead *l = find(p, p->rows[row]);
-	for (unsigned i = 0; i < p->n_leads && !l; i++) /* the rhythm strip repeats a lead */
-		l = streq(p->leads[i].name, p->rows[row]) ? &p->leads[i] : NULL;
+	const struct place *at = &p->rows[row];
 	struct strip s = {.x = START_X,
 		.baseline = y,
 		.from_s = 0,
@@ -227,17 +234,13 @@ static void row_of_ten_seconds(struct page *p, unsigned row)
 		.top = MAX(GRID_Y, y - reach),
 		.bottom = MIN(GRID_Y + GRID_HEIGHT, y + reach)};
 	pulse(p, y);
-	bool drawn = l && wave_draw(p->c, &l->wave, &s);
-	if (l) {
-		l->placed = true;
-		l->shown = l->shown || drawn;
-	}
+	bool drawn = draw_lead(p, at, &s);
 	char name[64];
 	const double width = PULSE_X - GRID_X - 1;
-	snprintf(name, sizeof(name), "%.24s%s", p->rows[row], l && l->derived ? "*" : "");
+	snprintf(name, sizeof(name), "%.24s%s", at->name, at->lead && at->lead->derived ? "*" : "");
 	canvas_text(p->c, GRID_X + 0.6, y - 1.4, width,
 		strlen(name) > LONG_NAME ? LONG_NAME_SIZE : NAME_SIZE, true, name);
-	if (l && l->truncated)
+	if (at->lead && at->lead->truncated)
 		canvas_text(p->c, GRID_X + 0.6, y + 2.6, width, 2.1, true,
 			sheet_say(p->c, "(cut off)", "(截断)"));
 	if (!drawn)
@@ -250,26 +253,34 @@ static void append(char *out, size_t size, const char *between, const char *text
 	snprintf(out + at, size - at, "%s%s", at ? between : "", text);
 }
 
-/* What is recorded and not on the page. */
+/* What is recorded and not on the page, and why. */
 static void left_out(struct page *p, char *out, size_t size)
 {
 	char names[512] = "", text[700];
+	bool no_scale = false;
 	for (unsigned i = 0; i < p->n_leads; i++)
 		if (!p->leads[i].shown && strlen(names) < sizeof(names) - 32) {
 			char name[32];
 			snprintf(name, sizeof(name), "%.24s", p->leads[i].name);
 			append(names, sizeof(names), " ", name);
+			no_scale |= !(p->leads[i].wave.mm_per_lsb > 0);
 		}
 	if (p->n_left_out)
 		append(names, sizeof(names), " ", "…");
-	if (names[0]) {
-		snprintf(text, sizeof(text), "%s%s", sheet_say(p->c, "not drawn: ", "未绘制："),
-			names);
-		append(out, size, "   ", text);
-	}
+	if (!names[0])
+		return;
+	snprintf(text, sizeof(text), "%s%s", sheet_say(p->c, "not drawn: ", "未绘制："), names);
+	append(out, size, "   ", text);
+	if (!(p->interval_s > 0))
+		append(out, size, "   ",
+			sheet_say(p->c, "sampling interval unknown", "采样间隔未知"));
+	if (no_scale)
+		append(out, size, "   ",
+			sheet_say(p->c, "amplitude scale unknown", "幅值比例未知"));
 }
 
-static void foot(struct page *p)
+/* How it was drawn, and out of what. */
+static void scales(struct page *p)
 {
 	char line[1024] = "", text[256];
 	const json_t *ecg = p->sheet->ecg;
@@ -294,22 +305,26 @@ static void foot(struct page *p)
 		append(line, sizeof(line), "   ", text);
 	}
 	append(line, sizeof(line), "   ", "vitalgate " VITALGATE_VERSION);
-	canvas_colour(p->c, BLACK);
-	canvas_text(p->c, GRID_X, GRID_Y + GRID_HEIGHT + 4.5, GRID_WIDTH, 2.7, false, line);
-	line[0] = 0;
+	canvas_text(p->c, GRID_X, FOOT_Y, GRID_WIDTH, FOOT_SIZE, false, line);
+}
+
+/* How much of the record stands on the page. */
+static void extent(struct page *p)
+{
+	char line[1024] = "", text[256];
 	if (p->seconds > PAGE_S + 0.05) {
 		snprintf(text, sizeof(text),
-			sheet_say(p->c, "first %g s of %.4g s", "前 %g 秒，共 %.4g 秒"), PAGE_S,
+			sheet_say(p->c, "first %g s of %.6g s", "前 %g 秒，共 %.6g 秒"), PAGE_S,
 			p->seconds);
 		append(line, sizeof(line), "   ", text);
-	} else if (p->twelve && p->seconds > 0 && p->seconds < PAGE_S - COLUMN_S) {
+	} else if (p->seconds > 0 && p->seconds < PAGE_S - 0.05) {
 		snprintf(text, sizeof(text),
 			sheet_say(p->c, "the record ends after %.3g s", "记录仅 %.3g 秒"),
 			p->seconds);
 		append(line, sizeof(line), "   ", text);
 	}
 	left_out(p, line, sizeof(line));
-	canvas_text(p->c, GRID_X, GRID_Y + GRID_HEIGHT + 8.5, GRID_WIDTH, 2.7, true, line);
+	canvas_text(p->c, GRID_X, FOOT_Y + 4, GRID_WIDTH, FOOT_SIZE, true, line);
 }
 
 void sheet_page(struct canvas *c, const struct sheet *sheet)
@@ -320,6 +335,8 @@ void sheet_page(struct canvas *c, const struct sheet *sheet)
 	lines(c, 1, 0xfadcdc, 0.1);
 	lines(c, 5, 0xf0aaaa, 0.18);
 	sheet_head(c, sheet);
+	cairo_set_line_cap(c->cr, CAIRO_LINE_CAP_ROUND);
+	cairo_set_line_join(c->cr, CAIRO_LINE_JOIN_ROUND);
 	take_leads(p);
 	lay_out(p);
 	if (p->twelve)
@@ -329,5 +346,7 @@ void sheet_page(struct canvas *c, const struct sheet *sheet)
 	if (!p->n_leads)
 		canvas_text(c, START_X, GRID_Y + 60, GRID_WIDTH - 40, 6, true,
 			sheet_say(c, "no waveform", "没有波形"));
-	foot(p);
+	canvas_colour(c, BLACK);
+	scales(p);
+	extent(p);
 }

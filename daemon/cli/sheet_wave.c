@@ -180,8 +180,6 @@ bool wave_draw(struct canvas *c, const struct wave *w, const struct strip *s)
 		y[i] = s->baseline - (y[i] - middle) * w->mm_per_lsb;
 	struct pen p = {.cr = c->cr, .top = s->top, .bottom = s->bottom};
 	cairo_set_line_width(c->cr, LINE_WIDTH);
-	cairo_set_line_join(c->cr, CAIRO_LINE_JOIN_ROUND);
-	cairo_set_line_cap(c->cr, CAIRO_LINE_CAP_ROUND);
 	draw_line(&p, y, n, s->x + (first * w->interval_s - s->from_s) * MM_PER_S,
 		w->interval_s * MM_PER_S, c->column);
 	cairo_stroke(c->cr);
