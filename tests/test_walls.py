@@ -42,12 +42,15 @@ FOREIGN = {
     "expat.h": ["daemon/ecg/aecg.c"],
     "seccomp.h": ["daemon/ecg/sandbox.c"],
     "iconv.h": ["daemon/ecg/text.c"],
+    "cairo/*.h": ["daemon/cli/sheet*"],
 }
 
 C_LIBRARY = set("""
     assert.h ctype.h dirent.h errno.h fcntl.h ftw.h getopt.h grp.h inttypes.h limits.h locale.h math.h netdb.h
     poll.h pthread.h pwd.h sched.h signal.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
     stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/file.h sys/inotify.h sys/ioctl.h sys/mman.h
+    poll.h pthread.h pwd.h sched.h signal.h spawn.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
+    stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/file.h sys/ioctl.h sys/mman.h
     netinet/in.h netinet/tcp.h sys/prctl.h sys/random.h sys/resource.h sys/select.h sys/socket.h sys/stat.h sys/statvfs.h sys/time.h sys/timerfd.h
     sys/types.h sys/uio.h sys/un.h sys/utsname.h sys/wait.h sysexits.h syslog.h termios.h time.h unistd.h
     wchar.h wctype.h
@@ -87,7 +90,15 @@ TESTED_BY = {
     "daemon/spool_worker.c": "tests/test_spool.c",  # the thread's side of the transport
     "daemon/cli/client.c": "tests/test_cli.py",
     "daemon/cli/decode.c": "tests/test_captures.py",
+    "daemon/cli/ecg.c": "tests/test_ecg_cli.py",
+    "daemon/cli/ecg_decoder.c": "tests/test_ecg_cli.py",
+    "daemon/cli/ecg_original.c": "tests/test_ecg_cli.py",
     "daemon/cli/main.c": "tests/test_cli.py",
+    "daemon/cli/sheet_head.c": "tests/test_sheet.py",
+    "daemon/cli/sheet_picture.c": "tests/test_sheet.py",
+    "daemon/cli/sheet_type.c": "tests/test_sheet.py",
+    "daemon/cli/sheet_wave.c": "tests/test_sheet.py",
+    "daemon/cli/sheet_words.c": "tests/test_sheet.py",
     "daemon/cli/show.c": "tests/test_e2e.py",  # texts from a daemon's replies
     "daemon/uplink/main.c": "tests/test_uplink.py",
     "daemon/uplink/mqtt.c": "tests/test_uplink.py",

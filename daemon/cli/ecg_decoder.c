@@ -168,8 +168,10 @@ json_t *decoder_ask(
 	pid_t pid;
 	int status = 0, rc = start(o, samples, &from, &pid);
 	if (rc < 0) {
-		fprintf(stderr, "vitalgate: " NAME ": %s; %s\n", strerror(-rc),
-			cli->chinese ? "请检查安装" : "is it installed beside this program?");
+		const char *next = rc == -ENOENT || rc == -EACCES
+					   ? cli->chinese ? "；请检查安装" : "; is it installed?"
+					   : "";
+		fprintf(stderr, "vitalgate: " NAME ": %s%s\n", strerror(-rc), next);
 		return NULL;
 	}
 	int64_t deadline_ms = now_ms() + seconds * 1000;
