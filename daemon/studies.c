@@ -79,13 +79,29 @@ static void file(struct errand *e)
 	store_submit(e->studies->store, &e->job);
 }
 
+static int run_put_back(struct job *job, struct db *db)
+{
+	return study_put_back(db, ((struct errand *)job)->row);
+}
+
+static void was_put_back(struct job *job, int result)
+{
+	struct errand *e = (struct errand *)job;
+	struct studies *s = e->studies;
+	errand_free(e);
+	if (result != -ECANCELED)
+		rest(s);
+}
+
 /* through the decoder */
 
 static void decoded(void *arg, const char *text, size_t len, const char *why)
 {
 	struct errand *e = arg;
 	e->studies->decoding = NULL;
-	e->text = text ? strndup(text, len) : NULL;
+	e->text = text ? malloc(len + 1) : NULL;
+	if (e->text)
+		memcpy(e->text, text, len + 1);
 	e->len = len;
 	snprintf(e->why, sizeof(e->why), "%s", why ? why : "out of memory");
 	file(e);
@@ -94,8 +110,12 @@ static void decoded(void *arg, const char *text, size_t len, const char *why)
 static void decode(struct errand *e)
 {
 	struct studies *s = e->studies;
-	if (e->tries > STUDY_TRIES_MAX) {
-		snprintf(e->why, sizeof(e->why), "given up after %d tries", STUDY_TRIES_MAX);
+	if (!e->original.at || e->tries > STUDY_TRIES_MAX) {
+		if (e->original.at)
+			snprintf(
+				e->why, sizeof(e->why), "given up after %d tries", STUDY_TRIES_MAX);
+		else
+			snprintf(e->why, sizeof(e->why), "the store has not all of it");
 		file(e);
 		return;
 	}
@@ -106,8 +126,9 @@ static void decode(struct errand *e)
 	}
 	log_error("studies", "cannot start the decoder: %s; is vitalgate-ecg installed?",
 		strerror(-rc));
-	errand_free(e);
-	rest(s);
+	e->job.run = run_put_back;
+	e->job.done = was_put_back;
+	store_submit(s->store, &e->job);
 }
 
 /* from the store */

@@ -13,7 +13,7 @@
 #include <sha2.h>
 #include <time.h>
 
-#define BODY_MAX (128 * 1024) /* of what is forwarded; longer is no decoder's work */
+#define BODY_MAX (128 * 1024) /* of what is forwarded: it has to go in one message */
 
 int64_t study_row(struct db *db, const struct uuid *id)
 {
@@ -58,6 +58,7 @@ int study_arrive(struct gateway *g, struct db *db, const struct unit *u)
 
 /* for the decoder */
 
+/* 1; nothing in `ret` when the pieces do not make the whole. */
 static int load_original(struct db *db, int64_t row, size_t bytes, struct bytes *ret)
 {
 	_cleanup_(freep) uint8_t *at = malloc(bytes + 1);
@@ -70,13 +71,14 @@ static int load_original(struct db *db, int64_t row, size_t bytes, struct bytes 
 	while ((rc = row_next(r)) > 0) {
 		const void *piece = row_blob(r, 0, &len);
 		if (len > bytes - n)
-			return -EIO;
+			return 1;
 		memcpy(at + n, piece, len);
 		n += len;
 	}
-	if (rc < 0 || n != bytes)
-		return rc < 0 ? rc : -EIO;
-	*ret = (struct bytes){TAKE(at), n};
+	if (rc < 0)
+		return rc;
+	if (n == bytes)
+		*ret = (struct bytes){TAKE(at), n};
 	return 1;
 }
 
@@ -97,6 +99,12 @@ int study_take(struct db *db, int64_t *ret_row, unsigned *ret_tries, struct byte
 	}
 	int rc = db_run(db, "UPDATE study SET tries=tries+1 WHERE id=?", "i", *ret_row);
 	return rc < 0 ? rc : load_original(db, *ret_row, bytes, ret_original);
+}
+
+int study_put_back(struct db *db, int64_t row)
+{
+	return MIN(
+		db_run(db, "UPDATE study SET tries=tries-1 WHERE id=? AND tries>0", "i", row), 0);
 }
 
 /* what the decoder said */
@@ -148,25 +156,51 @@ static const char *text_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
-/* "2026-01-31T08:09:10", with or without "+08:00", as the clocks of the site show it. */
+/* The number in two digits; a large one when they are none. */
+static unsigned two_digits(const char *text)
+{
+	bool digits = text[0] >= '0' && text[0] <= '9' && text[1] >= '0' && text[1] <= '9';
+	return digits ? (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0') : 1000;
+}
+
+/* "2026-01-31T08:09:10", with or without "+08:00", as the clocks of the site show it. A time that is half understood
+ * would be another one. */
 static bool civil_of(const char *text, struct vg_civil *ret)
 {
-	struct tm t = {0};
-	unsigned hours, minutes;
-	char sign;
-	if (!text || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d", &t.tm_year, &t.tm_mon, &t.tm_mday,
-			     &t.tm_hour, &t.tm_min, &t.tm_sec) != 6)
+	static const char shape[] = "00-0-0T0:0:0"; /* 0: two digits */
+	unsigned n[7], count = 0;
+	const char *p = text;
+	if (!text)
 		return false;
-	*ret = (struct vg_civil){(uint16_t)t.tm_year, (uint8_t)t.tm_mon, (uint8_t)t.tm_mday,
-		(uint8_t)t.tm_hour, (uint8_t)t.tm_min, (uint8_t)t.tm_sec};
+	for (const char *s = shape; *s; s++) {
+		if (*s != '0' && *p++ != *s)
+			return false;
+		if (*s != '0')
+			continue;
+		n[count] = two_digits(p);
+		if (n[count++] > 99)
+			return false;
+		p += 2;
+	}
+	*ret = (struct vg_civil){(uint16_t)(n[0] * 100 + n[1]), (uint8_t)n[2], (uint8_t)n[3],
+		(uint8_t)n[4], (uint8_t)n[5], (uint8_t)n[6]};
 	if (!clock_civil_known(ret))
 		return false;
-	if (strlen(text) > 19 && sscanf(text + 19, "%c%2u:%2u", &sign, &hours, &minutes) == 3) {
-		int64_t east = (int64_t)(hours * 60 + minutes) * 60 * (sign == '-' ? -1 : 1);
-		t.tm_year -= 1900;
-		t.tm_mon -= 1;
-		*ret = clock_civil((timegm(&t) - east) * CLOCK_SECOND_US);
-	}
+	if (!*p)
+		return true;
+	if ((*p != '+' && *p != '-') || strlen(p) != 6 || p[3] != ':')
+		return false;
+	unsigned hours = two_digits(p + 1), minutes = two_digits(p + 4);
+	if (hours > 14 || minutes > 59)
+		return false;
+	int64_t east_s = (int64_t)(hours * 60 + minutes) * (*p == '-' ? -60 : 60);
+	struct tm t = {.tm_year = ret->year - 1900,
+		.tm_mon = ret->month - 1,
+		.tm_mday = ret->day,
+		.tm_hour = ret->hour,
+		.tm_min = ret->minute,
+		.tm_sec = ret->second};
+	*ret = clock_civil((timegm(&t) - east_s) * CLOCK_SECOND_US);
 	return true;
 }
 
@@ -289,7 +323,9 @@ static int file_rate(struct gateway *g, struct db *db, struct filed *s)
 	enum vg_result result = reading_take(made, &in, s->driver, g->codes, why);
 	reading_identify(made, s->unit.uid, s->driver, s->id.bytes, sizeof(s->id.bytes));
 	made->id = rate_id(&s->id);
-	int rc = result == VG_READING ? intake_reading(g, db, &s->unit, made) : 0;
+	int rc = result == VG_READING ? intake_reading(g, db, &s->unit, made)
+				      : intake_event(g, db, s->unit.device_row, "implausible", why,
+						NULL, s->unit.arrived_us, true);
 	free(made->raw.at);
 	free(made);
 	return rc;
@@ -366,9 +402,10 @@ static int tell_unreadable(struct gateway *g, struct db *db, const struct filed 
 {
 	const char *detail = text_of(s->said, "detail");
 	char text[96];
-	snprintf(text, sizeof(text), "%s: %s%s%.60s", s->format ? s->format : "unknown",
+	snprintf(text, sizeof(text), "%.12s: %.24s%s%.48s", s->format ? s->format : "unknown",
 		s->rejected, detail ? ": " : "", detail ? detail : "");
-	log_warn(s->device, "a study of it cannot be read (%s); it is kept and forwarded as it is",
+	log_warn(s->device,
+		"a study of it cannot be read (%.32s); it is kept and forwarded as it is",
 		s->rejected);
 	return intake_event(g, db, s->unit.device_row, "study_unreadable", text, NULL,
 		s->unit.arrived_us, true);
@@ -414,7 +451,10 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 	if (!json_is_object(said) || !text_of(said, "format")) {
 		json_decref(said);
 		said = json_pack("{s:s,s:s,s:s}", "format", "unknown", "rejected", "decoder",
-			"detail", why ? why : "its answer is no JSON");
+			"detail",
+			why		 ? why
+			: len > BODY_MAX ? "its answer is too long to be forwarded"
+					 : "its answer is no JSON");
 	}
 	int rc = s && said ? 0 : -ENOMEM;
 	if (rc >= 0) {

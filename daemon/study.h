@@ -24,8 +24,11 @@ struct gateway;
 /* The original of a unit, unless it is here already. */
 int study_arrive(struct gateway *g, struct db *db, const struct unit *u);
 
-/* An original that waits for the decoder; counts the try. 1; 0: none waits; -errno. `ret_original` is the caller's. */
+/* An original that waits for the decoder; counts the try. 1; 0: none waits; -errno. `ret_original` is the caller's; it
+ * stays empty when the store has not all of it. */
 int study_take(struct db *db, int64_t *ret_row, unsigned *ret_tries, struct bytes *ret_original);
+/* The decoder was not even started: that was no try. */
+int study_put_back(struct db *db, int64_t row);
 /* The JSON of the decoder (daemon/ecg/), or NULL and `why` there is none. */
 int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *text, size_t len,
 	const char *why);
