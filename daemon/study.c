@@ -385,16 +385,16 @@ static int raise_statement(struct gateway *g, struct db *db, const struct filed 
 	_cleanup_(freep) char *body_text = json_take(&body), *doubts_text = json_take(&doubts);
 	if (!body_text || !doubts_text)
 		return -ENOMEM;
-	return MIN(filing_raise(g, db,
-			   &(struct raising){.id = statement_id(&s->id),
-				   .to = &s->filing,
-				   .study = &s->id,
-				   .severity = severity_name(SEVERITY_CRITICAL),
-				   .why = rule->id,
-				   .body = body_text,
-				   .doubts = doubts_text,
-				   .raised_us = s->unit.arrived_us}),
-		0);
+	int rc = filing_raise(g, db,
+		&(struct raising){.id = statement_id(&s->id),
+			.to = &s->filing,
+			.study = &s->id,
+			.severity = severity_name(SEVERITY_CRITICAL),
+			.why = rule->id,
+			.body = body_text,
+			.doubts = doubts_text,
+			.raised_us = s->unit.arrived_us});
+	return MIN(rc, 0);
 }
 
 /* Whoever stands beside the cart can send it again, and nobody else. */

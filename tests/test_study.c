@@ -775,7 +775,9 @@ static void test_a_step_fails(void **state)
 		"INSERT ON evidence", "INSERT ON draft", "INSERT ON study_wait",
 		"INSERT ON alert WHEN new.study IS NULL",
 		"INSERT ON alert WHEN new.study IS NOT NULL", "INSERT ON outbox WHEN new.kind=0",
-		"INSERT ON outbox WHEN new.kind=1", "INSERT ON outbox WHEN new.kind=4",
+		"INSERT ON outbox WHEN new.kind=1",
+		"INSERT ON outbox WHEN new.kind=1 AND new.object=2",
+		"INSERT ON outbox WHEN new.kind=4",
 		"INSERT ON outbox WHEN new.kind=5 AND new.object=2"};
 	static const char text[] = STUDY_SAYS(
 		"\"measurements\":{\"hr\":135},\"interpretation\":{\"lines\":[\"Asystole\"]},");
