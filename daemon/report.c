@@ -101,8 +101,12 @@ int report_received(struct gateway *g, struct db *db, unsigned sink, const struc
 	int64_t row = study_row(db, study), now = clock_utc_us();
 	if (!row || sink != centre_sink(c))
 		return 0;
-	bool expected = db_int(db, 0, "SELECT 1 FROM study_wait WHERE study=? AND what='sent'", "i",
-				row) == 1;
+	/* what was reported before is due no more */
+	bool expected =
+		db_int(db, 0,
+			"SELECT 1 FROM study_wait w WHERE study=? AND what='sent' AND NOT EXISTS "
+			"(SELECT 1 FROM report r WHERE r.study=w.study AND status<>'critical')",
+			"i", row) == 1;
 	int64_t due = centre_parse(c->ecg_hours, &hours, error, sizeof(error))
 			      ? centre_due(&hours, now, c->ecg_report_minutes)
 			      : now + c->ecg_report_minutes * MINUTE_US;
@@ -170,16 +174,16 @@ static int raise_critical(
 			"the ECG centre reports a critical value: read it back");
 	if (!body)
 		return -ENOMEM;
-	return MIN(filing_raise(g, db,
-			   &(struct raising){.id = critical_id(&id, revision),
-				   .to = &f,
-				   .study = &id,
-				   .severity = severity_name(SEVERITY_CRITICAL),
-				   .why = "ecg.critical",
-				   .body = body,
-				   .doubts = "[\"centre_report\"]",
-				   .raised_us = clock_utc_us()}),
-		0);
+	rc = filing_raise(g, db,
+		&(struct raising){.id = critical_id(&id, revision),
+			.to = &f,
+			.study = &id,
+			.severity = severity_name(SEVERITY_CRITICAL),
+			.why = "ecg.critical",
+			.body = body,
+			.doubts = "[\"centre_report\"]",
+			.raised_us = clock_utc_us()});
+	return MIN(rc, 0);
 }
 
 int report_follow(struct gateway *g, struct db *db, int64_t study, const struct uuid *id,
@@ -212,37 +216,70 @@ int report_add(struct gateway *g, struct db *db, int64_t study, enum report_stat
 	return rc < 0 ? rc : study_tell(g, db, study);
 }
 
-/* The same words, however they are spaced and written large or small. */
+/* Bytes of what does not count at `text`: blanks and punctuation, Chinese too. 0: it counts. */
+static size_t filler(const char *text)
+{
+	static const char *const wide[] = {"\u3000", "、", "。", "，", "；", "：", "！", "？", "（",
+		"）", "“", "”", "‘", "’", "《", "》", "【", "】", "…", "—", "·"};
+	if (isspace((unsigned char)*text) ||
+		(ispunct((unsigned char)*text) && !strchr("<>=+", *text)))
+		return 1;
+	for (size_t i = 0; i < ELEMENTS(wide); i++)
+		if (strncmp(text, wide[i], strlen(wide[i])) == 0)
+			return strlen(wide[i]);
+	return 0;
+}
+
+struct words {
+	const char *at;
+	bool digit; /* the last one was */
+};
+
+/* The next byte that counts; 0: the end. Between two digits it counts that there was something: 6.5 is not 65. */
+static int next_counted(struct words *w)
+{
+	const char *from = w->at;
+	for (size_t n; (n = filler(w->at));)
+		w->at += n;
+	bool parted = w->digit && w->at != from;
+	w->digit = isdigit((unsigned char)*w->at);
+	if (parted && w->digit) {
+		w->digit = false;
+		return '.';
+	}
+	return *w->at ? tolower((unsigned char)*w->at++) : 0;
+}
+
+/* The same words, however they are spaced, punctuated and written large or small. */
 static bool same_words(const char *a, const char *b)
 {
-	for (;;) {
-		while (isspace((unsigned char)*a) || ispunct((unsigned char)*a))
-			a++;
-		while (isspace((unsigned char)*b) || ispunct((unsigned char)*b))
-			b++;
-		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+	struct words one = {.at = a}, other = {.at = b};
+	int c;
+	do {
+		c = next_counted(&one);
+		if (c != next_counted(&other))
 			return false;
-		if (!*a)
-			return true;
-		a++, b++;
-	}
+	} while (c);
+	return true;
 }
 
 int report_read_back(
 	struct gateway *g, struct db *db, int64_t study, const char *words, const char *author)
 {
-	int64_t row;
+	int64_t row = 0;
 	{
+		bool any = false;
+		int rc;
 		_cleanup_(row_endp) struct row *r = db_query(db,
 			"SELECT id,critical FROM report WHERE study=? AND status='critical' AND "
-			"read_back_at IS NULL ORDER BY revision DESC LIMIT 1",
+			"read_back_at IS NULL ORDER BY revision DESC",
 			"i", study);
-		int rc = row_next(r);
-		if (rc <= 0)
-			return rc < 0 ? rc : -ENOENT;
-		if (!same_words(row_text(r, 1), words))
-			return -EBADMSG;
-		row = row_int(r, 0);
+		while (!row && (rc = row_next(r)) > 0) {
+			any = true;
+			row = same_words(row_text(r, 1), words) ? row_int(r, 0) : 0;
+		}
+		if (!row)
+			return rc < 0 ? rc : any ? -EBADMSG : -ENOENT;
 	}
 	int rc = db_run(db, "UPDATE report SET read_back_by=?, read_back_at=? WHERE id=?", "tii",
 		author, clock_utc_us(), row);
@@ -359,11 +396,12 @@ static int revisions_json(struct db *db, int64_t study, struct json *j)
 	return rc;
 }
 
+/* The latest critical value, of those that wait to be read back if there are any. */
 static int critical_json(struct db *db, int64_t study, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT critical,author,at,read_back_by,read_back_at FROM report WHERE study=? AND "
-		"status='critical' ORDER BY revision DESC LIMIT 1",
+		"status='critical' ORDER BY read_back_at IS NOT NULL,revision DESC LIMIT 1",
 		"i", study);
 	int rc = row_next(r);
 	if (rc <= 0)

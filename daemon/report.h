@@ -33,8 +33,8 @@ enum report_status report_status_of(const char *name);
 /* What the centre says. `critical` is what has to be read back, "" unless the status is critical. */
 int report_add(struct gateway *g, struct db *db, int64_t study, enum report_status status,
 	const char *text, const char *critical, const char *author);
-/* The words of the latest critical value, repeated. 0; -ENOENT: nothing waits to be read back; -EBADMSG: these are
- * other words. */
+/* The words of a critical value, repeated: spacing, case and punctuation apart. 0; -ENOENT: nothing waits to be read
+ * back; -EBADMSG: these are other words. */
 int report_read_back(
 	struct gateway *g, struct db *db, int64_t study, const char *words, const char *author);
 
