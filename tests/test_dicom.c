@@ -228,6 +228,14 @@ static void test_cut(void **state)
 	put("OB\0\0", 4); /* a wide length that is not there */
 	read_file();
 	assert_true(warned("dicom_cut"));
+	begin(EXPLICIT); /* nothing is cut where the last element has no value */
+	text(0x00100040, "CS", "M");
+	head(0x00181000, "LO", 0);
+	read_file();
+	assert_false(warned("dicom_cut"));
+	head(0x00189999, "UT", 0);
+	read_file();
+	assert_false(warned("dicom_cut"));
 	begin(EXPLICIT);
 	head(0x00090010, "UT", 1);
 	read_file();
@@ -240,9 +248,12 @@ static void test_syntax(void **state)
 	static const char *const beyond[] = {"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"};
 	for (size_t i = 0; i < ELEMENTS(beyond); i++) {
 		begin(beyond[i]);
+		text(0x00020013, "SH", "after it");
+		text(0x00030010, "LO", "");
+		put("\1", 1); /* what is not read cannot be cut */
 		person();
 		read_file();
-		assert_true(warned("dicom_syntax"));
+		assert_true(warned("dicom_syntax") && !warned("dicom_cut"));
 		assert_string_equal(e->id, "");
 	}
 }
@@ -293,6 +304,12 @@ static void test_acquired(void **state)
 	(void)state;
 	acquired_of("20260131", "080910", "20260201101112.5", "");
 	same_acquired("2026-02-01 10:11:12");
+	acquired_of("20260131", "080910", "202602011011", "");
+	same_acquired("2026-02-01 10:11:00");
+	acquired_of("19800101", "000000", "", "");
+	same_acquired("1980-01-01 00:00:00");
+	acquired_of("22001231", "235959", "", "");
+	same_acquired("2200-12-31 23:59:59");
 	acquired_of("20260131", "0809", "", "+0800");
 	same_acquired("2026-01-31 08:09:00");
 	assert_int_equal(e->tz_min, 480);
@@ -303,8 +320,8 @@ static void test_acquired(void **state)
 	assert_int_equal(e->tz_min, ECG_ABSENT);
 	static const char *const bad[][3] = {{"", "080910", ""}, {"20260131", "", ""},
 		{"20260131", "08", ""}, {"20260231", "080910", ""}, {"20260131", "246060", ""},
-		{"19791231", "080910", ""}, {"20260131", "080910", "20260231000000"},
-		{"x", "x", "x"}};
+		{"19791231", "080910", ""}, {"22010101", "080910", ""},
+		{"20260131", "080910", "20260231000000"}, {"x", "x", "x"}};
 	for (size_t i = 0; i < ELEMENTS(bad); i++) {
 		acquired_of(bad[i][0], bad[i][1], bad[i][2], "");
 		assert_true(warned("bad_date"));
@@ -316,7 +333,7 @@ static void test_values(void **state)
 {
 	(void)state;
 	static const char *const births[] = {
-		"", "1950", "18491231", "19500230", "19500304x", "1950.03.04"};
+		"", "1950", "18491231", "22010101", "19500230", "19500304x", "1950.03.04"};
 	for (size_t i = 0; i < ELEMENTS(births); i++) {
 		begin(IMPLICIT);
 		text(0x00100030, "DA", births[i]);
@@ -335,8 +352,17 @@ static void test_values(void **state)
 	assert_true(warned("modality"));
 	begin(IMPLICIT);
 	text(0x00080060, "CS", "");
+	text(0x00100030, "DA", "18500101");
 	read_file();
 	assert_false(warned("modality"));
+	assert_int_equal(e->birth.year, 1850);
+	begin(IMPLICIT);
+	text(0x00100030, "DA", "22001231");
+	head(0x00100040, NULL, 2);
+	put("F", 2); /* a NUL makes it even */
+	read_file();
+	assert_int_equal(e->birth.year, 2200);
+	assert_int_equal(e->sex, 'F');
 	/* longer than there is room for */
 	char longest[601];
 	memset(longest, 'x', sizeof(longest) - 1);

@@ -33,6 +33,8 @@ static size_t make(unsigned rows)
 			file[HEADER + r * ROW + 2 * c] = (uint8_t)value;
 			file[HEADER + r * ROW + 2 * c + 1] = (uint8_t)(value >> 8);
 		}
+	for (unsigned i = 0; i < FOOTER; i++) /* it is none of the rows, whatever stands there */
+		file[HEADER + rows * ROW + i] = i % 2 ? OFF >> 8 : 0;
 	return HEADER + rows * ROW + FOOTER;
 }
 
@@ -132,6 +134,7 @@ static void test_other_files(void **state)
 	}
 	file[29] = ' ';
 	assert_true(read_file(len));
+	assert_int_equal(e->n_leads, 12);
 }
 
 static void test_structure(void **state)
@@ -161,7 +164,7 @@ static void test_patient(void **state)
 	assert_true(read_file(len));
 	assert_int_equal(e->sex, 0);
 	assert_int_equal(e->age.value, 200);
-	file[40] = 2;
+	file[40] = 'x';
 	file[41] = 201;
 	memcpy(file + 32, "ABCDEFGH", 8);
 	assert_true(read_file(len));
@@ -178,8 +181,9 @@ static void test_patient(void **state)
 static void test_date(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"1979-12-31 00:00:00", "2026-02-29 00:00:00",
-		"2026-01-31 24:00:00", "2026-01-31 00:60:00", "0000-00-00 00:00:00"};
+	static const char *const bad[] = {"1979-12-31 00:00:00", "2201-01-01 00:00:00",
+		"2026-02-29 00:00:00", "2026-01-31 24:00:00", "2026-01-31 00:60:00",
+		"0000-00-00 00:00:00"};
 	for (size_t i = 0; i < ELEMENTS(bad); i++) {
 		size_t len = make(1);
 		memcpy(file + 10, bad[i], 19);
@@ -187,6 +191,15 @@ static void test_date(void **state)
 		assert_null(e->rejected);
 		assert_int_equal(e->acquired.year, 0);
 		assert_true(warned("bad_date"));
+	}
+	static const char *const good[] = {
+		"1980-01-01 00:00:00", "2200-12-31 23:59:59", "2024-02-29 12:00:00"};
+	for (size_t i = 0; i < ELEMENTS(good); i++) {
+		size_t len = make(1);
+		memcpy(file + 10, good[i], 19);
+		assert_true(read_file(len));
+		assert_int_equal(e->acquired.year, atoi(good[i]));
+		assert_int_equal(e->n_warnings, 0);
 	}
 }
 
@@ -199,6 +212,10 @@ static void test_end_of_rows(void **state)
 	assert_int_equal(e->n_leads, 12);
 	for (unsigned i = 0; i < e->n_leads; i++)
 		assert_true(e->leads[i].n == 3 && e->leads[i].truncated);
+	make(5);
+	memset(file + HEADER, 0, ROW);
+	assert_true(read_file(len));
+	assert_true(e->n_leads == 0 && warned("no_rhythm"));
 	make(5);
 	memset(file + HEADER + 3 * ROW, 0, ROW - 1);
 	file[HEADER + 4 * ROW - 1] = 8;
