@@ -116,6 +116,7 @@ TESTED_BY = {
 LONG = {
     "drivers/xmodem.c": "a driver is one file: XMODEM and YMODEM, and what a bad line does to them",
     "drivers/lis01.c": "a driver is one file: link layer and records of one standard",
+    "drivers/xmodem.c": "a driver is one file: blocks, files, and what may leave of them",
     "tests/test_config.c": "every sentence that refuses a file",
     "tests/test_uplink.py": "scenarios with one broker and one rig",
     "tests/test_sim.py": "both simulated instruments, one after the other",

@@ -92,8 +92,8 @@ class Transfer:
     """One run of a sender."""
 
     def __init__(self, kind, files, seed=0, there=0.0, back=0.0, *, keep_ms=0, speed=SPEED, check="auto",
-                 cut=None, timeout=120):
-        self.files = files
+                 cut=None, timeout=120, wanted=None):
+        self.files = wanted or files
         with tempfile.TemporaryDirectory() as folder:
             names = []
             for i, content in enumerate(files):
@@ -146,6 +146,12 @@ def plain(length, seed):
     return random.Random(seed).randbytes(length - 1) + b"."
 
 
+def record_of(content):
+    """What is kept of a file without a size: an SCP-ECG record ends where it says."""
+    length = struct.unpack_from("<I", content, 2)[0]
+    return content[:length] if content[16:22] == b"SCPECG" and length <= len(content) else content
+
+
 def per_byte(kind, damaged_blocks):
     return 1 - (1 - damaged_blocks) ** (1 / BLOCK[kind])
 
@@ -165,5 +171,99 @@ def measure():
             print(f"{kind:12s} {rate:10.0%} {good:18d}/{len(done) - good - wrong}/{wrong} {seconds:22.2f}", flush=True)
 
 
+# --- tests
+
+def batch(kind, seed):
+    """What one run sends: one file, or a batch."""
+    if kind.startswith("xmodem"):
+        return [scp(9000, seed) if seed % 2 else plain(9000, seed)]
+    return [scp(5000, seed), plain(1, seed), plain(2048, seed + 100), scp(700, seed)]
+
+
+def check_all(name, transfers, least):
+    """`least`: of the transfers so many must succeed."""
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda given: Transfer(*given[0], **given[1]), transfers))
+    faults = [f"{i}: {fault}" for i, t in enumerate(done) for fault in t.faults()]
+    good = sum(t.done == 0 and t.kept == t.files for t in done)
+    if good < least:
+        faults += [f"{good} of {len(done)} succeeded"] + [
+            f"exit status {t.done}, {t.relay.damaged} damaged, {t.said}" for t in done if t.done != 0]
+    damaged = [sum(t.relay.damaged[way] for t in done) for way in (0, 1)]
+    tell(faults, f"{name}: {good} of {len(done)} in {max(t.seconds for t in done):.1f} s at most; "
+         f"{damaged[0]} bytes and {damaged[1]} answers damaged")
+    return done
+
+
+def test_good_line():
+    check_all("a good line", [((kind, batch(kind, seed)), {"keep_ms": 3000})
+                              for kind in SENDERS for seed in (1, 2)], 8)
+    check_all("only checksums are asked for", [((kind, batch(kind, 1)), {"check": "sum"})
+                                               for kind in SENDERS], 4)
+
+
+def test_public_files():
+    folder = Path(os.environ.get("VITALGATE_SHARED", ROOT.parent / "shared")) / "samples"
+    files = sorted(folder.glob("*.scp")) + sorted(folder.glob("*.xml"))
+    files = [path.read_bytes() for path in files]
+    if not files:
+        global count
+        count += 1
+        print(f"ok {count} - public files # SKIP no shared data")
+        return
+    check_all("public files in a batch", [(("ymodem-1k", files), {})], 1)
+    # without a size a receiver cannot know how much of 1A at the end is the file's
+    files = [content for content in files if not content.endswith(b"\x1a")]
+    check_all("public files one by one",
+              [(("xmodem-1k", [content]), {"wanted": [record_of(content)]}) for content in files], len(files))
+
+
+def test_damage():
+    for rate, least in ((0.01, 12), (0.05, 12), (0.2, 11)):
+        check_all(f"{rate:.0%} of the blocks damaged",
+                  [((kind, batch(kind, seed), seed, per_byte(kind, rate)), {})
+                   for kind in SENDERS for seed in (3, 4, 5)], least)
+    check_all("5% of the blocks, 3% of the answers",
+              [((kind, batch(kind, seed), seed, per_byte(kind, 0.05), 0.03), {"keep_ms": 3000})
+               for kind in SENDERS for seed in (6, 7, 8)], 10)
+
+
+def test_acknowledged_behind_the_commit():
+    """What the sender is told at last, and when."""
+    begun = {}
+
+    def timed(kind):
+        t = Transfer(kind, [scp(500, 1)], keep_ms=20000)  # 1 s of ours
+        begun[kind] = t.seconds
+        return t
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(timed, SENDERS))
+    faults = [fault for t in done for fault in t.faults()]
+    faults += [f"{kind}: over after {seconds:.2f} s" for kind, seconds in begun.items() if seconds < 1]
+    faults += [f"{t.done}: {t.said}" for t in done if t.done != 0]
+    tell(faults, "the sender hears of its end when the file is safe")
+
+
+def test_cut():
+    """The line is cut in the middle: nothing is kept, and it is told."""
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda kind: Transfer(kind, [plain(9000, 1)], cut=5000, timeout=4), SENDERS))
+    faults = [f"{t.done}: {len(t.kept)} kept, {t.said}" for t in done
+              if t.done == 0 or t.kept or
+              t.said != ["event device_error transfer given up: the sender fell silent"]]
+    tell(faults, "a line that is cut: nothing is kept, and it is told")
+
+
+def main():
+    test_good_line()
+    test_public_files()
+    test_damage()
+    test_acknowledged_behind_the_commit()
+    test_cut()
+    print(f"1..{count}")
+    return 1 if failed else 0
+
+
 if __name__ == "__main__":
-    measure()
+    sys.exit(measure() if sys.argv[1:] == ["--measure"] else main())
