@@ -5,7 +5,8 @@
  *
  * Block: SOH (128 data bytes) or STX (1024), number, 255 - number, data, check: CRC high and low byte (polynomial
  * 1021, initial 0) or the sum of the data modulo 256. The first number is 1, 255 is followed by 0.
- *   asking     'C' (CRC) every 3 s, every tenth time NAK (sum), by option `check` only one of them
+ *   asking     'C' (CRC) every 3 s, every tenth time and after three damaged blocks NAK (sum or CRC, what the sender
+ *              knows); by option `check` only one of them
  *   receiving  next number: taken, ACK; same block again: our ACK was lost, or the sender had read two requests:
  *              ACK when nothing follows, so that it does not count twice; block 0 or 1 out of order: a new
  *              transfer, the former is dropped; another number: CAN CAN CAN, dropped
@@ -45,6 +46,7 @@ enum { SOH = 0x01, STX = 0x02, EOT = 0x04, ACK = 0x06, NAK = 0x15, CAN = 0x18, P
 #define EOT_ALONE_MS 5000
 #define ASKED_FOR_SUM 10 /* every so many requests */
 #define FAILURES_MAX 10
+#define FAILURES_ASKED 3 /* some begin at whatever they hear, and know sums only */
 #define SILENCES_MAX 3
 
 #define SHORT 128
@@ -214,10 +216,12 @@ static void ask(struct vg_session *s, struct xmodem *st)
 	} else if (st->open) {
 		request = st->takes == BY_SUM ? NAK : 'C';
 	} else if (st->may & BY_SUM) {
-		bool sum = st->failures ? st->takes != BY_CRC : ++st->asked % ASKED_FOR_SUM == 0;
+		bool again = st->failures && st->failures < FAILURES_ASKED;
+		bool sum = again ? st->takes != BY_CRC
+				 : st->failures || ++st->asked % ASKED_FOR_SUM == 0;
 		request = sum ? NAK : 'C';
-		st->takes =
-			sum ? st->may : BY_CRC; /* a sender that heard 'C' before keeps to CRC */
+		/* a sender that heard 'C' before keeps to CRC */
+		st->takes = sum ? st->may : BY_CRC;
 	}
 	st->phase = WAIT;
 	say(s, request);
@@ -235,6 +239,7 @@ static void idle(struct vg_session *s, struct xmodem *st)
 	st->eot = st->next = false;
 	st->failures = st->silences = 0;
 	st->announced = st->total = st->padding = st->junk = 0;
+	memset(st->head, 0, sizeof(st->head));
 	vg_timer(s, ASK_MS);
 }
 
