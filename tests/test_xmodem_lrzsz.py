@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROBE = ROOT / os.environ.get("VITALGATE_BUILD", "build") / "tests" / "xmodem_probe"
 SENDERS = {"xmodem": ["sx"], "xmodem-1k": ["sx", "-k"], "ymodem": ["sb"], "ymodem-1k": ["sb", "-k"]}
 BLOCK = {"xmodem": 133, "xmodem-1k": 1029, "ymodem": 133, "ymodem-1k": 1029}
-SPEED = 20  # the receiver's clock; the senders' is what it is
+SPEED = 10  # the receiver's clock; the senders' is what it is
 ACK = 0x06
 
 count = failed = 0
@@ -233,7 +233,7 @@ def test_acknowledged_behind_the_commit():
     begun = {}
 
     def timed(kind):
-        t = Transfer(kind, [scp(500, 1)], keep_ms=20000)  # 1 s of ours
+        t = Transfer(kind, [scp(500, 1)], keep_ms=10000)  # 1 s of ours
         begun[kind] = t.seconds
         return t
 

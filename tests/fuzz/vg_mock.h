@@ -38,8 +38,9 @@ struct vg_session {
 	vg_ticket tickets; /* last one given */
 	bool inside;	   /* a callback runs */
 	bool emitted;	   /* in the callback at hand: it has the ticket `tickets` */
-	unsigned starve;   /* the n-th emission from now finds no memory; 0: none */
-	bool starved;	   /* in the callback at hand */
+	unsigned
+		starve; /* the n-th emission or piece of a study from now finds no memory; 0: none */
+	bool starved;	/* in the callback at hand */
 	unsigned readings, events, identities, marks; /* of the callback at hand */
 	unsigned results[VG_RESULTS];		      /* of the session */
 	unsigned classed;			      /* classes given in the callback at hand */
@@ -211,6 +212,8 @@ int vg_study_append(struct vg_session *s, const void *bytes, size_t len)
 	MOCK_CHECK(s->inside);
 	if (!s->study_begun || len > VG_STUDY_MAX - s->study_len)
 		return -27; /* EFBIG */
+	if (s->starve && --s->starve == 0)
+		return -12; /* ENOMEM */
 	s->study = realloc(s->study, s->study_len + len + 1);
 	MOCK_CHECK(s->study);
 	memcpy(s->study + s->study_len, bytes, len);
