@@ -257,6 +257,26 @@ static void test_other_verdicts(void **state)
 	SENT("");
 }
 
+/* The time that a sender has to say it a second time, or to send the block whose beginning was taken for EOT. */
+static void test_eot_alone(void **state)
+{
+	(void)state;
+	open_rig(NULL, false);
+	send_block(1, "TEST", false);
+	send_byte(EOT);
+	pass(300);
+	rig.n_sent = 0;
+	pass(4999);
+	assert_int_equal(rig.n_units, 0);
+	pass(1);
+	assert_int_equal(rig.n_units, 1);
+	assert_int_equal(rig.units[0]->study.len, 128);
+	pass(3600000); /* nobody else may answer */
+	SENT("");
+	verdict(0, 0);
+	SENT("\x06");
+}
+
 /* An answer in the middle of a block would be one too many. */
 static void test_slow_line(void **state)
 {
@@ -484,6 +504,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_wrap_and_another_file, close_rig),
 		cmocka_unit_test_teardown(test_longest, close_rig),
 		cmocka_unit_test_teardown(test_other_verdicts, close_rig),
+		cmocka_unit_test_teardown(test_eot_alone, close_rig),
 		cmocka_unit_test_teardown(test_slow_line, close_rig),
 		cmocka_unit_test_teardown(test_scrubbed_first_block_is_one, close_rig),
 		cmocka_unit_test_teardown(test_sender, close_rig),
