@@ -148,13 +148,18 @@ int spool_folder_open(struct spool_folder *f, uint64_t now_us)
 
 /* what is in it */
 
-static void see(struct spool_folder *f, const char *name, bool told, uint64_t now_us)
+/* -EACCES: nothing in the directory may be looked at. */
+static int see(struct spool_folder *f, const char *name, bool told, uint64_t now_us)
 {
-	struct spool_stamp stamp;
-	if (!spool_name_counts(name) || spool_look(f->dir, name, &stamp) < 0 || S_ISDIR(stamp.type))
-		return;
+	struct spool_stamp stamp = {0}; /* of what the medium does not give: to be told of */
+	int r = spool_name_counts(name) ? spool_look(f->dir, name, &stamp) : -ENOENT;
+	if (r == -EACCES)
+		return r;
+	if (r == -ENOENT || S_ISDIR(stamp.type))
+		return 0;
 	if (spool_list_see(&f->list, name, &stamp, told, now_us) < 0)
 		f->crowded = true;
+	return 0;
 }
 
 static void hear(struct spool_folder *f, uint64_t now_us)
@@ -173,8 +178,10 @@ static void hear(struct spool_folder *f, uint64_t now_us)
 			if (e->mask & IN_Q_OVERFLOW)
 				f->look_us = now_us;
 			else if (e->len && !(e->mask & IN_ISDIR) &&
-				 spool_folder_open(f, now_us) == 0)
-				see(f, e->name, e->mask & (IN_CLOSE_WRITE | IN_MOVED_TO), now_us);
+				 spool_folder_open(f, now_us) == 0 &&
+				 see(f, e->name, e->mask & (IN_CLOSE_WRITE | IN_MOVED_TO), now_us) <
+					 0)
+				leave(f, EACCES, now_us);
 		}
 	}
 }
@@ -209,11 +216,12 @@ static void look_around(struct spool_folder *f, uint64_t now_us)
 	spool_list_scan_begins(&f->list);
 	const struct dirent *entry = NULL;
 	errno = d ? 0 : errno;
-	while (d && (entry = readdir(d))) {
-		see(f, entry->d_name, false, now_us);
+	int error = 0;
+	while (d && !error && (entry = readdir(d))) {
+		error = -see(f, entry->d_name, false, now_us);
 		errno = 0;
 	}
-	int error = errno;
+	error = error ? error : errno;
 	if (d)
 		closedir(d);
 	else

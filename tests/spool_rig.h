@@ -13,11 +13,11 @@
 #include <time.h>
 
 #define HEARD_MAX 64
-#define TOLD_MS 60
-#define FOUND_MS 200
-#define SCAN_MS 100
-#define PATIENCE_MS 500
-#define REST_MS 200
+#define TOLD_MS 50
+#define FOUND_MS 150
+#define SCAN_MS 80
+#define PATIENCE_MS 400
+#define REST_MS 150
 
 enum answer { CONFIRM, REFUSE, NOTHING };
 
@@ -43,7 +43,8 @@ static bool frames_all;
 /* A file is complete when it ends with a full stop. */
 static struct vg_frame rig_frame(const void *driver_state, const uint8_t *bytes, size_t len)
 {
-	assert_null(driver_state);
+	if (driver_state || !len)
+		abort(); /* in the thread no test can fail */
 	return (struct vg_frame){.length = frames_all || bytes[len - 1] == '.' ? len : 0};
 }
 
@@ -81,6 +82,14 @@ static long now_ms(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Of all threads. */
+static inline long cpu_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 

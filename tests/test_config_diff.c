@@ -77,7 +77,8 @@ static void test_fixed(void **state)
 	(void)state;
 	parse(HEAD "sinks:\n - {name: p, host: h}\n" LAB "}\n", &before);
 	parse("version: 1\norg: o2\nsite: s2\ngateway: g2\nalerts: false\ncommit_rows: 7\n"
-	      "paths: {store: /s, tables: /t}\n",
+	      "paths: {store: /s, tables: /t}\n"
+	      "ecg: {centre: q, report_minutes: 5}\nsinks:\n - {name: q, host: g}\n",
 		&after);
 	config_keep_fixed(&before, &after);
 	assert_string_equal(after.org, "o");
@@ -87,7 +88,9 @@ static void test_fixed(void **state)
 	assert_int_equal(after.commit_rows, 256);
 	assert_int_equal(after.n_sinks, 1);
 	assert_string_equal(after.sinks[0].host, "h");
+	assert_string_equal(after.ecg_centre, ""); /* it names one of the sinks that stay */
 	/* the rest is taken */
+	assert_int_equal(after.ecg_report_minutes, 5);
 	assert_false(after.alerts);
 	assert_string_equal(after.tables, "/t");
 	assert_int_equal(after.n_devices, 0);

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <vitalgate/driver.h>
@@ -115,7 +116,7 @@ static void *overwrite(void *arg)
 	static char b[BIG];
 	memset(b, 'b', sizeof(b));
 	for (unsigned round = 0;; round++) {
-		while (go != 1)
+		for (; go != 1; sched_yield())
 			if (go == 3)
 				return NULL;
 		for (volatile unsigned i = 0; i < round % 64 * 8000; i++)
@@ -137,7 +138,7 @@ static void what_changes_while_it_is_read_is_not_taken(void **state)
 	_cleanup_(closep) int fd =
 		openat(dir, "big", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	pthread_create(&thread, NULL, overwrite, NULL);
-	for (unsigned i = 0; i < 300; i++) {
+	for (unsigned i = 0; i < 300 && (i < 40 || !changed); i++) {
 		struct spool_stamp s;
 		_cleanup_(freep) uint8_t *bytes = NULL;
 		size_t len = 0;
@@ -155,7 +156,7 @@ static void what_changes_while_it_is_read_is_not_taken(void **state)
 		changed += r < 0;
 		whole += r == 0;
 		while (go != 2)
-			;
+			sched_yield();
 	}
 	go = 3;
 	pthread_join(thread, NULL);
