@@ -396,6 +396,8 @@ bool outbox_landed(struct outbox *o, unsigned sink, uint32_t tag)
 		return false;
 	for (unsigned i = 0; i < f->n; i++)
 		s->landed[s->n_landed++] = (struct landed){f->rows[i], f->handed_us, f->kind};
+	if (f->kind == OBJECT_PIECE)
+		s->next_scan_us = 0; /* now the next one may go that was asked for */
 	f->tag = 0;
 	s->flying--;
 	return true;
