@@ -97,8 +97,11 @@ static int act_assign(struct command *c)
 		&id);
 	if (rc < 0)
 		return rc;
-	rc = study_row(c->db, &id) ? study_assign(c->gateway, c->db, &id, resident)
-				   : intake_assign(c->gateway, c->db, &id, resident);
+	bool study = study_row(c->db, &id) != 0;
+	rc = study ? study_assign(c->gateway, c->db, &id, resident)
+		   : intake_assign(c->gateway, c->db, &id, resident);
+	if (rc == -ENOENT && study)
+		return command_refuse_undecoded(c);
 	if (rc == -EALREADY)
 		return command_refuse(
 			c, "already_so", "This reading is filed so already.", "该读数已如此归档。");

@@ -50,6 +50,8 @@ struct command_entry {
 extern const struct command_entry query_commands[]; /* query.c: look, change nothing */
 extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
 extern const struct command_entry ecg_commands[];   /* ecg_command.c: studies and their reports */
+/* ecg_command.c: of a study that is still with the decoder. */
+int command_refuse_undecoded(struct command *c);
 /* query.c, enrol_command.c: about what only the loop knows. They run there, without `db`, and only through the local door. */
 extern const struct command_entry loop_commands[];
 

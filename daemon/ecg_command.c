@@ -9,7 +9,9 @@
 #include <errno.h>
 
 #define LIST_MAX 200
-#define PIECES_AT_ONCE 64 /* half a megabyte in one answer */
+#define PIECES_AT_ONCE 64   /* half a megabyte in one answer */
+#define TEXT_BYTES_MAX 8000 /* of a report: all of a study goes in one message */
+#define CRITICAL_BYTES_MAX 1000
 
 /* The study that the command names. */
 static int study_named(struct command *c, int64_t *ret_row, struct uuid *ret_id)
@@ -22,7 +24,7 @@ static int study_named(struct command *c, int64_t *ret_row, struct uuid *ret_id)
 	return 0;
 }
 
-static int refuse_undecoded(struct command *c)
+int command_refuse_undecoded(struct command *c)
 {
 	return command_refuse(c, "not_decoded",
 		"This study was received a moment ago and is still being decoded: ask again.",
@@ -85,21 +87,23 @@ static void open_json(
 static int query_open(struct command *c)
 {
 	int rc;
+	unsigned n = 0;
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT s.id,s.uuid,token,device.name,taken FROM study s LEFT JOIN resident ON "
 		"resident.id=s.resident LEFT JOIN device ON device.id=s.device WHERE s.id IN (SELECT "
 		"study FROM study_wait UNION SELECT study FROM report WHERE status='poor_tracing' OR "
-		"(status='critical' AND read_back_at IS NULL)) ORDER BY s.id LIMIT ?",
-		"i", (int64_t)LIST_MAX);
+		"(status='critical' AND read_back_at IS NULL)) ORDER BY s.id",
+		"");
 	json_array_begin(c->result, "studies");
-	while ((rc = row_next(r)) > 0) {
+	while ((rc = row_next(r)) > 0 && n < LIST_MAX) {
 		int64_t since, due;
 		const char *state = report_open(c->db, row_int(r, 0), &since, &due);
 		if (state)
 			open_json(c, r, state, since, due);
+		n += state != NULL; /* poor tracings that were recorded again are many in a year */
 	}
 	json_array_end(c->result);
-	return rc;
+	return MIN(rc, 0);
 }
 
 /* Half a megabyte of the original, from a piece's beginning on. */
@@ -157,11 +161,16 @@ static int act_report(struct command *c)
 			"A critical value, and nothing else, needs \"critical\": the words that are to "
 			"be read back.",
 			"危急值（且仅危急值）必须填写 critical：需要复述的内容。");
+	if (strlen(command_text(c, "text")) > TEXT_BYTES_MAX ||
+		strlen(critical) > CRITICAL_BYTES_MAX)
+		return command_refuse(c, "text_too_long",
+			"The text is too long: at most 8000 bytes, and 1000 of what is to be read back.",
+			"文本过长：报告最多8000字节，需复述的内容最多1000字节。");
 	int rc = study_named(c, &row, &id);
 	if (rc < 0)
 		return rc;
 	if (!db_int(c->db, 0, "SELECT revision FROM study WHERE id=?", "i", row))
-		return refuse_undecoded(c);
+		return command_refuse_undecoded(c);
 	rc = report_add(
 		c->gateway, c->db, row, status, command_text(c, "text"), critical, c->author);
 	if (rc >= 0)

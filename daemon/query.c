@@ -256,7 +256,9 @@ static int rejected(struct command *c)
 	json_array_begin(c->result, "rejected");
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT uuid,revision,kind,sink,reason FROM outbox WHERE " SINKS " AND state=3"
-		" AND kind<>5 ORDER BY id LIMIT 100", /* pieces go with their study */
+		/* pieces go with their study; when only pieces were refused, the first stands for all */
+		" AND (kind<>5 OR id=(SELECT min(o.id) FROM outbox o WHERE o.uuid=outbox.uuid AND "
+		"o.sink=outbox.sink AND o.state=3)) ORDER BY id LIMIT 100",
 		"");
 	while ((rc = row_next(r)) > 0) {
 		size_t len;
