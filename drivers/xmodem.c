@@ -18,13 +18,14 @@
  *              ours; not when the file says that more must come
  *   storing    ACK from kept(), CAN CAN CAN from refused(); the sender must wait and is not listened to
  *   CAN CAN    of the sender, where a block may begin: dropped
- * What is dropped is told as an event. EOT again after the last ACK: ACK.
+ * What is dropped is told as an event. EOT again after the last ACK: ACK. EOT of a file of which this session heard
+ * no block: CAN CAN CAN, for its sender must not believe that it was taken.
  *
  * YMODEM: block 0 is `name NUL size-in-decimal ...`, answered ACK 'C'. The size cuts the padding; a file with fewer
  * bytes has not ended. The name may name a person and is not looked at. Behind each file comes the next block 0,
  * an empty name ends the batch. A size of 0 is an unknown one.
  * XMODEM pads the last block: an SCP-ECG record (its length is a u32 at 2, "SCPECG" at 16) is cut where it says,
- * when that leaves less than the longest block, other files lose the 1A at the end of their last block.
+ * when nothing but 1A or 00 stands behind it in the last block, other files lose the 1A at the end of it.
  *
  * In a capture data bytes are 'x', but for 1A at the end of a block, the size in block 0, and the length and the mark
  * of an SCP-ECG record in block 1.
@@ -84,7 +85,8 @@ struct xmodem {
 	unsigned asked, failures, silences;
 	size_t announced; /* 0: unknown */
 	size_t total;	  /* bytes of data taken */
-	size_t padding;	  /* at the end of them */
+	size_t padding;	  /* 1A at the end of the last block */
+	size_t zeros;	  /* or 00 there */
 	size_t junk;	  /* damaged bytes since the last block */
 	uint8_t head[SCP_HEAD];
 	vg_ticket ticket; /* storing */
@@ -238,7 +240,7 @@ static void idle(struct vg_session *s, struct xmodem *st)
 	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
 	st->eot = st->next = false;
 	st->failures = st->silences = 0;
-	st->announced = st->total = st->padding = st->junk = 0;
+	st->announced = st->total = st->padding = st->zeros = st->junk = 0;
 	memset(st->head, 0, sizeof(st->head));
 	vg_timer(s, ASK_MS);
 }
@@ -330,7 +332,9 @@ static size_t study_length(const struct xmodem *st)
 	size_t record = record_length(st->head);
 	if (st->announced && st->total - st->announced < LONG)
 		return st->announced;
-	if (record && record <= st->total && st->total - record < LONG)
+	/* bytes behind the record that are no padding are part of the file, whatever they mean */
+	size_t filler = st->padding > st->zeros ? st->padding : st->zeros;
+	if (record && record <= st->total && st->total - record <= filler)
 		return record;
 	return st->total - st->padding;
 }
@@ -400,6 +404,14 @@ static void file_begins(
 		acknowledge(s, st);
 }
 
+static size_t trailing(uint8_t c, const uint8_t *data, size_t len)
+{
+	size_t n = 0;
+	while (n < len && data[len - 1 - n] == c)
+		n++;
+	return n;
+}
+
 static void data_heard(
 	struct vg_session *s, struct xmodem *st, uint8_t number, const uint8_t *data, size_t len)
 {
@@ -414,9 +426,8 @@ static void data_heard(
 						 : "transfer given up: out of memory");
 		return;
 	}
-	st->padding = 0;
-	while (st->padding < len && data[len - 1 - st->padding] == PAD)
-		st->padding++;
+	st->padding = trailing(PAD, data, len);
+	st->zeros = trailing(0, data, len);
 	taken(st, number, data, len);
 	acknowledge(s, st);
 }
@@ -539,9 +550,10 @@ static void silent(struct vg_session *s, struct xmodem *st)
 static void eot_over(struct vg_session *s, struct xmodem *st)
 {
 	vg_result(s, VG_NOTHING);
-	if (st->phase == EOT_AGAIN && !st->open)
-		st->ymodem = false; /* a file without a byte */
-	if (st->phase == EOT_AGAIN) {
+	if (st->phase == EOT_AGAIN && !st->open && !st->ended) {
+		/* the end of a file that we know nothing of: it was sent to us before a power cut, and is not here */
+		cancel(s, st);
+	} else if (st->phase == EOT_AGAIN && st->open) {
 		finish(s, st, true);
 	} else if (!st->open && st->ended) { /* our ACK was lost */
 		conclude(s, st);
