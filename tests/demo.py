@@ -29,17 +29,19 @@ from screen import Screen                                       # noqa: E402
 from show import Show                                           # noqa: E402
 from village import DemoSite                                    # noqa: E402
 
-SHORTEST = 48       # seconds; the oximeter and the fridge take their time
+SHORTEST = 58       # seconds; the oximeter and the fridge take their time
 PATH_MAX = 60       # of the folder, so that its sockets' names fit
 
 
 def missing_pieces():
     """What the machine lacks, with the next step; "" when nothing."""
-    for name in ("vitalgated", "vitalgate-uplink", "vitalgate"):
+    for name in ("vitalgated", "vitalgate-uplink", "vitalgate", "vitalgate-ecg"):
         if not os.access(os.path.join(harness.BUILD, name), os.X_OK):
             return f"{name} is not built in {harness.BUILD}: run `make` first."
     if not shutil.which("mosquitto") and not os.access("/usr/sbin/mosquitto", os.X_OK):
         return "mosquitto is missing: run `make deps` as root (or apt-get install mosquitto)."
+    if not shutil.which("sb"):
+        return "lrzsz is missing: run `make deps` as root (or apt-get install lrzsz)."
     if not shutil.which("dbus-daemon"):
         return "dbus-daemon is missing: run `make deps` as root (or apt-get install dbus)."
     for module, package in (("paho.mqtt", "python3-paho-mqtt"), ("dbus, gi", "python3-dbusmock")):
@@ -79,7 +81,7 @@ def play(site, screen, accounts, options):
 def options_of(arguments):
     parser = argparse.ArgumentParser(
         description="A simulated site, told as it happens, and its accounts.")
-    parser.add_argument("--seconds", type=float, default=76, metavar="N",
+    parser.add_argument("--seconds", type=float, default=96, metavar="N",
                         help=f"how long, at least {SHORTEST} (%(default)s)")
     parser.add_argument("--fast", action="store_true", help=f"the same acts in about {SHORTEST} s")
     options = parser.parse_args(arguments)

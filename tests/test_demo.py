@@ -171,6 +171,18 @@ def whole_show(tap):
                           r", 1 of them a test"):
                 holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
             holds("→ 128/82" not in run.text, "the test reading is in a form")
+        with tap.case("an ECG: the cart's statement, its original, the centre's report and read-back"):
+            for words in (r"cart-1 +记录 +recorded .*84/min", r"cart_statement\n",
+                          r"told +ACK of the end after commit",
+                          r"stored +心电图心率 ECG rate 84 → R-0001 by message_token",
+                          r"platform .* ECG +r1 R-0001 · 12 leads · unsent",
+                          r"original +\d+ bytes in \d+ chunks, SHA-256 right",
+                          r"ECG +r2 R-0001 · 12 leads · waiting",
+                          r"ecg --open · R-0001 waiting, due", r"--png sheet\.png · \d{5,} bytes",
+                          r"centre_report\n", r"12 leads · critical · read back",
+                          r"12 leads · final · read back",
+                          r"ECGs +1 at the platform, 1 originals whole"):
+                holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
         with tap.case("the oximeter's doubt and the fridge's warmth are shown, each with its end"):
             for words in (r"stored +SpO2 97 → R-0004 by device_binding",
                           r"stored +SpO2 86 \(low_perfusion\) → R-0004",

@@ -14,6 +14,8 @@ def record_key(sim, record):
         value = {"HI": ">33.3", "LO": "<0.6"}.get(value, value)
         sign = value[0] if value[0] in "<>" else ""
         return sim, record["specimen"], TESTS[record["test"]], sign, float(value.lstrip("<>"))
+    if "hr" in record:      # of an ECG, its rate is a reading
+        return sim, record["time"], "ecg.hr", float(record["hr"]), False
     if "what" in record:
         kind = {"fasting": "glu.fasting", "ketone": "ketone"}.get(record["what"], "glu.random")
         return sim, record["time"], kind, float(record["value"]), record["what"] == "hi"
@@ -60,6 +62,8 @@ class Accounts:
         self.alerts = {}                        # id: newest revision and object, at the gateway
         self.alerts_arrived = {}                # the same, at the platform
         self.repeats = 0
+        self.studies = {}                       # id: newest revision, at the platform
+        self.originals = {}                     # id: bytes of the original there
         self.wrong = []                         # what the platform refused, or could not match
         self.outages = []                       # [from, to]
 
@@ -124,6 +128,8 @@ class Accounts:
         for device, n in self.expected.items():
             if self.watched_by(device) != n:
                 lines.append(f"{device}: readings due {n}, in the store {self.watched_by(device)}")
+        if self.studies.keys() != self.originals.keys():
+            lines.append(f"{len(self.studies)} ECGs, {len(self.originals)} originals at the platform")
         if len(self.aside) != len(self.aside_arrived):
             lines.append(f"{len(self.aside)} were no reading, {len(self.aside_arrived)} at the "
                          "platform")
@@ -158,6 +164,8 @@ def summary(screen, a, ended, problem=None):
              f"{a.repeats} sent again to the platform"),
             ("不是读数", "no readings", f"{len(a.aside)}, at the platform {len(a.aside_arrived)}"
              + "".join(f" · {kind.replace('_', ' ')}" for kind in a.aside_arrived)),
+            ("心电图", "ECGs", f"{len(a.studies)} at the platform, {len(a.originals)} originals whole, "
+             "SHA-256 right"),
             ("警报", "alerts", f"{len(a.alerts)} raised, {len(a.alerts_arrived)} at the platform, "
              f"{a.acknowledged()} acknowledged, {a.over()} over by itself"),
             ("延迟", "last byte to platform", f"p50 {percentile(plain, 0.5)}, "

@@ -49,11 +49,14 @@ def act_site(show):
     show.say("cuff-2", "start", "BLE cuff for everybody at the health post; its clock is slow")
     site.analyser("lab-1", "--retry", "1", "--ack-timeout", "3")
     show.say("lab-1", "start", "analyser in the clinic, LIS01-A2 on a serial line")
+    site.cart("cart-1", "--how", "sb")
+    show.say("cart-1", "start", "ECG cart in the clinic, YMODEM on a serial line")
     site.oximeter("ox-1", "--steady", "--acquire", "0.5")
     show.say("ox-1", "start", "oximeter at home of R-0004, Nonin format 2 on a serial line")
     show.say("fridge-1", "start", "vaccine fridge, Modbus TCP, asked twice a second")
     show.until(lambda: all(os.path.exists(site.path(name + ".ctl"))
-                           for name in ("cuff-1", "cuff-2", "lab-1", "ox-1")), "the instruments")
+                           for name in ("cuff-1", "cuff-2", "lab-1", "cart-1", "ox-1")),
+               "the instruments")
     show.breathe(2)
 
 
@@ -208,8 +211,57 @@ def act_fingers(show):
     show.finger_out()
 
 
+def ecg_report(show, study, status, **more):
+    """The county's ECG centre says something."""
+    show.said += 1
+    show.say("centre", "reports", " · ".join([status, *more.values()]))
+    show.tell("platform", json.dumps({
+        "v": 1, "id": f"report-{show.said}", "cmd": "ecg_report", "by": "D-0009",
+        "args": {"study": study, "status": status, **more}}))
+
+
+def act_ecg(show):
+    show.act(9, "心电图", "An ECG, and the report back",
+             "心电图机经串口发送文件：提交后才确认；在沙箱子进程中解码。机器自述急性心梗，警报立即到医生；"
+             "心电中心收到后开始计时，30 分钟内报告；危急值须逐字复述。",
+             "The cart sends its file over a serial line: acknowledged after commit, decoded by a child "
+             "that can open nothing. Its own statement of an infarction calls the doctor at once. "
+             "When the county's ECG centre has all of it the clock starts: a report is due in 30 "
+             "minutes, and a critical value is read back word by word.")
+    a, site, words = show.accounts, show.site, "急性下壁心肌梗死"
+    known, when = len(a.alerts_arrived), datetime.now(ZoneInfo(site.ZONE))
+    show.tell("cart-1", "record " + json.dumps(
+        {"patient": "R-0001", "hr": 84, "time": when.strftime("%Y-%m-%dT%H:%M:%S"), "age": 68,
+         "statements": ["窦性心律", words + "可能"]}))
+    show.until(lambda: len(a.alerts_arrived) > known, "the alert at the platform")
+    show.until(lambda: any(s["report"]["state"] == "waiting" for s in a.studies.values()),
+               "the centre's receipt")
+    study = next(iter(a.studies))
+    show.breathe(1)
+    show.acknowledge(show.open_alerts()[-1], "referred")
+    waiting = show.cli("ecg", "--open")["studies"][0]
+    show.say("nurse", "run", f"vitalgate ecg --open · {waiting['resident']} {waiting['state']}, due "
+             + waiting["due"][11:16] + " UTC")
+    sheet = site.path("sheet.png")
+    show.cli("ecg", study[:8], "--png", sheet)
+    show.say("nurse", "run", f"vitalgate ecg {study[:8]} --png sheet.png · "
+             f"{os.path.getsize(sheet)} bytes")
+    show.breathe(1.6)
+    known = len(a.alerts_arrived)
+    ecg_report(show, study, "critical", critical=words, text="II III aVF ST段抬高")
+    show.until(lambda: len(a.alerts_arrived) > known, "the critical value")
+    show.breathe(1)
+    show.say("doctor", "run", f"vitalgate ecg readback {study[:8]} {words} --by D-0001")
+    show.cli("ecg", "readback", study[:8], words, "--by", "D-0001")
+    show.acknowledge(show.open_alerts()[-1], "referred")
+    ecg_report(show, study, "final", text="急性下壁心肌梗死，建议立即转诊")
+    show.until(lambda: a.studies[study]["report"]["state"] == "reported" and show.all_here(),
+               "the final report")
+    show.breathe(1.6)
+
+
 def act_fridge(show):
-    show.act(9, "疫苗冰箱", "The vaccine fridge",
+    show.act(10, "疫苗冰箱", "The vaccine fridge",
              f"门没关，超过 8 °C。演示中 {WARM_S} 秒即报，实际 10 分钟；恢复后警报自行解除。",
              "Its door stands open. Above 8 °C staff are told, no doctor: in this hurry after "
              f"{WARM_S} s, else after 10 minutes. When it is good again the alert ends by itself.")
@@ -230,7 +282,7 @@ def act_fridge(show):
 
 
 def act_power(show):
-    show.act(10, "断电", "Power cut",
+    show.act(11, "断电", "Power cut",
              f"巡诊包里的血压计存有 {BATCH} 条读数，无线信号不稳；传到一半，守护进程被 kill -9。",
              f"The cuff of the visit case delivers {BATCH} readings over a weak radio link. In the "
              "middle of it the daemon is killed. What was not confirmed stays in the cuff and "
@@ -276,7 +328,7 @@ def act_power(show):
 
 
 def act_broker(show):
-    show.act(11, "断网", "The network goes away",
+    show.act(12, "断网", "The network goes away",
              "平台连不上：读数照收、照存、照确认；恢复后警报先行，积压送清。",
              "No broker: readings are taken, stored and confirmed all the same. When it is back, "
              "alerts go first and the backlog drains, until the platform has receipted each.")
@@ -309,7 +361,7 @@ def act_broker(show):
 
 
 def act_day(show):
-    show.act(12, "平常的一天", "An ordinary day", "直到时间结束，或按 Ctrl-C。",
+    show.act(13, "平常的一天", "An ordinary day", "直到时间结束，或按 Ctrl-C。",
              "Until the time is over, or Ctrl-C.")
     dice = show.dice
     measures = boottime() < show.end - 12
@@ -333,4 +385,4 @@ def act_day(show):
 
 
 ACTS = (act_site, act_ordinary, act_pressure, act_glucose, act_nobody, act_meter, act_enrol,
-        act_fingers, act_fridge, act_power, act_broker, act_day)
+        act_fingers, act_ecg, act_fridge, act_power, act_broker, act_day)

@@ -12,11 +12,11 @@ FINGER_OUT_S = 3.5  # nothing shown for so long, and it is another measurement
 WARM_S = 2          # the fridge's, until staff are told; in config/alerts.yaml it is 600
 
 # Each record is confirmed to these; cuff-4 is not configured, but enrolled.
-TOLD = ("cuff-1", "cuff-2", "cuff-3", "cuff-4", "meter-1", "lab-1")
+TOLD = ("cuff-1", "cuff-2", "cuff-3", "cuff-4", "meter-1", "lab-1", "cart-1")
 WATCHED = ("ox-1", "fridge-1")                      # they just show something
 DEVICES = [harness.cuff_device(name) for name in TOLD[:3]] + [
     harness.ble_device("meter-1", "bt_glucose"),
-    harness.lab_device("lab-1", options=LIMITS),
+    harness.lab_device("lab-1", options=LIMITS), harness.cart_device("cart-1"),
     harness.line_device("ox-1", "nonin", options={"steady_s": STEADY_S})]
 ADDRESS = "C0:11:22:33:44:04"                       # of cuff-4
 

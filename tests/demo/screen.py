@@ -18,6 +18,8 @@ VERBS = {"start": ("启动", "started"), "measured": ("测得", "measured"), "to
          "followup": ("收到", "follow-up"), "event": ("收到", "event"), "reply": ("收到", "reply"),
          "ack": ("确认", "acknowledges"), "acked": ("收到", "acknowledged"),
          "over": ("解除", "resolved"), "run": ("执行", "runs"), "do": ("处置", "acts"),
+         "recorded": ("记录", "recorded"), "sent": ("发送", "sends"), "ecg": ("收到", "ECG"),
+         "original": ("收到", "original"), "reports": ("报告", "reports"),
          "tally": ("进度", "so far"),
          "down": ("中断", "DOWN"), "up": ("恢复", "UP"), "note": ("说明", "note")}
 

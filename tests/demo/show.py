@@ -14,7 +14,7 @@ import scene
 from accounts import is_reading, reading_key, record_key
 from scene import ADDRESS, FINGER_OUT_S, HOLD, TOLD, WATCHED, Interrupted, Trouble
 from screen import TIE, boottime, milliseconds
-from words import FIELDS, FORMS, field_text, number, record_text, subject, values_text
+from words import FIELDS, FORMS, field_text, record_text, rule_text, subject, values_text
 
 ALERTS_EVERY = 0.3
 TALLY_EVERY = 0.7
@@ -66,7 +66,9 @@ class Show:
         self.online = self.dead = False
         self.dice = random.Random(1)
         self.specimen = 0
+        self.said = 0                           # by the ECG centre
         self.memories = set()                   # meters whose records are from before
+        self.files = {}                         # of the cart, by its number
         self.asked, self.report = b"", None     # RACP: last request; records told by last report
 
     # Telling
@@ -91,6 +93,9 @@ class Show:
 
     def hear_instrument(self, e):
         a, sim, event, t = self.accounts, e["sim"], e["event"], e["t"]
+        if sim == "cart-1":
+            self.hear_cart(e)
+            return
         if event in ("request", "response"):
             self.hear_racp(sim, event, bytes.fromhex(e["hex"]), t)
         if "record" not in e:
@@ -121,6 +126,19 @@ class Show:
                 how = "ACK" if "test" in record else "ATT confirmation"
                 self.say(sim, "told", f"{how} after commit, {milliseconds(t - a.sent[key][-1])} "
                          "after the last byte", "dim", t)
+
+    def hear_cart(self, e):
+        """Its file is not sent in one go: no last byte is stamped."""
+        a, sim, event, t = self.accounts, e["sim"], e["event"], e["t"]
+        if event == "measured":
+            self.files[e["key"]] = record = e["record"]
+            a.measured[record_key(sim, record)] = t
+            self.say(sim, "recorded", record_text(record), t=t)
+        elif event in ("sent", "lost"):
+            self.say(sim, event, f"{self.files[e['key']]['bytes']} bytes by YMODEM", "dim", t)
+        elif event == "told":
+            a.told.setdefault(record_key(sim, self.files[e["key"]]), t)
+            self.say(sim, "told", "ACK of the end after commit", "dim", t)
 
     def hear_racp(self, sim, event, value, t):
         """What the gateway asks the memory of a meter, by its Record Access Control Point."""
@@ -229,7 +247,7 @@ class Show:
 
     def raised_at(self, alert):
         """None: the line of its reading is not there yet."""
-        if "place" not in alert:
+        if "place" not in alert and "study" not in alert:
             return self.committed.get((alert["reading"], 1))
         return datetime.fromisoformat(alert["raised"]).timestamp() - time.time() + boottime()
 
@@ -239,16 +257,20 @@ class Show:
             t = a and self.raised_at(a)
             if not t:
                 continue
-            rule, more = a["rules"][0], len(a["rules"]) - 1
+            more = len(a["rules"]) - 1
             text = f"{a['severity']} · {subject(a)} → {a['to']['token']} · " \
-                   f"{rule['text_zh']} {rule['text_en']}: {number(rule)} (limit {rule['limit']:g})"
+                   + rule_text(a["rules"][0])
             self.say("gateway", "alert", text + (f" +{more}" if more else ""), "alert", t + 2e-6)
             self.raised[alert] = None
 
     def hear_platform(self, e):
         a, o, t = self.accounts, e.get("object"), e["t"]
-        kind = e["topic"].rsplit("/", 1)[-1]
-        if e["event"] == "stored":
+        kind = e.get("topic", "").rsplit("/", 1)[-1]
+        if e["event"] == "complete":
+            a.originals[e["id"]] = e["bytes"]
+            self.say("platform", "original", f"{e['bytes']} bytes in {e['chunks']} chunks, SHA-256 "
+                     "right", t=t)
+        elif e["event"] == "stored":
             getattr(self, f"take_{kind}")(o, t)
         elif e["event"] == "duplicate":
             a.repeats += 1
@@ -279,7 +301,7 @@ class Show:
         a = self.accounts
         a.alerts_arrived[o["id"]] = o
         self.raised.setdefault(o["id"], o)
-        if o["revision"] == 1:
+        if o["revision"] == 1 and o["reading"]:
             a.alerted[o["reading"]] = t
         if o["state"] == "resolved":
             begun, ended = (datetime.fromisoformat(o[k]) for k in ("since", "ended"))
@@ -294,7 +316,16 @@ class Show:
                      f"{who}{late}", "good", t)
             return
         self.say("platform", "alert", lambda: f"r{o['revision']} {subject(o)} → "
-                 + o["to"]["token"] + self.late(o["reading"], t), "alert", t)
+                 + o["to"]["token"] + self.late(o["reading"], t)
+                 + (f" · {o['labels'][0]}" if "study" in o else ""), "alert", t)
+
+    def take_ecg(self, o, t):
+        self.accounts.studies[o["id"]] = o
+        report = o["report"]
+        last = report["revisions"][-1]["status"] if report["revisions"] else report["state"]
+        read = report.get("critical") and report["critical"]["readback"]
+        self.say("platform", "ecg", f"r{o['revision']} {o['resident'] or 'nobody'} · "
+                 f"{len(o['ecg']['leads'])} leads · {last}" + (" · read back" if read else ""), t=t)
 
     def take_followup(self, o, t):
         if o["resident"] not in self.folded.values():

@@ -6,7 +6,7 @@ FIELDS = {"visit_date": "随访日期 visit", "bp": "血压 BP", "heart_rate": "
           "fasting_glucose": "空腹血糖 fasting glucose", "hba1c": "糖化 HbA1c"}
 FORMS = {"hypertension_followup_v3": "高血压 HTN", "t2dm_followup_v3": "糖尿病 DM"}
 TESTS = {"GLU": "glu.random", "HbA1c": "hba1c"}
-KINDS = {"glu.fasting": "空腹 FBG", "ketone": "酮体 ketone",
+KINDS = {"ecg.hr": "心电图心率 ECG rate", "glu.fasting": "空腹 FBG", "ketone": "酮体 ketone",
          **{kind: test for test, kind in TESTS.items()}}
 WHAT = {"control": "质控液 control solution", "fasting": "空腹 fasting", "ketone": "酮体 ketone"}
 
@@ -35,6 +35,9 @@ def record_text(record):
     """What the instrument's own display shows."""
     if record.get("nan"):
         return "袖带错误 cuff error, no pressure measured"
+    if "hr" in record:
+        return f"12导联心电图 ECG {record['hr']}/min · {record['patient']} · " + \
+            " ".join(record["statements"])
     if "sys" in record:
         return f"{record['sys']}/{record['dia']} mmHg {record['pulse']}/min"
     if "what" in record:
@@ -48,6 +51,14 @@ def record_text(record):
 def subject(alert):
     """Whom or what it is about."""
     return alert["resident"] or alert.get("place", "?")
+
+
+def rule_text(rule):
+    """What fired, and on what: a number beyond its limit, or somebody's words."""
+    text = f"{rule['text_zh']} {rule['text_en']}"
+    if "statement" in rule:
+        return f"{text}: “{rule['statement']}”"
+    return f"{text}: {number(rule)} (limit {rule['limit']:g})"
 
 
 def field_text(field):
