@@ -238,9 +238,9 @@ static void idle(struct vg_session *s, struct xmodem *st)
 	st->phase = WAIT;
 	st->open = false;
 	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
-	st->eot = st->next = false;
-	st->failures = st->silences = 0;
-	st->announced = st->total = st->padding = st->zeros = st->junk = 0;
+	st->next = false;
+	st->failures = 0;
+	st->announced = st->total = st->padding = st->zeros = 0;
 	memset(st->head, 0, sizeof(st->head));
 	vg_timer(s, ASK_MS);
 }
@@ -248,7 +248,6 @@ static void idle(struct vg_session *s, struct xmodem *st)
 static void cancel(struct vg_session *s, struct xmodem *st)
 {
 	static const uint8_t cancels[] = {CAN, CAN, CAN};
-	st->ended = false;
 	vg_send(s, 0, cancels, sizeof(cancels));
 	idle(s, st);
 }

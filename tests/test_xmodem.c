@@ -310,6 +310,17 @@ static void test_scrubbed_first_block_is_one(void **state)
 	}
 }
 
+/* Its CRC could be a checksum, but it is all there. */
+static void test_block_of_zeros(void **state)
+{
+	(void)state;
+	uint8_t out[1029], data[128] = {0};
+	open_rig(NULL, true);
+	stream(out, sender_block(out, 1, data, sizeof(data), false, false));
+	pass(9999);
+	SENT("\x06");
+}
+
 /* a sender */
 
 static struct file content[SENDER_FILES_MAX];
@@ -507,6 +518,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_eot_alone, close_rig),
 		cmocka_unit_test_teardown(test_slow_line, close_rig),
 		cmocka_unit_test_teardown(test_scrubbed_first_block_is_one, close_rig),
+		cmocka_unit_test_teardown(test_block_of_zeros, close_rig),
 		cmocka_unit_test_teardown(test_sender, close_rig),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -108,8 +108,10 @@ static void check_answer(const struct vg_session *s)
 	MOCK_CHECK(s->timer_ms || model.waiting || (s->excerpt && !model.heard));
 	for (size_t i = 0; i < s->sent_len; i++)
 		model.answers = model.answers * 31 + s->sent[i];
-	if (cancelled(s))
-		model.open = false;
+	if (!cancelled(s))
+		return;
+	model.open = false;
+	MOCK_CHECK(!s->study_begun || !s->study_len); /* it costs no memory any more */
 }
 
 /* What a capture may have in place of byte `i` of the data: the size of a file, the length of a record, padding. */
