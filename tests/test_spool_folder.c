@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -165,6 +166,7 @@ static void change_at_the_last_moment(struct rig *g, int listener_fd, unsigned n
 {
 	for (unsigned i = 0; i < n; i++) {
 		struct seccomp_notif call = {0};
+		assert_int_equal(poll(&(struct pollfd){listener_fd, POLLIN, 0}, 1, 2000), 1);
 		assert_int_equal(ioctl(listener_fd, SECCOMP_IOCTL_NOTIF_RECV, &call), 0);
 		if (i == 0) {
 			put(g, ".new", "unread.", 0);
