@@ -328,6 +328,41 @@ static void test_random_bytes(void **state)
 	json_free(&j);
 }
 
+/* RFC 4648, section 10, and each letter. */
+static void test_base64(void **state)
+{
+	(void)state;
+	static const char *const vectors[][2] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="},
+		{"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="},
+		{"foobar", "Zm9vYmFy"}, {"\xff\xff\xff", "////"}, {"\xfb\xef\xbe", "++++"},
+		{"\xff", "/w=="}, {"\x80\x80", "gIA="}};
+	struct json j = {0};
+	char expected[300];
+	for (size_t i = 0; i < ELEMENTS(vectors); i++) {
+		json_reset(&j);
+		json_object_begin(&j, NULL);
+		json_int(&j, "a", 1);
+		json_base64(&j, "data", vectors[i][0], strlen(vectors[i][0]));
+		json_object_end(&j);
+		snprintf(expected, sizeof(expected), "{\"a\":1,\"data\":\"%s\"}", vectors[i][1]);
+		assert_string_equal(json_text(&j), expected);
+	}
+	json_reset(&j);
+	uint8_t all[48];
+	for (unsigned i = 0; i < 64; i += 4) { /* 6 bits each: 0, 1 ... 63 */
+		uint32_t three = i << 18 | (i + 1) << 12 | (i + 2) << 6 | (i + 3);
+		for (unsigned k = 0; k < 3; k++)
+			all[i / 4 * 3 + k] = (uint8_t)(three >> (16 - 8 * k));
+	}
+	json_base64(&j, NULL, all, sizeof(all));
+	assert_string_equal(json_text(&j),
+		"\"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\"");
+	json_free(&j);
+	struct json full = {.len = SIZE_MAX - 8, .size = SIZE_MAX - 8};
+	json_base64(&full, NULL, all, sizeof(all));
+	assert_null(json_text(&full));
+}
+
 static void test_memory(void **state)
 {
 	(void)state;
@@ -356,6 +391,7 @@ int main(void)
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_random_bytes),
+		cmocka_unit_test(test_base64),
 		cmocka_unit_test(test_memory),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

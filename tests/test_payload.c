@@ -3,6 +3,7 @@
 #include "watch_rig.h"
 
 #include "payload.h"
+#include "study_rig.h"
 #include "util.h"
 
 #include <jansson.h>
@@ -335,6 +336,170 @@ static void test_draft_without_time(void **state)
 	json_decref(root);
 }
 
+/* The members of an object, in the order in which they are written. */
+static void members(const json_t *object, const char *expected)
+{
+	char names[512] = "";
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)object, key, value)
+		strcat(strcat(names, names[0] ? " " : ""), key);
+	assert_string_equal(names, expected);
+}
+
+static void test_study(void **state)
+{
+	(void)state;
+	char sha[80], id[80];
+	rig_bind(&rig, 2);
+	study_filed(&rig, 1, 20000,
+		STUDY_SAYS("\"tz_source\":\"none\",\"leads\":[],\"measurements\":{\"hr\":75},"));
+	json_t *root = message(OBJECT_STUDY, 1, 4712);
+	members(root, "v gateway epoch studies");
+	const json_t *study = json_array_get(json_object_get(root, "studies"), 0);
+	members(study,
+		"id revision seq status resident identity test time device ecg original report");
+	members(json_object_get(study, "original"), "bytes sha256 chunks chunk_bytes");
+	members(json_object_get(study, "time"), "taken trust uncertainty_s device arrived");
+	rig_text(&rig, sha, sizeof(sha), "SELECT '\"'||lower(hex(sha256))||'\"' FROM study");
+	rig_text(&rig, id, sizeof(id), "SELECT '\"'||lower(hex(uuid))||'\"' FROM study");
+	expect(study, "id", id);
+	expect(study, "revision", "1");
+	expect(study, "seq", "4712");
+	expect(study, "status", "\"final\"");
+	expect(study, "resident", "\"R-0002\"");
+	expect(study, "identity",
+		"{\"evidence\":\"device_binding\",\"grade\":\"device\",\"in_contract\":true}");
+	expect(study, "test", "false");
+	expect(study, "time.taken", "\"2026-11-18T11:00:00.000Z\"");
+	expect(study, "time.trust", "\"device\"");
+	expect(study, "time.device", "\"2026-11-18T19:00:00\"");
+	expect(study, "time.arrived", "\"2026-11-18T11:06:40.000Z\"");
+	expect(study, "device", "{\"id\":\"cuff-1\",\"uid\":\"sn:1\",\"driver\":\"bt_blp/1\"}");
+	expect(study, "ecg.format", "\"scp\"");
+	expect(study, "ecg.patient", "{}");
+	expect(study, "ecg.measurements.hr", "75");
+	expect(study, "original.bytes", "20000");
+	expect(study, "original.sha256", sha);
+	expect(study, "original.chunks", "3");
+	expect(study, "original.chunk_bytes", "8192");
+	expect(study, "report", "{\"state\":\"unsent\",\"revisions\":[]}");
+	json_decref(root);
+	assert_string_equal(payload_topic(OBJECT_STUDY), "up/ecg");
+	/* the rate names its study */
+	root = message(OBJECT_READING, 1, 1);
+	id[33] = 0;
+	expect(root, "readings.0.notes.study", strcat(id, "\""));
+	json_decref(root);
+}
+
+static void test_study_of_nobody(void **state)
+{
+	(void)state;
+	struct unit *u = study_unit(&rig, "x", 1);
+	u->test = true;
+	u->arrived_us = 5;
+	assert_int_equal(rig_file(&rig, u), 0);
+	assert_int_equal(study_says(&rig, 1, "{\"format\":\"pdf\"}"), 0);
+	json_t *root = message(OBJECT_STUDY, 1, -1);
+	const json_t *study = json_array_get(json_object_get(root, "studies"), 0);
+	members(study, "id revision status resident identity test time device ecg original report");
+	expect(study, "resident", "null");
+	expect(study, "status", "\"unassigned\"");
+	expect(study, "test", "true");
+	expect(study, "time.device", "null");
+	expect(study, "time.trust", "\"unknown\"");
+	members(json_object_get(study, "time"), "taken trust device arrived");
+	expect(study, "original.chunks", "1");
+	json_decref(root);
+	/* one that could not be read says why */
+	study_filed(
+		&rig, 2, 8192, "{\"format\":\"scp\",\"rejected\":\"record_crc\",\"warnings\":[]}");
+	root = message(OBJECT_STUDY, 2, 1);
+	expect(root, "studies.0.ecg",
+		"{\"format\":\"scp\",\"rejected\":\"record_crc\",\"warnings\":[],\"patient\":{}}");
+	expect(root, "studies.0.original.chunks", "1");
+	json_decref(root);
+	/* and one that still waits for the decoder has nothing to say */
+	study_new(&rig, 3, 8193);
+	root = message(OBJECT_STUDY, 3, -1);
+	expect(root, "studies.0.status", "\"undecoded\"");
+	expect(root, "studies.0.ecg", "null");
+	expect(root, "studies.0.revision", "0");
+	expect(root, "studies.0.original.chunks", "2");
+	json_decref(root);
+}
+
+static void test_pieces(void **state)
+{
+	(void)state;
+	uint8_t *bytes = study_bytes(1, 20000), *got = malloc(20000);
+	char id[80];
+	assert_non_null(got);
+	study_filed(&rig, 1, 20000, STUDY_SAYS(""));
+	rig_text(&rig, id, sizeof(id), "SELECT '\"'||lower(hex(uuid))||'\"' FROM study");
+	size_t at = 0;
+	for (int64_t row = 1; row <= 3; row++) {
+		char n[2] = {(char)('0' + row - 1), 0}, offset[8];
+		json_t *root = message(OBJECT_PIECE, row, 99 + row);
+		members(root, "v gateway epoch chunks");
+		const json_t *piece = json_array_get(json_object_get(root, "chunks"), 0);
+		members(piece, "id revision seq n of offset data");
+		snprintf(offset, sizeof(offset), "%lld", (long long)(row - 1) * 8192);
+		expect(piece, "id", id);
+		expect(piece, "revision", "1");
+		expect(piece, "n", n);
+		expect(piece, "of", "3");
+		expect(piece, "offset", offset);
+		/* as another program understands it */
+		char path[128], command[300];
+		snprintf(path, sizeof(path), "%s/piece", rig.dir);
+		FILE *f = fopen(path, "we");
+		assert_non_null(f);
+		assert_true(fputs(json_string_value(json_object_get(piece, "data")), f) >= 0);
+		assert_int_equal(fclose(f), 0);
+		snprintf(command, sizeof(command), "base64 -d %s", path);
+		f = popen(command, "r");
+		assert_non_null(f);
+		at += fread(got + at, 1, 20000 - at, f);
+		assert_int_equal(pclose(f), 0);
+		json_decref(root);
+	}
+	assert_int_equal(at, 20000);
+	assert_memory_equal(got, bytes, 20000);
+	assert_string_equal(payload_topic(OBJECT_PIECE), "up/ecg/chunk");
+	free(bytes);
+	free(got);
+}
+
+/* An alert about a study names it: the cart's statement is a person's, what is late is the site's. */
+static void test_alerts_of_studies(void **state)
+{
+	(void)state;
+	char id[80];
+	rig_bind(&rig, 2);
+	study_filed(&rig, 1, 10, STUDY_SAYS("\"interpretation\":{\"lines\":[\"Asystole\"]},"));
+	rig_text(&rig, id, sizeof(id), "SELECT '\"'||lower(hex(uuid))||'\"' FROM study");
+	json_t *root = message(OBJECT_ALERT, 1, 1);
+	expect(root, "alerts.0.study", id);
+	expect(root, "alerts.0.reading", "null");
+	expect(root, "alerts.0.type", "\"SP\"");
+	expect(root, "alerts.0.priority", "\"PH\"");
+	expect(root, "alerts.0.to", "{\"role\":\"doctor\",\"token\":\"D-0002\"}");
+	expect(root, "alerts.0.rules.0.statement", "\"Asystole\"");
+	expect(root, "alerts.0.labels", "[\"cart_statement\",\"unconfirmed\"]");
+	json_decref(root);
+	assert_int_equal(report_tell(&rig.gateway, rig.db, RIG_NOW, INT64_MAX), 0);
+	root = message(OBJECT_ALERT, 2, 1);
+	expect(root, "alerts.0.study", id);
+	expect(root, "alerts.0.resident", "null");
+	expect(root, "alerts.0.type", "\"ST\"");
+	expect(root, "alerts.0.place", "\"ecg\"");
+	expect(root, "alerts.0.device", "\"cuff-1\"");
+	expect(root, "alerts.0.rules.0.id", "\"ecg.not_sent\"");
+	json_decref(root);
+}
+
 static void test_nothing_there(void **state)
 {
 	(void)state;
@@ -416,6 +581,10 @@ int main(void)
 		T(test_event),
 		T(test_draft),
 		T(test_draft_without_time),
+		T(test_study),
+		T(test_study_of_nobody),
+		T(test_pieces),
+		T(test_alerts_of_studies),
 		T(test_nothing_there),
 		T(test_nothing_of_a_person),
 		T(test_hostile_text),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What leaves after its time, and what never does. */
-#include "gateway_rig.h"
+#include "study_rig.h"
 
 #include "retention.h"
 
@@ -156,6 +156,100 @@ static void test_the_rest(void **state)
 	assert_int_equal(COUNT("audit"), 0);
 }
 
+/* studies */
+
+/* A study that nobody waits for any more. */
+static void settled(unsigned seed)
+{
+	int64_t row = study_filed(&rig, seed, 20000, STUDY_SAYS(""));
+	assert_int_equal(report_add(&rig.gateway, rig.db, row, REPORT_FINAL, "x", "", "c"), 0);
+	rig_script(&rig, "DELETE FROM study_wait");
+	receipts();
+}
+
+#define OF_STUDIES                                                                                  \
+	rig_int(&rig,                                                                               \
+		"SELECT (SELECT count(*) FROM study)*10000+(SELECT count(*) FROM study_piece)*100+" \
+		"(SELECT count(*) FROM report)*10+(SELECT count(*) FROM alert)")
+
+static void test_studies_leave(void **state)
+{
+	(void)state;
+	settled(1);
+	assert_int_equal(OF_STUDIES, 10310);
+	after(29);
+	assert_int_equal(OF_STUDIES, 10310);
+	assert_int_equal(after(31), 0); /* the count is of readings */
+	assert_int_equal(OF_STUDIES, 0);
+}
+
+/* Whole, and nothing of the one beside it. */
+static void test_study_leaves_whole(void **state)
+{
+	(void)state;
+	study_filed(&rig, 1, 20000, STUDY_SAYS("\"interpretation\":{\"lines\":[\"Asystole\"]},"));
+	assert_int_equal(report_add(&rig.gateway, rig.db, 1, REPORT_CRITICAL, "", "VT", "c"), 0);
+	assert_int_equal(report_add(&rig.gateway, rig.db, 1, REPORT_FINAL, "x", "", "c"), 0);
+	settled(2);
+	rig_script(&rig, "UPDATE study SET arrived=arrived+86400000000*30 WHERE id=2");
+	rig_script(&rig, "UPDATE alert SET state='acknowledged'; UPDATE report SET read_back_at=1");
+	after(31);
+	assert_int_equal(OF_STUDIES, 10310);
+	assert_int_equal(COUNT("study_piece WHERE study=2") + COUNT("report WHERE study=2"), 4);
+	after(61);
+	assert_int_equal(OF_STUDIES, 0);
+}
+
+/* Whatever somebody still has to do, or to wait for, keeps it. */
+static void test_study_stays(void **state)
+{
+	(void)state;
+	static const char *const keeps[][2] = {
+		{"UPDATE study SET status='undecoded'", "UPDATE study SET status='final'"},
+		{"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) SELECT "
+		 "0,5,5,1,uuid,1,3,0 FROM study",
+			"DELETE FROM outbox"},
+		{"INSERT INTO study_wait VALUES(1,'report',1,x'00',1,1,NULL)",
+			"DELETE FROM study_wait"},
+		{"INSERT INTO study_wait VALUES(1,'sent',1,x'00',1,1,x'01')",
+			"DELETE FROM study_wait"},
+		{"INSERT INTO report(study,revision,status,critical,author,at) "
+		 "VALUES(1,9,'critical','VT','c',1)",
+			"UPDATE report SET read_back_at=1"},
+		{"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,doubts,"
+		 "raised,rules_version,study) SELECT x'01',1,'critical','active','S-0001','site',0,'{}',"
+		 "'[]',1,'r',uuid FROM study",
+			"UPDATE alert SET state='acknowledged'"},
+		{"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) VALUES(0,0,1,1,"
+		 "x'01',1,0,0)",
+			"DELETE FROM outbox"}};
+	settled(1);
+	for (size_t i = 0; i < ELEMENTS(keeps); i++) {
+		rig_script(&rig, keeps[i][0]);
+		after(400);
+		if (COUNT("study") != 1 || COUNT("study_piece") != 3)
+			fail_msg("%s", keeps[i][0]);
+		rig_script(&rig, keeps[i][1]);
+	}
+	after(400);
+	assert_int_equal(OF_STUDIES, 0);
+}
+
+static void test_study_portions(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < RETENTION_STUDIES + 3; i++)
+		settled(i);
+	after(31);
+	assert_int_equal(COUNT("study"), 3);
+	assert_int_equal(rig_int(&rig, "SELECT min(id) FROM study"), RETENTION_STUDIES + 1);
+	after(31);
+	assert_int_equal(OF_STUDIES, 0);
+	settled(99);
+	assert_int_equal(retention_run(rig.db, 5 * DAY_US, 1), 0); /* a clock that is not set */
+	assert_int_equal(COUNT("study"), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -167,6 +261,10 @@ int main(void)
 		T(test_portions),
 		T(test_clock_not_set),
 		T(test_the_rest),
+		T(test_studies_leave),
+		T(test_study_leaves_whole),
+		T(test_study_stays),
+		T(test_study_portions),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
