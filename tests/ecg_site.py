@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What tests of ECG studies share: files of nobody, carts and boxes, and what the platform has."""
+import binascii
+import contextlib
 import glob
 import hashlib
 import json
 import os
+import select
 import sys
 import time
+import tty
 from datetime import datetime
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -115,3 +119,68 @@ def all_right(site):
     nothing_wrong(site)
     same(site.events("platform", "rejected", "mismatch"), [], "refused by the platform")
     silent_about(site)
+
+
+# --- a sender whose every byte is ours
+
+SOH, EOT, ACK, NAK, CAN, CALL = 1, 4, 6, 0x15, 0x18, 0x43
+
+
+class Sender:
+    """XMODEM with CRC on the line of a cart, block by block."""
+
+    def __init__(self, site, cart):
+        self.link = site.path(cart + ".tty")
+        self.fd, slave = os.openpty()
+        tty.setraw(slave)
+        os.symlink(os.ttyname(slave), self.link)
+        os.close(slave)
+        self.heard = b""
+
+    def hear(self, wanted, seconds):
+        """The first byte that is one of `wanted`, None if there is none; `heard` has all."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([self.fd], [], [], min(left, 0.1))[0]:
+                continue
+            byte = b""
+            with contextlib.suppress(OSError):      # nobody has the port open
+                byte = os.read(self.fd, 1)
+            if not byte:
+                time.sleep(0.02)
+                continue
+            self.heard += byte
+            if byte[0] in wanted:
+                return byte[0]
+        return None
+
+    def say(self, data):
+        os.write(self.fd, data)
+
+    def block(self, number, data):
+        """A block of 128 bytes, and what came for it."""
+        data = data.ljust(128, b"\x1a")
+        self.say(bytes([SOH, number % 256, 255 - number % 256]) + data +
+                 binascii.crc_hqx(data, 0).to_bytes(2, "big"))
+        return self.hear((ACK, NAK, CAN, CALL), 5)
+
+    def blocks(self, data, first=1):
+        """All of them; None when each was acknowledged, else what came instead."""
+        for n in range(-(-len(data) // 128)):
+            answer = self.block(first + n, data[128 * n:128 * (n + 1)])
+            if answer != ACK:
+                return answer
+        return None
+
+    def finish(self, times=10):
+        """Say EOT as often as lrzsz does. True: the person is told that it was sent."""
+        for _ in range(times):
+            self.say(bytes([EOT]))
+            answer = self.hear((ACK, NAK, CAN, CALL), 2)
+            if answer in (ACK, CAN):
+                return answer == ACK
+        return False
+
+    def close(self):
+        os.unlink(self.link)
+        os.close(self.fd)

@@ -192,7 +192,7 @@ class Cart:
             self.measure({
                 "patient": f"R-{dice.randint(1, self.options.patients):04d}", "hr": hr,
                 "seed": dice.randrange(1 << 30), "age": dice.randint(30, 90),
-                "sex": dice.choice("MF"), "samples": dice.randint(500, 5000),
+                "sex": dice.choice("MF"), "samples": dice.randint(500, self.options.samples),
                 "huffman": dice.random() < 0.5, "pr": dice.randint(120, 210),
                 "qrs": dice.randint(70, 120), "qt": dice.randint(340, 440),
                 "time": f"2026-01-{dice.randint(1, 28):02d}T{dice.randint(8, 17):02d}:"
@@ -359,6 +359,7 @@ def options_of(arguments):
     add("--how", choices=(*SENDERS, "mix"), default="sx", help="of records that do not say (sx)")
     add("--folder", metavar="DIR", help="where its files are kept (<ledger>.files)")
     add("--patients", type=int, default=5, metavar="N", help="random ones are R-0001..N (5)")
+    add("--samples", type=int, default=5000, metavar="N", help="of each lead, at most (5000)")
     add("--noise", default="0", metavar="P", help="chance per 128 bytes, or per answer (0)")
     add("--direction", choices=WAYS, default="both", help="of the noise (both)")
     add("--speed", type=int, default=0, metavar="N", help="bytes per second, 0: unlimited (0)")

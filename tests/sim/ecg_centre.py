@@ -32,7 +32,7 @@ from collections import Counter
 
 PATIENT_KEYS = {"sex", "age"}           # all that metadata may say of a person, but the token
 STATUSES = {"final", "unassigned", "amended", "entered-in-error"}
-REPORTS = {"unsent", "waiting", "overdue", "reported", "repeat"}
+REPORTS = {"unsent", "received", "waiting", "overdue", "reported", "repeat"}
 CHUNK_KEYS = ("n", "of", "offset", "data")
 
 
