@@ -268,20 +268,18 @@ static int store_resident(struct command *c, const struct csv *csv)
 	bool has_to = clock_date_utc(field(csv, "valid_to"), &to);
 	if (has_to)
 		to += 86400 * CLOCK_SECOND_US; /* the last day counts whole */
-	return MIN(
-		db_run(c->db,
-			"INSERT INTO resident(token,birth_date,sex,programmes,doctor,team,"
-			"valid_from,valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON "
-			"CONFLICT(token) DO UPDATE SET birth_date=excluded.birth_date, "
-			"sex=excluded.sex, programmes=excluded.programmes, doctor=excluded.doctor,"
-			" team=excluded.team, valid_from=excluded.valid_from, "
-			"valid_to=excluded.valid_to, setting=excluded.setting, "
-			"changed=excluded.changed",
-			"ttttttppti", field(csv, "token"), field(csv, "birth_date"),
-			field(csv, "sex"), field(csv, "programmes"), field(csv, "doctor"),
-			field(csv, "team"), has_from ? &from : NULL, has_to ? &to : NULL,
-			field(csv, "settings"), clock_utc_us()),
-		0);
+	return error_only(db_run(c->db,
+		"INSERT INTO resident(token,birth_date,sex,programmes,doctor,team,"
+		"valid_from,valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON "
+		"CONFLICT(token) DO UPDATE SET birth_date=excluded.birth_date, "
+		"sex=excluded.sex, programmes=excluded.programmes, doctor=excluded.doctor,"
+		" team=excluded.team, valid_from=excluded.valid_from, "
+		"valid_to=excluded.valid_to, setting=excluded.setting, "
+		"changed=excluded.changed",
+		"ttttttppti", field(csv, "token"), field(csv, "birth_date"), field(csv, "sex"),
+		field(csv, "programmes"), field(csv, "doctor"), field(csv, "team"),
+		has_from ? &from : NULL, has_to ? &to : NULL, field(csv, "settings"),
+		clock_utc_us()));
 }
 
 static int columns_wrong(struct command *c, const struct csv *csv)

@@ -402,7 +402,7 @@ int bluez_pair_passkey(struct bluez *b, uint32_t passkey)
 		return -EINVAL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
 		take_question(b->pair, BLUEZ_PAIR_TYPE_PASSKEY);
-	return m ? MIN(sd_bus_reply_method_return(m, "u", passkey), 0) : -ENOENT;
+	return m ? error_only(sd_bus_reply_method_return(m, "u", passkey)) : -ENOENT;
 }
 
 int bluez_pair_pin(struct bluez *b, const char *pin)
@@ -411,7 +411,7 @@ int bluez_pair_pin(struct bluez *b, const char *pin)
 		return -EINVAL;
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m =
 		take_question(b->pair, BLUEZ_PAIR_TYPE_PIN);
-	return m ? MIN(sd_bus_reply_method_return(m, "s", pin), 0) : -ENOENT;
+	return m ? error_only(sd_bus_reply_method_return(m, "s", pin)) : -ENOENT;
 }
 
 int bluez_pair_confirm(struct bluez *b, bool same)

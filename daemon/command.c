@@ -51,10 +51,9 @@ int64_t command_number(const struct command *c, const char *name, int64_t fallba
 
 int command_audit(struct command *c, const char *action, const char *object, const char *detail)
 {
-	return MIN(
+	return error_only(
 		db_run(c->db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
-			"itttt", clock_utc_us(), c->author, action, object, detail),
-		0);
+			"itttt", clock_utc_us(), c->author, action, object, detail));
 }
 
 int command_find_id(struct command *c, const char *name, const char *sql, struct uuid *ret)
@@ -179,9 +178,8 @@ static int carry_out(struct order *o, struct command *c, const char *name, const
 	const char *text = json_text(&o->reply);
 	if (o->sink < 0 || !id[0] || !text)
 		return text ? 0 : -ENOMEM;
-	return MIN(db_run(c->db, "INSERT INTO command(id,at,reply) VALUES(?,?,?)", "tit", id,
-			   clock_utc_us(), text),
-		0);
+	return error_only(db_run(c->db, "INSERT INTO command(id,at,reply) VALUES(?,?,?)", "tit", id,
+		clock_utc_us(), text));
 }
 
 static int run_order(struct job *job, struct db *db)

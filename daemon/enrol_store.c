@@ -38,9 +38,9 @@ static void submit(struct enrol_job *j, int (*run)(struct job *job, struct db *d
 int enrol_store_note(
 	struct db *db, const char *author, const char *action, const char *id, const char *detail)
 {
-	return MIN(db_run(db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
-			   "itttt", clock_utc_us(), author, action, id, detail),
-		0);
+	return error_only(
+		db_run(db, "INSERT INTO audit(at,author,action,object,detail) VALUES(?,?,?,?,?)",
+			"itttt", clock_utc_us(), author, action, id, detail));
 }
 
 static int64_t row_of(struct db *db, const char *id)

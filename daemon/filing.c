@@ -35,13 +35,12 @@ int filing_evidence(const struct gateway *g, struct db *db, const struct filing 
 	const char *kind, struct value value, char comparator)
 {
 	char text[2] = {comparator, 0};
-	return MIN(db_run(db,
-			   "INSERT INTO evidence(resident,kind,taken,reading,milli,decimals,"
-			   "comparator,trust,tables_version) VALUES(?,?,?,?,?,?,?,?,?)",
-			   "itiiiittt", f->who.resident, kind, f->when.taken_us, f->row,
-			   value.milli, (int64_t)value.decimals, comparator ? text : NULL,
-			   trust_name(f->when.trust), codes_version(g->codes)),
-		0);
+	return error_only(db_run(db,
+		"INSERT INTO evidence(resident,kind,taken,reading,milli,decimals,"
+		"comparator,trust,tables_version) VALUES(?,?,?,?,?,?,?,?,?)",
+		"itiiiittt", f->who.resident, kind, f->when.taken_us, f->row, value.milli,
+		(int64_t)value.decimals, comparator ? text : NULL, trust_name(f->when.trust),
+		codes_version(g->codes)));
 }
 
 /* The drafts of the programmes that this resident is in say something new. */

@@ -74,19 +74,17 @@ static int file_event(
 	struct gateway *g, struct db *db, const struct unit *u, const struct happening *e)
 {
 	if (streq(e->type, "battery"))
-		return MIN(db_run(db, "UPDATE device SET battery=? WHERE id=?", "ii", e->value,
-				   u->device_row),
-			0);
+		return error_only(db_run(db, "UPDATE device SET battery=? WHERE id=?", "ii",
+			e->value, u->device_row));
 	if (streq(e->type, "device_clock"))
 		return 0; /* filed with the unit's offset */
 	if (streq(e->type, "drained"))
 		return 0; /* after the readings of this unit */
 	if (streq(e->type, "clock_set"))
-		return MIN(db_run(db,
-				   "INSERT INTO audit(at,author,action,object,detail) SELECT "
-				   "?,'gateway','clock_set',name,? FROM device WHERE id=?",
-				   "iti", u->arrived_us, e->detail, u->device_row),
-			0);
+		return error_only(db_run(db,
+			"INSERT INTO audit(at,author,action,object,detail) SELECT "
+			"?,'gateway','clock_set',name,? FROM device WHERE id=?",
+			"iti", u->arrived_us, e->detail, u->device_row));
 	return intake_event(g, db, u->device_row, e->type, e->detail, &e->raw, u->arrived_us,
 		worth_telling(e->type));
 }

@@ -24,12 +24,11 @@ int loan_bind(struct db *db, const struct loan *l, int64_t from_us, int64_t to_u
 	int rc = end_bindings(db, l, from_us);
 	if (rc < 0 || !l->resident)
 		return rc;
-	return MIN(db_run(db,
-			   "INSERT INTO binding(device,resident,user_slot,valid_from,valid_to,"
-			   "author) VALUES(?,?,?,?,?,?)",
-			   "iipipt", l->device, l->resident, l->slot >= 0 ? &l->slot : NULL,
-			   from_us, to_us == INT64_MAX ? NULL : &to_us, l->author),
-		0);
+	return error_only(db_run(db,
+		"INSERT INTO binding(device,resident,user_slot,valid_from,valid_to,"
+		"author) VALUES(?,?,?,?,?,?)",
+		"iipipt", l->device, l->resident, l->slot >= 0 ? &l->slot : NULL, from_us,
+		to_us == INT64_MAX ? NULL : &to_us, l->author));
 }
 
 int loan_handover(struct db *db, const struct loan *l, int64_t now_us, bool *ret_waits)

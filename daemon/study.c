@@ -103,8 +103,8 @@ int study_take(struct db *db, int64_t *ret_row, unsigned *ret_tries, struct byte
 
 int study_put_back(struct db *db, int64_t row)
 {
-	return MIN(
-		db_run(db, "UPDATE study SET tries=tries-1 WHERE id=? AND tries>0", "i", row), 0);
+	return error_only(
+		db_run(db, "UPDATE study SET tries=tries-1 WHERE id=? AND tries>0", "i", row));
 }
 
 /* what the decoder said */

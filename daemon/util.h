@@ -14,6 +14,12 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
+/* What a call returned, when that is an error; else 0. (MIN() would call again.) */
+static inline int error_only(int rc)
+{
+	return rc < 0 ? rc : 0;
+}
+
 /* _cleanup_(x) calls x(&variable) when it goes out of scope; always initialise such a variable. */
 #define _cleanup_(x) __attribute__((cleanup(x)))
 #define DEFINE_CLEANUP(type, func)          \
