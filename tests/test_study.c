@@ -243,6 +243,10 @@ static void test_who(void **state)
 	files(OF("\"R-0002\""), "final 1 device_binding device 1");
 	rig.config.n_devices = 0; /* the cart left the configuration in the meantime */
 	files(OF("\"R-0002\""), "final 1 device_binding device 1");
+	/* a cart knows no user slots: one that is bound by them says nothing */
+	rig_script(&rig, "UPDATE binding SET user_slot=0");
+	files(OF("\"R-0002\""), "unassigned - user_slot_missing none 0");
+	rig_script(&rig, "UPDATE binding SET user_slot=NULL");
 	rig_script(&rig, "UPDATE binding SET valid_to=1795000000000000-3600000000");
 	files(OF("\"R-0002\""), "unassigned - not_bound none 0");
 }
@@ -613,7 +617,7 @@ static void test_where_statements_stand(void **state)
 		"[\"cart_statement\",\"unconfirmed\",\"time_of_arrival\"]");
 	/* what is rejected says nothing */
 	stated("{\"format\":\"scp\",\"rejected\":\"structure\",\"interpretation\":{\"lines\":["
-	       "\"Asystole\"]},\"measurements\":{\"hr\":10}}",
+	       "\"Asystole\"]},\"measurements\":{\"hr\":30}}",
 		NULL, "");
 	assert_int_equal(COUNT("reading"), 0);
 	/* two lines as long as they may be */
@@ -748,6 +752,9 @@ static void test_assign_others(void **state)
 	arrives("sn:1", "a test", 6, true, false);
 	assert_int_equal(study_says(&rig, 4, STUDY_PLAIN), 0);
 	assign(4, 1, -EPERM);
+	arrives("sn:1", "another", 7, true, false);
+	assert_int_equal(study_says(&rig, 5, STUDY_SAYS("")), 0);
+	assign(5, 1, -EPERM); /* without a rate, too */
 }
 
 /* Alerts of critical values follow it, too. */
