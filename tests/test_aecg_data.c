@@ -52,6 +52,65 @@ static void test_measurements(void **state)
 	assert_int_equal(e->pr, ECG_ABSENT);
 }
 
+static void test_ranges(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *code, *unit;
+		size_t at; /* of the number */
+		int32_t least, most;
+	} cases[] = {{"MDC_ECG_HEART_RATE", "bpm", offsetof(struct ecg, hr), 1, 499},
+		{"MDC_ECG_HEART_RATE", "/min", offsetof(struct ecg, hr), 1, 499},
+		{"MDC_ECG_HEART_RATE", "1/min", offsetof(struct ecg, hr), 1, 499},
+		{"MDC_ECG_HEART_RATE", "{beats}/min", offsetof(struct ecg, hr), 1, 499},
+		{"MDC_ECG_HEART_RATE", "{beat}/min", offsetof(struct ecg, hr), 1, 499},
+		{"MDC_ECG_TIME_PD_RR", "ms", offsetof(struct ecg, rr), 1, 19998},
+		{"MDC_ECG_TIME_PD_P", "ms", offsetof(struct ecg, p), 1, 2000},
+		{"MDC_ECG_TIME_PD_PR", "ms", offsetof(struct ecg, pr), 1, 2000},
+		{"MDC_ECG_TIME_PD_QRS", "ms", offsetof(struct ecg, qrs), 1, 2000},
+		{"MDC_ECG_TIME_PD_QT", "ms", offsetof(struct ecg, qt), 1, 2000},
+		{"MDC_ECG_TIME_PD_QTc", "ms", offsetof(struct ecg, qtc), 1, 2000},
+		{"MDC_ECG_ANGLE_P_FRONT", "deg", offsetof(struct ecg, p_axis), -360, 360},
+		{"MDC_ECG_ANGLE_QRS_FRONT", "deg", offsetof(struct ecg, qrs_axis), -360, 360},
+		{"MDC_ECG_ANGLE_T_FRONT", "deg", offsetof(struct ecg, t_axis), -360, 360}};
+	for (size_t i = 0; i < ELEMENTS(cases); i++)
+		for (int k = 0; k < 4; k++) {
+			char text[4096];
+			int32_t value = k < 2 ? cases[i].least - k : cases[i].most + k - 2, found;
+			snprintf(text, sizeof(text),
+				DOC("<annotation><code code='%s'/><value value='%d' "
+				    "unit='%s'/></annotation>"),
+				cases[i].code, value, cases[i].unit);
+			taken(text);
+			memcpy(&found, (const char *)e + cases[i].at, sizeof(found));
+			assert_int_equal(found, k % 2 ? ECG_ABSENT : value);
+		}
+}
+
+static void test_device(void **state)
+{
+	(void)state;
+	/* the device of the series and its maker, not those of an annotation, nor what else stands there */
+	taken(DOC(SERIES(
+		"<seriesAuthor><manufacturedSeriesDevice><x>no</x></manufacturedSeriesDevice>"
+		"<manufacturerOrganization><x>no</x></manufacturerOrganization><x><name>no</name></x>"
+		"</seriesAuthor><manufacturerOrganization><name>no</name></manufacturerOrganization>"
+		"<serialNumber>no</serialNumber><softwareName>no</softwareName>"
+		"<manufacturerModelName>no</manufacturerModelName><family>no</family><given>no</given>"
+		"<name><family>no</family><given>no</given></name>"
+		"<subjectDemographicPerson><name><x>no</x></name><family>no</family><given>no</given>"
+		"<x><given>no</given></x></subjectDemographicPerson>")));
+	assert_string_equal(e->manufacturer, "");
+	assert_string_equal(e->model, "");
+	assert_string_equal(e->serial, "");
+	assert_string_equal(e->software, "");
+	assert_string_equal(e->last_name, "");
+	assert_string_equal(e->first_name, "");
+	taken(DOC(SERIES(AUTHOR "<author><seriesAuthor><manufacturerOrganization><name>2</name>"
+				"</manufacturerOrganization></seriesAuthor></author>")));
+	assert_string_equal(e->manufacturer, "Maker");
+}
+
 static void test_filters(void **state)
 {
 	(void)state;
@@ -96,6 +155,13 @@ static void test_statements(void **state)
 			"<activityTime value='20260231081000'/>" SAID("x")));
 	assert_int_equal(e->interpreted.year, 0);
 	assert_int_equal(e->n_lines, 1);
+	taken(ANNOTATED(
+		"<activityTime value='20260131081000'/></annotationSet><annotationSet>" SAID("x")));
+	assert_int_equal(e->interpreted.year, 0);
+	taken(ANNOTATED("<activityTime value='202601310810'/>" SAID("x")));
+	same_civil(&e->interpreted, "2026-01-31 08:10:00");
+	taken(ANNOTATED("<activityTime value='20260131'/>" SAID("x")));
+	assert_int_equal(e->interpreted.year, 0);
 	/* a long one is cut at a whole character, wherever the buffer ends */
 	for (unsigned shift = 0; shift < 3; shift++) {
 		char text[8192],
@@ -146,6 +212,10 @@ static void test_person(void **state)
 		taken(text);
 		assert_int_equal(e->birth.year, 0);
 	}
+	taken(DOC(PERSON("<birthTime value='1850'/>")));
+	assert_int_equal(e->birth.year, 1850);
+	taken(DOC(PERSON("<birthTime/><birthTime value='22001231'/>")));
+	same_civil(&e->birth, "2200-12-31 00:00:00");
 	taken(DOC(PERSON("<birthTime value='19500304102030'/>")));
 	same_civil(&e->birth, "1950-03-04 00:00:00");
 }
@@ -159,8 +229,8 @@ static void test_age(void **state)
 	} cases[] = {{"21612-7", "46", "a", 46}, {"21612-7", "3", "mo", 3},
 		{"21612-7", "0", "d", 0}, {"21612-7", "2", "wk", 2}, {"21612-7", "5", "h", 5},
 		{"21612-7", "46", "y", ECG_ABSENT}, {"21612-7", "-1", "a", ECG_ABSENT},
-		{"21612-7", "65536", "a", ECG_ABSENT}, {"21612-7", "x", "a", ECG_ABSENT},
-		{"1-1", "46", "a", ECG_ABSENT}};
+		{"21612-7", "65535", "h", 65535}, {"21612-7", "65536", "a", ECG_ABSENT},
+		{"21612-7", "x", "a", ECG_ABSENT}, {"1-1", "46", "a", ECG_ABSENT}};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
 		char text[512];
 		snprintf(text, sizeof(text),
@@ -191,6 +261,15 @@ static void test_acquired(void **state)
 			"2026-01-03 05:06:07"},
 		{DOC(SERIES(AT("<low value='20260230000000'/><center value='20260201000000'/>"))),
 			"2026-02-01 00:00:00"},
+		{DOC("<effectiveTime value='20260102030405'><center value='20270102030405'/></effectiveTime>"),
+			"2026-01-02 03:04:05"},
+		{DOC("<effectiveTime value='20270102030405'><low value='20260102030405'/></effectiveTime>"),
+			"2026-01-02 03:04:05"},
+		{DOC(SERIES(AT("<center value='20260102030405'/>"))
+				 AT("<low value='20270102030405'/>")),
+			"2026-01-02 03:04:05"},
+		{DOC(SERIES(AT("<low value='19800101000000'/>"))), "1980-01-01 00:00:00"},
+		{DOC(SERIES(AT("<low value='22010101000000'/>"))), NULL},
 		{DOC(SERIES(AT("<low value='19791231235959'/>"))), NULL},
 		{DOC(SERIES(AT("<low value='20260101240000'/>"))), NULL},
 		{DOC(SERIES(AT("<low value='20260101'/>"))), NULL},
@@ -216,6 +295,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_measurements),
+		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_device),
 		cmocka_unit_test(test_filters),
 		cmocka_unit_test(test_statements),
 		cmocka_unit_test(test_person),

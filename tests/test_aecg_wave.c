@@ -2,13 +2,18 @@
 /* Leads of an aECG: names, digits, scale, interval, limits. */
 #include "aecg_rig.h"
 
+#define BASE_OF(code, value, unit)                                                    \
+	"<component><sequence><code code='" code "'/><value><increment value='" value \
+	"' unit='" unit "'/></value></sequence></component>"
+
 static void test_lead_names(void **state)
 {
 	(void)state;
-	taken(LEADS(LEAD("AVR", "1") LEAD("aVL", "2") LEAD("AVF", "3") LEAD("AVRneg", "4") LEAD(
-		"V3R", "5") LEAD_OF("MORTARA_ECG_LEAD_TEA", "", SCALE, "6") LEAD("X Y", "7")
-			LEAD_OF("MDC_ECG_OTHER", "", SCALE, "8") LEAD("", "9")
-				LEAD("ABCDEFGHIJKLMNOPQ", "10") LEAD("V3R", "11")));
+	taken(LEADS(LEAD("AVR", "1") LEAD("aVL", "2") LEAD("AVF", "3") LEAD("AVRneg", "4")
+			LEAD("V3R", "5") LEAD_OF("MORTARA_ECG_LEAD_TEA", "", SCALE, "6")
+				LEAD("X Y", "7") LEAD_OF("MDC_ECG_OTHER", "", SCALE, "8")
+					LEAD("", "9") LEAD("ABCDEFGHIJKLMNOPQ", "10")
+						LEAD("V3R", "11") LEAD("AVR", "12")));
 	same_lead("aVR", "1");
 	same_lead("aVL", "2");
 	same_lead("aVF", "3");
@@ -18,7 +23,8 @@ static void test_lead_names(void **state)
 	same_lead("lead", "7");
 	same_lead("ABCDEFGHIJKLMNO", "10");
 	assert_int_equal(e->n_leads, 8);
-	assert_true(warned("repeated_lead: V3R") && warned("repeated_lead: lead"));
+	assert_true(warned("repeated_lead: aVR") && warned("repeated_lead: V3R") &&
+		    warned("repeated_lead: lead"));
 }
 
 static void test_digits(void **state)
@@ -34,7 +40,8 @@ static void test_digits(void **state)
 		{"1 <!-- c --> 2", "1 2", false}, {"1<!-- c -->2", "12", false},
 		{"8388607 -8388607", "8388607 -8388607", false}, {"1 8388608", "1", true},
 		{"-8388608", "", true}, {"99999999999999999999 1", "", true},
-		{"1 &#50; 3", "1 2 3", false}, {"1<a>2</a> 3", "1 3", false}};
+		{"1 &#50; 3", "1 2 3", false}, {"1<a>2</a> 3", "1 3", false},
+		{"1 2</digits><digits>3", "3", false}};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
 		char text[4096];
 		snprintf(text, sizeof(text), LEADS(LEAD("V1", "%s")), cases[i].digits);
@@ -70,7 +77,11 @@ static void test_scale_and_origin(void **state)
 		{"<origin value='x' unit='uV'/>", SCALE, "1 2", 2500000, "origin: V1"},
 		{"<origin value='100' unit='V'/>", SCALE, "1 2", 2500000, "origin: V1"},
 		{"<origin value='20' unit='V'/>", SCALE, "8000001 8000002", 2500000, NULL},
+		{ORIGIN, "<scale value='1' unit='V'/>", "1 2", 1000000000000, NULL},
+		{ORIGIN, "<scale value='0.000001' unit='uV'/>", "1 2", 1, NULL},
 		{ORIGIN, "", NULL, 0, "scale: V1"},
+		{ORIGIN, SCALE "<scale value='1' unit='kg'/>", NULL, 0, "scale: V1"},
+		{ORIGIN, "<x>" SCALE "</x>", NULL, 0, "scale: V1"},
 		{ORIGIN, "<scale value='0' unit='uV'/>", NULL, 0, "scale: V1"},
 		{ORIGIN, "<scale value='-1' unit='uV'/>", NULL, 0, "scale: V1"},
 		{ORIGIN, "<scale value='2' unit='V'/>", NULL, 0, "scale: V1"},
@@ -102,10 +113,6 @@ static void test_scale_and_origin(void **state)
 	assert_int_equal(lead("V2")->pv_per_lsb, 5000000);
 }
 
-#define BASE_OF(code, value, unit)                                                    \
-	"<component><sequence><code code='" code "'/><value><increment value='" value \
-	"' unit='" unit "'/></value></sequence></component>"
-
 static void test_interval(void **state)
 {
 	(void)state;
@@ -131,16 +138,54 @@ static void test_interval(void **state)
 		same_lead("I", "1");
 		assert_int_equal(warned("interval"), i > 4 && i < 11);
 	}
+	/* without leads a set of sequences says nothing */
+	taken(DOC(SERIES(TIME SET(BASE) SET(BASE_OF("TIME_ABSOLUTE", "1", "ms") LEAD("I", "1")))));
+	assert_int_equal(e->interval_ns, 1000000);
+	assert_int_equal(e->n_warnings, 0);
+	taken(DOC(SERIES(TIME SET(BASE_OF("TIME_ABSOLUTE", "1", "us") LEAD("I", "1")))));
+	assert_int_equal(e->interval_ns, 1000);
 	/* leads of another rate cannot stand beside the others; those of the same can */
-	taken(DOC(SERIES(SET(BASE LEAD("I", "1")) SET(BASE_OF("TIME_ABSOLUTE", "1", "ms")
-			LEAD("II", "1")) SET(LEAD("V1", "1")) SET(BASE LEAD("V2", "1")))));
+	taken(DOC(SERIES(SET(BASE LEAD("I", "1")) SET(BASE_OF("TIME_ABSOLUTE", "1", "ms") LEAD(
+		"II", "1")) SET(LEAD("V1", "1")) SET(BASE LEAD("V2", "1")) SET(LEAD("V3", "1")))));
 	assert_int_equal(e->interval_ns, 2000000);
 	assert_int_equal(e->n_leads, 2);
 	assert_true(lead("I") && lead("V2"));
-	assert_true(warned("interval: II") && warned("interval: V1"));
+	assert_true(warned("interval: II") && warned("interval: V1") && warned("interval: V3"));
 }
 
 /* Leads are cut at the limit of one, and no more of them are taken than there is room for. */
+/* What one sequence says is not said of the next. */
+static void test_sequences(void **state)
+{
+	(void)state;
+#define SEQUENCE(content) "<component><sequence>" content "</sequence></component>"
+#define CODE(name) "<code code='" name "'/>"
+	taken(LEADS(LEAD_OF("MDC_ECG_LEAD_V1", "<origin value='5' unit='uV'/>", SCALE, "1")
+			SEQUENCE("<value>" SCALE "<digits>2</digits></value>") SEQUENCE(CODE(
+				"MDC_ECG_LEAD_V2") "<value>" SCALE "<digits>3</digits></value>")
+				SEQUENCE(CODE("MDC_ECG_LEAD_V3") "<value>" SCALE "</value>") SEQUENCE(
+					CODE("MDC_ECG_LEAD_V4") "<value><digits>4</digits></value>")
+					LEAD("V5", "5")));
+	same_lead("V1", "3");
+	same_lead("V2", "3");
+	same_lead("V3", "");
+	same_lead("V5", "5");
+	assert_int_equal(e->n_leads, 4);
+	assert_true(warned("scale: V4") && e->n_warnings == 1);
+	/* and nothing that stands elsewhere */
+	taken(LEADS(SEQUENCE("<value><increment value='1' unit='ms'/></value>") SEQUENCE(
+		CODE("MDC_ECG_LEAD_V1") "<x><value>" SCALE "</value></x>"
+					"<value><digits>1</digits></value>")
+			SEQUENCE(CODE("MDC_ECG_LEAD_V2") SCALE "<value><digits>1</digits></value>")
+				SEQUENCE("<x>" CODE("MDC_ECG_LEAD_V3") "</x><value>" SCALE
+								       "<digits>1</digits></value>")
+					LEAD("V4", "1")));
+	assert_int_equal(e->n_leads, 1);
+	same_lead("V4", "1");
+	assert_int_equal(e->interval_ns, 2000000);
+	assert_true(warned("scale: V1") && warned("scale: V2") && e->n_warnings == 2);
+}
+
 static void test_limits(void **state)
 {
 	(void)state;
@@ -175,6 +220,7 @@ int main(void)
 		cmocka_unit_test(test_digits),
 		cmocka_unit_test(test_scale_and_origin),
 		cmocka_unit_test(test_interval),
+		cmocka_unit_test(test_sequences),
 		cmocka_unit_test(test_limits),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -127,6 +127,27 @@ def check_answers():
         same(child.wait(10), 0)
 
 
+def dicom(charset, name):
+    parts = b"".join(struct.pack("<HHI", group, number, len(value)) + value
+                     for group, number, value in ((8, 5, charset), (0x10, 0x10, name)))
+    return bytes(128) + b"DICM" + b"\2\0\x10\0UI\x11\x001.2.840.10008.1.2" + parts
+
+
+def check_texts():
+    """Converters were opened before the sandbox was closed: none may want anything more."""
+    with tap.case("texts in every charset"):
+        for code, raw, text in ((0x01, b"\xe9", "é"), (0x03, b"\xb3", "ł"), (0x0b, b"\xe0", "ā"), (0x13, b"\xd0", "а"),
+                                (0x1b, b"\xc7", "ا"), (0x23, b"\xe1", "α"), (0x2b, b"\xe0", "א"), (0x33, b"\xa1", "ก"),
+                                (0x3b, b"\xa4", "€"), (0x07, b"\xab\x91", "醫"), (0x27, b"\xb2\xe2", "测"),
+                                (0x2f, b"\xb0\xa1", "가")):
+            same(answer(syn_scp(4, name=raw, language=code))["patient"]["last_name"], text, hex(code))
+        for charset, raw, text in ((b"ISO_IR 100", b"\xe9", "é"), (b"ISO_IR 192", "测".encode(), "测"),
+                                   (b"GB18030", b"\xb2\xe2", "测"), (b"", b"\xb2\xe2", "测")):
+            same(answer(dicom(charset, raw))["patient"]["last_name"], text, charset)
+        xml = AECG.replace(b'"1.0"', b'"1.0" encoding="GBK"').replace(b"MDC_ECG_LEAD_I", b"\xb2\xe2")
+        same(answer(xml)["leads"], [])
+
+
 def check_wrong_use():
     with tap.case("wrong words"):
         for words in (["x"], ["--samples"], ["--samples", ""], ["--samples", "-1"], ["--samples", "1x"],
@@ -207,11 +228,19 @@ def status_of(pid):
                     re.findall(r"^(Max [a-z ]+?)  +(\S+) +(\S+)", limits, re.M)}
 
 
+def start_as_nobody(**more):
+    """Whose memory image it is shows only where root is somebody else."""
+    more.update(stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        return subprocess.Popen([PROGRAM], user=65534, group=65534, extra_groups=[], **more)
+    except PermissionError:
+        return subprocess.Popen([PROGRAM], **more)
+
+
 def check_closed():
     reader, writer = os.pipe()
     spare, kept = os.pipe()
-    child = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             pass_fds=[writer, spare])
+    child = start_as_nobody(pass_fds=[writer, spare])
     os.close(writer)
     os.close(spare)
     try:
@@ -233,7 +262,7 @@ def check_closed():
             for name, want in (("Max address space", 256 * MIB), ("Max file size", 0), ("Max open files", 0),
                                ("Max core file size", 0), ("Max processes", 0)):
                 same(limits[name], (str(want), str(want)), name)
-            same(os.stat(f"/proc/{child.pid}/mem").st_uid, 0, "owner of its memory")
+            same(os.stat(f"/proc/{child.pid}/mem").st_uid, 0, "owner of its memory image")
     finally:
         os.close(reader)
         os.close(kept)
@@ -296,14 +325,17 @@ def section(number, body):
     return struct.pack("<H", binascii.crc_hqx(head, 0xffff)) + head
 
 
-def syn_scp(stored, leads=1, unit=b"\0"):
-    """SCP-ECG: leads of `stored` bytes of the default Huffman table; a zero bit is a sample."""
+def syn_scp(stored, leads=1, name=b"SYN", language=0):
+    """SCP-ECG: leads of `stored` zero bytes of the default Huffman table, where a zero bit is a sample."""
     samples = 8 * stored
-    parts = [section(1, b"\x02\x05\x00SYN1\0" + b"\xff\0\0"), section(2, struct.pack("<H", 19999)),
+    device = bytes(16) + bytes([language]) + bytes(23)
+    parts = [section(1, b"".join(struct.pack("<BH", tag, len(text)) + text
+                                 for tag, text in ((14, device), (0, name), (255, b"")))),
+             section(2, struct.pack("<H", 19999)),
              section(3, bytes([leads, 4 | leads << 3 & 0xff]) +
                      b"".join(struct.pack("<IIB", 1, samples, i + 1) for i in range(leads))),
              section(6, struct.pack("<HHBB", 1000, 2000, 2, 0) + struct.pack("<H", stored) * leads +
-                     unit * stored * leads)]
+                     bytes(stored * leads))]
     numbers, index, pointers = (1, 2, 3, 6), 7 + 136, {}
     for number, part in zip(numbers, parts):
         pointers[number] = (len(part), index)
@@ -393,6 +425,7 @@ def check_little_memory(library):
 
 def main():
     check_answers()
+    check_texts()
     check_wrong_use()
     if SANITIZED:
         tap.skip("the sandbox", "a build with sanitizers has none")

@@ -138,7 +138,7 @@ bool aecg_decimal(const char *text, int shift, int64_t *ret_value)
 struct look {
 	XML_Parser parser;
 	unsigned depth, series_depth, n_series, wanted;
-	bool root, rhythm, other, doctype, deep;
+	bool root, rhythm, doctype, deep;
 };
 
 static void look_doctype(
@@ -150,7 +150,6 @@ static void look_doctype(
 	if (!internal_subset)
 		return;
 	l->doctype = element_of(name) == EL_ROOT;
-	l->other = !l->doctype;
 	XML_StopParser(l->parser, XML_FALSE);
 }
 
@@ -158,12 +157,10 @@ static void look_start(void *data, const char *name, const char **attributes)
 {
 	struct look *l = data;
 	enum aecg_element element = element_of(name);
-	if (l->depth++ == 0) {
+	if (l->depth++ == 0)
 		l->root = element == EL_ROOT;
-		l->other = !l->root;
-	}
 	l->deep = l->depth > AECG_DEPTH_MAX;
-	if (l->other || l->deep) {
+	if (!l->root || l->deep) {
 		XML_StopParser(l->parser, XML_FALSE);
 		return;
 	}
@@ -265,7 +262,7 @@ static int gb_encoding(void *data, const char *name, XML_Encoding *encoding)
 		strcasecmp(name, "gb18030") != 0)
 		return XML_STATUS_ERROR;
 	for (int i = 0; i < 256; i++)
-		encoding->map[i] = i < 0x80 ? i : i > 0x80 && i < 0xff ? -2 : -1;
+		encoding->map[i] = i < 0x80 ? i : -2;
 	encoding->convert = gb_character;
 	return XML_STATUS_OK;
 }
@@ -334,7 +331,7 @@ bool aecg_read(struct ecg *e, const uint8_t *bytes, size_t len)
 		e->failed = true;
 		return true;
 	}
-	if (l.other || (!l.root && !l.doctype))
+	if (!l.root && !l.doctype)
 		return false;
 	e->format = "aecg";
 	if (!whole) {

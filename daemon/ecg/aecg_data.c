@@ -171,12 +171,11 @@ static void birth(struct ecg *e, const char *text)
 
 static void activity(struct aecg *a, const char *text)
 {
+	struct vg_civil civil;
 	int32_t tz_min;
-	a->activity = (struct vg_civil){0};
-	if (text && (stamp_read(text, &a->activity, &tz_min) < STAMP_MINUTE ||
-			    !ecg_date_exists(&a->activity, 1980, 2200) ||
-			    !ecg_time_exists(&a->activity)))
-		a->activity = (struct vg_civil){0};
+	if (text && stamp_read(text, &civil, &tz_min) >= STAMP_MINUTE &&
+		ecg_date_exists(&civil, 1980, 2200) && ecg_time_exists(&civil))
+		a->activity = civil;
 }
 
 /* --- texts */
@@ -266,6 +265,9 @@ void aecg_data_start(struct aecg *a, const char **attributes)
 	case EL_CENTER:
 		if (parent == EL_EFFECTIVE_TIME)
 			acquired(a, aecg_above(a, 2), 1, attributes);
+		break;
+	case EL_ANNOTATION_SET:
+		a->activity = (struct vg_civil){0};
 		break;
 	case EL_ACTIVITY_TIME:
 		if (parent == EL_ANNOTATION_SET)

@@ -41,7 +41,7 @@ static void increment(struct aecg *a, const char **attributes)
 		return;
 	}
 	a->wave.interval_ns = ns;
-	if (!a->e->interval_ns && !a->e->n_leads)
+	if (!a->e->n_leads)
 		a->e->interval_ns = ns;
 }
 
