@@ -30,7 +30,7 @@ WAVES = ((.12, .022), (.235, .008), (.26, .011), (.287, .011), (.50, .045))  # w
 
 
 class Cli:
-    """The program in a folder of its own. Its decoder answers with what it reads, so an ECG is given as JSON."""
+    """The program in a folder of its own. Its decoder answers with what it reads: an ECG is given as JSON."""
 
     def __init__(self, decoder='exec cat'):
         self.folder = tempfile.TemporaryDirectory(prefix="vg-ecg-")
@@ -54,7 +54,7 @@ class Cli:
         return (self.path / "vitalgate-ecg.args").read_text().strip()
 
     def run(self, *words, stdin=b"", timeout=60, **env):
-        clean = {key: value for key, value in os.environ.items() if key not in ("LANG", "VITALGATE_CONFIG")}
+        clean = {k: v for k, v in os.environ.items() if k not in ("LANG", "VITALGATE_CONFIG")}
         done = subprocess.run([self.path / "vitalgate", *map(str, words)], capture_output=True, input=stdin,
                               timeout=timeout, check=False, cwd=self.path,
                               env={**clean, "LC_ALL": "C.UTF-8", "ASAN_OPTIONS": "detect_leaks=0",
@@ -101,8 +101,8 @@ def beats(name, n, interval_s, beat_s=.8):
     shape, values = SHAPES[name], []
     for i in range(n):
         at = (i * interval_s + .3) % beat_s
-        values.append(sum(a * math.exp(-((at - when) / wide) ** 2 / 2) for a, (when, wide) in zip(shape, WAVES))
-                      + .03 * math.sin(math.pi / 2 * i * interval_s) + noise.gauss(0, .008))
+        wave = sum(a * math.exp(-((at - when) / wide) ** 2 / 2) for a, (when, wide) in zip(shape, WAVES))
+        values.append(wave + .03 * math.sin(math.pi / 2 * i * interval_s) + noise.gauss(0, .008))
     return values
 
 
@@ -147,7 +147,8 @@ def make(**members):
 # --- pictures
 
 class Svg:
-    """texts: (text, x, y) of each drawn text; strokes and fills: ((r, g, b), width, lines) with points in mm."""
+    """texts: (text, x, y, x of its last character, glyphs); strokes and fills: ((r, g, b), width, lines),
+    points and widths in mm."""
 
     def __init__(self, data):
         root = ElementTree.fromstring(data)
@@ -179,7 +180,8 @@ class Svg:
 
     def _path(self, element):
         style = dict(part.split(":", 1) for part in element.get("style").replace(" ", "").split(";") if part)
-        matrix = [float(v) for v in re.findall(r"[-\d.e]+", element.get("transform", "matrix(1,0,0,1,0,0)")[7:])]
+        matrix = element.get("transform", "matrix(1,0,0,1,0,0)")[7:]
+        matrix = [float(v) for v in re.findall(r"[-\d.e]+", matrix)]
         lines = []
         for word in re.findall(r"[MLZC][^MLZC]*", element.get("d")):
             v = [float(n) for n in word[1:].split()]
@@ -199,9 +201,10 @@ class Svg:
 
     def grid(self, width):
         """Lines of the grid of one width: xs of the upright ones, ys of the level ones."""
-        lines = [line for colour, w, lines in self.strokes if colour[0] > colour[1] + 20 and abs(w - width) < .01
-                 for line in lines]
-        return (sorted(a[0] for a, b in lines if a[0] == b[0]), sorted(a[1] for a, b in lines if a[1] == b[1]))
+        lines = [line for colour, w, lines in self.strokes
+                 if colour[0] > colour[1] + 20 and abs(w - width) < .01 for line in lines]
+        return (sorted(a[0] for a, b in lines if a[0] == b[0]),
+                sorted(a[1] for a, b in lines if a[1] == b[1]))
 
     def _black(self):
         return [lines for colour, w, lines in self.strokes if colour == (0, 0, 0) and abs(w - .25) < .001]

@@ -227,6 +227,12 @@ static int show_study(const struct order *o)
 static int answer(const struct order *o, const char *command, json_t *args,
 	void (*show)(const struct cli *, const json_t *))
 {
+	if (!args) {
+		fprintf(stderr, "vitalgate: %s\n",
+			o->cli->chinese ? "文字不是UTF-8；请使用UTF-8终端"
+					: "a text is not UTF-8; use a terminal that is");
+		return 1;
+	}
 	json_t *reply = client_ask(o->cli, command, args);
 	json_t *result = client_result(o->cli, reply);
 	if (o->cli->json && reply)

@@ -170,7 +170,7 @@ static void add_amount(
 		add(out, size, "  ", "%g%.16s", v, word_of(c, units, ELEMENTS(units), unit));
 }
 
-/* Sex, age, height and weight; the date of birth is the person's. */
+/* Sex, age, height and weight; the date of birth only where the name stands. */
 void sheet_body(const struct canvas *c, const json_t *ecg, bool anonymous, char *out, size_t size)
 {
 	const json_t *p = json_object_get(ecg, "patient");
@@ -185,7 +185,7 @@ void sheet_body(const struct canvas *c, const json_t *ecg, bool anonymous, char 
 		add(out, size, "  ", "%s", sheet_say(c, "age -", "年龄 -"));
 	add_amount(c, p, "height", out, size);
 	add_amount(c, p, "weight", out, size);
-	if (birth && !anonymous)
+	if (birth && !anonymous && !sheet_string(json_object_get(ecg, "study"), "resident"))
 		add(out, size, "  ", sheet_say(c, "born %.32s", "出生 %.32s"), birth);
 }
 
