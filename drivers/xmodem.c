@@ -18,6 +18,8 @@
  *              ours; not when the file says that more must come
  *   storing    ACK from kept(), CAN CAN CAN from refused(); the sender must wait and is not listened to
  *   CAN CAN    of the sender, where a block may begin: dropped
+ * A long transfer that was under way when the last session ended is broken off first, CAN CAN CAN: its block 257 has
+ * the number of the first one of a new file.
  * What is dropped is told as an event. EOT again after the last ACK: ACK. EOT of a file of which this session heard
  * no block: CAN CAN CAN, for its sender must not believe that it was taken.
  *
@@ -49,6 +51,7 @@ enum { SOH = 0x01, STX = 0x02, EOT = 0x04, ACK = 0x06, NAK = 0x15, CAN = 0x18, P
 #define FAILURES_MAX 10
 #define FAILURES_ASKED 3 /* some begin at whatever they hear, and know sums only */
 #define SILENCES_MAX 3
+#define MARKED_AT 192 /* well before its numbers begin again */
 
 #define SHORT 128
 #define LONG 1024
@@ -79,6 +82,7 @@ struct xmodem {
 	bool eot;	    /* came behind the last block, perhaps */
 	bool next;	    /* the next transfer had begun before this one could be stored */
 	bool told;	    /* that nothing but damaged blocks comes */
+	bool marked;	    /* the mark says that the transfer is a long one */
 	uint8_t may, takes; /* checks, by option and now */
 	uint8_t expected;
 	uint32_t last_hash; /* of the data of the last block */
@@ -230,12 +234,23 @@ static void ask(struct vg_session *s, struct xmodem *st)
 	vg_timer(s, st->total ? BLOCK_MS : ASK_MS);
 }
 
+/* Durable: whether a transfer is under way whose block numbers begin again. The next session hears of one that a power
+ * cut left behind. */
+static void mark_long(struct vg_session *s, struct xmodem *st, bool is)
+{
+	uint8_t value = is;
+	if (st->marked != is)
+		vg_mark(s, "long", &value, sizeof(value));
+	st->marked = is;
+}
+
 /* Nothing of a transfer is left. The sender has some rest before it is asked for the next one. */
 static void idle(struct vg_session *s, struct xmodem *st)
 {
 	if (st->total)
 		vg_study_begin(s); /* drops the one that was begun */
 	st->phase = WAIT;
+	mark_long(s, st, false);
 	st->open = false;
 	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
 	st->next = false;
@@ -428,6 +443,8 @@ static void data_heard(
 	st->padding = trailing(PAD, data, len);
 	st->zeros = trailing(0, data, len);
 	taken(st, number, data, len);
+	if (number == MARKED_AT)
+		mark_long(s, st, true);
 	acknowledge(s, st);
 }
 
@@ -499,7 +516,12 @@ static void xmodem_opened(struct vg_session *s, bool excerpt)
 	st->may = *check == 'c' ? BY_CRC : *check == 's' ? BY_SUM : BY_CRC | BY_SUM;
 	st->takes = st->may;
 	st->excerpt = excerpt;
-	if (!excerpt)
+	size_t len;
+	const uint8_t *left = vg_marked(s, "long", &len);
+	st->marked = left && len && *left;
+	if (st->marked)
+		cancel(s, st);
+	else if (!excerpt)
 		ask(s, st);
 }
 

@@ -182,9 +182,12 @@ static void test_number_wraps(void **state)
 		SENT("\x06");
 	}
 	end_file();
+	assert_string_equal(rig.units[0]->marks->key, "long"); /* before the study */
 	verdict(0, 0);
+	SENT("");
+	verdict(1, 0);
 	SENT("\x06");
-	assert_int_equal(rig.units[0]->study.len, 600 * 128);
+	assert_int_equal(rig.units[1]->study.len, 600 * 128);
 }
 
 /* The first block of a new file has the number that is expected: it must not become a part of the former one. */
@@ -203,8 +206,8 @@ static void test_wrap_and_another_file(void **state)
 		send_block(1, "OTHER", true);
 		SENT("\x06");
 		end_file();
-		assert_int_equal(rig.units[1]->study.len, 128);
-		assert_memory_equal(rig.units[1]->study.at, "OTHER", 5);
+		assert_int_equal(rig.units[2]->study.len, 128);
+		assert_memory_equal(rig.units[2]->study.at, "OTHER", 5);
 		rig_close(&rig);
 	}
 	open_rig(NULL, false); /* with CRC they cannot be mixed up: the new one was asked by NAK */
@@ -234,7 +237,29 @@ static void test_longest(void **state)
 	send_block(1, "TEST", false); /* nothing of it is left */
 	SENT("\x06");
 	end_file();
-	assert_int_equal(rig.units[1]->study.len, 128);
+	assert_int_equal(rig.units[2]->study.len, 128);
+}
+
+/* Block 257 of a transfer that a power cut left behind has the number of a first one: it is broken off before anything
+ * is asked for. */
+static void test_left_behind(void **state)
+{
+	(void)state;
+	for (uint8_t was = 0; was < 2; was++) {
+		rig = rig_new(driver());
+		rig.mark_key = "long";
+		rig.mark[0] = was;
+		rig.mark_len = 1;
+		assert_non_null(rig_open(&rig));
+		if (was) {
+			SENT("\x18\x18\x18");
+			assert_int_equal(rig.units[0]->marks->value[0], 0);
+			session_expired(rig.session, &rig.now);
+		}
+		SENT("C");
+		rig_close(&rig);
+	}
+	open_rig(NULL, false);
 }
 
 /* Verdicts on other units are nobody's: an event was told while the file was begun. */
@@ -514,6 +539,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_number_wraps, close_rig),
 		cmocka_unit_test_teardown(test_wrap_and_another_file, close_rig),
 		cmocka_unit_test_teardown(test_longest, close_rig),
+		cmocka_unit_test_teardown(test_left_behind, close_rig),
 		cmocka_unit_test_teardown(test_other_verdicts, close_rig),
 		cmocka_unit_test_teardown(test_eot_alone, close_rig),
 		cmocka_unit_test_teardown(test_slow_line, close_rig),
