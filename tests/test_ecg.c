@@ -114,7 +114,8 @@ static void leads_have_limits(void **state)
 	assert_false(e->failed);
 	ecg_drop_leads(e);
 	assert_int_equal(e->n_leads, 0);
-	assert_non_null(ecg_add_lead(e, "I", ECG_LEAD_SAMPLES_MAX)); /* there is room again */
+	for (unsigned i = 0; i < 4; i++) /* there is room again */
+		assert_non_null(ecg_add_lead(e, "I", ECG_LEAD_SAMPLES_MAX));
 }
 
 static void lines_have_limits(void **state)
@@ -130,6 +131,9 @@ static void lines_have_limits(void **state)
 	ecg_add_line(e, "text", "x");
 	assert_int_equal(e->n_lines, ECG_LINES_MAX);
 	assert_string_equal(e->warnings[0], "too_many_lines");
+	ecg_free(e);
+	assert_int_equal(e->n_lines, 0);
+	ecg_free(e);
 }
 
 /* --- derived leads */
@@ -218,10 +222,11 @@ static void without_two_equal_leads_nothing_is_derived(void **state)
 	ii->pv_per_lsb = 1;
 	ecg_derive(e);
 	assert_int_equal(e->n_leads, 2);
-	ii->pv_per_lsb = 0;
+	i->pv_per_lsb = 1;
 	ii->truncated = true;
 	ecg_derive(e);
 	assert_int_equal(e->n_leads, 6);
+	assert_int_equal(find(e, "aVF")->pv_per_lsb, 1);
 	assert_true(find(e, "aVF")->truncated);
 }
 
@@ -252,6 +257,8 @@ static void dates_that_exist(void **state)
 				days += ecg_date_exists(
 					&(struct vg_civil){year, month, day, 0, 0, 0}, 1897, 2003);
 	assert_int_equal(days, 107 * 365 + 25); /* 1904..2000: 25 leap years, 1900 is none */
+	assert_true(ecg_date_exists(&(struct vg_civil){2000, 2, 29, 0, 0, 0}, 1850, 2200));
+	assert_false(ecg_date_exists(&(struct vg_civil){1900, 2, 29, 0, 0, 0}, 1850, 2200));
 	for (unsigned v = 0; v < 256; v++) {
 		assert_int_equal(ecg_time_exists(&(struct vg_civil){.hour = (uint8_t)v}), v < 24);
 		assert_int_equal(ecg_time_exists(&(struct vg_civil){.minute = (uint8_t)v}), v < 60);

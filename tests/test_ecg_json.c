@@ -253,6 +253,10 @@ static void what_was_written_about_it(void **state)
 	struct ecg *e = *state;
 	ecg_add_line(e, NULL, "LINE");
 	assert_string_equal(value_of(e, "interpretation"), "-"); /* nobody said who */
+	e->status = "confirmed";
+	e->lines[0].type = "logic";
+	assert_string_equal(value_of(e, "statements"), "[{\"type\":\"logic\"");
+	e->lines[0].type = NULL;
 	e->status = "original";
 #define INTERPRETED(what)                                                                 \
 	"{\"format\":\"unknown\",\"bytes\":0," NO_ONE "\"leads\":[],\"measurements\":{}," \

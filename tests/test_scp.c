@@ -60,13 +60,14 @@ static void without_letters_the_first_pointer_tells(void **state)
 		{6 + 18, RIG_SECTION_0 + 10, "no"}, /* its length */
 		{6 + 22, 8, "no"},		    /* its index */
 		{6 + 4, RIG_SECTION_0 + 10, "no"},  /* the length of the section */
+		{6 + 4, 16 + 10 * 1024, "structure: section 0: length"},
 		{6 + 4, 16 + 10 * 1024 + 10, "no"},
 	};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
 		rig_build(r);
 		memset(r->record + 16, 0, 6);
 		rig_set(r, cases[i].at, cases[i].value, cases[i].at == 6 + 16 ? 2 : 4);
-		if (cases[i].value == 16 + 10 * 1024 + 10)
+		if (cases[i].value >= 16 + 10 * 1024)
 			rig_set(r, 6 + 18, cases[i].value, 4);
 		rig_fix_section(r, 0);
 		rig_fix_record(r);
@@ -184,8 +185,41 @@ static void pointers_reach_exactly_to_the_end(void **state)
 	rig_expect(r, "structure: section 12: pointer");
 	out_clear(&r->pointers);
 	put(&r->pointers, "244", 12, 16, 7); /* what is there is not looked at */
-	put(&r->pointers, "244", 12, 16, 7);
+	put(&r->pointers, "244", 12, 16, 1);
 	rig_expect(r, "");
+	assert_int_equal(r->e->n_leads, 2);
+}
+
+static void a_record_of_nothing_but_section_0(void **state)
+{
+	struct rig *r = *state;
+	rig_build(r);
+	for (unsigned n = 1; n <= 12; n++) {
+		r->len = 6 + 16 + 10 * n;
+		rig_set(r, 2, r->len, 4);
+		memset(r->record + 6 + 16, 0, 10 * n);
+		rig_set(r, 6 + 4, 16 + 10 * n, 4);
+		rig_fix_section(r, 0);
+		rig_fix_record(r);
+		assert_string_equal(rig_verdict(r, r->len), "structure: section 1 is missing");
+		rig_set(r, 6 + 4, 16 + 10 * n + 10, 4); /* more than the record */
+		rig_fix_record(r);
+		assert_string_equal(rig_verdict(r, r->len), "structure: section 0: length");
+	}
+}
+
+/* Section 0 ends one to ten bytes behind the record. */
+static void section_0_is_longer_than_the_record(void **state)
+{
+	struct rig *r = *state;
+	for (unsigned n = 0; n < 10; n++) {
+		put(&r->gap, "1", 0);
+		rig_build(r);
+		size_t room = r->len - 6 - 16;
+		rig_set(r, 6 + 4, 16 + room / 10 * 10 + 10, 4);
+		rig_fix_record(r);
+		assert_string_equal(rig_verdict(r, r->len), "structure: section 0: length");
+	}
 }
 
 static void the_same_section_twice_is_rejected(void **state)
@@ -303,6 +337,8 @@ int main(void)
 		TEST(every_changed_byte_is_seen),
 		TEST(a_record_that_contradicts_itself_is_rejected),
 		TEST(pointers_reach_exactly_to_the_end),
+		TEST(a_record_of_nothing_but_section_0),
+		TEST(section_0_is_longer_than_the_record),
 		TEST(the_same_section_twice_is_rejected),
 		TEST(pointers_may_stand_in_any_order),
 		TEST(a_section_with_a_wrong_crc),

@@ -205,6 +205,7 @@ static void tables_of_a_file(void **state)
 	assert_string_equal(decoded(h, "10 10 1110", 9), "-300 -300"); /* cut off */
 	assert_string_equal(decoded(h, "10 10 1111", 9), "-300 -300");
 	assert_string_equal(decoded(h, "11111111 11111110", 9), " bad");
+	assert_string_equal(decoded(h, "11111111 11111111 11111111 11111110", 9), " bad");
 	huffman_free(h);
 }
 
@@ -240,6 +241,23 @@ static void a_switch_takes_only_its_prefix(void **state)
 	assert_string_equal(decoded(h, "1 11 11 11 0 1111", 9), "-1");
 	assert_string_equal(decoded(h, "1 10 0 0000", 9), " bad"); /* table 2 has only 1 */
 	assert_string_equal(decoded(h, "0 0 0 0 0 1 10", 9), "100 100 100 100 100");
+	huffman_free(h);
+}
+
+static void a_table_may_be_empty(void **state)
+{
+	(void)state;
+	static struct slow_table t[2];
+	t[0] = (struct slow_table){.n = 2};
+	t[0].codes[0] = code("0", 0, 1, 100);
+	t[0].codes[1] = code("1", 0, 0, 2);
+	struct huffman *h = read_tables(t, 2);
+	assert_string_equal(decoded(h, "0 1 0 0 0", 9), "100 bad");
+	assert_string_equal(decoded(h, "0 0 0 0 0 0 0 1", 9), "100 100 100 100 100 100 100");
+	huffman_free(h);
+	h = read_tables(&t[1], 1);
+	assert_string_equal(decoded(h, "0", 9), " bad");
+	assert_string_equal(decoded(h, "", 9), "");
 	huffman_free(h);
 }
 
@@ -431,6 +449,7 @@ int main(void)
 		cmocka_unit_test(tables_of_a_file),
 		cmocka_unit_test(the_shortest_code_wins),
 		cmocka_unit_test(a_switch_takes_only_its_prefix),
+		cmocka_unit_test(a_table_may_be_empty),
 		cmocka_unit_test(no_table_is_int16),
 		cmocka_unit_test(bad_tables_are_refused),
 		cmocka_unit_test(short_and_long_tables_are_refused),

@@ -129,11 +129,18 @@ static void boundaries_that_were_not_found(void **state)
 			assert_int_equal(e->qrs, k == 2 || k == 3 ? ECG_ABSENT : 88);
 			assert_int_equal(e->qt, k == 2 || k == 4 ? ECG_ABSENT : 360);
 		}
-	/* both boundaries have the code, and their difference would be one that can be */
-	struct found f = good();
-	f.on[0] = 29998;
-	f.on[1] = 29999;
-	assert_int_equal(read_found(r, &f)->p, ECG_ABSENT);
+	for (size_t i = 0; i < ELEMENTS(codes); i++) { /* the difference would be one that can be */
+		struct found f = good();
+		f.on[0] = (uint16_t)(codes[i] - 9);
+		f.on[1] = codes[i];
+		assert_int_equal(read_found(r, &f)->p, ECG_ABSENT);
+		f.on[0] = codes[i];
+		f.on[1] = codes[i] < 0xffff ? codes[i] + 9 : codes[i];
+		assert_int_equal(read_found(r, &f)->p, ECG_ABSENT);
+		f.on[0] = (uint16_t)(codes[i] - 9);
+		f.on[1] = (uint16_t)(codes[i] - 2);
+		assert_int_equal(read_found(r, &f)->p, 7);
+	}
 }
 
 static void a_duration_lies_between_1_and_2000_ms(void **state)
@@ -190,6 +197,15 @@ static void the_heart_rate(void **state)
 		assert_int_equal(read_found(r, &f)->hr, cases[i].hr);
 		assert_int_equal(r->e->rr, cases[i].told_rr);
 	}
+}
+
+static void a_rate_from_every_interval(void **state)
+{
+	struct rig *r = *state;
+	struct found f = good();
+	f.rate = 0;
+	for (f.rr = 120; f.rr <= 6000; f.rr++) /* nearest */
+		assert_int_equal(read_found(r, &f)->hr, (2 * 60000 + f.rr) / (2 * f.rr));
 }
 
 static void qtc_and_its_formula(void **state)
@@ -282,6 +298,14 @@ static void when_it_was_looked_at(void **state)
 		rig_expect(r, "");
 		assert_int_equal(r->e->interpreted.year, 0);
 		assert_string_equal(r->e->status, "confirmed");
+	}
+	for (uint16_t year = 1970; year <= 2210; year++) {
+		put_head(r, 8, 1, 0);
+		r->sections[8].bytes[1] = (uint8_t)year;
+		r->sections[8].bytes[2] = (uint8_t)(year >> 8);
+		rig_expect(r, "");
+		bool there = year >= 1980 && year <= 2200;
+		assert_int_equal(r->e->interpreted.year, there ? year : 0);
 	}
 }
 
@@ -382,6 +406,7 @@ int main(void)
 		TEST(a_duration_lies_between_1_and_2000_ms),
 		TEST(axes_are_degrees),
 		TEST(the_heart_rate),
+		TEST(a_rate_from_every_interval),
 		TEST(qtc_and_its_formula),
 		TEST(lines_of_a_report),
 		TEST(who_has_looked_at_it),

@@ -140,6 +140,7 @@ static void age_height_weight(void **state)
 	expect_amount(&WITH(r, 6, "\0\0\1")->height, ECG_ABSENT, NULL);
 	expect_amount(&WITH(r, 7, "\0\0\1")->weight, ECG_ABSENT, NULL);
 	expect_amount(&WITH(r, 7, "\1\0\1")->weight, 1, "kg");
+	expect_amount(&WITH(r, 6, "\1\0\3")->height, 1, "mm");
 	expect_amount(&WITH(r, 4, "\1\1")->age, ECG_ABSENT, NULL);
 	expect_amount(&WITH(r, 6, "MISSING")->height, ECG_ABSENT, NULL); /* text, as seen */
 	expect_amount(&WITH(r, 7, "")->weight, ECG_ABSENT, NULL);
@@ -261,7 +262,8 @@ static struct ecg *with_device(struct rig *r, uint8_t code, uint8_t mains, const
 	size_t strings_len, size_t len)
 {
 	uint8_t device[256] = {[7] = code, [8] = 'M', 'O', 'D', 'E', 'L', '1', [18] = mains};
-	device[35] = 1; /* the length of the first string is not believed */
+	device[14] = 'X'; /* behind the model */
+	device[35] = 1;	  /* the length of the first string is not believed */
 	memcpy(device + 36, strings, strings_len);
 	rig_drop(r, 1);
 	rig_tag_text(r, 2, "R-0001");
@@ -273,12 +275,13 @@ static struct ecg *with_device(struct rig *r, uint8_t code, uint8_t mains, const
 }
 
 #define STRINGS "PROGRAM\0SERIAL\0SOFTWARE\0SCP\0MAKER"
+#define MORE_STRINGS STRINGS "\0SIXTH\0SEVENTH"
 #define DEVICE(r, code, mains, strings) with_device(r, code, mains, strings, sizeof(strings), 999)
 
 static void the_device(void **state)
 {
 	struct rig *r = *state;
-	struct ecg *e = DEVICE(r, 8, 1, STRINGS);
+	struct ecg *e = DEVICE(r, 8, 1, MORE_STRINGS);
 	assert_string_equal(e->model, "MODEL1");
 	assert_string_equal(e->serial, "SERIAL");
 	assert_string_equal(e->software, "SOFTWARE");

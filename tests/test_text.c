@@ -9,9 +9,17 @@
 
 #include "ecg/ecg.h"
 
+static const char *text(const char *bytes, size_t len, unsigned language);
+
+#define TEXT(bytes, language) text(bytes, sizeof(bytes) - 1, language)
+
 static int setup(void **state)
 {
 	(void)state;
+	/* without converters */
+	assert_string_equal(TEXT("TEST", 0x01), "TEST");
+	assert_string_equal(TEXT("测试", 0), "?测试");
+	assert_string_equal(TEXT("F\xf6r", 0x01), "?");
 	ecg_text_init();
 	ecg_text_init(); /* twice does no harm */
 	return 0;
@@ -29,8 +37,6 @@ static const char *text(const char *bytes, size_t len, unsigned language)
 	free(exact);
 	return out + sure;
 }
-
-#define TEXT(bytes, language) text(bytes, sizeof(bytes) - 1, language)
 
 static void ascii_is_itself_in_every_charset(void **state)
 {
@@ -106,6 +112,7 @@ static void a_wrong_declaration_is_a_guess(void **state)
 	assert_string_equal(TEXT("r\xf6 r", 0x27), "?rö r");
 	assert_string_equal(TEXT("\xb2\xe2\xff", 0x27), "?²âÿ");
 	assert_string_equal(TEXT("\xb2\xe2\xca", 0x27), "?²âÊ");
+	assert_string_equal(TEXT("A\x80", 0x27), "?A");
 	assert_string_equal(TEXT("\xb0\xa1 \xb0", 0x2f), "?°¡ °");
 }
 

@@ -16,13 +16,15 @@ static void optional_text(struct json *j, const char *key, const char *text)
 		json_str(j, key, text);
 }
 
-/* value / 10^decimals without zeros at the end; value >= 0, decimals 1..6. */
-static void decimal(struct json *j, const char *key, int64_t value, int decimals)
+enum unit { MILLI = 3, MICRO = 6 }; /* decimals */
+
+/* The value, which is not negative, without zeros at its end. */
+static void decimal(struct json *j, const char *key, int64_t value, enum unit decimals)
 {
-	static const int64_t scale[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
+	const int64_t scale = decimals == MILLI ? 1000 : 1000000;
 	char text[32];
-	int n = snprintf(text, sizeof(text), "%" PRId64 ".%0*" PRId64, value / scale[decimals],
-		decimals, value % scale[decimals]);
+	int n = snprintf(text, sizeof(text), "%" PRId64 ".%0*" PRId64, value / scale, (int)decimals,
+		value % scale);
 	while (text[n - 1] == '0')
 		n--;
 	text[n - (text[n - 1] == '.')] = 0;
@@ -93,7 +95,7 @@ static void filters(struct json *j, const struct ecg *e)
 {
 	json_object_begin(j, "filters");
 	if (e->high_pass_mhz != ECG_ABSENT)
-		decimal(j, "high_pass_hz", e->high_pass_mhz, 3);
+		decimal(j, "high_pass_hz", e->high_pass_mhz, MILLI);
 	optional_int(j, "low_pass_hz", e->low_pass_hz);
 	optional_int(j, "notch_hz", e->notch_hz);
 	if (e->artifact_filter)
@@ -115,7 +117,7 @@ static void leads(struct json *j, const struct ecg *e, uint32_t samples)
 		if (lead->truncated)
 			json_bool(j, "truncated", true);
 		if (lead->pv_per_lsb && lead->pv_per_lsb != e->pv_per_lsb)
-			decimal(j, "uv_per_lsb", lead->pv_per_lsb, 6);
+			decimal(j, "uv_per_lsb", lead->pv_per_lsb, MICRO);
 		if (samples) {
 			json_array_begin(j, "samples");
 			for (uint32_t k = 0; k < MIN(lead->n, samples); k++)
@@ -192,9 +194,9 @@ static void content(struct json *j, const struct ecg *e, uint32_t samples)
 	device(j, e);
 	filters(j, e);
 	if (e->interval_ns)
-		decimal(j, "interval_us", e->interval_ns, 3);
+		decimal(j, "interval_us", e->interval_ns, MILLI);
 	if (e->pv_per_lsb)
-		decimal(j, "uv_per_lsb", e->pv_per_lsb, 6);
+		decimal(j, "uv_per_lsb", e->pv_per_lsb, MICRO);
 	leads(j, e, samples);
 	measurements(j, e);
 	interpretation(j, e);
