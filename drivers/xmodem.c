@@ -20,8 +20,7 @@
  *   CAN CAN    of the sender, where a block may begin: dropped
  * A long transfer that was under way when the last session ended is broken off first, CAN CAN CAN: its block 257 has
  * the number of the first one of a new file.
- * What is dropped is told as an event. EOT again after the last ACK: ACK. EOT of a file of which this session heard
- * no block: CAN CAN CAN, for its sender must not believe that it was taken.
+ * What is dropped is told as an event. EOT again after the last ACK: ACK. EOT with nothing before it: CAN CAN CAN.
  *
  * YMODEM: block 0 is `name NUL size-in-decimal ...`, answered ACK 'C'. The size cuts the padding; a file with fewer
  * bytes has not ended. The name may name a person and is not looked at. Behind each file comes the next block 0,
@@ -353,12 +352,16 @@ static size_t study_length(const struct xmodem *st)
 	return st->total - st->padding;
 }
 
-/* The sender said that it is done. */
+/* The sender said that it is done. Nothing that is open was no file, or one that was dropped. */
 static void finish(struct vg_session *s, struct xmodem *st, bool sure)
 {
 	const char *why = st->open ? incomplete(st, sure) : NULL;
 	if (why) {
 		failed(s, st, why);
+		return;
+	}
+	if (!st->open) {
+		cancel(s, st);
 		return;
 	}
 	size_t len = study_length(st);
@@ -571,10 +574,7 @@ static void silent(struct vg_session *s, struct xmodem *st)
 static void eot_over(struct vg_session *s, struct xmodem *st)
 {
 	vg_result(s, VG_NOTHING);
-	if (st->phase == EOT_AGAIN && !st->open && !st->ended) {
-		/* the end of a file that we know nothing of: it was sent to us before a power cut, and is not here */
-		cancel(s, st);
-	} else if (st->phase == EOT_AGAIN && st->open) {
+	if (st->phase == EOT_AGAIN) {
 		finish(s, st, true);
 	} else if (!st->open && st->ended) { /* our ACK was lost */
 		conclude(s, st);
