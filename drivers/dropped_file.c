@@ -146,7 +146,7 @@ static void dropped_heard(struct vg_session *s, unsigned channel, const uint8_t 
 	(void)channel;
 	(void)now;
 	vg_study_begin(s);
-	bool taken = len && vg_study_append(s, bytes, len) == 0 && vg_study_end(s, len);
+	bool taken = vg_study_append(s, bytes, len) == 0 && vg_study_end(s, len);
 	vg_result(s, taken ? VG_NOTHING : VG_MALFORMED);
 }
 

@@ -527,10 +527,10 @@ static void test_sender(void **state)
 		{"20 % of the blocks, flips, also with checksums", 1680, 0, true, 0, 0, 3000, 90},
 		{"5 % of the blocks, 2 % of the answers", 385, 20000, false, 0, 0, 3000, 90},
 		{"5 % of the blocks, 10 % of the answers", 385, 100000, false, 0, 0, 3000, 40},
-		{"nearly nothing gets through", 6000, 200000, false, 0, 0, 3000},
+		{"nearly nothing gets through", 6000, 200000, false, 0, 0, 3000, 0},
 		{"a line that stands still at times", 0, 0, false, 0, 500, 3000, 90},
-		{"stands still and damages", 385, 20000, false, 0, 10000, 3000},
-		{"cut off", 0, 0, false, 40000, 0, 0},
+		{"stands still and damages", 385, 20000, false, 0, 10000, 3000, 0},
+		{"cut off", 0, 0, false, 40000, 0, 0, 0},
 		{"cut off on a bad line", 385, 20000, false, 20000, 0, 0, 0},
 	};
 	for (size_t i = 0; i < ELEMENTS(conditions); i++) {
