@@ -49,6 +49,22 @@ def made(**study):
                           "samples": 800, **study})
 
 
+def pdf():
+    return b"%PDF-1.4\n1 0 obj<</Length 3000>>stream\n" + bytes(3000) + \
+        b"\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
+
+
+def dicom():
+    """Explicit little endian: modality and patient id, no waveform."""
+    def element(group, number, kind, text):
+        value = text.encode() + b" " * (len(text) % 2)
+        return group.to_bytes(2, "little") + number.to_bytes(2, "little") + kind + \
+            len(value).to_bytes(2, "little") + value
+    return bytes(128) + b"DICM" + element(2, 0x10, b"UI", "1.2.840.10008.1.2.1") + \
+        element(8, 0x60, b"CS", "ECG") + element(0x10, 0x10, b"PN", NAME) + \
+        element(0x10, 0x20, b"LO", "R-0002")
+
+
 def send(site, cart, **study):
     """The cart's file number, once the person is told that it was sent."""
     before = {e["key"] for e in site.events(cart, "measured")}
@@ -119,6 +135,35 @@ def all_right(site):
     nothing_wrong(site)
     same(site.events("platform", "rejected", "mismatch"), [], "refused by the platform")
     silent_about(site)
+
+
+# --- reports
+
+
+def command(site, name, study, status, **more):
+    """An ecg_report of the centre; its reply."""
+    site.control("platform", json.dumps({
+        "v": 1, "id": name, "cmd": "ecg_report", "by": "D-0009",
+        "args": {"study": study["id"], "status": status, **more}}))
+    replies = lambda: [e["object"] for e in site.events("platform", "reply")  # noqa: E731
+                       if e["object"].get("id") == name]
+    holds(wait_until(replies, 10), f"no reply to {name}")
+    return replies()[0]
+
+
+def now_is(site, study, state, revisions, seconds=15):
+    """The study's newest revision, once its report says so."""
+    good = lambda: [s for s in site.studies(id=study["id"])  # noqa: E731
+                    if (s["report"]["state"], len(s["report"].get("revisions", []))) ==
+                    (state, revisions)]
+    found = wait_until(good, seconds)
+    holds(found, f"expected {state} with {revisions}: "
+                 f"{[s['report'] for s in site.studies(id=study['id'])]}")
+    return found[0]
+
+
+def open_studies(site):
+    return {s["id"]: s["state"] for s in site.cli("ecg", "--open")["studies"]}
 
 
 # --- a sender whose every byte is ours

@@ -22,7 +22,8 @@ sys.path[:0] = [HERE, os.path.join(HERE, "sim")]
 import harness  # noqa: E402
 import scp_file  # noqa: E402
 from ecg_site import (CALL, CAN, CHUNK, NAME, TYPED, Sender, alerts, all_right,  # noqa: E402
-                      arrived, boot_of, dropped, file_of, made, of_file, opened, rules_of, send, sha, silent_about)
+                      arrived, boot_of, command, dicom, dropped, file_of, made, now_is, of_file,
+                      open_studies, opened, pdf, rules_of, send, sha, silent_about)
 from harness import Site, Tap, box_device, cart_device, holds, same, wait_until  # noqa: E402
 from test_e2e import drained, nothing_wrong  # noqa: E402
 
@@ -160,7 +161,7 @@ def interrupted():
             same(sender.blocks(data), None, "answer to a block")
             restart()
             holds(not sender.finish(), f"told that it was sent: {sender.heard[-12:].hex()}")
-        with tap.case("killed before block 257, whose number is 1: not taken for a beginning", site):
+        with tap.case("killed before block 257, whose number is 1: that is no beginning", site):
             sender.heard = b""
             holds(sender.hear((CALL,), 30), "nobody calls")
             same(sender.blocks(data[:256 * 128]), None, "answer to a block")
@@ -178,23 +179,55 @@ def interrupted():
         sender.close()
 
 
+# --- a platform that loses, spoils and refuses
+
+
+def faulty():
+    with Site(devices=[box_device("box-1")], receipt_timeout=3) as site:
+        opened(site)
+        faults = lambda **f: site.control("platform", json.dumps({"faults": f}))  # noqa: E731
+        chunks = lambda s, *kinds: [e["n"] for e in site.events("platform", *kinds)  # noqa: E731
+                                    if e["id"] == s["id"]]
+        with tap.case("a chunk that was lost: it alone is sent again", site):
+            faults(drop_chunks=[1, 3])
+            data = made(seed=110, bytes=5 * CHUNK)
+            dropped(site, "a.scp", data)
+            study = arrived(site, data, 30)
+            same((sorted(chunks(study, "chunk")), chunks(study, "dropped", "again")),
+                 ([0, 1, 2, 3, 4], [1, 3]))
+        with tap.case("a wrong SHA-256: everything is sent again", site):
+            faults(drop_chunks=[], spoil_chunk=2)
+            data = made(seed=111, bytes=4 * CHUNK)
+            dropped(site, "b.scp", data)
+            study = arrived(site, data, 50)
+            same(len(site.events("platform", "mismatch")), 1)
+            same(sorted(chunks(study, "chunk")), [0, 0, 1, 1, 2, 2, 3, 3])
+        with tap.case("no receipts; asked for chunks that are on their way: once, whole", site):
+            faults(spoil_chunk=None, withhold=True)
+            data = made(seed=112, bytes=6 * CHUNK)
+            dropped(site, "c.scp", data)
+            arrived(site, data, 30)
+            time.sleep(5)
+            faults(withhold=False, ask_at_once=True)
+            drained(site, 30)
+            data = made(seed=113, bytes=6 * CHUNK)
+            dropped(site, "d.scp", data)
+            arrived(site, data, 30)
+            drained(site, 20)
+        with tap.case("refused: visible, and sent again when somebody says so", site):
+            faults(ask_at_once=False, refuse=True)
+            data = made(seed=114, bytes=2 * CHUNK)
+            dropped(site, "e.scp", data)
+            refused = lambda: site.query("SELECT count(*) FROM outbox WHERE state=3")  # noqa: E731
+            holds(wait_until(lambda: refused() != [(0,)]), "nothing is refused")
+            faults(refuse=False)
+            site.cli("resend", "all")
+            arrived(site, data, 30)
+            drained(site, 20)
+            nothing_wrong(site)
+
+
 # --- (c) a spool directory
-
-
-def pdf():
-    return b"%PDF-1.4\n1 0 obj<</Length 3000>>stream\n" + bytes(3000) + \
-        b"\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
-
-
-def dicom():
-    """Explicit little endian: modality and patient id, no waveform."""
-    def element(group, number, kind, text):
-        value = text.encode() + b" " * (len(text) % 2)
-        return group.to_bytes(2, "little") + number.to_bytes(2, "little") + kind + \
-            len(value).to_bytes(2, "little") + value
-    return bytes(128) + b"DICM" + element(2, 0x10, b"UI", "1.2.840.10008.1.2.1") + \
-        element(8, 0x60, b"CS", "ECG") + element(0x10, 0x10, b"PN", NAME.encode().decode()) + \
-        element(0x10, 0x20, b"LO", "R-0002")
 
 
 def spool():
@@ -321,32 +354,6 @@ def narrow_alert(site, data, resident, doctor):
 
 
 # --- (e) reports
-
-
-def command(site, name, study, status, **more):
-    """An ecg_report of the centre; its reply."""
-    site.control("platform", json.dumps({
-        "v": 1, "id": name, "cmd": "ecg_report", "by": "D-0009",
-        "args": {"study": study["id"], "status": status, **more}}))
-    replies = lambda: [e["object"] for e in site.events("platform", "reply")  # noqa: E731
-                       if e["object"].get("id") == name]
-    holds(wait_until(replies, 10), f"no reply to {name}")
-    return replies()[0]
-
-
-def now_is(site, study, state, revisions, seconds=15):
-    """The study's newest revision, once its report says so."""
-    good = lambda: [s for s in site.studies(id=study["id"])  # noqa: E731
-                    if (s["report"]["state"], len(s["report"].get("revisions", []))) ==
-                    (state, revisions)]
-    found = wait_until(good, seconds)
-    holds(found, f"expected {state} with {revisions}: "
-                 f"{[s['report'] for s in site.studies(id=study['id'])]}")
-    return found[0]
-
-
-def open_studies(site):
-    return {s["id"]: s["state"] for s in site.cli("ecg", "--open")["studies"]}
 
 
 def reporting():
@@ -558,7 +565,8 @@ def undecoded():
             silent_about(site)
 
 
-SITES = [storm, overdue, unsent, narrow, interrupted, hostile, clean, spool, reporting, undecoded]
+SITES = [storm, overdue, unsent, faulty, narrow, interrupted, hostile, clean, spool, reporting,
+         undecoded]
 
 
 def run(site):

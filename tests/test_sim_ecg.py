@@ -26,7 +26,8 @@ import tty
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "sim")]
 import scp_file  # noqa: E402
-from harness import Failure, Skip, Tap, free_port, holds, read_ledger, same, wait_until  # noqa: E402
+from harness import (Failure, Skip, Tap, free_port, holds, read_ledger, same,  # noqa: E402
+                     wait_until)
 from health_platform import Platform  # noqa: E402
 from ecg_centre import CentreFaults  # noqa: E402
 
