@@ -543,7 +543,7 @@ def decoder_at(path):
 def undecoded():
     with Site(devices=[box_device("box-1")], receipt_timeout=5) as site:
         opened_with(site, with_decoder(site, "-DSLEEP"))
-        files = [made(seed=90 + n) for n in range(3)]
+        files = [made(seed=90 + n, statements=[ACUTE] * (n == 1)) for n in range(3)]
         with tap.case("killed before the decoder was done: decoded after the restart", site):
             for n, data in enumerate(files):
                 dropped(site, f"{n}.scp", data)
@@ -561,6 +561,7 @@ def undecoded():
                 same((study["resident"], study["ecg"]["measurements"]["hr"]), ("R-0001", 75))
                 holds("rejected" not in study["ecg"], study["ecg"])
             drained(site, 20)
+            same([a["study"] for a in alerts(site)], [of_file(site, files[1])[0]["id"]], "alerts")
             nothing_wrong(site)
             silent_about(site)
 
