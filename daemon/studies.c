@@ -15,6 +15,7 @@ struct studies {
 	struct store *store;
 	struct decoder *decoder;
 	sd_event_source *again;
+	int64_t again_us;
 	bool busy;   /* one is on its way */
 	bool wanted; /* another one may have come in the meantime */
 	struct errand *decoding;
@@ -44,7 +45,7 @@ static void next(struct studies *s);
 static void rest(struct studies *s)
 {
 	s->busy = false;
-	sd_event_source_set_time_relative(s->again, AGAIN_US);
+	sd_event_source_set_time_relative(s->again, (uint64_t)s->again_us);
 	sd_event_source_set_enabled(s->again, SD_EVENT_ONESHOT);
 }
 
@@ -194,10 +195,11 @@ int studies_new(struct gateway *g, struct studies **ret)
 		return -ENOMEM;
 	s->gateway = g;
 	s->store = g->store;
+	s->again_us = AGAIN_US;
 	int rc = decoder_new(g->loop, &s->decoder);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(
-			g->loop, &s->again, CLOCK_BOOTTIME, 0, CLOCK_SECOND_US, on_again, s);
+			g->loop, &s->again, CLOCK_BOOTTIME, 0, CLOCK_SECOND_US / 10, on_again, s);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(s->again, SD_EVENT_OFF);
 	if (rc < 0) {
@@ -209,8 +211,9 @@ int studies_new(struct gateway *g, struct studies **ret)
 	return 0;
 }
 
-void studies_use(struct studies *s, const char *path, int64_t limit_us)
+void studies_use(struct studies *s, const char *path, int64_t limit_us, int64_t again_us)
 {
+	s->again_us = again_us;
 	decoder_use(s->decoder, path, limit_us);
 }
 

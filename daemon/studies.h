@@ -13,5 +13,5 @@ int studies_new(struct gateway *g, struct studies **ret);
 void studies_free(struct studies *s);
 /* Something was committed that may need the decoder. */
 void studies_wake(struct studies *s);
-/* For tests: decoder_use(). */
-void studies_use(struct studies *s, const char *path, int64_t limit_us);
+/* For tests: decoder_use(), and when to look again after something that may be better by then. */
+void studies_use(struct studies *s, const char *path, int64_t limit_us, int64_t again_us);

@@ -238,13 +238,18 @@ static void test_inherits_nothing(void **state)
 {
 	(void)state;
 	sigset_t set, old;
-	int open_to_all = open("/dev/null", O_RDONLY); /* as a library might */
+	int open_to_all = open("/dev/zero", O_RDONLY); /* as a library might */
 	assert_true(open_to_all >= 0);
 	assert_int_equal(dup2(open_to_all, 77), 77);
 	setenv("VITALGATE_SECRET", "x", 1);
 	/* 3 is the directory that `ls` itself reads */
 	says("exec ls /proc/self/fd", "0\n1\n2\n3\n");
 	says("wc -c </proc/$$/environ", "0\n");
+	int ours = dup(STDERR_FILENO);
+	assert_int_equal(dup2(77, STDERR_FILENO), STDERR_FILENO);
+	says("readlink /proc/$$/fd/2", "/dev/null\n");
+	assert_int_equal(dup2(ours, STDERR_FILENO), STDERR_FILENO);
+	close(ours);
 	close(open_to_all);
 	close(77);
 	sigemptyset(&set);

@@ -3,6 +3,7 @@
 #include "watch_rig.h"
 
 #include "log.h"
+#include "study_rig.h"
 #include "util.h"
 
 #define FRIDGE                                                                                      \
@@ -33,6 +34,13 @@ static int setup_fridge(void **state)
 {
 	(void)state;
 	start(FRIDGE);
+	return 0;
+}
+
+static int setup_sink(void **state)
+{
+	(void)state;
+	start(RIG_SINK);
 	return 0;
 }
 
@@ -237,6 +245,31 @@ static void test_reload(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT since FROM condition"), 7);
 }
 
+static int run_study(struct job *job, struct db *db)
+{
+	struct unit *u = (struct unit *)job;
+	int rc = intake_unit(&rig.gateway, db, u);
+	return rc < 0 ? rc
+		      : study_decoded(&rig.gateway, db, 1, STUDY_PLAIN, strlen(STUDY_PLAIN), NULL);
+}
+
+/* An ECG that the centre does not get: nothing else has to happen for somebody to hear of it. */
+static void test_study_not_sent(void **state)
+{
+	(void)state;
+	watch_start();
+	until_jobs(1);
+	rests();
+	rig.config.ecg_not_sent_minutes = 0;
+	struct unit *u = study_unit(&rig, "ecg", 3);
+	u->job.run = run_study;
+	u->job.done = unit_done;
+	store_submit(rig.gateway.store, &u->job);
+	UNTIL("SELECT count(*) FROM alert WHERE place='ecg'", 1);
+	until_jobs(3);
+	rests();
+}
+
 /* A store that refuses is asked again: the look at the start is not lost. */
 static void test_refused(void **state)
 {
@@ -267,6 +300,7 @@ int main(void)
 		F(test_place),
 		F(test_silence),
 		F(test_reload),
+		cmocka_unit_test_setup_teardown(test_study_not_sent, setup_sink, teardown),
 		T(test_refused),
 	};
 	log_init("test", LOG_ERROR);
