@@ -234,6 +234,13 @@ static void test_not_sent(void **state)
 	(void)state;
 	assert_int_equal(look(14), 15);
 	assert_int_equal(COUNT("alert"), 0);
+	int64_t due = rig_int(&rig, "SELECT due_boot FROM study_wait");
+	rig_script(&rig, "BEGIN");
+	assert_int_equal(report_tell(&rig.gateway, rig.db, clock_utc_us(), due - 1), 0);
+	assert_int_equal(COUNT("alert"), 0);
+	assert_int_equal(report_tell(&rig.gateway, rig.db, clock_utc_us(), due), 0);
+	assert_int_equal(COUNT("alert"), 1);
+	rig_script(&rig, "ROLLBACK");
 	assert_int_equal(look(15), -1);
 	expect(ALERT, "ecg.not_sent warning active 1 site S-0001 ecg - cuff-1");
 	expect("SELECT json_extract(body,'$.rules[0].text_zh') FROM alert",
@@ -399,8 +406,10 @@ static void test_poor_tracing(void **state)
 	told("{'state':'repeat','received':'T','due':'T','revisions':[{'revision':1,'status':"
 	     "'poor_tracing','text':'lead V3 off','by':'D-0009','at':'T'}]}");
 	is_open("repeat", 0, 0);
-	/* one of somebody else, or one from before, is no repeat */
+	/* one of somebody else, or one from before, is no repeat; nor is it its own, whatever our clock did */
 	int64_t later = clock_utc_us() + MINUTE;
+	assert_int_equal(db_run(rig.db, "UPDATE study SET arrived=? WHERE id=1", "i", later), 1);
+	is_open("repeat", 0, 0);
 	rig_script(&rig, "DELETE FROM binding");
 	rig_bind(&rig, 2);
 	study_filed(&rig, 2, 10, STUDY_SAYS(""));
