@@ -469,6 +469,15 @@ static void test_broker_is_enough(void **state)
 	expect("SELECT group_concat(study||what,' ') FROM study_wait", "1report 2report");
 	assert_int_equal(COUNT("1"), 0);
 	assert_int_equal(rig_int(&rig, "SELECT max(revision) FROM study"), 2);
+	/* whatever lands last */
+	int64_t row = study(3, 1);
+	serve();
+	went("s2 s1 p0");
+	landed(rig.n_posted - 1);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM study WHERE received IS NULL"), 1);
+	landed(rig.n_posted - 2);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM study WHERE received IS NULL"), 0);
+	assert_int_equal(row, 3);
 }
 
 static void test_two_sinks(void **state)
