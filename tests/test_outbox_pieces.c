@@ -393,6 +393,21 @@ static void test_retry(void **state)
 	assert_int_equal(COUNT("kind=5 AND state=1 AND next_try=0"), 3);
 }
 
+/* The platform asks for all of it while a piece is on its way: what it asked for stands. */
+static void test_retry_before_puback(void **state)
+{
+	(void)state;
+	int64_t row = study(1, 2);
+	up(0);
+	receipt_of(row, 0, 1, "\"retry\"");
+	landed(1);
+	went("s1 p0");
+	assert_int_equal(COUNT("kind=5 AND state=1 AND next_try>0"), 2);
+	now = clock_boot_us() + 31 * CLOCK_SECOND_US;
+	landed(0);
+	went("s1 p0");
+}
+
 static void test_rejected(void **state)
 {
 	(void)state;
@@ -540,6 +555,7 @@ int main(void)
 		T(test_missing),
 		T(test_missing_while_they_come),
 		T(test_retry),
+		T(test_retry_before_puback),
 		T(test_rejected),
 		T(test_piece_fails),
 		cmocka_unit_test_setup_teardown(test_broker_is_enough, setup_broker, teardown),

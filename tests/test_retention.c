@@ -223,12 +223,16 @@ static void test_study_stays(void **state)
 		{"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) VALUES(0,0,1,1,"
 		 "x'01',1,0,0)",
 			"DELETE FROM outbox"}};
+	rig_script(&rig, "DELETE FROM binding");
 	settled(1);
 	for (size_t i = 0; i < ELEMENTS(keeps); i++) {
+		rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"}); /* with the same row */
+		rig_script(&rig, "DELETE FROM outbox");
 		rig_script(&rig, keeps[i][0]);
 		after(400);
 		if (COUNT("study") != 1 || COUNT("study_piece") != 3)
 			fail_msg("%s", keeps[i][0]);
+		assert_int_equal(COUNT("reading"), 0);
 		rig_script(&rig, keeps[i][1]);
 	}
 	after(400);
