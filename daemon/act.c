@@ -3,9 +3,11 @@
 #include "command.h"
 #include "csv.h"
 #include "enrol_command.h"
+#include "filing.h"
 #include "gateway.h"
 #include "intake.h"
 #include "loan.h"
+#include "report.h"
 #include "study.h"
 
 #include <ctype.h>
@@ -24,6 +26,33 @@ static int refuse_resident(struct command *c)
 }
 
 /* alerts */
+
+/* Of a critical value that the ECG centre told: whoever read it back has heard it. */
+static bool to_be_read_back(struct command *c, const struct uuid *id)
+{
+	return db_int(c->db, 0,
+		       "SELECT 1 FROM alert WHERE uuid=? AND state='active' AND "
+		       "json_extract(body,'$.rules[0].id')='" REPORT_CRITICAL_RULE "'",
+		       "b", id->bytes, sizeof(id->bytes)) == 1;
+}
+
+static int refuse_unread(struct command *c, const struct uuid *id)
+{
+	char en[200], zh[200], study[33] = "";
+	_cleanup_(row_endp) struct row *r = db_query(
+		c->db, "SELECT study FROM alert WHERE uuid=?", "b", id->bytes, sizeof(id->bytes));
+	struct uuid of;
+	if (row_next(r) > 0 && row_uuid(r, 0, &of))
+		hex(study, of.bytes, sizeof(of.bytes));
+	snprintf(en, sizeof(en),
+		"A critical value has to be read back, which acknowledges it: vitalgate ecg readback "
+		"%.8s \"THE WORDS\".",
+		study);
+	snprintf(zh, sizeof(zh),
+		"危急值须复述确认（复述后警报即被确认）：vitalgate ecg readback %.8s “危急值内容”。",
+		study);
+	return command_refuse(c, "read_it_back", en, zh);
+}
 
 static int act_ack(struct command *c)
 {
@@ -44,35 +73,16 @@ static int act_ack(struct command *c)
 		c, "alert", "SELECT uuid FROM alert WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
 	if (rc < 0)
 		return rc;
-	/* whoever was not reached is still in danger: the alert stays active */
 	bool over = !streq(outcome, "not_reached");
-	rc = db_run(c->db,
-		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? AND state='active' THEN "
-		"'acknowledged' ELSE state END, ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND "
-		"(state='active' OR (state='resolved' AND acked IS NULL))",
-		"ittib", (int64_t)over, c->author, outcome, clock_utc_us(), id.bytes,
-		sizeof(id.bytes));
-	if (rc < 0)
-		return rc;
+	if (over && to_be_read_back(c, &id))
+		return refuse_unread(c, &id);
+	rc = filing_acknowledge(c->gateway, c->db, &id, c->author, outcome);
 	if (rc == 0)
 		return command_refuse(c, "already_acknowledged",
 			"This alert was acknowledged before; `vitalgate alerts --all` says by "
 			"whom.",
 			"该警报已被确认；vitalgate alerts --all 可查看确认人。");
-	int64_t row = 0, revision = 0;
-	{
-		_cleanup_(row_endp) struct row *r =
-			db_query(c->db, "SELECT id,revision FROM alert WHERE uuid=?", "b", id.bytes,
-				sizeof(id.bytes));
-		if (row_next(r) <= 0)
-			return -EIO;
-		row = row_int(r, 0);
-		revision = row_int(r, 1);
-	}
 	char text[33];
-	rc = outbox_supersede(c->db, &id, (int)revision);
-	if (rc >= 0)
-		rc = outbox_add(c->gateway->outbox, c->db, OBJECT_ALERT, row, &id, (int)revision);
 	if (rc >= 0)
 		rc = command_audit(c, "ack", hex(text, id.bytes, sizeof(id.bytes)), outcome);
 	json_hex(c->result, "alert", id.bytes, sizeof(id.bytes));

@@ -248,6 +248,21 @@ int filing_move_alert(
 	return rc <= 0 ? rc : tell_alert(g, db, alert);
 }
 
+int filing_acknowledge(struct gateway *g, struct db *db, const struct uuid *id, const char *author,
+	const char *outcome)
+{
+	int rc = db_run(db,
+		"UPDATE alert SET revision=revision+1, state=CASE WHEN ? AND state='active' THEN "
+		"'acknowledged' ELSE state END, ack_author=?, ack_outcome=?, acked=? WHERE uuid=? AND "
+		"(state='active' OR (state='resolved' AND acked IS NULL))",
+		"ittib", (int64_t)!streq(outcome, "not_reached"), author, outcome, clock_utc_us(),
+		id->bytes, sizeof(id->bytes));
+	if (rc <= 0)
+		return rc;
+	rc = tell_alert(g, db, id);
+	return rc < 0 ? rc : 1;
+}
+
 int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)
 {
 	int rc = db_run(db,

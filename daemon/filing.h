@@ -68,5 +68,9 @@ struct raising {
 struct uuid filing_alert_id(const struct uuid *reading);
 /* 1: it is new and on its way; 0: it was raised before; -errno. */
 int filing_raise(struct gateway *g, struct db *db, const struct raising *a);
+/* What a person did about an alert. Whoever was "not_reached" is still in danger: it stays active. 1; 0: somebody was
+ * first; -errno. */
+int filing_acknowledge(struct gateway *g, struct db *db, const struct uuid *id, const char *author,
+	const char *outcome);
 /* What an alert was about is over by itself: its next revision says so, whether it was acknowledged or not. */
 int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);

@@ -170,7 +170,7 @@ static int raise_critical(
 		return rc;
 	filing_route(g, db, &f);
 	_cleanup_(freep) char *body =
-		rule_body("ecg.critical", critical, "心电中心报告危急值，请复述确认",
+		rule_body(REPORT_CRITICAL_RULE, critical, "心电中心报告危急值，请复述确认",
 			"the ECG centre reports a critical value: read it back");
 	if (!body)
 		return -ENOMEM;
@@ -179,7 +179,7 @@ static int raise_critical(
 			.to = &f,
 			.study = &id,
 			.severity = severity_name(SEVERITY_CRITICAL),
-			.why = "ecg.critical",
+			.why = REPORT_CRITICAL_RULE,
 			.body = body,
 			.doubts = "[\"centre_report\"]",
 			.raised_us = clock_utc_us()});
@@ -263,26 +263,42 @@ static bool same_words(const char *a, const char *b)
 	return true;
 }
 
+/* The alert of a critical value, if it was raised. */
+static int acknowledge(
+	struct gateway *g, struct db *db, int64_t study, int64_t revision, const char *author)
+{
+	struct uuid id, alert;
+	struct filing f;
+	int rc = facts(db, study, &id, &f);
+	if (rc < 0)
+		return rc;
+	alert = critical_id(&id, revision);
+	return MIN(filing_acknowledge(g, db, &alert, author, "read_back"), 0);
+}
+
 int report_read_back(
 	struct gateway *g, struct db *db, int64_t study, const char *words, const char *author)
 {
-	int64_t row = 0;
+	int64_t row = 0, revision = 0;
 	{
 		bool any = false;
 		int rc;
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT id,critical FROM report WHERE study=? AND status='critical' AND "
+			"SELECT id,critical,revision FROM report WHERE study=? AND status='critical' AND "
 			"read_back_at IS NULL ORDER BY revision DESC",
 			"i", study);
 		while (!row && (rc = row_next(r)) > 0) {
 			any = true;
 			row = same_words(row_text(r, 1), words) ? row_int(r, 0) : 0;
+			revision = row_int(r, 2);
 		}
 		if (!row)
 			return rc < 0 ? rc : any ? -EBADMSG : -ENOENT;
 	}
 	int rc = db_run(db, "UPDATE report SET read_back_by=?, read_back_at=? WHERE id=?", "tii",
 		author, clock_utc_us(), row);
+	if (rc >= 0)
+		rc = acknowledge(g, db, study, revision, author);
 	return rc < 0 ? rc : study_tell(g, db, study);
 }
 

@@ -18,6 +18,9 @@ int report_expect(struct gateway *g, struct db *db, int64_t study);
 /* The sink has the whole study. Nothing happens unless it is the centre and this is the first time. */
 int report_received(struct gateway *g, struct db *db, unsigned sink, const struct uuid *study);
 
+/* The alert of a critical value; reading the words back acknowledges it, and nothing else does. */
+#define REPORT_CRITICAL_RULE "ecg.critical"
+
 enum report_status {
 	REPORT_PRELIMINARY,
 	REPORT_FINAL,
@@ -33,7 +36,7 @@ enum report_status report_status_of(const char *name);
 /* What the centre says. `critical` is what has to be read back, "" unless the status is critical. */
 int report_add(struct gateway *g, struct db *db, int64_t study, enum report_status status,
 	const char *text, const char *critical, const char *author);
-/* The words of a critical value, repeated: spacing, case and punctuation apart. 0; -ENOENT: nothing waits to be read
+/* The words of a critical value, repeated: spacing, case and punctuation apart. Its alert is acknowledged with it. 0; -ENOENT: nothing waits to be read
  * back; -EBADMSG: these are other words. */
 int report_read_back(
 	struct gateway *g, struct db *db, int64_t study, const char *words, const char *author);

@@ -341,8 +341,45 @@ static void test_readback(void **state)
 		strcat(strcpy((char[64]){0}, id), "local:nurse-"));
 	ask_of("ecg_readback", "{'study':'%s','text':'K 6.9'}");
 	refused("nothing_to_read_back");
-	/* the doctor still has to say that the resident was reached */
-	assert_int_equal(COUNT("alert WHERE state='active'"), 1);
+	expect_text("SELECT state||ack_author||ack_outcome FROM alert",
+		"acknowledgedlocal:nurseread_back");
+}
+
+/* Nobody has heard a critical value who did not repeat it. */
+static void test_ack_critical(void **state)
+{
+	(void)state;
+	static const char *const outcomes[] = {"reached", "advised", "referred", "artefact"};
+	char alert[40], args[120];
+	ask_of("ecg_report", CRITICAL);
+	rig_text(&rig, alert, sizeof(alert), "SELECT lower(hex(uuid)) FROM alert");
+	for (size_t i = 0; i < ELEMENTS(outcomes); i++) {
+		snprintf(
+			args, sizeof(args), "{'alert':'%s','outcome':'%s'}", alert, outcomes[i]);
+		ask("ack", args);
+		refused("read_it_back");
+		const char *en = text_of(json_object_get(last, "error"), "en");
+		assert_non_null(strstr(en, "vitalgate ecg readback "));
+		char begins[9] = "";
+		memcpy(begins, id, 8);
+		assert_non_null(strstr(en, begins));
+	}
+	assert_int_equal(COUNT("alert WHERE state='active' AND acked IS NULL AND revision=1"), 1);
+	snprintf(args, sizeof(args), "{'alert':'%s','outcome':'not_reached'}", alert);
+	ask("ack", args);
+	assert_string_equal(text_of(result(), "state"), "active");
+	ask_of("ecg_readback", "{'study':'%s','text':'K 6.9'}");
+	result();
+	expect_text("SELECT state||revision||ack_outcome FROM alert", "acknowledged3read_back");
+	snprintf(args, sizeof(args), "{'alert':'%s','outcome':'reached'}", alert);
+	ask("ack", args);
+	refused("already_acknowledged");
+	/* the cart's own words are no such value */
+	study_filed(&rig, 9, 10, STUDY_SAYS("\"interpretation\":{\"lines\":[\"Asystole\"]},"));
+	rig_text(&rig, alert, sizeof(alert), "SELECT lower(hex(uuid)) FROM alert ORDER BY id DESC");
+	snprintf(args, sizeof(args), "{'alert':'%s','outcome':'reached'}", alert);
+	ask("ack", args);
+	assert_string_equal(text_of(result(), "state"), "acknowledged");
 }
 
 /* The platform's door: the same commands, once for each id, by whom it says. */
@@ -425,6 +462,7 @@ int main(void)
 		T(test_report_refused),
 		T(test_report_length),
 		T(test_readback),
+		T(test_ack_critical),
 		T(test_platform),
 		T(test_assign),
 		T(test_refused_by_the_platform),

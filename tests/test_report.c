@@ -439,6 +439,9 @@ static void reads_back(const char *words, int expected)
 		report_read_back(&rig.gateway, rig.db, row, words, "local:nurse"), expected);
 }
 
+#define ACKNOWLEDGED \
+	"SELECT state||' '||revision||' '||coalesce(ack_author||' '||ack_outcome,'-') FROM alert"
+
 static void test_critical(void **state)
 {
 	(void)state;
@@ -465,7 +468,11 @@ static void test_critical(void **state)
 	reads_back("Ventricular tachycardia x", -EBADMSG);
 	reads_back("Ventricular", -EBADMSG);
 	expect("SELECT revision FROM study", "3");
+	expect(ACKNOWLEDGED, "active 1 -");
 	reads_back(" VENTRICULAR   tachycardia. ", 0);
+	expect(ACKNOWLEDGED, "acknowledged 2 local:nurse read_back");
+	expect("SELECT group_concat(kind||revision,' ') FROM (SELECT * FROM outbox ORDER BY id)",
+		"12 44");
 	expect("SELECT revision FROM study", "4");
 	expect("SELECT read_back_by||(read_back_at>0) FROM report", "local:nurse1");
 	is_open("waiting", 0, 30);
@@ -485,6 +492,8 @@ static void test_two_critical(void **state)
 	assert_int_equal(COUNT("alert"), 2);
 	reads_back("K 6.8", -EBADMSG);
 	reads_back("K 6.9", 0);
+	expect("SELECT group_concat(state||' '||json_extract(body,'$.rules[0].statement')) FROM alert",
+		"acknowledged K 6.9,active VT"); /* the one that was read back, and not the other */
 	is_open("critical_unread", 0, 0);
 	told("{'state':'unsent','revisions':[{'revision':1,'status':'critical','by':'D-0009','at':'T'},{"
 	     "'revision':2,'status':'critical','by':'D-0009','at':'T'}],'critical':{'text':'VT','by':"
@@ -574,6 +583,11 @@ static void test_a_step_fails(void **state)
 		"CREATE TRIGGER fails BEFORE UPDATE ON report BEGIN SELECT raise(ABORT,'x'); END");
 	assert_true(report_read_back(&rig.gateway, rig.db, row, "VT", "n") < 0);
 	rig_script(&rig, "DROP TRIGGER fails");
+	rig_script(&rig,
+		"CREATE TRIGGER fails BEFORE UPDATE ON alert BEGIN SELECT raise(ABORT,'x'); END");
+	rig_script(&rig, "BEGIN");
+	assert_true(report_read_back(&rig.gateway, rig.db, row, "VT", "n") < 0);
+	rig_script(&rig, "ROLLBACK; DROP TRIGGER fails");
 	static const char *const receiving[] = {"UPDATE OF received ON study",
 		"DELETE ON study_wait", "INSERT ON study_wait", "INSERT ON outbox",
 		"UPDATE ON alert"};
