@@ -10,8 +10,6 @@
 
 #define LIST_MAX 200
 #define PIECES_AT_ONCE 64   /* half a megabyte in one answer */
-#define TEXT_BYTES_MAX 8000 /* of a report: all of a study goes in one message */
-#define CRITICAL_BYTES_MAX 1000
 
 /* The study that the command names. */
 static int study_named(struct command *c, int64_t *ret_row, struct uuid *ret_id)
@@ -147,6 +145,31 @@ static int refuse_status(struct command *c)
 		"critical 危急值。");
 }
 
+/* What report_add() says, in words. */
+static int refuse_word(struct command *c, int why)
+{
+	static const struct {
+		int why;
+		const char *code, *en, *zh;
+	} words[] = {
+		{-ENODATA, "no_text", "Say in \"text\" what was found: this report has none.",
+			"请在 text 中填写报告内容：该报告无内容。"},
+		{-EMSGSIZE, "too_long",
+			"Shorten it: a report has at most 2000 bytes, what is to be read back 200.",
+			"请缩短：报告最多2000字节，需复述的内容最多200字节（汉字每字3字节）。"},
+		{-EALREADY, "already_final",
+			"There is a final report already: send what changed as \"amended\".",
+			"该检查已有最终报告；如有变更请以 amended 发送。"},
+		{-EDQUOT, "too_many",
+			"There are 20 reports of this study already: telephone the site instead.",
+			"该检查已有20次报告，请直接电话联系站点。"},
+	};
+	for (size_t i = 0; i < ELEMENTS(words); i++)
+		if (why == words[i].why)
+			return command_refuse(c, words[i].code, words[i].en, words[i].zh);
+	return why;
+}
+
 static int act_report(struct command *c)
 {
 	struct uuid id;
@@ -161,11 +184,6 @@ static int act_report(struct command *c)
 			"A critical value, and nothing else, needs \"critical\": the words that are to "
 			"be read back.",
 			"危急值（且仅危急值）必须填写 critical：需要复述的内容。");
-	if (strlen(command_text(c, "text")) > TEXT_BYTES_MAX ||
-		strlen(critical) > CRITICAL_BYTES_MAX)
-		return command_refuse(c, "text_too_long",
-			"The text is too long: at most 8000 bytes, and 1000 of what is to be read back.",
-			"文本过长：报告最多8000字节，需复述的内容最多1000字节。");
 	int rc = study_named(c, &row, &id);
 	if (rc < 0)
 		return rc;
@@ -173,9 +191,10 @@ static int act_report(struct command *c)
 		return command_refuse_undecoded(c);
 	rc = report_add(
 		c->gateway, c->db, row, status, command_text(c, "text"), critical, c->author);
-	if (rc >= 0)
-		rc = command_audit(c, "ecg_report", hex(text, id.bytes, sizeof(id.bytes)),
-			report_status_name(status));
+	if (rc < 0)
+		return refuse_word(c, rc);
+	rc = command_audit(c, "ecg_report", hex(text, id.bytes, sizeof(id.bytes)),
+		report_status_name(status));
 	json_hex(c->result, "study", id.bytes, sizeof(id.bytes));
 	json_str(c->result, "status", report_status_name(status));
 	return rc;

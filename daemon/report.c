@@ -93,30 +93,38 @@ int report_expect(struct gateway *g, struct db *db, int64_t study)
 	return wait_begin(g, db, study, WAIT_SENT, now, now + c->ecg_not_sent_minutes * MINUTE_US);
 }
 
-int report_received(struct gateway *g, struct db *db, unsigned sink, const struct uuid *study)
+/* The centre has it: nothing is unsent, and the time of the report begins if one is expected. */
+static int at_the_centre(struct gateway *g, struct db *db, int64_t row, int64_t now)
 {
 	const struct config *c = g->config;
 	struct centre_hours hours;
 	char error[CENTRE_ERROR_MAX];
-	int64_t row = study_row(db, study), now = clock_utc_us();
-	if (!row || sink != centre_sink(c))
-		return 0;
 	/* what was reported before is due no more */
 	bool expected =
 		db_int(db, 0,
 			"SELECT 1 FROM study_wait w WHERE study=? AND what='sent' AND NOT EXISTS "
 			"(SELECT 1 FROM report r WHERE r.study=w.study AND status<>'critical')",
 			"i", row) == 1;
+	int rc = wait_end(g, db, row, WAIT_SENT);
+	if (rc < 0 || !expected)
+		return rc;
 	int64_t due = centre_parse(c->ecg_hours, &hours, error, sizeof(error))
 			      ? centre_due(&hours, now, c->ecg_report_minutes)
 			      : now + c->ecg_report_minutes * MINUTE_US;
-	int rc = db_run(db, "UPDATE study SET received=?, due=? WHERE id=? AND received IS NULL",
-		"ipi", now, expected ? &due : NULL, row);
+	rc = db_run(db, "UPDATE study SET due=? WHERE id=?", "ii", due, row);
+	return rc < 0 ? rc : wait_begin(g, db, row, WAIT_REPORT, now, due);
+}
+
+int report_received(struct gateway *g, struct db *db, unsigned sink, const struct uuid *study)
+{
+	int64_t row = study_row(db, study), now = clock_utc_us();
+	if (!row || sink != centre_sink(g->config))
+		return 0;
+	int rc = db_run(
+		db, "UPDATE study SET received=? WHERE id=? AND received IS NULL", "ii", now, row);
 	if (rc <= 0)
 		return rc;
-	rc = wait_end(g, db, row, WAIT_SENT);
-	if (rc >= 0 && expected)
-		rc = wait_begin(g, db, row, WAIT_REPORT, now, due);
+	rc = at_the_centre(g, db, row, now);
 	return rc < 0 ? rc : study_tell(g, db, row);
 }
 
@@ -198,21 +206,60 @@ int report_follow(struct gateway *g, struct db *db, int64_t study, const struct 
 	return rc;
 }
 
+/* Bytes of a text where it is going: in JSON. */
+static size_t written(const char *text)
+{
+	struct json j = {0};
+	json_array_begin(&j, NULL);
+	json_str(&j, NULL, text);
+	size_t n = json_text(&j) ? j.len - strlen("[\"\"") : SIZE_MAX;
+	json_free(&j);
+	return n;
+}
+
+/* 0, or why this word of the centre is not taken. */
+static int check_word(struct db *db, int64_t study, enum report_status status, const char *text,
+	const char *critical)
+{
+	if (status <= REPORT_AMENDED && !text[strspn(text, " \t\r\n")])
+		return -ENODATA;
+	if (written(text) > REPORT_TEXT_MAX || written(critical) > REPORT_WORDS_MAX)
+		return -EMSGSIZE;
+	if (status == REPORT_PRELIMINARY &&
+		db_int(db, 0,
+			"SELECT 1 FROM report WHERE study=? AND status IN ('final','amended')", "i",
+			study))
+		return -EALREADY;
+	int64_t n = db_int(db, 0, "SELECT count(*) FROM report WHERE study=?", "i", study);
+	return n < REPORT_REVISIONS_MAX ? 0 : -EDQUOT;
+}
+
+/* A critical value is a call: the centre has the study, and the report is still due. */
+static int end_waits(struct gateway *g, struct db *db, int64_t study, enum report_status status)
+{
+	if (status == REPORT_CRITICAL)
+		return at_the_centre(g, db, study, clock_utc_us());
+	int rc = wait_end(g, db, study, WAIT_SENT);
+	return rc < 0 ? rc : wait_end(g, db, study, WAIT_REPORT);
+}
+
 int report_add(struct gateway *g, struct db *db, int64_t study, enum report_status status,
 	const char *text, const char *critical, const char *author)
 {
 	int64_t revision =
 		1 + db_int(db, 0, "SELECT coalesce(max(revision),0) FROM report WHERE study=?", "i",
 			    study);
-	int rc = db_run(db,
-		"INSERT INTO report(study,revision,status,text,critical,author,at) "
-		"VALUES(?,?,?,?,?,?,?)",
-		"iitttti", study, revision, statuses[status], text[0] ? text : NULL,
-		status == REPORT_CRITICAL ? critical : NULL, author, clock_utc_us());
+	int rc = check_word(db, study, status, text, critical);
+	if (rc >= 0)
+		rc = db_run(db,
+			"INSERT INTO report(study,revision,status,text,critical,author,at) "
+			"VALUES(?,?,?,?,?,?,?)",
+			"iitttti", study, revision, statuses[status], text[0] ? text : NULL,
+			status == REPORT_CRITICAL ? critical : NULL, author, clock_utc_us());
 	if (rc >= 0 && status == REPORT_CRITICAL)
 		rc = raise_critical(g, db, study, revision, critical);
-	if (rc >= 0 && status != REPORT_CRITICAL)
-		rc = wait_end(g, db, study, WAIT_REPORT);
+	if (rc >= 0)
+		rc = end_waits(g, db, study, status);
 	return rc < 0 ? rc : study_tell(g, db, study);
 }
 
@@ -447,10 +494,10 @@ int report_json(struct db *db, int64_t study, struct json *j)
 	json_str(j, "state",
 		last == REPORT_POOR_TRACING	       ? "repeat"
 		: last != REPORTS		       ? "reported"
-		: !received			       ? "unsent"
 		: waiting(db, study, WAIT_REPORT) == 2 ? "overdue"
 		: waiting(db, study, WAIT_REPORT)      ? "waiting"
-						       : "received");
+		: received			       ? "received"
+						       : "unsent");
 	if (received)
 		json_time(j, "received", received);
 	if (due)

@@ -33,7 +33,13 @@ const char *report_status_name(enum report_status s);
 /* By name; REPORTS: no such status. */
 enum report_status report_status_of(const char *name);
 
-/* What the centre says. `critical` is what has to be read back, "" unless the status is critical. */
+/* All of a study goes in one message (link.h); bytes as JSON writes them. */
+#define REPORT_TEXT_MAX 2000
+#define REPORT_WORDS_MAX 200 /* what somebody has to repeat */
+#define REPORT_REVISIONS_MAX 20
+
+/* What the centre says. `critical` is what has to be read back, "" unless the status is critical. Refused: -ENODATA, no
+ * text; -EMSGSIZE, too long; -EALREADY, preliminary after a final one; -EDQUOT, too many. */
 int report_add(struct gateway *g, struct db *db, int64_t study, enum report_status status,
 	const char *text, const char *critical, const char *author);
 /* The words of a critical value, repeated: spacing, case and punctuation apart. Its alert is acknowledged with it. 0; -ENOENT: nothing waits to be read

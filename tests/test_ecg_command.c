@@ -271,7 +271,10 @@ static void test_report_refused(void **state)
 		{"{'study':'%s','status':'critical'}", "bad_critical"},
 		{"{'study':'%s','status':'critical','critical':''}", "bad_critical"},
 		{"{'study':'%s','status':'critical','critical':7}", "bad_critical"},
-		{"{'study':'%s','status':'final','critical':'VT'}", "bad_critical"}};
+		{"{'study':'%s','status':'final','critical':'VT'}", "bad_critical"},
+		{"{'study':'%s','status':'preliminary'}", "no_text"},
+		{"{'study':'%s','status':'final','text':7}", "no_text"},
+		{"{'study':'%s','status':'amended','text':' '}", "no_text"}};
 	for (size_t i = 0; i < ELEMENTS(wrong); i++) {
 		ask_of("ecg_report", wrong[i].args);
 		refused(wrong[i].code);
@@ -298,10 +301,10 @@ static void test_report_length(void **state)
 	} texts[] = {
 		{"{\"cmd\":\"ecg_report\",\"id\":\"c-1\",\"args\":{\"study\":\"%s\",\"status\":\"final\",\"text\":"
 		 "\"%.*s\"}}",
-			8000},
+			2000},
 		{"{\"cmd\":\"ecg_report\",\"id\":\"c-1\",\"args\":{\"study\":\"%s\",\"status\":\"critical\",\"critical\":"
 		 "\"%.*s\"}}",
-			1000}};
+			200}};
 	char words[9000], text[10000];
 	memset(words, 'w', sizeof(words));
 	for (size_t i = 0; i < ELEMENTS(texts); i++)
@@ -313,11 +316,28 @@ static void test_report_length(void **state)
 #pragma GCC diagnostic pop
 			ask_raw(text, (size_t)n);
 			if (more)
-				refused("text_too_long");
+				refused("too_long");
 			else
 				result();
 		}
 	assert_int_equal(COUNT("report"), 2);
+}
+
+static void test_report_refused_later(void **state)
+{
+	(void)state;
+	ask_of("ecg_report", "{'study':'%s','status':'final','text':'x'}");
+	result();
+	ask_of("ecg_report", "{'study':'%s','status':'preliminary','text':'x'}");
+	refused("already_final");
+	for (int i = 1; i < 20; i++) {
+		ask_of("ecg_report", "{'study':'%s','status':'amended','text':'x'}");
+		result();
+	}
+	ask_of("ecg_report", "{'study':'%s','status':'amended','text':'x'}");
+	refused("too_many");
+	assert_int_equal(COUNT("report"), 20);
+	assert_int_equal(COUNT("audit"), 20);
 }
 
 static void test_readback(void **state)
@@ -461,6 +481,7 @@ int main(void)
 		T(test_report),
 		T(test_report_refused),
 		T(test_report_length),
+		T(test_report_refused_later),
 		T(test_readback),
 		T(test_ack_critical),
 		T(test_platform),

@@ -296,16 +296,26 @@ static void test_in_time(void **state)
 static void test_report_before_receipt(void **state)
 {
 	(void)state;
+	look(15);
+	expect("SELECT state FROM alert", "active"); /* not sent */
 	says(REPORT_FINAL, "normal", "");
-	expect("SELECT what FROM study_wait", "sent"); /* the platform still has to say so */
+	assert_int_equal(COUNT("study_wait"), 0); /* obviously it was */
+	expect("SELECT state FROM alert", "resolved");
 	received(0);
 	assert_int_equal(COUNT("study_wait"), 0);
 	assert_int_equal(COUNT("study WHERE due IS NULL AND received IS NOT NULL"), 1);
 	/* a call about a critical value is no report */
 	row = study_filed(&rig, 2, 10, STUDY_SAYS(""));
 	says(REPORT_CRITICAL, "", "K 6.9");
-	received(0);
-	expect("SELECT what FROM study_wait", "report");
+	expect("SELECT group_concat(what) FROM study_wait", "report");
+	assert_int_equal(
+		rig_int(&rig, "SELECT w.due-s.due FROM study_wait w JOIN study s ON s.id=w.study"), 0);
+	int64_t due = rig_int(&rig, "SELECT due FROM study WHERE id=2");
+	assert_in_range(due - clock_utc_us(), 29 * MINUTE, 30 * MINUTE);
+	usleep(2000);
+	received(0); /* its time began with the call */
+	expect("SELECT group_concat(what) FROM study_wait", "report");
+	assert_int_equal(rig_int(&rig, "SELECT due FROM study WHERE id=2"), due);
 }
 
 static void test_many_are_due(void **state)
@@ -382,11 +392,11 @@ static void test_revisions(void **state)
 	assert_int_equal(COUNT("study_wait"), 0);
 	told("{'state':'reported','received':'T','due':'T','revisions':[{'revision':1,'status':"
 	     "'preliminary','text':'sinus rhythm','by':'D-0009','at':'T'}]}");
-	says(REPORT_FINAL, "", "");
+	says(REPORT_FINAL, "normal", "");
 	says(REPORT_AMENDED, "窦性心律", "");
 	told("{'state':'reported','received':'T','due':'T','revisions':[{'revision':1,'status':"
 	     "'preliminary','text':'sinus rhythm','by':'D-0009','at':'T'},{'revision':2,'status':"
-	     "'final','by':'D-0009','at':'T'},{'revision':3,'status':'amended','text':'窦性心律','by':"
+	     "'final','text':'normal','by':'D-0009','at':'T'},{'revision':3,'status':'amended','text':'窦性心律','by':"
 	     "'D-0009','at':'T'}]}");
 	expect("SELECT revision FROM study", "5"); /* received, and three words */
 	expect("SELECT group_concat(kind||revision) FROM outbox", "45");
@@ -395,6 +405,47 @@ static void test_revisions(void **state)
 	says(REPORT_FINAL, "x", "");
 	expect("SELECT group_concat(study||revision,' ') FROM report", "11 12 13 21");
 	assert_int_equal(COUNT("alert"), 0);
+}
+
+static void refused(enum report_status status, const char *text, const char *critical, int why)
+{
+	assert_int_equal(
+		report_add(&rig.gateway, rig.db, row, status, text, critical, "D-0009"), why);
+}
+
+static void test_not_taken(void **state)
+{
+	(void)state;
+	static const char *const nothing[] = {"", " ", "\n\t \r\n"};
+	char text[REPORT_TEXT_MAX + 2], words[REPORT_WORDS_MAX + 2];
+	for (enum report_status s = REPORT_PRELIMINARY; s <= REPORT_AMENDED; s++)
+		for (size_t i = 0; i < ELEMENTS(nothing); i++)
+			refused(s, nothing[i], "", -ENODATA);
+	memset(text, 'x', sizeof(text));
+	memset(words, 'x', sizeof(words));
+	text[REPORT_TEXT_MAX + 1] = words[REPORT_WORDS_MAX + 1] = 0;
+	refused(REPORT_FINAL, text, "", -EMSGSIZE);
+	refused(REPORT_CRITICAL, text, "VT", -EMSGSIZE);
+	refused(REPORT_CRITICAL, "", words, -EMSGSIZE);
+	text[REPORT_TEXT_MAX] = words[REPORT_WORDS_MAX] = 0;
+	text[5] = '"'; /* two bytes in a message */
+	refused(REPORT_FINAL, text, "", -EMSGSIZE);
+	text[5] = 'x';
+	assert_int_equal(COUNT("report") + COUNT("alert") + COUNT("outbox"), 0);
+	says(REPORT_CRITICAL, text, words);
+	says(REPORT_PRELIMINARY, text, "");
+	says(REPORT_PRELIMINARY, "second thoughts", "");
+	says(REPORT_FINAL, "x", "");
+	refused(REPORT_PRELIMINARY, "x", "", -EALREADY);
+	says(REPORT_AMENDED, "x", "");
+	says(REPORT_POOR_TRACING, "", "");
+	refused(REPORT_PRELIMINARY, "x", "", -EALREADY);
+	for (int i = 6; i < REPORT_REVISIONS_MAX; i++)
+		says(REPORT_AMENDED, "x", "");
+	refused(REPORT_AMENDED, "x", "", -EDQUOT);
+	assert_int_equal(COUNT("report"), REPORT_REVISIONS_MAX);
+	row = study_filed(&rig, 2, 10, STUDY_SAYS("")); /* another one has its own */
+	says(REPORT_PRELIMINARY, "x", "");
 }
 
 static void test_poor_tracing(void **state)
@@ -495,17 +546,17 @@ static void test_two_critical(void **state)
 	expect("SELECT group_concat(state||' '||json_extract(body,'$.rules[0].statement')) FROM alert",
 		"acknowledged K 6.9,active VT"); /* the one that was read back, and not the other */
 	is_open("critical_unread", 0, 0);
-	told("{'state':'unsent','revisions':[{'revision':1,'status':'critical','by':'D-0009','at':'T'},{"
+	told("{'state':'waiting','due':'T','revisions':[{'revision':1,'status':'critical','by':'D-0009','at':'T'},{"
 	     "'revision':2,'status':'critical','by':'D-0009','at':'T'}],'critical':{'text':'VT','by':"
 	     "'D-0009','at':'T','readback':null}}");
 	reads_back("K 6.9", -EBADMSG);
 	reads_back("vt", 0);
-	is_open("not_sent", 0, 15);
+	is_open("waiting", 0, 30);
 	says(REPORT_CRITICAL, "", "VT"); /* the same again is a new one */
 	assert_int_equal(COUNT("alert"), 3);
 	says(REPORT_CRITICAL, "", "asystole");
 	reads_back("asystole", 0);
-	told("{'state':'unsent','revisions':[{'revision':1,'status':'critical','by':'D-0009','at':'T'},{"
+	told("{'state':'waiting','due':'T','revisions':[{'revision':1,'status':'critical','by':'D-0009','at':'T'},{"
 	     "'revision':2,'status':'critical','by':'D-0009','at':'T'},{'revision':3,'status':"
 	     "'critical','by':'D-0009','at':'T'},{'revision':4,'status':'critical','by':'D-0009','at':"
 	     "'T'}],'critical':{'text':'VT','by':'D-0009','at':'T','readback':null}}");
@@ -590,7 +641,9 @@ static void test_a_step_fails(void **state)
 	rig_script(&rig, "ROLLBACK; DROP TRIGGER fails");
 	static const char *const receiving[] = {"UPDATE OF received ON study",
 		"DELETE ON study_wait", "INSERT ON study_wait", "INSERT ON outbox",
-		"UPDATE ON alert"};
+		"UPDATE ON alert", "UPDATE OF due ON study"};
+	row = study_filed(&rig, 2, 10, STUDY_SAYS(""));
+	id = study_id(&rig, row);
 	look(20);
 	for (size_t i = 0; i < ELEMENTS(receiving); i++) {
 		snprintf(trigger, sizeof(trigger),
@@ -637,6 +690,7 @@ int main(void)
 		T(test_another_boot),
 		T(test_statuses),
 		T(test_revisions),
+		T(test_not_taken),
 		T(test_poor_tracing),
 		T(test_critical),
 		T(test_two_critical),
