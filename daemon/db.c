@@ -88,6 +88,7 @@ static const char *const steps[] = {
 	"'unknown', patient_hash BLOB, received INTEGER, due INTEGER);"
 	"CREATE INDEX study_undecoded ON study(tries, id) WHERE status = 'undecoded';"
 	"CREATE INDEX study_resident ON study(resident, taken);"
+	"CREATE INDEX study_rejected ON study(id) WHERE format IS NULL;"
 	"CREATE TABLE study_piece (id INTEGER PRIMARY KEY, study INTEGER NOT NULL, n INTEGER "
 	"NOT NULL, bytes BLOB NOT NULL, UNIQUE (study, n));"
 	"CREATE TABLE report (id INTEGER PRIMARY KEY, study INTEGER NOT NULL, revision "

@@ -89,8 +89,9 @@ static int query_open(struct command *c)
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT s.id,s.uuid,token,device.name,taken FROM study s LEFT JOIN resident ON "
 		"resident.id=s.resident LEFT JOIN device ON device.id=s.device WHERE s.id IN (SELECT "
-		"study FROM study_wait UNION SELECT study FROM report WHERE status='poor_tracing' OR "
-		"(status='critical' AND read_back_at IS NULL)) ORDER BY s.id",
+		"study FROM study_wait UNION SELECT study FROM report WHERE status IN "
+		"('poor_tracing','preliminary') OR (status='critical' AND read_back_at IS NULL) UNION "
+		"SELECT id FROM study WHERE format IS NULL AND status<>'undecoded') ORDER BY s.id",
 		"");
 	json_array_begin(c->result, "studies");
 	while ((rc = row_next(r)) > 0 && n < LIST_MAX) {

@@ -529,6 +529,30 @@ static bool repeat_wanted(struct db *db, int64_t study, int64_t *ret_since_us)
 		"ii", study, *ret_since_us);
 }
 
+/* A file that contradicts itself is settled by whatever the same cart sends next. */
+static bool unreadable(struct db *db, int64_t study, int64_t *ret_since_us)
+{
+	*ret_since_us = db_int(db, 0,
+		"SELECT arrived FROM study s WHERE id=? AND format IS NULL AND status<>'undecoded' AND "
+		"NOT test AND json_extract(body,'$.rejected')<>'" STUDY_NOT_DECODED
+		"' AND NOT EXISTS (SELECT 1 FROM study n WHERE n.id>s.id AND n.device=s.device)",
+		"i", study);
+	return *ret_since_us != 0;
+}
+
+/* Something that a person waits for, or has to see to: without a time at which it is due. */
+static const char *open_without_due(struct db *db, int64_t study, int64_t *ret_since_us)
+{
+	enum report_status last = last_status(db, study);
+	if (last == REPORTS && unreadable(db, study, ret_since_us))
+		return "unreadable";
+	if (last != REPORT_PRELIMINARY)
+		return NULL;
+	*ret_since_us = db_int(db, 0,
+		"SELECT max(at) FROM report WHERE study=? AND status='preliminary'", "i", study);
+	return "preliminary";
+}
+
 const char *report_open(struct db *db, int64_t study, int64_t *ret_since_us, int64_t *ret_due_us)
 {
 	int sent = waiting(db, study, WAIT_SENT), report = waiting(db, study, WAIT_REPORT);
@@ -538,7 +562,7 @@ const char *report_open(struct db *db, int64_t study, int64_t *ret_since_us, int
 	if (last_status(db, study) == REPORT_POOR_TRACING && repeat_wanted(db, study, ret_since_us))
 		return "repeat";
 	if (!sent && !report)
-		return NULL;
+		return open_without_due(db, study, ret_since_us);
 	_cleanup_(row_endp) struct row *r =
 		db_query(db, "SELECT since,due FROM study_wait WHERE study=? AND what=?", "it",
 			study, waits[sent ? WAIT_SENT : WAIT_REPORT].what);

@@ -57,6 +57,7 @@ int report_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_u
 
 /* "report":{..} of a study into an open object. */
 int report_json(struct db *db, int64_t study, struct json *j);
-/* One word for a person: "not_sent", "waiting", "overdue", "repeat", "critical_unread"; NULL: nothing is open.
+/* One word for a person: "not_sent", "waiting", "overdue", "repeat", "critical_unread", "unreadable" (damaged: to be
+ * sent again), "preliminary" (the final report is awaited); NULL: nothing is open.
  * `ret_since_us`, `ret_due_us` (0: none) only with a word. */
 const char *report_open(struct db *db, int64_t study, int64_t *ret_since_us, int64_t *ret_due_us);

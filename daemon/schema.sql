@@ -222,6 +222,7 @@ CREATE TABLE study (                    -- an ECG as it was recorded, or another
 );
 CREATE INDEX study_undecoded ON study(tries, id) WHERE status = 'undecoded';
 CREATE INDEX study_resident ON study(resident, taken);
+CREATE INDEX study_rejected ON study(id) WHERE format IS NULL;
 
 CREATE TABLE study_piece (              -- the original, in pieces that are forwarded one by one
 	id INTEGER PRIMARY KEY,

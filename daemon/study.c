@@ -450,8 +450,8 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 		text && len <= BODY_MAX ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &e) : NULL;
 	if (!json_is_object(said) || !text_of(said, "format")) {
 		json_decref(said);
-		said = json_pack("{s:s,s:s,s:s}", "format", "unknown", "rejected", "decoder",
-			"detail",
+		said = json_pack("{s:s,s:s,s:s}", "format", "unknown", "rejected",
+			STUDY_NOT_DECODED, "detail",
 			why		 ? why
 			: len > BODY_MAX ? "its answer is too long to be forwarded"
 					 : "its answer is no JSON");

@@ -21,6 +21,9 @@ struct gateway;
 /* The daemon may have died of it, or with it: then it goes without a decoder. */
 #define STUDY_TRIES_MAX 3
 
+/* "rejected" of a study that no decoder could tell us anything of. */
+#define STUDY_NOT_DECODED "decoder"
+
 /* The original of a unit, unless it is here already. */
 int study_arrive(struct gateway *g, struct db *db, const struct unit *u);
 

@@ -343,7 +343,7 @@ def check_refused():
 def check_open():
     rows = [{"id": ID * 4, "resident": "R-0001", "device": "ecg-1", "acquired": "2026-01-31T08:09:10+08:00",
              "state": state, "since": "2026-01-31T00:10:00Z", "due": "2026-01-31T00:40:00Z"}
-            for state in ("not_sent", "waiting", "overdue", "repeat", "critical_unread", "novel")]
+            for state in ("not_sent", "waiting", "overdue", "repeat", "critical_unread", "unreadable", "preliminary", "novel")]
     rows.append({"id": "ff", "resident": None, "state": "waiting", "acquired": None})
     with Daemon(ecg_open={"studies": rows}) as daemon:
         english = CLI.works("--socket", daemon.path, "ecg", "--open")
@@ -351,8 +351,9 @@ def check_open():
         same(json.loads(CLI.works("--socket", daemon.path, "ecg", "--open", "--json")), {"studies": rows})
     holds(not CHINESE.search(english), english)
     for table, words in ((english, ("not sent yet", "waits for its report", "overdue", "record again",
-                                    "read it back", "novel")),
-                         (chinese, ("尚未发送", "等待报告", "报告超时", "重新采集", "复述", "novel"))):
+                                    "read it back", "send it again", "final report is to come", "novel")),
+                         (chinese, ("尚未发送", "等待报告", "报告超时", "重新采集", "复述", "重新发送", "等待最终报告",
+                                    "novel"))):
         lines = table.splitlines()
         same(len(lines), 1 + len(rows))
         for line, word in zip(lines[1:], words):

@@ -146,6 +146,16 @@ static void test_open(void **state)
 	ask_of("ecg_report", "{'study':'%s','status':'poor_tracing'}");
 	ask("ecg_open", "{}");
 	assert_string_equal(text_of(first("studies"), "state"), "repeat");
+	ask_of("ecg_report", "{'study':'%s','status':'preliminary','text':'x'}");
+	int64_t damaged =
+		study_filed(&rig, 2, 10, "{\"format\":\"scp\",\"rejected\":\"structure\"}");
+	assert_int_equal(damaged, row + 1);
+	ask("ecg_open", "{}");
+	assert_int_equal(count("studies"), 2);
+	assert_string_equal(text_of(first("studies"), "state"), "preliminary");
+	assert_string_equal(
+		text_of(json_array_get(json_object_get(result(), "studies"), 1), "state"),
+		"unreadable");
 }
 
 /* What was recorded again long ago does not push out what waits today. */

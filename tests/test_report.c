@@ -392,7 +392,9 @@ static void test_revisions(void **state)
 	assert_int_equal(COUNT("study_wait"), 0);
 	told("{'state':'reported','received':'T','due':'T','revisions':[{'revision':1,'status':"
 	     "'preliminary','text':'sinus rhythm','by':'D-0009','at':'T'}]}");
+	is_open("preliminary", 0, 0);
 	says(REPORT_FINAL, "normal", "");
+	is_open("nothing", 0, 0);
 	says(REPORT_AMENDED, "窦性心律", "");
 	told("{'state':'reported','received':'T','due':'T','revisions':[{'revision':1,'status':"
 	     "'preliminary','text':'sinus rhythm','by':'D-0009','at':'T'},{'revision':2,'status':"
@@ -480,6 +482,42 @@ static void test_poor_tracing(void **state)
 	is_open("nothing", 0, 0);
 	says(REPORT_POOR_TRACING, "", "");
 	is_open("repeat", 0, 0);
+}
+
+#define DAMAGED "{\"format\":\"scp\",\"rejected\":\"structure\"}"
+
+/* A damaged file is there to be sent again, until something comes of the same cart. */
+static void test_unreadable(void **state)
+{
+	(void)state;
+	int64_t day_min = (RIG_NOW - clock_utc_us()) / MINUTE; /* when the rig's units arrive */
+	row = study_filed(&rig, 2, 10, DAMAGED);
+	is_open("unreadable", day_min, 0);
+	/* one of another cart is no answer, the next of this one is, damaged or not */
+	int64_t other = study_new(&rig, 3, 10);
+	assert_int_equal(db_run(rig.db, "UPDATE study SET device=77 WHERE id=?", "i", other), 1);
+	is_open("unreadable", day_min, 0);
+	other = study_filed(&rig, 4, 10, DAMAGED);
+	is_open("nothing", 0, 0);
+	row = other;
+	is_open("unreadable", day_min, 0);
+	rig_script(&rig, "UPDATE study SET test=1");
+	is_open("nothing", 0, 0);
+	rig_script(&rig, "UPDATE study SET test=0");
+	/* the centre could read it after all */
+	says(REPORT_PRELIMINARY, "x", "");
+	is_open("preliminary", 0, 0);
+	says(REPORT_POOR_TRACING, "", "");
+	is_open("repeat", 0, 0);
+	says(REPORT_FINAL, "x", "");
+	is_open("nothing", 0, 0);
+	/* nothing is known to be wrong with these */
+	row = study_new(&rig, 5, 10);
+	is_open("nothing", 0, 0);
+	row = study_filed(&rig, 6, 10, "{\"format\":\"pdf\"}");
+	is_open("nothing", 0, 0);
+	row = study_filed(&rig, 7, 10, NULL);
+	is_open("nothing", 0, 0);
 }
 
 /* critical values */
@@ -692,6 +730,7 @@ int main(void)
 		T(test_revisions),
 		T(test_not_taken),
 		T(test_poor_tracing),
+		T(test_unreadable),
 		T(test_critical),
 		T(test_two_critical),
 		T(test_critical_of_nobody),

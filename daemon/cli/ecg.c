@@ -33,7 +33,7 @@ static int usage(const struct cli *cli, int status)
 			  "  --anonymous                     不含患者身份信息\n"
 			  "  --timeout 秒                    解码时限，默认 20\n"
 			  "  --limit N                       最近多少次检查\n"
-			  "vitalgate ecg --open              未发送、待报告、超时、需复查或未复述的检查\n"
+			  "vitalgate ecg --open              未发送、待报告、待最终报告、超时、需复查、损坏或未复述的检查\n"
 			  "vitalgate ecg report 编号 状态 [--text 内容] [--critical 危急值] [--by 医生]\n"
 			  "  状态：preliminary final amended poor_tracing critical\n"
 			  "vitalgate ecg readback 编号 内容 --by 医生   复述危急值\n"
@@ -44,7 +44,7 @@ static int usage(const struct cli *cli, int status)
 			  "  --anonymous                     without what names the person\n"
 			  "  --timeout SECONDS               for the decoder, 20 if not given\n"
 			  "  --limit N                       how many of the latest\n"
-			  "vitalgate ecg --open              not sent, waiting, overdue, to repeat, to read back\n"
+			  "vitalgate ecg --open              not sent, waiting, preliminary, overdue, to repeat, damaged, to read back\n"
 			  "vitalgate ecg report ID STATUS [--text T] [--critical T] [--by D]\n"
 			  "  STATUS: preliminary final amended poor_tracing critical\n"
 			  "vitalgate ecg readback ID TEXT --by D   repeat a critical value\n",

@@ -354,6 +354,8 @@ static const char *study_state(const struct cli *cli, const char *state)
 		{"waiting", "waits for its report", "等待报告"},
 		{"overdue", "report overdue: call the centre", "报告超时：请联系诊断中心"},
 		{"repeat", "poor tracing: record again", "图形不佳：请重新采集"},
+		{"unreadable", "damaged file: send it again from the cart", "文件损坏：请从心电图机重新发送"},
+		{"preliminary", "preliminary: the final report is to come", "初步报告：等待最终报告"},
 		{"critical_unread", "critical value: read it back", "危急值：请复述确认"}};
 	for (size_t i = 0; i < ELEMENTS(states); i++)
 		if (streq(states[i].name, state))
