@@ -93,8 +93,8 @@ static const char *const steps[] = {
 	"NOT NULL, bytes BLOB NOT NULL, UNIQUE (study, n));"
 	"CREATE TABLE report (id INTEGER PRIMARY KEY, study INTEGER NOT NULL, revision "
 	"INTEGER NOT NULL, status TEXT NOT NULL, text TEXT, critical TEXT, author TEXT NOT "
-	"NULL, at INTEGER NOT NULL, read_back_by TEXT, read_back_at INTEGER, UNIQUE (study, "
-	"revision));"
+	"NULL, at INTEGER NOT NULL, read_back_text TEXT, read_back_by TEXT, read_back_at "
+	"INTEGER, UNIQUE (study, revision));"
 	"CREATE TABLE study_wait (study INTEGER NOT NULL, what TEXT NOT NULL, since INTEGER "
 	"NOT NULL, boot_id BLOB NOT NULL, due_boot INTEGER NOT NULL, due INTEGER NOT NULL, "
 	"alert BLOB, PRIMARY KEY (study, what)) WITHOUT ROWID;",

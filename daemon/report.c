@@ -334,16 +334,18 @@ int report_read_back(
 			"SELECT id,critical,revision FROM report WHERE study=? AND status='critical' AND "
 			"read_back_at IS NULL ORDER BY revision DESC",
 			"i", study);
+		bool book = written(words) > 2 * REPORT_WORDS_MAX; /* they are kept, and go along */
 		while (!row && (rc = row_next(r)) > 0) {
 			any = true;
-			row = same_words(row_text(r, 1), words) ? row_int(r, 0) : 0;
+			row = !book && same_words(row_text(r, 1), words) ? row_int(r, 0) : 0;
 			revision = row_int(r, 2);
 		}
 		if (!row)
 			return rc < 0 ? rc : any ? -EBADMSG : -ENOENT;
 	}
-	int rc = db_run(db, "UPDATE report SET read_back_by=?, read_back_at=? WHERE id=?", "tii",
-		author, clock_utc_us(), row);
+	int rc = db_run(db,
+		"UPDATE report SET read_back_text=?, read_back_by=?, read_back_at=? WHERE id=?",
+		"ttii", words, author, clock_utc_us(), row);
 	if (rc >= 0)
 		rc = acknowledge(g, db, study, revision, author);
 	return rc < 0 ? rc : study_tell(g, db, study);
@@ -438,11 +440,26 @@ static int waiting(struct db *db, int64_t study, enum wait w)
 		"it", study, waits[w].what);
 }
 
+/* The columns "read_back_text,read_back_by,read_back_at" from `column` on. */
+static void readback_json(struct json *j, struct row *r, int column)
+{
+	if (row_null(r, column + 2)) {
+		json_none(j, "readback");
+		return;
+	}
+	json_object_begin(j, "readback");
+	json_str(j, "text", row_text(r, column));
+	json_str(j, "by", row_text(r, column + 1));
+	json_time(j, "at", row_int(r, column + 2));
+	json_object_end(j);
+}
+
 static int revisions_json(struct db *db, int64_t study, struct json *j)
 {
 	int rc;
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT revision,status,text,author,at FROM report WHERE study=? ORDER BY revision",
+		"SELECT revision,status,text,author,at,critical,read_back_text,read_back_by,"
+		"read_back_at FROM report WHERE study=? ORDER BY revision",
 		"i", study);
 	json_array_begin(j, "revisions");
 	while ((rc = row_next(r)) > 0) {
@@ -453,6 +470,10 @@ static int revisions_json(struct db *db, int64_t study, struct json *j)
 			json_str(j, "text", row_text(r, 2));
 		json_str(j, "by", row_text(r, 3));
 		json_time(j, "at", row_int(r, 4));
+		if (!row_null(r, 5)) {
+			json_str(j, "critical", row_text(r, 5));
+			readback_json(j, r, 6);
+		}
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -463,8 +484,9 @@ static int revisions_json(struct db *db, int64_t study, struct json *j)
 static int critical_json(struct db *db, int64_t study, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT critical,author,at,read_back_by,read_back_at FROM report WHERE study=? AND "
-		"status='critical' ORDER BY read_back_at IS NOT NULL,revision DESC LIMIT 1",
+		"SELECT critical,author,at,read_back_text,read_back_by,read_back_at FROM report "
+		"WHERE study=? AND status='critical' ORDER BY read_back_at IS NOT NULL,revision DESC "
+		"LIMIT 1",
 		"i", study);
 	int rc = row_next(r);
 	if (rc <= 0)
@@ -473,14 +495,7 @@ static int critical_json(struct db *db, int64_t study, struct json *j)
 	json_str(j, "text", row_text(r, 0));
 	json_str(j, "by", row_text(r, 1));
 	json_time(j, "at", row_int(r, 2));
-	if (row_null(r, 4)) {
-		json_none(j, "readback");
-	} else {
-		json_object_begin(j, "readback");
-		json_str(j, "by", row_text(r, 3));
-		json_time(j, "at", row_int(r, 4));
-		json_object_end(j);
-	}
+	readback_json(j, r, 3);
 	json_object_end(j);
 	return 0;
 }

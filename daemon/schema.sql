@@ -241,6 +241,7 @@ CREATE TABLE report (                   -- what the ECG centre said of a study, 
 	critical TEXT,                  -- what has to be read back
 	author TEXT NOT NULL,
 	at INTEGER NOT NULL,
+	read_back_text TEXT,            -- in the words of whoever did
 	read_back_by TEXT,
 	read_back_at INTEGER,
 	UNIQUE (study, revision)

@@ -110,7 +110,7 @@ static void told(const char *expected)
 	for (char *p = text; (p = strstr(p, "\"20")); p += 3)
 		if (p[5] == '-' && p[25] == '"')
 			memmove(p + 1, "T", 1), memmove(p + 2, p + 25, strlen(p + 25) + 1);
-	char wanted[1024];
+	char wanted[4096];
 	snprintf(wanted, sizeof(wanted), "{\"report\":%s}", expected);
 	for (char *p = wanted; *p; p++)
 		*p = *p == '\'' ? '"' : *p;
@@ -550,8 +550,9 @@ static void test_critical(void **state)
 	expect("SELECT what FROM study_wait", "report");
 	is_open("critical_unread", 0, 0);
 	told("{'state':'waiting','received':'T','due':'T','revisions':[{'revision':1,'status':"
-	     "'critical','text':'please call','by':'D-0009','at':'T'}],'critical':{'text':"
-	     "'Ventricular tachycardia','by':'D-0009','at':'T','readback':null}}");
+	     "'critical','text':'please call','by':'D-0009','at':'T','critical':'Ventricular "
+	     "tachycardia','readback':null}],'critical':{'text':'Ventricular tachycardia','by':"
+	     "'D-0009','at':'T','readback':null}}");
 	reads_back("ventricular fibrillation", -EBADMSG);
 	reads_back("", -EBADMSG);
 	reads_back("Ventricular tachycardia x", -EBADMSG);
@@ -567,9 +568,10 @@ static void test_critical(void **state)
 	is_open("waiting", 0, 30);
 	reads_back("Ventricular tachycardia", -ENOENT); /* once */
 	told("{'state':'waiting','received':'T','due':'T','revisions':[{'revision':1,'status':"
-	     "'critical','text':'please call','by':'D-0009','at':'T'}],'critical':{'text':"
-	     "'Ventricular tachycardia','by':'D-0009','at':'T','readback':{'by':'local:nurse','at':"
-	     "'T'}}}");
+	     "'critical','text':'please call','by':'D-0009','at':'T','critical':'Ventricular "
+	     "tachycardia','readback':{'text':' VENTRICULAR   tachycardia. ','by':'local:nurse','at':"
+	     "'T'}}],'critical':{'text':'Ventricular tachycardia','by':'D-0009','at':'T','readback':{"
+	     "'text':' VENTRICULAR   tachycardia. ','by':'local:nurse','at':'T'}}}");
 }
 
 /* Two of them: each is an alert, and each has to be read back, in whatever order. */
@@ -584,9 +586,10 @@ static void test_two_critical(void **state)
 	expect("SELECT group_concat(state||' '||json_extract(body,'$.rules[0].statement')) FROM alert",
 		"acknowledged K 6.9,active VT"); /* the one that was read back, and not the other */
 	is_open("critical_unread", 0, 0);
-	told("{'state':'waiting','due':'T','revisions':[{'revision':1,'status':'critical','by':'D-0009','at':'T'},{"
-	     "'revision':2,'status':'critical','by':'D-0009','at':'T'}],'critical':{'text':'VT','by':"
-	     "'D-0009','at':'T','readback':null}}");
+	told("{'state':'waiting','due':'T','revisions':[{'revision':1,'status':'critical','by':'D-"
+	     "0009','at':'T','critical':'K 6.9','readback':{'text':'K 6.9','by':'local:nurse','at'"
+	     ":'T'}},{'revision':2,'status':'critical','by':'D-0009','at':'T','critical':'VT','rea"
+	     "dback':null}],'critical':{'text':'VT','by':'D-0009','at':'T','readback':null}}");
 	reads_back("K 6.9", -EBADMSG);
 	reads_back("vt", 0);
 	is_open("waiting", 0, 30);
@@ -594,10 +597,22 @@ static void test_two_critical(void **state)
 	assert_int_equal(COUNT("alert"), 3);
 	says(REPORT_CRITICAL, "", "asystole");
 	reads_back("asystole", 0);
-	told("{'state':'waiting','due':'T','revisions':[{'revision':1,'status':'critical','by':'D-0009','at':'T'},{"
-	     "'revision':2,'status':'critical','by':'D-0009','at':'T'},{'revision':3,'status':"
-	     "'critical','by':'D-0009','at':'T'},{'revision':4,'status':'critical','by':'D-0009','at':"
-	     "'T'}],'critical':{'text':'VT','by':'D-0009','at':'T','readback':null}}");
+	told("{'state':'waiting','due':'T','revisions':[{'revision':1,'status':'critical','by':'D-"
+	     "0009','at':'T','critical':'K 6.9','readback':{'text':'K 6.9','by':'local:nurse','at'"
+	     ":'T'}},{'revision':2,'status':'critical','by':'D-0009','at':'T','critical':'VT','rea"
+	     "dback':{'text':'vt','by':'local:nurse','at':'T'}},{'revision':3,'status':'critical',"
+	     "'by':'D-0009','at':'T','critical':'VT','readback':null},{'revision':4,'status':'crit"
+	     "ical','by':'D-0009','at':'T','critical':'asystole','readback':{'text':'asystole','by"
+	     "':'local:nurse','at':'T'}}],'critical':{'text':'VT','by':'D-0009','at':'T','readback"
+	     "':null}}");
+	reads_back("V F", -EBADMSG);
+	char padded[2 * REPORT_WORDS_MAX + 2];
+	memset(padded, ' ', sizeof(padded));
+	memcpy(padded, "VT", 2);
+	padded[2 * REPORT_WORDS_MAX + 1] = 0;
+	reads_back(padded, -EBADMSG);
+	padded[2 * REPORT_WORDS_MAX] = 0;
+	reads_back(padded, 0);
 }
 
 /* Of nobody: to the site. */
