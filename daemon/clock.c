@@ -227,3 +227,49 @@ struct when clock_decide(const struct when_input *in)
 		return (struct when){in->arrived_us, LIVE_UNCERTAINTY_US, TRUST_LIVE};
 	return (struct when){in->arrived_us, MEMORY_US, TRUST_ARRIVAL};
 }
+
+/* The number in two digits; a large one when they are none. */
+static unsigned two_digits(const char *text)
+{
+	bool digits = text[0] >= '0' && text[0] <= '9' && text[1] >= '0' && text[1] <= '9';
+	return digits ? (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0') : 1000;
+}
+
+bool clock_civil_read(const char *text, struct vg_civil *ret)
+{
+	static const char shape[] = "00-0-0T0:0:0"; /* 0: two digits */
+	unsigned n[7], count = 0;
+	const char *p = text;
+	if (!text)
+		return false;
+	for (const char *s = shape; *s; s++) {
+		if (*s != '0' && *p++ != *s)
+			return false;
+		if (*s != '0')
+			continue;
+		n[count] = two_digits(p);
+		if (n[count++] > 99)
+			return false;
+		p += 2;
+	}
+	*ret = (struct vg_civil){(uint16_t)(n[0] * 100 + n[1]), (uint8_t)n[2], (uint8_t)n[3],
+		(uint8_t)n[4], (uint8_t)n[5], (uint8_t)n[6]};
+	if (!clock_civil_known(ret))
+		return false;
+	if (!*p)
+		return true;
+	if ((*p != '+' && *p != '-') || strlen(p) != 6 || p[3] != ':')
+		return false;
+	unsigned hours = two_digits(p + 1), minutes = two_digits(p + 4);
+	if (hours > 14 || minutes > 59)
+		return false;
+	int64_t east_s = (int64_t)(hours * 60 + minutes) * (*p == '-' ? -60 : 60);
+	struct tm t = {.tm_year = ret->year - 1900,
+		.tm_mon = ret->month - 1,
+		.tm_mday = ret->day,
+		.tm_hour = ret->hour,
+		.tm_min = ret->minute,
+		.tm_sec = ret->second};
+	*ret = clock_civil((timegm(&t) - east_s) * CLOCK_SECOND_US);
+	return true;
+}

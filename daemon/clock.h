@@ -70,3 +70,7 @@ struct when_input {
 
 /* Pure but for the zone. Never fails: what is doubtful is labelled, nothing waits for a better clock. */
 struct when clock_decide(const struct when_input *in);
+
+/* "2026-01-31T08:09:10", with or without "+08:00", as the clocks of the site show it. A time that is half understood
+ * would be another one: false. `text` may be NULL. */
+bool clock_civil_read(const char *text, struct vg_civil *ret);

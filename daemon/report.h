@@ -13,8 +13,10 @@
 
 struct gateway;
 
-/* A decoded study waits for its way to the centre. */
+/* A study waits for its way to the centre, from its arrival on: a decoder that never answers is no silence. */
 int report_expect(struct gateway *g, struct db *db, int64_t study);
+/* It turned out to be nothing that the centre reports on. */
+int report_not_expected(struct gateway *g, struct db *db, int64_t study);
 /* The sink has the whole study. Nothing happens unless it is the centre and this is the first time. */
 int report_received(struct gateway *g, struct db *db, unsigned sink, const struct uuid *study);
 

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <jansson.h>
 #include <sha2.h>
-#include <time.h>
 
 #define BODY_MAX (128 * 1024) /* of what is forwarded: it has to go in one message */
 
@@ -37,7 +36,6 @@ int study_arrive(struct gateway *g, struct db *db, const struct unit *u)
 {
 	uint8_t key[sizeof(u->uid) + SHA256_DIGEST_LENGTH] = {0}, *sha = key + sizeof(u->uid);
 	SHA2_CTX c;
-	(void)g;
 	SHA256Init(&c);
 	SHA256Update(&c, u->study.at, u->study.len);
 	SHA256Final(sha, &c);
@@ -53,7 +51,10 @@ int study_arrive(struct gateway *g, struct db *db, const struct unit *u)
 		"bitibiiiib", id.bytes, sizeof(id.bytes), u->device_row, driver, u->arrived_us,
 		clock_boot_id(), (size_t)16, u->boot_us, (int64_t)u->test, (int64_t)u->stranger,
 		(int64_t)u->study.len, sha, (size_t)SHA256_DIGEST_LENGTH);
-	return rc < 0 ? rc : store_pieces(db, db_last_id(db), &u->study);
+	int64_t row = db_last_id(db);
+	if (rc >= 0)
+		rc = store_pieces(db, row, &u->study);
+	return rc < 0 || u->test ? MIN(rc, 0) : report_expect(g, db, row);
 }
 
 /* for the decoder */
@@ -156,54 +157,6 @@ static const char *text_of(const json_t *object, const char *key)
 	return json_string_value(json_object_get(object, key));
 }
 
-/* The number in two digits; a large one when they are none. */
-static unsigned two_digits(const char *text)
-{
-	bool digits = text[0] >= '0' && text[0] <= '9' && text[1] >= '0' && text[1] <= '9';
-	return digits ? (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0') : 1000;
-}
-
-/* "2026-01-31T08:09:10", with or without "+08:00", as the clocks of the site show it. A time that is half understood
- * would be another one. */
-static bool civil_of(const char *text, struct vg_civil *ret)
-{
-	static const char shape[] = "00-0-0T0:0:0"; /* 0: two digits */
-	unsigned n[7], count = 0;
-	const char *p = text;
-	if (!text)
-		return false;
-	for (const char *s = shape; *s; s++) {
-		if (*s != '0' && *p++ != *s)
-			return false;
-		if (*s != '0')
-			continue;
-		n[count] = two_digits(p);
-		if (n[count++] > 99)
-			return false;
-		p += 2;
-	}
-	*ret = (struct vg_civil){(uint16_t)(n[0] * 100 + n[1]), (uint8_t)n[2], (uint8_t)n[3],
-		(uint8_t)n[4], (uint8_t)n[5], (uint8_t)n[6]};
-	if (!clock_civil_known(ret))
-		return false;
-	if (!*p)
-		return true;
-	if ((*p != '+' && *p != '-') || strlen(p) != 6 || p[3] != ':')
-		return false;
-	unsigned hours = two_digits(p + 1), minutes = two_digits(p + 4);
-	if (hours > 14 || minutes > 59)
-		return false;
-	int64_t east_s = (int64_t)(hours * 60 + minutes) * (*p == '-' ? -60 : 60);
-	struct tm t = {.tm_year = ret->year - 1900,
-		.tm_mon = ret->month - 1,
-		.tm_mday = ret->day,
-		.tm_hour = ret->hour,
-		.tm_min = ret->minute,
-		.tm_sec = ret->second};
-	*ret = clock_civil((timegm(&t) - east_s) * CLOCK_SECOND_US);
-	return true;
-}
-
 static void take_head(struct gateway *g, struct filed *s)
 {
 	static const int fields[] = {[PATIENT_IGNORE] = PATIENT_FIELD_IGNORE,
@@ -218,7 +171,7 @@ static void take_head(struct gateway *g, struct filed *s)
 	r->kind = "ecg";
 	r->user = -1;
 	r->seq = -1;
-	r->has_taken = civil_of(text_of(s->said, "acquired_at"), &r->taken);
+	r->has_taken = clock_civil_read(text_of(s->said, "acquired_at"), &r->taken);
 	r->has_patient = id && id[0];
 	if (r->has_patient)
 		text_copy(r->patient, sizeof(r->patient), id, strlen(id));
@@ -411,11 +364,14 @@ static int tell_unreadable(struct gateway *g, struct db *db, const struct filed 
 		s->unit.arrived_us, true);
 }
 
-static bool is_ecg(const char *format)
+/* An ECG, whatever of it could be read; and what nobody knows, for it may be one. */
+static bool needs_report(const struct filed *s)
 {
-	static const char *const formats[] = {"scp", "aecg", "ecg90a", "dicom"};
+	static const char *const formats[] = {"scp", "aecg", "ecg90a", "dicom", "pdf"};
+	if (s->rejected)
+		return streq(s->rejected, STUDY_NOT_DECODED);
 	for (size_t i = 0; i < ELEMENTS(formats); i++)
-		if (format && streq(format, formats[i]))
+		if (s->format && streq(s->format, formats[i]))
 			return true;
 	return false;
 }
@@ -436,8 +392,8 @@ static int file_it(struct gateway *g, struct db *db, struct filed *s)
 		rc = raise_statement(g, db, s);
 	if (rc >= 0)
 		rc = send_it(g, db, s);
-	if (rc >= 0 && !s->rejected && is_ecg(s->format) && !s->unit.test)
-		rc = report_expect(g, db, s->row);
+	if (rc >= 0 && !needs_report(s))
+		rc = report_not_expected(g, db, s->row);
 	return MIN(rc, 0);
 }
 
@@ -471,18 +427,20 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 
 int study_tell(struct gateway *g, struct db *db, int64_t row)
 {
-	int rc = db_run(db, "UPDATE study SET revision=revision+1 WHERE id=?", "i", row);
+	int rc = db_run(db,
+		"UPDATE study SET revision=revision+1 WHERE id=? AND status<>'undecoded'", "i", row);
 	struct uuid id;
 	int revision = 0;
-	if (rc >= 0) {
+	if (rc <= 0)
+		return rc; /* it is told when it is decoded */
+	{
 		_cleanup_(row_endp) struct row *r =
 			db_query(db, "SELECT uuid,revision FROM study WHERE id=?", "i", row);
 		if (row_next(r) <= 0 || !row_uuid(r, 0, &id))
 			return -EIO;
 		revision = (int)row_int(r, 1);
 	}
-	if (rc >= 0)
-		rc = outbox_supersede(db, &id, revision);
+	rc = outbox_supersede(db, &id, revision);
 	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_STUDY, row, &id, revision);
 }
 

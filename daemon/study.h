@@ -38,7 +38,7 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 
 /* A person says whose it is (0: nobody's), with the heart rate that was measured in it. As intake_assign(). */
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
-/* It changed: its next revision is on its way. */
+/* It changed: its next revision is on its way, unless it is with the decoder, which brings one. */
 int study_tell(struct gateway *g, struct db *db, int64_t row);
 /* The row of a study; 0: there is none. */
 int64_t study_row(struct db *db, const struct uuid *id);

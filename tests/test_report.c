@@ -185,7 +185,7 @@ static void test_no_sink(void **state)
 static void test_received_without_a_report(void **state)
 {
 	(void)state;
-	row = study_filed(&rig, 2, 10, "{\"format\":\"pdf\"}");
+	row = study_filed(&rig, 2, 10, "{\"format\":\"unknown\"}");
 	received(0);
 	assert_int_equal(COUNT("study_wait WHERE study=2"), 0);
 	told("{'state':'received','received':'T','revisions':[]}");
@@ -513,11 +513,13 @@ static void test_unreadable(void **state)
 	is_open("nothing", 0, 0);
 	/* nothing is known to be wrong with these */
 	row = study_new(&rig, 5, 10);
-	is_open("nothing", 0, 0);
-	row = study_filed(&rig, 6, 10, "{\"format\":\"pdf\"}");
+	is_open("not_sent", 0, 15);
+	row = study_filed(&rig, 6, 10, "{\"format\":\"unknown\"}");
 	is_open("nothing", 0, 0);
 	row = study_filed(&rig, 7, 10, NULL);
-	is_open("nothing", 0, 0);
+	is_open("not_sent", 0, 15);
+	received(0);
+	is_open("waiting", 0, 30);
 }
 
 /* critical values */

@@ -55,9 +55,9 @@ static void test_arrives(void **state)
 	assert_string_equal(SHA256Data(bytes, 20000, sha), said);
 	expect("SELECT group_concat(n||':'||length(bytes)) FROM study_piece",
 		"0:8192,1:8192,2:3616");
-	/* nothing is forwarded, told or waited for before it is decoded */
-	assert_int_equal(
-		COUNT("outbox") + COUNT("event") + COUNT("study_wait") + COUNT("alert"), 0);
+	/* nothing is forwarded or told before it is decoded; that it should be is waited for */
+	assert_int_equal(COUNT("outbox") + COUNT("event") + COUNT("alert"), 0);
+	expect("SELECT group_concat(study||what) FROM study_wait", "1sent");
 	/* a device that only ever brings studies is known by its identity all the same */
 	expect("SELECT uid FROM device", "sn:1");
 }
@@ -505,7 +505,7 @@ static void test_no_answer(void **state)
 	memset(huge, '[', len);
 	memcpy(huge, "{\"format\":\"scp\",\"leads\":", 24);
 	unreadable(huge, len, NULL, no_json);
-	assert_int_equal(COUNT("study_wait"), 1);
+	assert_int_equal(COUNT("study_wait"), COUNT("study")); /* who knows what they are */
 }
 
 /* Members of any type: a study is filed, and nothing is made of what is no such thing. */
@@ -658,27 +658,53 @@ static void test_outbox(void **state)
 	expect("SELECT group_concat(object) FROM outbox WHERE kind>=4", "1,1,2,3,2,4");
 }
 
-/* Who waits for a report: ECGs that could be read, and nothing else. */
+/* Who waits for a report: ECGs that could be read, and what may be one. */
 static void test_wait(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *format;
+		const char *says;
 		bool waits;
-	} formats[] = {{"scp", true}, {"aecg", true}, {"ecg90a", true}, {"dicom", true},
-		{"pdf", false}, {"unknown", false}, {"", false}};
+	} formats[] = {{"\"scp\"", true}, {"\"aecg\"", true}, {"\"ecg90a\"", true},
+		{"\"dicom\"", true}, {"\"pdf\"", true}, {"\"unknown\"", false}, {"\"\"", false},
+		{"\"scp\",\"rejected\":\"structure\"", false},
+		{"\"unknown\",\"rejected\":\"decoder\"", true}};
 	char text[100];
 	for (size_t i = 0; i < ELEMENTS(formats); i++) {
-		snprintf(text, sizeof(text), "{\"format\":\"%s\"}", formats[i].format);
-		study_filed(&rig, (unsigned)i, 10, text);
-		rig_script(&rig, "DELETE FROM outbox");
+		snprintf(text, sizeof(text), "{\"format\":%s}", formats[i].says);
+		study_new(&rig, (unsigned)i, 10);
+		expect("SELECT what||(alert IS NULL) FROM study_wait", "sent1");
+		assert_int_equal(
+			study_says(&rig, rig_int(&rig, "SELECT max(id) FROM study"), text), 0);
 		assert_int_equal(COUNT("study_wait"), formats[i].waits);
 		assert_int_equal(
 			COUNT("study_wait w JOIN study s ON s.id=w.study WHERE what='sent' AND "
 			      "alert IS NULL"),
 			formats[i].waits);
+		rig_script(&rig, "DELETE FROM outbox");
 		rig_script(&rig, "DELETE FROM study_wait");
 	}
+	study_filed(&rig, 90, 10, NULL);
+	assert_int_equal(COUNT("study_wait"), 1);
+	rig_script(&rig, "DELETE FROM study_wait");
+	arrives("sn:1", "a test", 6, true, false);
+	assert_int_equal(COUNT("study_wait"), 0);
+}
+
+/* Staff hear of a study that never gets through the decoder, and that it did. */
+static void test_wait_before_the_decoder(void **state)
+{
+	(void)state;
+	int64_t row = study_new(&rig, 1, 10);
+	assert_int_equal(report_tell(&rig.gateway, rig.db, RIG_NOW, INT64_MAX), 0);
+	expect("SELECT json_extract(body,'$.rules[0].id')||state FROM alert", "ecg.not_sentactive");
+	expect("SELECT group_concat(kind) FROM outbox", "1"); /* of the study nothing is known yet */
+	expect("SELECT revision||status FROM study", "0undecoded");
+	assert_int_equal(study_says(&rig, row, "{\"format\":\"unknown\"}"), 0);
+	expect("SELECT revision||state FROM alert", "2resolved");
+	expect("SELECT group_concat(kind||revision,' ') FROM (SELECT * FROM outbox ORDER BY kind)",
+		"12 41 51");
+	assert_int_equal(COUNT("study_wait"), 0);
 }
 
 /* later */
@@ -779,7 +805,7 @@ static void test_a_step_fails(void **state)
 {
 	(void)state;
 	static const char *const steps[] = {"UPDATE ON study", "INSERT ON reading",
-		"INSERT ON evidence", "INSERT ON draft", "INSERT ON study_wait",
+		"INSERT ON evidence", "INSERT ON draft",
 		"INSERT ON alert WHEN new.study IS NULL",
 		"INSERT ON alert WHEN new.study IS NOT NULL", "INSERT ON outbox WHEN new.kind=0",
 		"INSERT ON outbox WHEN new.kind=1",
@@ -801,9 +827,9 @@ static void test_a_step_fails(void **state)
 		rig_script(&rig, "DROP TRIGGER fails");
 		expect("SELECT status||revision||(body IS NULL)||tries FROM study", "undecoded010");
 		assert_int_equal(COUNT("outbox") + COUNT("reading") + COUNT("evidence") +
-					 COUNT("alert") + COUNT("study_wait") + COUNT("event") +
-					 COUNT("draft"),
+					 COUNT("alert") + COUNT("event") + COUNT("draft"),
 			0);
+		assert_int_equal(COUNT("study_wait"), 1);
 	}
 	rig_script(&rig,
 		"CREATE TRIGGER fails BEFORE INSERT ON event BEGIN SELECT raise(ABORT,'x'); END");
@@ -811,7 +837,7 @@ static void test_a_step_fails(void **state)
 	rig_script(&rig, "DROP TRIGGER fails");
 	/* and an arrival */
 	static const char *const arriving[] = {
-		"INSERT ON study", "INSERT ON study_piece WHEN new.n=1"};
+		"INSERT ON study", "INSERT ON study_piece WHEN new.n=1", "INSERT ON study_wait"};
 	for (size_t i = 0; i < ELEMENTS(arriving); i++) {
 		snprintf(trigger, sizeof(trigger),
 			"CREATE TRIGGER fails BEFORE %s BEGIN SELECT raise(ABORT,'x'); END",
@@ -867,6 +893,7 @@ int main(void)
 		T(test_no_alerts_wanted),
 		T(test_outbox),
 		T(test_wait),
+		T(test_wait_before_the_decoder),
 		T(test_assign),
 		T(test_assign_others),
 		T(test_assign_critical),

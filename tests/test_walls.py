@@ -61,6 +61,7 @@ TESTED_BY = {
     "daemon/main.c": "tests/test_e2e.py",  # a program's beginning and end
     "daemon/filing.c": "tests/test_intake.c",  # what follows from a reading
     "daemon/assign.c": "tests/test_intake.c",
+    "daemon/report_state.c": "tests/test_report.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
