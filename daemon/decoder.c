@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -81,10 +82,13 @@ static int on_ended(sd_event_source *source, int fd, uint32_t revents, void *arg
 	if (waitpid(d->pid, &status, WNOHANG) == 0)
 		return 0;
 	const char *why = judge(d, status, space, sizeof(space));
+	/* a busy or a full machine: neither is the file's fault */
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+	bool passing = why && (d->timed_out || (killed && !d->too_long));
 	forget(d);
 	_cleanup_(freep) char *answer = TAKE(d->answer);
 	answer[MIN(d->len, (size_t)DECODER_ANSWER_MAX)] = 0;
-	d->done(d->arg, why ? NULL : answer, d->len, why);
+	d->done(d->arg, why ? NULL : answer, d->len, why, passing);
 	return 0;
 }
 
@@ -125,6 +129,19 @@ static int hold_original(const uint8_t *bytes, size_t len)
 	return fd;
 }
 
+/* It limits itself, too: this holds if something else was installed in its place. Sanitizers map terabytes. */
+static void limit(pid_t pid)
+{
+#ifndef __SANITIZE_ADDRESS__
+	static const struct rlimit memory = {DECODER_MEMORY_MAX, DECODER_MEMORY_MAX},
+				   cpu = {DECODER_CPU_S, DECODER_CPU_S};
+	prlimit(pid, RLIMIT_AS, &memory, NULL); /* it has ended already: so be it */
+	prlimit(pid, RLIMIT_CPU, &cpu, NULL);
+#else
+	(void)pid;
+#endif
+}
+
 /* Nothing of ours reaches the child: no descriptor, no environment, no blocked signal. */
 static int start(struct decoder *d, int original_fd, int answer_fd)
 {
@@ -148,6 +165,8 @@ static int start(struct decoder *d, int original_fd, int answer_fd)
 	posix_spawnattr_destroy(&attributes);
 	if (rc)
 		d->pid = 0;
+	else
+		limit(d->pid);
 	return -rc;
 }
 

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -14,8 +15,13 @@
 
 struct decoder;
 
-/* `text` is NULL when there is no answer; then `why` is short English. Both are borrowed. */
-typedef void (*decoder_done_t)(void *arg, const char *text, size_t len, const char *why);
+#define DECODER_MEMORY_MAX (256 * 1024 * 1024)
+#define DECODER_CPU_S 10
+
+/* `text` is NULL when there is no answer; then `why` is short English, and `passing` says that another try may do better:
+ * it ran out of time or was killed. Texts are borrowed. */
+typedef void (*decoder_done_t)(
+	void *arg, const char *text, size_t len, const char *why, bool passing);
 
 int decoder_new(sd_event *loop, struct decoder **ret);
 /* Ends a run that is on its way; nobody is told. */

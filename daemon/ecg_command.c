@@ -4,6 +4,7 @@
 #include "gateway.h"
 #include "payload.h"
 #include "report.h"
+#include "studies.h"
 #include "study.h"
 
 #include <errno.h>
@@ -224,6 +225,27 @@ static int act_readback(struct command *c)
 	return rc;
 }
 
+/* A decoder that was broken, or knows more now, looks at it again. */
+static int act_decode(struct command *c)
+{
+	struct uuid id;
+	char text[33];
+	int64_t row;
+	int rc = study_named(c, &row, &id);
+	if (rc >= 0)
+		rc = study_again(c->gateway, c->db, row);
+	if (rc >= 0)
+		rc = command_audit(c, "ecg_decode", hex(text, id.bytes, sizeof(id.bytes)), NULL);
+	json_hex(c->result, "study", id.bytes, sizeof(id.bytes));
+	return rc;
+}
+
+static void decode_then(struct gateway *g, const json_t *args, const char *author)
+{
+	(void)args, (void)author;
+	studies_wake(g->studies);
+}
+
 const struct command_entry ecg_commands[] = {
 	{"ecg", query_ecg, NULL},
 	{"ecg_list", query_list, NULL},
@@ -231,5 +253,6 @@ const struct command_entry ecg_commands[] = {
 	{"ecg_original", query_original, NULL},
 	{"ecg_report", act_report, NULL},
 	{"ecg_readback", act_readback, NULL},
+	{"ecg_decode", act_decode, decode_then},
 	{0},
 };

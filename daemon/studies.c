@@ -19,6 +19,7 @@ struct studies {
 	bool busy;   /* one is on its way */
 	bool wanted; /* another one may have come in the meantime */
 	struct errand *decoding;
+	struct log_limit start_log;
 };
 
 /* One original on its way: from the store, through the decoder, to the store. */
@@ -96,10 +97,16 @@ static void was_put_back(struct job *job, int result)
 
 /* through the decoder */
 
-static void decoded(void *arg, const char *text, size_t len, const char *why)
+static void decoded(void *arg, const char *text, size_t len, const char *why, bool passing)
 {
 	struct errand *e = arg;
-	e->studies->decoding = NULL;
+	struct studies *s = e->studies;
+	s->decoding = NULL;
+	if (passing && e->tries < STUDY_TRIES_MAX) {
+		errand_free(e); /* it waits in the store */
+		rest(s);
+		return;
+	}
 	e->text = text ? malloc(len + 1) : NULL;
 	if (e->text)
 		memcpy(e->text, text, len + 1);
@@ -125,8 +132,12 @@ static void decode(struct errand *e)
 		s->decoding = e;
 		return;
 	}
-	log_error("studies", "cannot start the decoder: %s; is vitalgate-ecg installed?",
-		strerror(-rc));
+	unsigned held_back;
+	if (log_allowed(&s->start_log, 1, &held_back))
+		log_error("studies",
+			"cannot start the decoder: %s; is vitalgate-ecg installed? (said %u times "
+			"less)",
+			strerror(-rc), held_back);
 	e->job.run = run_put_back;
 	e->job.done = was_put_back;
 	store_submit(s->store, &e->job);

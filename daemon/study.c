@@ -121,13 +121,17 @@ struct filed {
 	const json_t *said;
 	const char *format, *rejected; /* borrowed from `said` */
 	struct filing filing;
+	int64_t before; /* its revision; 0: it is decoded for the first time */
+	bool readable;	/* as it was decoded before */
+	struct resident_decision who; /* as it was then */
+	char evidence[48], grade[16];
 };
 
 static int load(struct db *db, struct filed *s)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT study.uuid,device,device.name,study.driver,arrived,boot_id,boot_us,test,"
-		"stranger,device.uid FROM study JOIN device ON device.id=device WHERE study.id=?",
+		"stranger,device.uid,revision,format,resident,evidence,grade FROM study JOIN device ON device.id=device WHERE study.id=?",
 		"i", s->row);
 	struct unit *u = &s->unit;
 	size_t len;
@@ -149,6 +153,11 @@ static int load(struct db *db, struct filed *s)
 	u->stranger = row_int(r, 8);
 	if (!row_null(r, 9))
 		text_copy(u->uid, sizeof(u->uid), row_text(r, 9), strlen(row_text(r, 9)));
+	s->before = row_int(r, 10);
+	s->readable = !row_null(r, 11);
+	text_copy(s->evidence, sizeof(s->evidence), row_text(r, 13), strlen(row_text(r, 13)));
+	text_copy(s->grade, sizeof(s->grade), row_text(r, 14), strlen(row_text(r, 14)));
+	s->who = (struct resident_decision){row_int(r, 12), s->evidence, s->grade};
 	return 0;
 }
 
@@ -199,6 +208,19 @@ static char *body_of(const json_t *said)
 	return text;
 }
 
+/* A decoder that knows more changes what was measured, and not whose it is: that was decided, perhaps by a person. */
+static void decide(struct gateway *g, struct db *db, struct filed *s)
+{
+	struct filing *f = &s->filing;
+	*f = intake_decide(g, db, &s->unit, &s->reading, false);
+	if (!s->before)
+		return;
+	if (s->readable || streq(s->evidence, "assigned_by_person"))
+		f->who = s->who;
+	f->status = f->who.resident ? "amended" : "unassigned";
+	filing_route(g, db, f);
+}
+
 static int write_down(struct gateway *g, struct db *db, const struct filed *s)
 {
 	const struct filing *f = &s->filing;
@@ -210,7 +232,7 @@ static int write_down(struct gateway *g, struct db *db, const struct filed *s)
 	if (!body)
 		return -ENOMEM;
 	int rc = db_run(db,
-		"UPDATE study SET revision=1, status=?, body=?, format=?, resident=?, evidence=?, "
+		"UPDATE study SET revision=revision+1, status=?, body=?, format=?, resident=?, evidence=?, "
 		"grade=?, in_contract=?, device_time=?, taken=?, uncertainty_us=?, trust=?, "
 		"patient_hash=? WHERE id=?",
 		"tttpttitiitbi", f->status, body, s->rejected ? NULL : s->format,
@@ -222,11 +244,16 @@ static int write_down(struct gateway *g, struct db *db, const struct filed *s)
 	return MIN(rc, 0);
 }
 
-/* One row for what is known of it, one for each piece of it. */
+/* One row for what is known of it, one for each piece of it; the pieces once. */
 static int send_it(struct gateway *g, struct db *db, const struct filed *s)
 {
-	int64_t last = db_int(db, -1, "SELECT max(n) FROM study_piece WHERE study=?", "i", s->row);
-	int rc = outbox_add(g->outbox, db, OBJECT_STUDY, s->row, &s->id, 1);
+	int64_t last = s->before ? -1
+				 : db_int(db, -1, "SELECT max(n) FROM study_piece WHERE study=?",
+					   "i", s->row);
+	int revision = (int)s->before + 1;
+	int rc = outbox_supersede(db, &s->id, revision);
+	if (rc >= 0)
+		rc = outbox_add(g->outbox, db, OBJECT_STUDY, s->row, &s->id, revision);
 	for (int64_t n = 0; n <= last && rc >= 0; n++)
 		rc = outbox_add(g->outbox, db, OBJECT_PIECE,
 			db_int(db, 0, "SELECT id FROM study_piece WHERE study=? AND n=?", "ii",
@@ -259,6 +286,7 @@ static int file_rate(struct gateway *g, struct db *db, struct filed *s)
 	struct vg_note note = {"study", hex(study, s->id.bytes, sizeof(s->id.bytes)), 32};
 	struct reading *r = &s->reading;
 	struct vg_reading in = {.kind = r->kind,
+		.status = s->before ? VG_CORRECTED : VG_FINAL,
 		.taken = r->has_taken ? &r->taken : NULL,
 		.user = -1,
 		.seq = -1,
@@ -269,7 +297,9 @@ static int file_rate(struct gateway *g, struct db *db, struct filed *s)
 		.patient = r->has_patient ? r->patient : NULL,
 		.patient_len = strlen(r->patient)};
 	struct reading *made = calloc(1, sizeof(*made));
-	if (!made || !bytes_copy(&made->raw, s->id.bytes, sizeof(s->id.bytes))) {
+	char raw[32]; /* what it was made of */
+	int n = snprintf(raw, sizeof(raw), "hr %lld", (long long)rate.value.mantissa);
+	if (!made || !bytes_copy(&made->raw, (const uint8_t *)raw, (size_t)n)) {
 		free(made);
 		return -ENOMEM;
 	}
@@ -382,10 +412,12 @@ static int file_it(struct gateway *g, struct db *db, struct filed *s)
 	if (rc < 0)
 		return rc;
 	take_head(g, s);
-	s->filing = intake_decide(g, db, &s->unit, &s->reading, false);
+	decide(g, db, s);
 	rc = write_down(g, db, s);
-	if (rc >= 0 && s->rejected)
+	if (rc >= 0 && s->rejected && (!s->before || s->readable))
 		rc = tell_unreadable(g, db, s);
+	if (rc >= 0 && s->filing.who.resident != s->who.resident)
+		rc = report_follow(g, db, s->row, &s->id, &s->filing);
 	if (rc >= 0 && !s->rejected)
 		rc = file_rate(g, db, s);
 	if (rc >= 0 && !s->rejected)
@@ -424,6 +456,16 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 }
 
 /* later */
+
+int study_again(struct gateway *g, struct db *db, int64_t row)
+{
+	int rc = db_run(db, "UPDATE study SET status='undecoded', tries=0 WHERE id=?", "i", row);
+	bool expected = db_int(db, 0,
+				"SELECT 1 FROM study s WHERE id=? AND NOT test AND received IS NULL AND "
+				"NOT EXISTS (SELECT 1 FROM report WHERE study=s.id)",
+				"i", row) == 1;
+	return rc < 0 || !expected ? MIN(rc, 0) : report_expect(g, db, row);
+}
 
 int study_tell(struct gateway *g, struct db *db, int64_t row)
 {

@@ -18,7 +18,7 @@ struct gateway;
 
 /* Below what brokers take, and short enough that an alert behind one piece is not late on a slow line. */
 #define STUDY_PIECE_BYTES 8192
-/* The daemon may have died of it, or with it: then it goes without a decoder. */
+/* The daemon may have died of it, or with it, or the decoder ran out of time: then it goes without a decoder. */
 #define STUDY_TRIES_MAX 3
 
 /* "rejected" of a study that no decoder could tell us anything of. */
@@ -38,6 +38,8 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 
 /* A person says whose it is (0: nobody's), with the heart rate that was measured in it. As intake_assign(). */
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
+/* It is decoded anew, as its next revision: whose it is stays, and so does what was told of it. */
+int study_again(struct gateway *g, struct db *db, int64_t row);
 /* It changed: its next revision is on its way, unless it is with the decoder, which brings one. */
 int study_tell(struct gateway *g, struct db *db, int64_t row);
 /* The row of a study; 0: there is none. */

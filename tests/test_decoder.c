@@ -20,6 +20,7 @@ static sd_event *loop;
 static struct decoder *decoder;
 static unsigned answers;
 static char *text, why[128];
+static bool passing;
 static size_t text_len;
 
 static int setup(void **state)
@@ -44,8 +45,9 @@ static int teardown(void **state)
 	return rmdir(dir);
 }
 
-static void done(void *arg, const char *said, size_t len, const char *reason)
+static void done(void *arg, const char *said, size_t len, const char *reason, bool passes)
 {
+	passing = passes;
 	assert_ptr_equal(arg, &answers);
 	assert_true(!said != !reason);
 	answers++;
@@ -120,6 +122,11 @@ static void test_fails(void **state)
 	fails("printf '{}'; kill -ABRT $$", "it was ended by signal 6");
 	fails("printf '{}'; exit 3", "it ended with status 3");
 	fails("exit 0", "it said nothing");
+	assert_false(passing);
+	fails("kill -KILL $$", "it was ended by signal 9"); /* by whom, nobody says */
+	assert_true(passing);
+	says("printf '{}'", "{}");
+	assert_false(passing);
 	fails("printf '' >&2; printf 'not heard' >&2", "it said nothing");
 }
 
@@ -146,6 +153,7 @@ static void test_hangs(void **state)
 		wait_for_answer();
 		assert_null(text);
 		assert_string_equal(why, "it did not come to an end");
+		assert_true(passing);
 		assert_in_range(clock_boot_us() - begun, 400000, 5 * CLOCK_SECOND_US);
 	}
 	assert_true(DECODER_TIME_US >= 5 * CLOCK_SECOND_US);
@@ -185,6 +193,7 @@ static void test_too_long(void **state)
 	}
 	/* it is stopped, however much it has to say */
 	fails("exec cat /dev/zero", "its answer was too long");
+	assert_false(passing);
 	says("printf good", "good");
 }
 
@@ -264,6 +273,16 @@ static void test_inherits_nothing(void **state)
 	sigprocmask(SIG_SETMASK, &old, NULL);
 }
 
+/* Whatever was installed in its place has no more memory and time than this. */
+static void test_limits(void **state)
+{
+	(void)state;
+#ifndef __SANITIZE_ADDRESS__
+	says("sleep 0.3; ulimit -v; ulimit -H -v; ulimit -t; ulimit -H -t",
+		"262144\n262144\n10\n10\n");
+#endif
+}
+
 static void test_one_at_a_time(void **state)
 {
 	(void)state;
@@ -275,9 +294,10 @@ static void test_one_at_a_time(void **state)
 	assert_string_equal(text, "first");
 }
 
-static void done_once_more(void *arg, const char *said, size_t len, const char *reason)
+static void done_once_more(
+	void *arg, const char *said, size_t len, const char *reason, bool passes)
 {
-	(void)said, (void)len, (void)reason;
+	(void)said, (void)len, (void)reason, (void)passes;
 	assert_int_equal(decoder_run(decoder, (const uint8_t *)"second", 6, done, arg), 0);
 }
 
@@ -349,6 +369,7 @@ int main(void)
 		T(test_large_original),
 		T(test_not_there),
 		T(test_inherits_nothing),
+		T(test_limits),
 		T(test_one_at_a_time),
 		T(test_from_the_answer),
 		T(test_freed_while_running),

@@ -383,6 +383,11 @@ def check_latest():
 # --- reports
 
 def check_report():
+    with Daemon(ecg_decode={"study": ID}) as daemon:
+        same(CLI.works("--socket", daemon.path, "--lang", "en", "ecg", "decode", ID), "done\n")
+        same(daemon.asked.pop(), {"v": 1, "cmd": "ecg_decode", "args": {"study": ID}})
+        CLI.fails(2, "--socket", daemon.path, "ecg", "decode", says="usage:")
+        CLI.fails(2, "--socket", daemon.path, "ecg", "decode", ID, ID, says="usage:")
     with Daemon(ecg_report={"revision": 3}, ecg_readback={}) as daemon:
         says = CLI.works("--socket", daemon.path, "ecg", "report", ID, "critical", "--text", "急性心梗",
                          "--critical", "STEMI", "--by", "D-0001")

@@ -67,7 +67,7 @@ static void test_ecg(void **state)
 static void test_no_such_study(void **state)
 {
 	(void)state;
-	static const char *const commands[] = {"ecg", "ecg_original", "ecg_readback"};
+	static const char *const commands[] = {"ecg", "ecg_original", "ecg_readback", "ecg_decode"};
 	static const struct {
 		const char *args, *code;
 	} wrong[] = {{"{}", "bad_id"}, {"{'study':'abc'}", "bad_id"}, {"{'study':7}", "bad_id"},
@@ -412,6 +412,17 @@ static void test_ack_critical(void **state)
 	assert_string_equal(text_of(result(), "state"), "acknowledged");
 }
 
+static void test_decode(void **state)
+{
+	(void)state;
+	rig_script(&rig, "UPDATE study SET tries=3");
+	ask_of("ecg_decode", "{'study':'%s'}");
+	assert_string_equal(text_of(result(), "study"), id);
+	expect_text("SELECT status||tries||revision FROM study", "undecoded01");
+	expect_text("SELECT action||author||object FROM audit",
+		strcat(strcpy((char[80]){0}, "ecg_decodelocal:nurse"), id));
+}
+
 /* The platform's door: the same commands, once for each id, by whom it says. */
 static void test_platform(void **state)
 {
@@ -494,6 +505,7 @@ int main(void)
 		T(test_report_refused_later),
 		T(test_readback),
 		T(test_ack_critical),
+		T(test_decode),
 		T(test_platform),
 		T(test_assign),
 		T(test_refused_by_the_platform),

@@ -9,7 +9,7 @@
 /* A decoder that answers each original by its first byte, and writes that byte down. */
 #define FAKE                                                                                        \
 	"b=$(dd bs=1 count=1 2>/dev/null | od -An -tu1 | tr -d ' '); echo $b >>%1$s/seen; "         \
-	"case $b in 6) kill -SEGV $$;; 7) exit 9;; 8) echo nonsense; exit 0;; 9) exec sleep 100;; " \
+	"case $b in 6) kill -SEGV $$;; 7) exit 9;; 8) echo nonsense; exit 0;; 9) exec sleep 100;; 4) kill -KILL $$;; " \
 	"5) echo >%1$s/begun; while [ ! -e %1$s/go ]; do sleep 0.02; done;; esac; "                 \
 	"printf '{\"format\":\"scp\",\"urgency\":%%d}' $b"
 
@@ -207,20 +207,47 @@ static void test_wake_beside_an_empty_look(void **state)
 	}
 }
 
-/* A file that crashes, confuses or hangs the decoder stops nobody behind it. */
+/* A file that crashes, confuses or hangs the decoder stops nobody behind it; what was no fault of it is tried again. */
 static void test_bad_files(void **state)
 {
 	(void)state;
-	for (uint8_t i = 6; i <= 10; i++)
-		brings(i);
+	static const uint8_t files[] = {6, 7, 8, 9, 4, 10};
+	for (size_t i = 0; i < ELEMENTS(files); i++)
+		brings(files[i]);
 	start();
-	UNTIL(DECODED, 5);
+	UNTIL("SELECT tries FROM study WHERE id=4", 1);
+	UNTIL(DECODED, 3);
+	turn(1200); /* it rests */
+	expect("SELECT group_concat(status||tries,' ') FROM study WHERE id>3",
+		"undecoded1 undecoded0 undecoded0");
+	for (int i = 0; i < 200 && rig_int(&rig, DECODED) < 6; i++) {
+		studies_wake(studies);
+		turn(50);
+	}
 	expect("SELECT group_concat(detail,'; ') FROM (SELECT * FROM event ORDER BY id)",
 		"unknown: decoder: it was ended by signal 11; unknown: decoder: it ended with status 9; "
-		"unknown: decoder: its answer is no JSON; unknown: decoder: it did not come to an end");
+		"unknown: decoder: its answer is no JSON; unknown: decoder: it did not come to an end; "
+		"unknown: decoder: it was ended by signal 9");
 	expect("SELECT group_concat(coalesce(json_extract(body,'$.rejected'),'good')||tries) FROM study",
-		"decoder1,decoder1,decoder1,decoder1,good1");
-	saw("6 7 8 9 10 ");
+		"decoder1,decoder1,decoder1,decoder3,decoder3,good1");
+	saw("6 7 8 9 4 10 9 4 9 4 ");
+}
+
+/* What was given up is decoded when somebody says so. */
+static void test_again(void **state)
+{
+	(void)state;
+	brings(6);
+	start();
+	UNTIL(DECODED, 1);
+	fake("printf '{\"format\":\"scp\"}'");
+	studies_wake(studies);
+	turn(50);
+	expect("SELECT json_extract(body,'$.rejected') FROM study", "decoder");
+	assert_int_equal(study_again(&rig.gateway, rig.db, 1), 0);
+	studies_wake(studies);
+	UNTIL("SELECT revision FROM study", 2);
+	expect("SELECT format||tries FROM study", "scp1");
 }
 
 /* Whatever an answer holds: it is as long as it is. */
@@ -388,6 +415,7 @@ int main(void)
 		T(test_wake_while_busy),
 		T(test_wake_beside_an_empty_look),
 		T(test_bad_files),
+		T(test_again),
 		T(test_zero_in_an_answer),
 		T(test_given_up),
 		T(test_not_whole),

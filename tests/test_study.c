@@ -707,6 +707,77 @@ static void test_wait_before_the_decoder(void **state)
 	assert_int_equal(COUNT("study_wait"), 0);
 }
 
+/* decoded anew */
+
+static void assign(int64_t row, int64_t resident, int expected);
+
+static void again(int64_t row, const char *text)
+{
+	assert_int_equal(study_again(&rig.gateway, rig.db, row), 0);
+	expect("SELECT status||tries FROM study WHERE id=1", "undecoded0");
+	assert_int_equal(study_says(&rig, row, text), 0);
+}
+
+static void test_decoded_again(void **state)
+{
+	(void)state;
+	static const char before[] = STUDY_SAYS("\"measurements\":{\"hr\":135},\"interpretation\":{"
+						"\"lines\":[\"Asystole\"]},");
+	static const char after[] = STUDY_SAYS("\"measurements\":{\"hr\":38},\"interpretation\":{"
+					       "\"lines\":[\"Asystole\"]},");
+	rig_bind(&rig, 1);
+	int64_t row = study_filed(&rig, 1, 20000, before);
+	rig_script(&rig, "DELETE FROM outbox WHERE kind=5 AND object<3; UPDATE study SET tries=3");
+	again(row, before);
+	expect("SELECT revision||status||resident||evidence FROM study", "2amended1device_binding");
+	expect("SELECT group_concat(kind||revision,' ') FROM (SELECT * FROM outbox WHERE kind IN (0,1,4,5) "
+	       "ORDER BY kind)",
+		"01 11 11 42 51");
+	again(row, after);
+	expect("SELECT group_concat(revision||json_extract(body,'$.values.\"ecg.hr\".value'),' ') FROM "
+	       "reading",
+		"1135 238");
+	expect("SELECT revision FROM study", "3");
+	assert_int_equal(COUNT("alert"), 2);
+	expect("SELECT group_concat(what) FROM study_wait", "sent");
+	/* whose it is was decided */
+	assign(row, 2, 0);
+	again(row, after);
+	expect("SELECT revision||status||resident||evidence||grade FROM study",
+		"5amended2assigned_by_personperson");
+	assign(row, 0, 0);
+	again(row, before);
+	expect("SELECT revision||status||evidence||coalesce(resident,'-') FROM study",
+		"7unassignedassigned_by_person-");
+	assert_int_equal(COUNT("reading WHERE superseded=0 AND resident IS NULL"), 1);
+}
+
+/* What could not be read is one of somebody when it can; and the centre's word goes along. */
+static void test_decoded_after_all(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	int64_t row = study_filed(&rig, 1, 10, NULL);
+	again(row, NULL);
+	assert_int_equal(COUNT("event"), 1); /* it was told once */
+	rig_script(&rig, "DELETE FROM study_wait");
+	assert_int_equal(
+		report_add(&rig.gateway, rig.db, row, REPORT_CRITICAL, "", "K 6.9", "c"), 0);
+	again(row, OF("\"R-0001\""));
+	expect("SELECT revision||status||resident||evidence FROM study", "4amended1message_token");
+	expect("SELECT role||recipient FROM alert", "doctorD-0001");
+	expect("SELECT revision||status FROM reading", "1final");
+	assert_int_equal(COUNT("study_wait"), 0); /* the centre has it */
+	/* what comes in between is told with what the decoder says */
+	assert_int_equal(study_again(&rig.gateway, rig.db, row), 0);
+	rig_script(&rig, "DELETE FROM outbox");
+	assert_int_equal(
+		report_add(&rig.gateway, rig.db, row, REPORT_FINAL, "x", "", "c"), 0);
+	assert_int_equal(COUNT("outbox WHERE kind=4"), 0);
+	assert_int_equal(study_says(&rig, row, OF("\"R-0001\"")), 0);
+	expect("SELECT group_concat(kind||revision) FROM outbox", "45");
+}
+
 /* later */
 
 static void assign(int64_t row, int64_t resident, int expected)
@@ -892,6 +963,8 @@ int main(void)
 		T(test_where_statements_stand),
 		T(test_no_alerts_wanted),
 		T(test_outbox),
+		T(test_decoded_again),
+		T(test_decoded_after_all),
 		T(test_wait),
 		T(test_wait_before_the_decoder),
 		T(test_assign),

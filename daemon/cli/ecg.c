@@ -37,6 +37,7 @@ static int usage(const struct cli *cli, int status)
 			  "vitalgate ecg report 编号 状态 [--text 内容] [--critical 危急值] [--by 医生]\n"
 			  "  状态：preliminary final amended poor_tracing critical\n"
 			  "vitalgate ecg readback 编号 内容 --by 医生   复述危急值\n"
+			  "vitalgate ecg decode 编号         重新解码\n"
 			: "usage: vitalgate ecg [OPTIONS] [FILE|ID]\n"
 			  "  FILE (-: standard input) decoded to JSON; ID: a study of the gateway; none: the latest\n"
 			  "  --samples N|all                 with the samples of each lead\n"
@@ -47,7 +48,8 @@ static int usage(const struct cli *cli, int status)
 			  "vitalgate ecg --open              not sent, waiting, preliminary, overdue, to repeat, damaged, to read back\n"
 			  "vitalgate ecg report ID STATUS [--text T] [--critical T] [--by D]\n"
 			  "  STATUS: preliminary final amended poor_tracing critical\n"
-			  "vitalgate ecg readback ID TEXT --by D   repeat a critical value\n",
+			  "vitalgate ecg readback ID TEXT --by D   repeat a critical value\n"
+			  "vitalgate ecg decode ID           decode it anew\n",
 		status ? stderr : stdout);
 	return status;
 }
@@ -269,6 +271,14 @@ static int read_back(const struct order *o)
 		NULL);
 }
 
+static int decode_anew(const struct order *o)
+{
+	if (o->n != 2)
+		return usage(o->cli, 2);
+	return answer(o, "ecg_decode",
+		json_pack("{s:s,s:s*}", "study", o->words[1], "by", o->by), NULL);
+}
+
 static bool is_file(const char *word)
 {
 	struct stat st;
@@ -294,6 +304,8 @@ static int run(const struct order *o)
 		return give_report(o);
 	if (o->n && streq(o->words[0], "readback"))
 		return read_back(o);
+	if (o->n && streq(o->words[0], "decode"))
+		return decode_anew(o);
 	if (o->text || o->critical || o->by || o->n > 1 || (o->open && o->n))
 		return usage(o->cli, 2);
 	if (o->open)
