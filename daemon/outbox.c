@@ -159,6 +159,12 @@ int outbox_recover(struct db *db)
 
 /* handing over */
 
+/* Large ones: a piece, so that an alert waits for no more; a study with its reports, which fits no two times. */
+static bool goes_alone(enum object kind)
+{
+	return kind == OBJECT_STUDY || kind == OBJECT_PIECE;
+}
+
 static struct flight *flight_free(struct sink *s)
 {
 	for (unsigned i = 0; i < s->window; i++)
@@ -218,7 +224,7 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_
 	f->n = 0;
 	f->kind = due[0].kind;
 	payload_open(o->gateway, due[0].kind, &j);
-	while (taken < n && (!f->n || (j.len < OUTBOX_PACK_BYTES && f->kind != OBJECT_PIECE))) {
+	while (taken < n && (!f->n || (j.len < OUTBOX_PACK_BYTES && !goes_alone(f->kind)))) {
 		const struct due *d = &due[taken++];
 		int rc = payload_object(o->gateway, db, d->kind, d->object, d->id, &j);
 		if (rc > 0)
@@ -284,7 +290,7 @@ static unsigned select_again(struct db *db, unsigned sink, const struct sink *s,
 	while (n < OUTBOX_PACK_ROWS && row_next(r) > 0) {
 		struct due d = {row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
 		/* perhaps its company was the trouble */
-		bool alone = row_int(r, 3) > 1 || d.kind == OBJECT_PIECE;
+		bool alone = row_int(r, 3) > 1 || goes_alone(d.kind);
 		if (flying(s, d.id))
 			continue;
 		if (n && alone)

@@ -5,7 +5,8 @@
  * refuses stays visible and blocks nothing. Runs on the store thread.
  *
  * Alerts first; then what came since the broker was last reached (live); then what waited (backlog). Some
- * slots of the window belong to alerts alone. Rows of one kind that are due together go as one message.
+ * slots of the window belong to alerts alone. Rows of one kind that are due together go as one message, studies one
+ * by one.
  *
  * The original of a study goes in pieces, each a row, and one at a time: on a slow line an alert waits for
  * one of them at most. A piece that the broker has is not sent again unless the platform asks for it; what

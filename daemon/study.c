@@ -12,7 +12,7 @@
 #include <jansson.h>
 #include <sha2.h>
 
-#define BODY_MAX (128 * 1024) /* of what is forwarded: it has to go in one message */
+#define BODY_MAX (64 * 1024) /* of what is forwarded: it goes in one message, with every report (link.h) */
 
 int64_t study_row(struct db *db, const struct uuid *id)
 {
@@ -119,6 +119,7 @@ struct filed {
 	struct unit unit;
 	struct reading reading; /* its head: who and when; then the heart rate that was measured */
 	const json_t *said;
+	char *body; /* what is forwarded of it */
 	const char *format, *rejected; /* borrowed from `said` */
 	struct filing filing;
 	int64_t before; /* its revision; 0: it is decoded for the first time */
@@ -225,17 +226,14 @@ static int write_down(struct gateway *g, struct db *db, const struct filed *s)
 {
 	const struct filing *f = &s->filing;
 	const struct reading *r = &s->reading;
-	_cleanup_(freep) char *body = body_of(s->said);
 	uint8_t patient[SHA256_DIGEST_LENGTH];
 	bool has_patient = intake_patient_hash(g, &s->unit, r, patient);
 	char device_time[24];
-	if (!body)
-		return -ENOMEM;
 	int rc = db_run(db,
 		"UPDATE study SET revision=revision+1, status=?, body=?, format=?, resident=?, evidence=?, "
 		"grade=?, in_contract=?, device_time=?, taken=?, uncertainty_us=?, trust=?, "
 		"patient_hash=? WHERE id=?",
-		"tttpttitiitbi", f->status, body, s->rejected ? NULL : s->format,
+		"tttpttitiitbi", f->status, s->body, s->rejected ? NULL : s->format,
 		f->who.resident ? &f->who.resident : NULL, f->who.evidence, f->who.grade,
 		(int64_t)f->in_contract,
 		r->has_taken ? clock_civil_text(device_time, &r->taken) : NULL, f->when.taken_us,
@@ -429,25 +427,43 @@ static int file_it(struct gateway *g, struct db *db, struct filed *s)
 	return MIN(rc, 0);
 }
 
+/* Nothing that we could make anything of. */
+static json_t *not_decoded(const char *why)
+{
+	return json_pack("{s:s,s:s,s:s}", "format", "unknown", "rejected", STUDY_NOT_DECODED,
+		"detail", why);
+}
+
+/* The decoder's answer, or one that says why there is none, with what is forwarded of it; NULL: no memory. */
+static json_t *understand(const char *text, size_t len, const char *why, char **ret_body)
+{
+	json_error_t e;
+	json_t *said = text ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &e) : NULL;
+	if (!json_is_object(said) || !text_of(said, "format")) {
+		json_decref(said);
+		said = not_decoded(why ? why : "its answer is no JSON");
+	}
+	*ret_body = said ? body_of(said) : NULL;
+	if (*ret_body && strlen(*ret_body) > BODY_MAX) {
+		free(*ret_body);
+		json_decref(said);
+		said = not_decoded("its answer is too long to be forwarded");
+		*ret_body = said ? body_of(said) : NULL;
+	}
+	return said;
+}
+
 int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *text, size_t len,
 	const char *why)
 {
 	struct filed *s = calloc(1, sizeof(*s));
-	json_error_t e;
-	json_t *said =
-		text && len <= BODY_MAX ? json_loadb(text, len, JSON_REJECT_DUPLICATES, &e) : NULL;
-	if (!json_is_object(said) || !text_of(said, "format")) {
-		json_decref(said);
-		said = json_pack("{s:s,s:s,s:s}", "format", "unknown", "rejected",
-			STUDY_NOT_DECODED, "detail",
-			why		 ? why
-			: len > BODY_MAX ? "its answer is too long to be forwarded"
-					 : "its answer is no JSON");
-	}
-	int rc = s && said ? 0 : -ENOMEM;
+	_cleanup_(freep) char *body = NULL;
+	json_t *said = understand(text, len, why, &body);
+	int rc = s && said && body ? 0 : -ENOMEM;
 	if (rc >= 0) {
 		s->row = row;
 		s->said = said;
+		s->body = body;
 		rc = file_it(g, db, s);
 	}
 	json_decref(said);

@@ -148,21 +148,22 @@ static void test_one_at_a_time(void **state)
 	study(1, 3);
 	study(2, 2);
 	up(0);
-	went("s1+s1 p0"); /* what is known of them first */
+	went("s1 s1 p0"); /* what is known of them first, one by one */
 	serve();
 	serve();
 	went("");
 	landed(0);
-	went("");
 	landed(1);
-	went("p1");
+	went("");
 	landed(2);
-	went("p2");
-	landed(3);
-	went("p0");
-	landed(4);
 	went("p1");
+	landed(3);
+	went("p2");
+	landed(4);
+	went("p0");
 	landed(5);
+	went("p1");
+	landed(6);
 	went("");
 	/* the broker has each; they stay until the platform says that it has the whole */
 	assert_int_equal(COUNT("kind=5 AND state=1 AND next_try=0"), 5);
@@ -317,7 +318,7 @@ static void test_missing(void **state)
 	int64_t row = study(1, 5), other = study(2, 5);
 	up(0);
 	land_all();
-	went("s1+s1 p0 p1 p2 p3 p4 p0 p1 p2 p3 p4");
+	went("s1 s1 p0 p1 p2 p3 p4 p0 p1 p2 p3 p4");
 	receipt_of(row, 0, 1, "\"retry\",\"missing\":[3,1,3]");
 	went("p1"); /* at once; in whatever order */
 	landed(rig.n_posted - 1);
@@ -330,9 +331,11 @@ static void test_missing(void **state)
 	assert_in_range(at - clock_boot_us(), 25 * CLOCK_SECOND_US, 31 * CLOCK_SECOND_US);
 	now = at + 1;
 	serve();
-	went("s1+s1");
+	serve();
+	went("s1 s1");
 	now = clock_boot_us();
 	landed(rig.n_posted - 1);
+	landed(rig.n_posted - 2);
 	/* numbers that are none */
 	receipt_of(other, 0, 1,
 		"\"retry\",\"missing\":[-1,5,9223372036854775807,\"3\",null,2.0,[1],{},4.5]");
@@ -470,13 +473,14 @@ static void test_broker_is_enough(void **state)
 	up(0);
 	landed(0);
 	landed(1);
-	went("s1+s1 p0 p1");
+	landed(2);
+	went("s1 s1 p0 p1");
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM study WHERE received IS NOT NULL"), 0);
 	assert_int_equal(COUNT("kind=4"), 0);
-	landed(2);
+	landed(3);
 	went("p2");
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM study WHERE received IS NOT NULL"), 0);
-	landed(3);
+	landed(4);
 	went("s2 p0"); /* that it was received */
 	expect("SELECT group_concat(study||what,' ') FROM study_wait", "1report 2sent");
 	land_all();
@@ -536,7 +540,7 @@ static void test_gone(void **state)
 	up(0);
 	for (int i = 0; i < 6; i++)
 		land_all();
-	went("s1+s1 p0 p2 p0");
+	went("s1 s1 p0 p2 p0");
 	assert_int_equal(
 		COUNT("kind=5 AND state=3 AND reason='its object is not in the store'"), 2);
 }

@@ -492,15 +492,29 @@ static void test_no_answer(void **state)
 	unreadable(NULL, 0, "it was ended by signal 11",
 		"unknown: decoder: it was ended by signal 11");
 	unreadable(NULL, 0, NULL, no_json);
-	size_t len = 128 * KIB;
-	_cleanup_(freep) char *huge = malloc(len + 2);
+	size_t len = 64 * KIB, room = len - strlen("{\"format\":\"scp\",\"detail\":\"\",\"patient\":{}}");
+	_cleanup_(freep) char *huge = malloc(4 * len);
 	assert_non_null(huge);
-	memset(huge, ' ', len + 2);
-	memcpy(huge, "{\"format\":\"scp\"}", 16);
-	unreadable(huge, len + 1, NULL, "unknown: decoder: its answer is too long to be forwarded");
+	for (int more = 1; more >= 0; more--) {
+		memset(huge, ' ', 4 * len); /* which is not forwarded */
+		int n = snprintf(huge, 4 * len, "{\"format\":\"scp\",\"detail\":\"%0*d\"", (int)room + more, 7);
+		huge[n] = ' ';
+		huge[2 * len] = '}';
+		if (more)
+			unreadable(huge, 2 * len + 1, NULL,
+				"unknown: decoder: its answer is too long to be forwarded");
+	}
 	int64_t row = study_new(&rig, 1, 10);
-	assert_int_equal(study_decoded(&rig.gateway, rig.db, row, huge, len, NULL), 0);
-	expect("SELECT format FROM study ORDER BY id DESC LIMIT 1", "scp");
+	assert_int_equal(study_decoded(&rig.gateway, rig.db, row, huge, 2 * len + 1, NULL), 0);
+	expect("SELECT format||length(body) FROM study ORDER BY id DESC LIMIT 1", "scp65536");
+	/* what grows on its way: 1e9 is 1000000000.0 */
+	char *p = huge + sprintf(huge, "{\"format\":\"scp\",\"leads\":[0");
+	for (int i = 0; i < 12000; i++)
+		p += sprintf(p, ",1e9");
+	p += sprintf(p, "]}");
+	assert_true(p - huge < (ptrdiff_t)len);
+	unreadable(huge, (size_t)(p - huge), NULL,
+		"unknown: decoder: its answer is too long to be forwarded");
 	/* nested as deep as it will go */
 	memset(huge, '[', len);
 	memcpy(huge, "{\"format\":\"scp\",\"leads\":", 24);
