@@ -485,10 +485,30 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 #define ABOUT "bii", u->bytes, sizeof(u->bytes), (int64_t)sink, revision
 #define ABOUT_AND(more) "bii" more, u->bytes, sizeof(u->bytes), (int64_t)sink, revision
 
+/* A platform that accepts what it was never given has lost the original, and nobody else has it. */
+static void check_pieces(struct outbox *o, struct db *db, unsigned sink, const struct uuid *u)
+{
+	const struct sink *s = &o->sinks[sink];
+	unsigned never = 0;
+	char text[33];
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT id FROM outbox WHERE uuid=? AND sink=? AND kind=5 AND state=0 AND tries=0",
+		"bi", u->bytes, sizeof(u->bytes), (int64_t)sink);
+	while (row_next(r) > 0)
+		never += !flying(s, row_int(r, 0));
+	if (never)
+		log_warn("outbox",
+			"the platform accepted %.8s, and %u of its chunks were never sent: it "
+			"has not the whole original",
+			hex(text, u->bytes, sizeof(u->bytes)), never);
+}
+
 static int accepted(
 	struct outbox *o, struct db *db, unsigned sink, const struct uuid *u, int64_t revision)
 {
 	bool study = db_int(db, 0, "SELECT 1 FROM outbox WHERE kind=4 AND " RECEIPTED, ABOUT) == 1;
+	if (study)
+		check_pieces(o, db, sink, u);
 	int rc = db_run(db, "DELETE FROM outbox WHERE " RECEIPTED, ABOUT);
 	return rc >= 0 && study ? report_received(o->gateway, db, sink, u) : rc;
 }

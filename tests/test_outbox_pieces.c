@@ -6,6 +6,7 @@
 #include "payload.h"
 #include "util.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 
 #define COUNT(where) rig_int(&rig, "SELECT count(*) FROM outbox WHERE " where)
@@ -129,6 +130,28 @@ static void receipt_of(int64_t row, unsigned sink, int revision, const char *res
 }
 
 #define ACCEPTED "\"accepted\""
+
+/* Accepted, and the log says so, or nothing. */
+static void warned_of(int64_t row, int revision, const char *expected)
+{
+	char path[128], text[512] = "";
+	snprintf(path, sizeof(path), "%s/log", rig.dir);
+	fflush(stderr);
+	int saved = dup(STDERR_FILENO), fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	assert_true(saved >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+	log_init("test", LOG_WARN);
+	receipt_of(row, 0, revision, ACCEPTED);
+	log_init("test", (enum log_level)0);
+	fflush(stderr);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	assert_true(pread(fd, text, sizeof(text) - 1, 0) >= 0);
+	close(saved);
+	close(fd);
+	if (expected)
+		assert_non_null(strstr(text, expected));
+	else
+		assert_string_equal(text, "");
+}
 
 static void expect(const char *sql, const char *expected)
 {
@@ -276,12 +299,17 @@ static void test_accepted_before_the_pieces(void **state)
 	int64_t row = study(1, 10);
 	up(0);
 	went("s1 p0");
-	receipt_of(row, 0, 1, ACCEPTED);
+	warned_of(row, 1, "9 of its chunks were never sent"); /* one flies */
 	assert_int_equal(COUNT("kind=5"), 0);
 	went("s2"); /* that it was received */
 	landed(1);  /* a late PUBACK of a piece that is not wanted any more */
 	went("");
 	assert_int_equal(COUNT("1"), 1);
+	warned_of(row, 2, NULL); /* once */
+	row = study(2, 2);
+	serve();
+	land_all();
+	warned_of(row, 1, NULL); /* it was given all of this one */
 }
 
 static void test_a_later_revision(void **state)
