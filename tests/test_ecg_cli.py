@@ -329,7 +329,7 @@ def check_base64_bits():
 
 def check_refused():
     refused = {"v": 1, "ok": False, "error": {"code": "unknown", "en": "no such study", "zh": "没有这个检查"}}
-    answers = dict.fromkeys(("ecg", "ecg_open", "ecg_report", "ecg_readback"), refused)
+    answers = dict.fromkeys(("ecg", "ecg_list", "ecg_open", "ecg_report", "ecg_readback"), refused)
     with Daemon(**answers) as daemon:
         for words in ((ID,), ("--open",), (), ("report", ID, "final"), ("readback", ID, "x", "--by", "D-0001")):
             CLI.fails(1, "--socket", daemon.path, "ecg", *words, says="no such study")
@@ -369,14 +369,16 @@ def check_open():
 
 
 def check_latest():
-    rows = [study(), study(report=None, resident=None)]
-    with Daemon(ecg={"studies": rows}) as daemon:
+    rows = [study(report={"state": "reported", "revisions": []}), study(report={"state": "novel"}, resident=None)]
+    with Daemon(ecg_list={"studies": rows}) as daemon:
         table = CLI.works("--socket", daemon.path, "ecg", "--limit", "7")
-        same(daemon.asked[0]["args"], {"limit": 7})
-        for text in ("1a2b3c4d", "R-0001", "ecg-1", "02-01 08:30:00", "final"):
+        same((daemon.asked[0]["cmd"], daemon.asked[0]["args"]), ("ecg_list", {"limit": 7}))
+        for text in ("1a2b3c4d", "R-0001", "ecg-1", "02-01 08:30:00", "final", "reported"):
             holds(text in table.splitlines()[1], table)
+        holds("novel" in table.splitlines()[2], table)
+        holds("已报告" in CLI.works("--socket", daemon.path, "--lang", "zh", "ecg"), "not in words")
         same(json.loads(CLI.works("--socket", daemon.path, "--json", "ecg")), {"studies": rows})
-    with Daemon(ecg={"studies": []}) as daemon:
+    with Daemon(ecg_list={"studies": []}) as daemon:
         holds("no ECG" in CLI.works("--socket", daemon.path, "ecg"), "not in words")
 
 

@@ -312,7 +312,7 @@ static int run(const struct order *o)
 		return answer(o, "ecg_open", json_object(), show_open_studies);
 	if (!o->n)
 		return answer(
-			o, "ecg", json_pack("{s:I}", "limit", (json_int_t)o->limit), show_studies);
+			o, "ecg_list", json_pack("{s:I}", "limit", (json_int_t)o->limit), show_studies);
 	if (is_file(o->words[0]))
 		return show_file(o);
 	if (is_id(o->words[0]))

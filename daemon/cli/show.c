@@ -356,7 +356,10 @@ static const char *study_state(const struct cli *cli, const char *state)
 		{"repeat", "poor tracing: record again", "图形不佳：请重新采集"},
 		{"unreadable", "damaged file: send it again from the cart", "文件损坏：请从心电图机重新发送"},
 		{"preliminary", "preliminary: the final report is to come", "初步报告：等待最终报告"},
-		{"critical_unread", "critical value: read it back", "危急值：请复述确认"}};
+		{"critical_unread", "critical value: read it back", "危急值：请复述确认"},
+		{"unsent", "not received by the centre", "中心尚未收到"},
+		{"received", "received by the centre", "中心已收到"},
+		{"reported", "reported", "已报告"}};
 	for (size_t i = 0; i < ELEMENTS(states); i++)
 		if (streq(states[i].name, state))
 			return say(cli, states[i].en, states[i].zh);
@@ -397,7 +400,7 @@ static void study_rows(const struct cli *cli, const json_t *studies, bool open)
 		} else {
 			const json_t *report = json_object_get(s, "report");
 			cell(text(s, "status"), 12);
-			puts(json_is_object(report) ? text(report, "status") : text(s, "report"));
+			puts(study_state(cli, text(report, "state")));
 		}
 	}
 }
