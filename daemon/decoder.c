@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "decoder.h"
 
+#include "decoder_start.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -110,66 +108,6 @@ static int on_late(sd_event_source *source, uint64_t usec, void *arg)
 
 /* the beginning */
 
-/* The original as a file that is nowhere: the child reads it at its own pace, and nobody waits. */
-static int hold_original(const uint8_t *bytes, size_t len)
-{
-	int fd = memfd_create("original", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	for (size_t at = 0; at < len;) {
-		ssize_t n = write(fd, bytes + at, len - at);
-		if (n < 0) {
-			int rc = -errno;
-			close(fd);
-			return rc;
-		}
-		at += (size_t)n;
-	}
-	lseek(fd, 0, SEEK_SET);
-	return fd;
-}
-
-/* It limits itself, too: this holds if something else was installed in its place. Sanitizers map terabytes. */
-static void limit(pid_t pid)
-{
-#ifndef __SANITIZE_ADDRESS__
-	static const struct rlimit memory = {DECODER_MEMORY_MAX, DECODER_MEMORY_MAX},
-				   cpu = {DECODER_CPU_S, DECODER_CPU_S};
-	prlimit(pid, RLIMIT_AS, &memory, NULL); /* it has ended already: so be it */
-	prlimit(pid, RLIMIT_CPU, &cpu, NULL);
-#else
-	(void)pid;
-#endif
-}
-
-/* Nothing of ours reaches the child: no descriptor, no environment, no blocked signal. */
-static int start(struct decoder *d, int original_fd, int answer_fd)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	char *const argv[] = {"vitalgate-ecg", NULL}, *const environment[] = {NULL};
-	sigemptyset(&none);
-	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_adddup2(&files, original_fd, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&files, answer_fd, STDOUT_FILENO);
-	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	int rc = posix_spawn(&d->pid, d->path, &files, &attributes, argv, environment);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attributes);
-	if (rc)
-		d->pid = 0;
-	else
-		limit(d->pid);
-	return -rc;
-}
-
 static int watch(struct decoder *d)
 {
 	d->pid_fd = (int)syscall(SYS_pidfd_open, d->pid, 0);
@@ -196,32 +134,24 @@ static void stop(struct decoder *d)
 
 int decoder_run(struct decoder *d, const uint8_t *bytes, size_t len, decoder_done_t done, void *arg)
 {
-	int answer[2];
 	if (d->pid)
 		return -EBUSY;
-	_cleanup_(closep) int original = hold_original(bytes, len);
-	if (original < 0)
-		return original;
 	d->answer = malloc(DECODER_ANSWER_MAX + 1);
 	if (!d->answer)
 		return -ENOMEM;
-	if (pipe2(answer, O_CLOEXEC) < 0) {
-		free(TAKE(d->answer));
-		return -errno;
-	}
 	d->done = done;
 	d->arg = arg;
 	d->len = 0;
 	d->too_long = d->timed_out = false;
-	d->answer_fd = answer[0];
-	fcntl(d->answer_fd, F_SETFL, O_NONBLOCK);
-	int rc = start(d, original, answer[1]);
-	close(answer[1]);
-	if (rc >= 0)
+	int rc = decoder_start(
+		&(struct decoder_start){d->path, bytes, len, NULL, true}, &d->pid, &d->answer_fd);
+	if (rc >= 0) {
+		fcntl(d->answer_fd, F_SETFL, O_NONBLOCK);
 		rc = watch(d);
+	}
 	if (rc < 0)
 		stop(d);
-	return MIN(rc, 0);
+	return error_only(rc);
 }
 
 /* life */
@@ -232,17 +162,6 @@ void decoder_use(struct decoder *d, const char *path, int64_t limit_us)
 	d->limit_us = limit_us ? limit_us : DECODER_TIME_US;
 }
 
-static void find_program(struct decoder *d)
-{
-	char own[200], path[256];
-	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	char *slash = n > 0 ? memrchr(own, '/', (size_t)n) : NULL;
-	if (slash)
-		snprintf(path, sizeof(path), "%.*s/vitalgate-ecg", (int)(slash - own), own);
-	decoder_use(
-		d, slash && access(path, X_OK) == 0 ? path : VITALGATE_LIBEXEC "/vitalgate-ecg", 0);
-}
-
 int decoder_new(sd_event *loop, struct decoder **ret)
 {
 	struct decoder *d = calloc(1, sizeof(*d));
@@ -250,7 +169,8 @@ int decoder_new(sd_event *loop, struct decoder **ret)
 		return -ENOMEM;
 	d->loop = loop;
 	d->pid_fd = d->answer_fd = -1;
-	find_program(d);
+	d->limit_us = DECODER_TIME_US;
+	decoder_find(d->path, sizeof(d->path));
 	*ret = d;
 	return 0;
 }

@@ -89,6 +89,7 @@ TESTED_BY = {
     "daemon/rfcomm_socket.c": "tests/test_rfcomm.c",
     "daemon/tty.c": "tests/test_serial.c",
     "daemon/spool_worker.c": "tests/test_spool.c",  # the thread's side of the transport
+    "daemon/decoder_start.c": "tests/test_decoder.c",
     "daemon/cli/client.c": "tests/test_cli.py",
     "daemon/cli/decode.c": "tests/test_captures.py",
     "daemon/cli/ecg.c": "tests/test_ecg_cli.py",

@@ -275,8 +275,8 @@ static int decode_anew(const struct order *o)
 {
 	if (o->n != 2)
 		return usage(o->cli, 2);
-	return answer(o, "ecg_decode",
-		json_pack("{s:s,s:s*}", "study", o->words[1], "by", o->by), NULL);
+	return answer(
+		o, "ecg_decode", json_pack("{s:s,s:s*}", "study", o->words[1], "by", o->by), NULL);
 }
 
 static bool is_file(const char *word)
@@ -311,8 +311,8 @@ static int run(const struct order *o)
 	if (o->open)
 		return answer(o, "ecg_open", json_object(), show_open_studies);
 	if (!o->n)
-		return answer(
-			o, "ecg_list", json_pack("{s:I}", "limit", (json_int_t)o->limit), show_studies);
+		return answer(o, "ecg_list", json_pack("{s:I}", "limit", (json_int_t)o->limit),
+			show_studies);
 	if (is_file(o->words[0]))
 		return show_file(o);
 	if (is_id(o->words[0]))

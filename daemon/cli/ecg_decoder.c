@@ -3,22 +3,16 @@
  * Runs the sandboxed decoder vitalgate-ecg: the original on its standard input, JSON from its standard output.
  * What it reads is hostile, so it may crash, hang or never end its answer: time and length have limits.
  */
+#include "decoder_start.h"
 #include "ecg_parts.h"
 #include "util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
-
-#ifndef VITALGATE_LIBEXEC
-#define VITALGATE_LIBEXEC "/usr/libexec/vitalgate"
-#endif
 
 #define NAME "vitalgate-ecg"
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
@@ -40,61 +34,6 @@ static void failed(const struct cli *cli, const char *en, const char *zh, int nu
 	fprintf(stderr, "vitalgate: " NAME ": ");
 	fprintf(stderr, cli->chinese ? zh : en, number);
 	fputc('\n', stderr);
-}
-
-/* Beside our own program, else the installed one. */
-static void find(char *out, size_t size)
-{
-	char own[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
-	own[n > 0 ? n : 0] = 0;
-	char *slash = strrchr(own, '/');
-	if (slash) {
-		*slash = 0;
-		if (snprintf(out, size, "%s/" NAME, own) < (int)size && access(out, X_OK) == 0)
-			return;
-	}
-	snprintf(out, size, "%s", VITALGATE_LIBEXEC "/" NAME);
-}
-
-/* A file without a name that holds the bytes, at its beginning. */
-static int as_file(const struct original *o)
-{
-	int fd = memfd_create("ecg", MFD_CLOEXEC);
-	for (size_t at = 0; fd >= 0 && at < o->len;) {
-		ssize_t n = write(fd, o->bytes + at, o->len - at);
-		if (n <= 0) {
-			close(fd);
-			return -1;
-		}
-		at += (size_t)n;
-	}
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_SET);
-	return fd;
-}
-
-static int start(const struct original *o, const char *samples, int *ret_from, pid_t *ret_pid)
-{
-	char path[PATH_MAX];
-	char *argv[] = {NAME, samples ? "--samples" : NULL, (char *)samples, NULL};
-	posix_spawn_file_actions_t actions;
-	int ends[2];
-	_cleanup_(closep) int in = as_file(o);
-	if (in < 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	find(path, sizeof(path));
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-	int rc = -posix_spawn(ret_pid, path, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	close(ends[1]);
-	if (rc < 0)
-		close(ends[0]);
-	else
-		*ret_from = ends[0];
-	return rc;
 }
 
 static bool has_room(struct answer *a)
@@ -166,7 +105,11 @@ json_t *decoder_ask(
 	_cleanup_(closep) int from = -1;
 	struct answer a = {0};
 	pid_t pid;
-	int status = 0, rc = start(o, samples, &from, &pid);
+	char path[PATH_MAX];
+	decoder_find(path, sizeof(path));
+	int status = 0,
+	    rc = decoder_start(
+		    &(struct decoder_start){path, o->bytes, o->len, samples, false}, &pid, &from);
 	if (rc < 0) {
 		const char *next = rc == -ENOENT || rc == -EACCES
 					   ? cli->chinese ? "；请检查安装" : "; is it installed?"
