@@ -107,8 +107,10 @@ static int act_assign(struct command *c)
 		&id);
 	if (rc < 0)
 		return rc;
-	bool study = study_row(c->db, &id) != 0;
-	rc = study ? study_assign(c->gateway, c->db, &id, resident)
+	struct uuid of = id;
+	/* a heart rate is nobody else's than the ECG that it was measured in */
+	bool study = study_row(c->db, &id) || study_of_reading(c->db, &id, &of);
+	rc = study ? study_assign(c->gateway, c->db, &of, resident)
 		   : intake_assign(c->gateway, c->db, &id, resident);
 	if (rc == -ENOENT && study)
 		return command_refuse_undecoded(c);

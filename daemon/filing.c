@@ -218,6 +218,7 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 	struct raising a = {.id = id,
 		.to = f,
 		.reading = reading,
+		.study = r->has_study ? &r->study : NULL,
 		.severity = severity_name(v.severity),
 		.why = v.rules[0]->id,
 		.body = body,

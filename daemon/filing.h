@@ -52,7 +52,7 @@ struct raising {
 	struct uuid id;
 	const struct filing *to;    /* resident, contract, recipient, role */
 	const struct uuid *reading; /* NULL: of a silence, or of a study */
-	const struct uuid *study;   /* NULL: of none */
+	const struct uuid *study;   /* NULL: of none; with `reading`: that was measured in it */
 	const char *severity, *why; /* `why`: for the log */
 	const char *body, *doubts;  /* JSON: members of an object; labels in an array */
 	int64_t raised_us;

@@ -67,6 +67,8 @@ struct reading {
 	bool has_patient;
 	char patient[VG_TEXT_MAX + 1]; /* as typed; never leaves memory */
 	struct bytes raw;
+	bool has_study; /* it was measured in one */
+	struct uuid study;
 };
 
 struct happening {

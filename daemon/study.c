@@ -304,6 +304,8 @@ static int file_rate(struct gateway *g, struct db *db, struct filed *s)
 	enum vg_result result = reading_take(made, &in, s->driver, g->codes, why);
 	reading_identify(made, s->unit.uid, s->driver, s->id.bytes, sizeof(s->id.bytes));
 	made->id = rate_id(&s->id);
+	made->has_study = true;
+	made->study = s->id;
 	int rc = result == VG_READING ? intake_reading(g, db, &s->unit, made)
 				      : intake_event(g, db, s->unit.device_row, "implausible", why,
 						NULL, s->unit.arrived_us, true);
@@ -500,6 +502,17 @@ int study_tell(struct gateway *g, struct db *db, int64_t row)
 	}
 	rc = outbox_supersede(db, &id, revision);
 	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_STUDY, row, &id, revision);
+}
+
+bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *ret)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT json_extract(body,'$.notes.study') FROM reading WHERE uuid=? AND superseded=0 "
+		"AND kind='ecg'",
+		"b", reading->bytes, sizeof(reading->bytes));
+	const char *text = row_next(r) > 0 ? row_text(r, 0) : NULL;
+	return text && strlen(text) == 32 && unhex(ret->bytes, 16, text) &&
+	       study_row(db, ret);
 }
 
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)

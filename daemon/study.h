@@ -36,6 +36,8 @@ int study_put_back(struct db *db, int64_t row);
 int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *text, size_t len,
 	const char *why);
 
+/* The study that a reading was measured in; false: it is of none, or that is not here any more. */
+bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *ret);
 /* A person says whose it is (0: nobody's), with the heart rate that was measured in it. As intake_assign(). */
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
 /* It is decoded anew, as its next revision: whose it is stays, and so does what was told of it. */

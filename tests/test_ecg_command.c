@@ -469,6 +469,27 @@ static void test_assign(void **state)
 	assert_int_equal(count("studies"), 0);
 }
 
+/* Whoever says whose the heart rate is says whose the ECG is. */
+static void test_assign_rate(void **state)
+{
+	(void)state;
+	char rate[40], args[120];
+	rig_text(&rig, rate, sizeof(rate), "SELECT lower(hex(uuid)) FROM reading");
+	snprintf(args, sizeof(args), "{'reading':'%s','resident':'R-0002'}", rate);
+	ask("assign", args);
+	assert_string_equal(text_of(result(), "reading"), rate);
+	expect_text("SELECT s.resident||r.resident||r.revision FROM study s, reading r WHERE superseded=0",
+		"222");
+	ask("assign", args);
+	refused("already_so");
+	/* it has gone; what was measured is here */
+	rig_script(&rig, "DELETE FROM study");
+	snprintf(args, sizeof(args), "{'reading':'%s','resident':'R-0001'}", rate);
+	ask("assign", args);
+	result();
+	expect_text("SELECT resident FROM reading WHERE superseded=0", "1");
+}
+
 static void test_refused_by_the_platform(void **state)
 {
 	(void)state;
@@ -511,6 +532,7 @@ int main(void)
 		T(test_decode),
 		T(test_platform),
 		T(test_assign),
+		T(test_assign_rate),
 		T(test_refused_by_the_platform),
 	};
 	log_init("test", (enum log_level)0);

@@ -868,6 +868,30 @@ static void test_assign_others(void **state)
 	assign(5, 1, -EPERM); /* without a rate, too */
 }
 
+/* The alert of a rate says which study to look at; the rate says so, too. */
+static void test_rate_names_its_study(void **state)
+{
+	(void)state;
+	study_filed(&rig, 1, 10, RATE("135"));
+	assert_int_equal(COUNT("alert a JOIN study s ON s.uuid=a.study WHERE reading IS NOT NULL"), 1);
+	struct uuid rate, of;
+	{
+		_cleanup_(row_endp) struct row *r =
+			db_query(rig.db, "SELECT uuid FROM reading", "");
+		assert_int_equal(row_next(r), 1);
+		assert_true(row_uuid(r, 0, &rate));
+	}
+	struct uuid id = study_id(&rig, 1);
+	assert_true(study_of_reading(rig.db, &rate, &of));
+	assert_memory_equal(id.bytes, of.bytes, sizeof(of.bytes));
+	assert_false(study_of_reading(rig.db, &id, &of));
+	struct uuid cuff = rig_bp(&rig, (struct rig_bp){190, 115, 70, .identity = "1"});
+	assert_false(study_of_reading(rig.db, &cuff, &of));
+	assert_int_equal(COUNT("alert WHERE study IS NULL"), 1);
+	rig_script(&rig, "DELETE FROM study");
+	assert_false(study_of_reading(rig.db, &rate, &of));
+}
+
 /* Alerts of critical values follow it, too. */
 static void test_assign_critical(void **state)
 {
@@ -891,8 +915,8 @@ static void test_a_step_fails(void **state)
 	(void)state;
 	static const char *const steps[] = {"UPDATE ON study", "INSERT ON reading",
 		"INSERT ON evidence", "INSERT ON draft",
-		"INSERT ON alert WHEN new.study IS NULL",
-		"INSERT ON alert WHEN new.study IS NOT NULL", "INSERT ON outbox WHEN new.kind=0",
+		"INSERT ON alert WHEN new.reading IS NOT NULL",
+		"INSERT ON alert WHEN new.reading IS NULL", "INSERT ON outbox WHEN new.kind=0",
 		"INSERT ON outbox WHEN new.kind=1",
 		"INSERT ON outbox WHEN new.kind=1 AND new.object=2",
 		"INSERT ON outbox WHEN new.kind=4",
@@ -983,6 +1007,7 @@ int main(void)
 		T(test_wait_before_the_decoder),
 		T(test_assign),
 		T(test_assign_others),
+		T(test_rate_names_its_study),
 		T(test_assign_critical),
 		T(test_a_step_fails),
 	};
