@@ -7,6 +7,8 @@
 #include <errno.h>
 
 #define ABBREVIATION_MAX 3 /* letters */
+#define PLAIN_MAX 512	   /* bytes of a text that are looked at */
+#define GONE '\1'		   /* where a phrase was: what stood around it is not together now */
 
 #define IDEOGRAPHIC_BLANK "\xe3\x80\x80" /* U+3000 */
 
@@ -131,7 +133,7 @@ static bool letter(char c)
 
 /* "ventricular" is not in "supraventricular": a Latin word counts from its beginning; and "mi" is not in "minor": an
  * abbreviation counts whole. */
-static bool has_word(const char *text, const char *word, size_t len)
+static const char *find_word(const char *text, const char *word, size_t len)
 {
 	bool whole = len <= ABBREVIATION_MAX;
 	for (size_t i = 0; i < len; i++)
@@ -139,9 +141,9 @@ static bool has_word(const char *text, const char *word, size_t len)
 	for (const char *at = text; (at = memmem(at, strlen(at), word, len)); at++) {
 		bool begins = at == text || !letter(*word) || !letter(at[-1]);
 		if (begins && !(whole && letter(at[len])))
-			return true;
+			return at;
 	}
-	return false;
+	return NULL;
 }
 
 /* All of "a,b". */
@@ -149,7 +151,7 @@ static bool has_all(const char *text, const char *list)
 {
 	for (;; list++) {
 		size_t len = strcspn(list, ",");
-		if (!has_word(text, list, len))
+		if (!find_word(text, list, len))
 			return false;
 		list += len;
 		if (!*list)
@@ -165,15 +167,38 @@ static bool has_any(const char *text, const char (*lists)[64], unsigned n)
 	return false;
 }
 
-const struct statement *statement_find(const struct statements *s, const char *text)
+/* Takes the words of "a,b" out wherever they stand. */
+static void take_out(char *text, const char *list)
 {
-	char plain[512];
-	normalize(plain, sizeof(plain), text);
-	for (unsigned i = 0; i < s->n; i++) {
-		const struct statement *r = &s->rules[i];
-		if (has_any(plain, r->words, r->n_words) && !has_any(plain, r->unless, r->n_unless))
-			return r;
+	for (;; list++) {
+		size_t len = strcspn(list, ",");
+		for (const char *at; len && (at = find_word(text, list, len));)
+			memset(text + (at - text), GONE, len);
+		list += len;
+		if (!*list)
+			return;
 	}
+}
+
+/* What is denied is taken out; what is stated beside it is not denied. */
+static bool fires(const struct statement *r, const char *plain)
+{
+	char rest[PLAIN_MAX];
+	snprintf(rest, sizeof(rest), "%s", plain);
+	for (unsigned i = 0; i < r->n_unless; i++)
+		if (has_all(rest, r->unless[i]))
+			take_out(rest, r->unless[i]);
+	return has_any(rest, r->words, r->n_words);
+}
+
+const struct statement *statement_find(
+	const struct statements *s, const struct statement *after, const char *text)
+{
+	char plain[PLAIN_MAX];
+	normalize(plain, sizeof(plain), text);
+	for (const struct statement *r = after ? after + 1 : s->rules; r < s->rules + s->n; r++)
+		if (fires(r, plain))
+			return r;
 	return NULL;
 }
 

@@ -14,7 +14,8 @@
 struct statement {
 	char id[40];
 	unsigned n_words, n_unless;
-	/* Normalized; each is a list "a,b" of which all must be there. */
+	/* Normalized; each is a list "a,b" of which all must be there. Those of `unless` are taken out of a text before
+	 * it is looked at. */
 	char words[STATEMENT_WORDS_MAX][64], unless[STATEMENT_WORDS_MAX][64];
 	char zh[96], en[96];
 	char source[96];
@@ -27,7 +28,8 @@ struct statements {
 
 /* 0 or -EINVAL with the sentence of yamlmap_fail(). */
 int statements_read(struct yamlmap *y, yaml_node_t *list, struct statements *ret);
-/* The first rule that the text (UTF-8) fires; NULL: none. */
-const struct statement *statement_find(const struct statements *s, const char *text);
+/* The first rule behind `after` (NULL: of all) that the text (UTF-8) fires; NULL: none. */
+const struct statement *statement_find(
+	const struct statements *s, const struct statement *after, const char *text);
 /* As an element of "rules":[..] of an alert. */
 void statement_json(struct json *j, const struct statement *rule, const char *text);

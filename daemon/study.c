@@ -314,68 +314,90 @@ static int file_rate(struct gateway *g, struct db *db, struct filed *s)
 	return rc;
 }
 
-/* The first statement that speaks of an acute event, on one line or broken into two. `ret_text` has 600 bytes. */
-static const struct statement *acute_in(
-	struct gateway *g, const json_t *interpretation, char *ret_text)
+/* What is found in a cart's words. */
+struct acute {
+	const struct statements *rules;
+	bool fired[STATEMENTS_RULES_MAX];
+	const struct statement *first; /* NULL: nothing */
+	struct json *j;		       /* the array "rules" */
+};
+
+/* Each rule once, with the text that fired it first. */
+static void judge_text(struct acute *a, const char *text)
 {
-	static const char *const lists[] = {"lines", "statements"};
-	const struct statements *rules = alert_statements(g->rules);
-	for (size_t k = 0; k < ELEMENTS(lists); k++) {
-		const json_t *list = json_object_get(interpretation, lists[k]), *line;
-		const char *before = "";
-		size_t i;
-		json_array_foreach(list, i, line)
-		{
-			const char *text = json_is_string(line) ? json_string_value(line)
-								: text_of(line, "text");
-			if (!text)
-				continue;
-			snprintf(ret_text, 600, "%s", text);
-			const struct statement *found = statement_find(rules, ret_text);
-			if (found)
-				return found;
-			snprintf(ret_text, 600, "%s %s", before, text);
-			found = statement_find(rules, ret_text);
-			if (found)
-				return found;
-			before = text;
-		}
+	const struct statement *r = NULL;
+	while ((r = statement_find(a->rules, r, text))) {
+		bool *fired = &a->fired[r - a->rules->rules];
+		if (*fired)
+			continue;
+		*fired = true;
+		a->first = a->first ? a->first : r;
+		statement_json(a->j, r, text);
 	}
-	return NULL;
 }
 
+/* On one line, or broken into two. */
+static void judge_lines(struct acute *a, const json_t *list)
+{
+	const char *before = "";
+	const json_t *line;
+	char text[600];
+	size_t i;
+	json_array_foreach(list, i, line)
+	{
+		const char *one = json_is_string(line) ? json_string_value(line)
+						       : text_of(line, "text");
+		if (!one)
+			continue;
+		snprintf(text, sizeof(text), "%s", one);
+		judge_text(a, text);
+		snprintf(text, sizeof(text), "%s %s", before, one);
+		judge_text(a, text);
+		before = one;
+	}
+}
+
+static char *statement_doubts(const struct filed *s, const char *status)
+{
+	struct json j = {0};
+	struct alert_doubt doubt = alert_label(&s->reading, &s->filing.when, false);
+	json_array_begin(&j, NULL);
+	json_str(&j, NULL,
+		status && streq(status, "confirmed") ? "confirmed_statement" : "cart_statement");
+	for (unsigned i = 0; i < doubt.n; i++)
+		json_str(&j, NULL, doubt.labels[i]);
+	json_array_end(&j);
+	return json_take(&j);
+}
+
+/* One alert, whatever the cart has to say. */
 static int raise_statement(struct gateway *g, struct db *db, const struct filed *s)
 {
 	const json_t *interpretation = json_object_get(s->said, "interpretation");
-	const char *status = text_of(interpretation, "status");
-	char text[600];
-	const struct statement *rule = acute_in(g, interpretation, text);
-	if (!rule || !g->config->alerts || s->unit.test)
+	struct json body = {0};
+	struct acute a = {.rules = alert_statements(g->rules), .j = &body};
+	if (!g->config->alerts || s->unit.test)
 		return 0;
-	struct json body = {0}, doubts = {0};
-	struct alert_doubt doubt = alert_label(&s->reading, &s->filing.when, false);
 	json_object_begin(&body, NULL);
 	json_array_begin(&body, "rules");
-	statement_json(&body, rule, text);
+	judge_lines(&a, json_object_get(interpretation, "lines"));
+	judge_lines(&a, json_object_get(interpretation, "statements"));
 	json_array_end(&body);
 	json_object_end(&body);
-	json_array_begin(&doubts, NULL);
-	json_str(&doubts, NULL,
-		status && streq(status, "confirmed") ? "confirmed_statement" : "cart_statement");
-	for (unsigned i = 0; i < doubt.n; i++)
-		json_str(&doubts, NULL, doubt.labels[i]);
-	json_array_end(&doubts);
-	_cleanup_(freep) char *body_text = json_take(&body), *doubts_text = json_take(&doubts);
-	if (!body_text || !doubts_text)
+	_cleanup_(freep) char *body_text = json_take(&body),
+			      *doubts = statement_doubts(s, text_of(interpretation, "status"));
+	if (!body_text || !doubts)
 		return -ENOMEM;
+	if (!a.first)
+		return 0;
 	int rc = filing_raise(g, db,
 		&(struct raising){.id = statement_id(&s->id),
 			.to = &s->filing,
 			.study = &s->id,
 			.severity = severity_name(SEVERITY_CRITICAL),
-			.why = rule->id,
+			.why = a.first->id,
 			.body = body_text,
-			.doubts = doubts_text,
+			.doubts = doubts,
 			.raised_us = s->unit.arrived_us});
 	return MIN(rc, 0);
 }

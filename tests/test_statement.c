@@ -55,7 +55,14 @@ static const struct {
 	{"suggests acute coronary syndrome", MI}, {"acute mi", MI}, {"acute mild changes", NULL},
 	{"Acute minor ST changes", NULL}, {"no acute changes", NULL},
 	{"Old inferior infarct, no acute changes", NULL}, {"No evidence of acute infarction", NULL},
-	{"No STEMI criteria", NULL}, {"Inferior infarct, age undetermined", NULL},
+	{"No STEMI criteria", NULL}, {"Acute inferior infarct, no acute changes elsewhere", MI},
+	{"no acute infarct", NULL}, {"No acute changes. Acute infarct", MI},
+	{"no acute changes, no acute infarct", NULL}, {"no STEMI, recent infarct", MI},
+	{"急性下壁心肌梗死，余导联无急性改变", MI}, {"无急性心肌梗死", NULL},
+	/* what stood around a phrase is not together */
+	{"recent no stemi infarct", NULL}, {"ventricular no vt tachycardia", NULL},
+	{"supraventricular tachycardia, ventricular fibrillation", VF},
+	{"一度、不完全性房室传导阻滞，三度房室传导阻滞", BLOCK}, {"Inferior infarct, age undetermined", NULL},
 	{"Anterior infarct, old", NULL}, {"Cannot rule out anterior infarct", NULL},
 	{"Nonacute infarct", NULL}, {"Non-acute infarct", NULL}, {"急性下壁心肌梗死", MI},
 	{"急性心肌梗塞", MI}, {"急性前壁心梗？", MI}, {"考虑急性广泛前壁心肌梗死可能", MI},
@@ -98,7 +105,7 @@ static void test_texts(void **state)
 	(void)state;
 	unsigned wrong = 0;
 	for (size_t i = 0; i < ELEMENTS(texts); i++) {
-		const struct statement *s = statement_find(alert_statements(rules), texts[i].text);
+		const struct statement *s = statement_find(alert_statements(rules), NULL, texts[i].text);
 		const char *found = s ? s->id : "nothing";
 		const char *rule = texts[i].rule ? texts[i].rule : "nothing";
 		if (!streq(found, rule))
@@ -106,6 +113,21 @@ static void test_texts(void **state)
 		wrong += !streq(found, rule);
 	}
 	assert_int_equal(wrong, 0);
+}
+
+/* Behind one rule the next is found, each once. */
+static void test_all_of_a_text(void **state)
+{
+	(void)state;
+	static const char text[] = "Ventricular fibrillation, no asystole, acute infarct, hyperkalemia";
+	static const char *const expected[] = {MI, VF, POTASSIUM};
+	const struct statement *s = NULL;
+	for (size_t i = 0; i < ELEMENTS(expected); i++) {
+		s = statement_find(alert_statements(rules), s, text);
+		assert_non_null(s);
+		assert_string_equal(s->id, expected[i]);
+	}
+	assert_null(statement_find(alert_statements(rules), s, text));
 }
 
 /* Nothing in the table fires for a text of blanks, and each line of it fires for itself. */
@@ -120,7 +142,7 @@ static void test_every_word_fires(void **state)
 			snprintf(text, sizeof(text), "%s", all->rules[i].words[k]);
 			for (char *comma; (comma = strchr(text, ','));)
 				*comma = ' ';
-			const struct statement *s = statement_find(all, text);
+			const struct statement *s = statement_find(all, NULL, text);
 			if (s != &all->rules[i])
 				fail_msg("\"%s\" of %s is %s", text, all->rules[i].id,
 					s ? s->id : "nothing");
@@ -136,16 +158,16 @@ static void test_long_text(void **state)
 		memset(text, 'x', sizeof(text));
 		memcpy(text + at, " stemi ", 7);
 		text[sizeof(text) - 1] = 0;
-		const struct statement *s = statement_find(alert_statements(rules), text);
+		const struct statement *s = statement_find(alert_statements(rules), NULL, text);
 		assert_int_equal(s != NULL, at + 6 <= 510);
 	}
 	/* two texts of 255 bytes, as lines that belong together, are looked at whole */
 	memset(text, 'x', 511);
 	memcpy(text + 505, " stemi", 6);
 	text[511] = 0;
-	assert_null(statement_find(alert_statements(rules), text));
+	assert_null(statement_find(alert_statements(rules), NULL, text));
 	memcpy(text + 504, " stemi", 7);
-	assert_non_null(statement_find(alert_statements(rules), text));
+	assert_non_null(statement_find(alert_statements(rules), NULL, text));
 }
 
 static void test_json(void **state)
@@ -153,7 +175,7 @@ static void test_json(void **state)
 	(void)state;
 	struct json j = {0};
 	const char *text = "ACUTE \"MI\"\n";
-	const struct statement *s = statement_find(alert_statements(rules), text);
+	const struct statement *s = statement_find(alert_statements(rules), NULL, text);
 	assert_non_null(s);
 	statement_json(&j, s, text);
 	assert_string_equal(json_text(&j),
@@ -255,7 +277,7 @@ static void test_lengths(void **state)
 		assert_int_equal(r != NULL, len <= 62);
 		if (r) {
 			assert_string_equal(only(r)->words[0], word);
-			assert_non_null(statement_find(alert_statements(r), word));
+			assert_non_null(statement_find(alert_statements(r), NULL, word));
 		}
 		alert_rules_free(r);
 	}
@@ -270,7 +292,7 @@ static void test_lengths(void **state)
 		if (r) {
 			assert_int_equal(only(r)->n_words, n);
 			snprintf(word, sizeof(word), "w%d", n - 1);
-			assert_non_null(statement_find(alert_statements(r), word));
+			assert_non_null(statement_find(alert_statements(r), NULL, word));
 		}
 		alert_rules_free(r);
 	}
@@ -292,16 +314,18 @@ static void test_unless(void **state)
 	char error[400];
 	struct alert_rules *r =
 		read_text(HEAD "statements:\n - {id: a, words: [\"A,  b-C\"], unless: "
-			       "[\"no a\", \"x, Y\"]" REST,
+			       "[\"no a\", \"c x, Y\"]" REST,
 			error, sizeof(error));
 	const struct statements *s = alert_statements(r);
 	assert_string_equal(only(r)->words[0], "a,b c");
-	assert_non_null(statement_find(s, "B-C a"));
-	assert_non_null(statement_find(s, "b c, A y"));
-	assert_null(statement_find(s, "a b d c"));
-	assert_null(statement_find(s, "b c"));
-	assert_null(statement_find(s, "b c no a"));
-	assert_null(statement_find(s, "y a b c x"));
+	assert_non_null(statement_find(s, NULL, "B-C a"));
+	assert_non_null(statement_find(s, NULL, "b c, A y"));
+	assert_null(statement_find(s, NULL, "a b d c"));
+	assert_null(statement_find(s, NULL, "b c"));
+	assert_null(statement_find(s, NULL, "b c no a"));
+	assert_null(statement_find(s, NULL, "y a b c x"));
+	assert_non_null(statement_find(s, NULL, "z a b c x")); /* not all of the list */
+	assert_non_null(statement_find(s, NULL, "no a b c a")); /* it is stated, too */
 	alert_rules_free(r);
 	/* up to three letters are whole */
 	r = read_text(HEAD "statements:\n - {id: a, words: [abc, wxyz]" REST, error, sizeof(error));
@@ -317,7 +341,7 @@ static void test_unless(void **state)
 	/* without the list there are none, and the rules are good */
 	r = read_text(HEAD, error, sizeof(error));
 	assert_non_null(r);
-	assert_null(statement_find(alert_statements(r), "acute mi"));
+	assert_null(statement_find(alert_statements(r), NULL, "acute mi"));
 	alert_rules_free(r);
 }
 
@@ -325,6 +349,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_all_of_a_text),
 		cmocka_unit_test(test_every_word_fires),
 		cmocka_unit_test(test_long_text),
 		cmocka_unit_test(test_json),

@@ -585,9 +585,22 @@ static void test_statement(void **state)
 	study_filed(&rig, 2, 10, LINES("\"Acute inferior infarct\",\"Ventricular fibrillation\""));
 	expect("SELECT group_concat(role||recipient) FROM (SELECT * FROM alert ORDER BY id)",
 		"doctorD-0001,siteS-0001");
-	assert_int_equal(COUNT("alert"), 2); /* one for a study */
+	assert_int_equal(COUNT("alert"), 2); /* one for a study, whatever it says */
+	expect("SELECT json_extract(body,'$.rules[0].id')||' '||json_extract(body,'$.rules[1].id')||"
+	       "json_array_length(body,'$.rules') FROM alert WHERE id=2",
+		"ecg-acute-infarction ecg-ventricular-fibrillation2");
+	/* each rule once, with what fired it first; from both lists */
+	rig_script(&rig, "DELETE FROM alert");
+	study_filed(&rig, 4, 10,
+		STUDY_SAYS("\"interpretation\":{\"lines\":[\"STEMI\",\"Acute infarct\",\"asystole\"],"
+			   "\"statements\":[{\"text\":\"Asystole!\"},{\"text\":\"hyper\"},{\"text\":"
+			   "\"kalemia VT\"}]},"));
+	expect("SELECT group_concat(json_extract(value,'$.id')||'='||json_extract(value,'$.statement'),', ')||"
+	       "severity FROM alert, json_each(body,'$.rules')",
+		"ecg-acute-infarction=STEMI, ecg-asystole=asystole, "
+		"ecg-ventricular-tachycardia=kalemia VTcritical");
 	study_filed(&rig, 3, 10, LINES("\"Sinus rhythm\",\"no acute changes\""));
-	assert_int_equal(COUNT("alert"), 2);
+	assert_int_equal(COUNT("alert"), 1);
 }
 
 static void stated(const char *text, const char *rule, const char *doubts)
