@@ -193,7 +193,7 @@ CREATE TABLE condition (                -- a technical rule that a device breaks
 
 CREATE TABLE study (                    -- an ECG as it was recorded, or another file
 	id INTEGER PRIMARY KEY,
-	uuid BLOB NOT NULL UNIQUE,      -- of the device and the content
+	uuid BLOB NOT NULL UNIQUE,      -- of the device, the content, and whether it is a test
 	revision INTEGER NOT NULL,      -- what is forwarded is this row as it is now
 	status TEXT NOT NULL,           -- undecoded, final, amended, unassigned
 	device INTEGER NOT NULL,

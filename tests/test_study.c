@@ -108,6 +108,11 @@ static void test_again(void **state)
 	arrives("sn:1", "two", 3, false, false);
 	arrives("sn:2", "one", 3, false, false); /* of another cart it is another recording */
 	assert_int_equal(COUNT("study"), 3);
+	/* while it was tried out, and in earnest: two */
+	arrives("sn:1", "one", 3, true, false);
+	arrives("sn:1", "one", 3, true, false);
+	expect("SELECT count(*)||sum(test) FROM study", "41");
+	rig_script(&rig, "DELETE FROM study WHERE test");
 	/* also when it was decoded in the meantime */
 	assert_int_equal(study_says(&rig, 1, STUDY_PLAIN), 0);
 	arrives("sn:1", "one", 3, false, false);
