@@ -47,7 +47,14 @@ static int delete_studies(struct db *db, int64_t before_us)
 		"FROM leaving))",
 		"DELETE FROM study WHERE id IN (SELECT id FROM leaving)",
 	};
-	int rc = db_run(db, "DELETE FROM leaving", "");
+	/* what did not come in all that time does not come any more, unless it is still on its way, or staff are told */
+	int rc = db_run(db,
+		"DELETE FROM study_wait WHERE since<? AND NOT EXISTS (SELECT 1 FROM study s JOIN outbox "
+		"o ON o.uuid=s.uuid WHERE s.id=study) AND NOT EXISTS (SELECT 1 FROM alert a WHERE "
+		"a.uuid=study_wait.alert AND a.state='active')",
+		"i", before_us);
+	if (rc >= 0)
+		rc = db_run(db, "DELETE FROM leaving", "");
 	if (rc >= 0)
 		rc = db_run(db,
 			"INSERT INTO leaving SELECT id FROM study s WHERE arrived<? AND "

@@ -2,7 +2,8 @@
 /*
  * The gateway is not the record: what the platform has, and nobody needs here, leaves after its time.
  * Never deleted: what still has to be sent or was refused, an alert that nobody acknowledged and its
- * reading, and the latest value of each kind of a resident, which the follow-up draft rests on.
+ * reading, and the latest value of each kind of a resident, which the follow-up draft rests on. A report that was not
+ * given in all that time is waited for no longer.
  */
 #pragma once
 

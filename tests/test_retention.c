@@ -209,9 +209,9 @@ static void test_study_stays(void **state)
 		{"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) SELECT "
 		 "0,5,5,1,uuid,1,3,0 FROM study",
 			"DELETE FROM outbox"},
-		{"INSERT INTO study_wait VALUES(1,'report',1,x'00',1,1,NULL)",
+		{"INSERT INTO study_wait VALUES(1,'report',1828000000000000,x'00',1,1,NULL)",
 			"DELETE FROM study_wait"},
-		{"INSERT INTO study_wait VALUES(1,'sent',1,x'00',1,1,x'01')",
+		{"INSERT INTO study_wait VALUES(1,'sent',1828000000000000,x'00',1,1,x'01')",
 			"DELETE FROM study_wait"},
 		{"INSERT INTO report(study,revision,status,critical,author,at) "
 		 "VALUES(1,9,'critical','VT','c',1)",
@@ -237,6 +237,40 @@ static void test_study_stays(void **state)
 	}
 	after(400);
 	assert_int_equal(OF_STUDIES, 0);
+}
+
+/* A report that never came is not waited for as long as the gateway stands. */
+static void test_waits_end(void **state)
+{
+	(void)state;
+	settled(1);
+	rig_script(&rig, "INSERT INTO study_wait VALUES(1,'report',1,x'00',1,1,NULL)");
+	rig_script(&rig,
+		"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) SELECT "
+		"0,5,5,1,uuid,1,3,0 FROM study");
+	after(400); /* it is still to be sent, and then to be reported on */
+	assert_int_equal(COUNT("study") + COUNT("study_wait"), 2);
+	rig_script(&rig, "DELETE FROM outbox");
+	rig_script(&rig, "UPDATE study_wait SET alert=x'01'");
+	rig_script(&rig,
+		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,doubts,"
+		"raised,rules_version) VALUES(x'01',1,'warning','active','S-0001','site',0,'{}','[]',1,'r')");
+	after(400); /* staff were told, and that has to end by itself */
+	assert_int_equal(COUNT("study") + COUNT("study_wait"), 2);
+	rig_script(&rig, "UPDATE alert SET state='acknowledged'");
+	after(400);
+	assert_int_equal(COUNT("study") + COUNT("study_wait"), 0);
+	/* not before its time */
+	settled(2);
+	assert_int_equal(
+		db_run(rig.db,
+			"INSERT INTO study_wait SELECT id,'report',?,x'00',1,1,NULL FROM study", "i",
+			RIG_NOW),
+		1);
+	after(29);
+	assert_int_equal(COUNT("study_wait"), 1);
+	after(31);
+	assert_int_equal(COUNT("study") + COUNT("study_wait"), 0);
 }
 
 static void test_study_portions(void **state)
@@ -268,6 +302,7 @@ int main(void)
 		T(test_studies_leave),
 		T(test_study_leaves_whole),
 		T(test_study_stays),
+		T(test_waits_end),
 		T(test_study_portions),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
