@@ -195,8 +195,8 @@ static int act_report(struct command *c)
 		c->gateway, c->db, row, status, command_text(c, "text"), critical, c->author);
 	if (rc < 0)
 		return refuse_word(c, rc);
-	rc = command_audit(c, "ecg_report", hex(text, id.bytes, sizeof(id.bytes)),
-		report_status_name(status));
+	rc = command_audit(
+		c, "ecg_report", hex(text, id.bytes, sizeof(id.bytes)), report_status_name(status));
 	json_hex(c->result, "study", id.bytes, sizeof(id.bytes));
 	json_str(c->result, "status", report_status_name(status));
 	return rc;

@@ -89,12 +89,12 @@ int report_json(struct db *db, int64_t study, struct json *j)
 	int64_t due = db_int(db, 0, "SELECT due FROM study WHERE id=?", "i", study);
 	json_object_begin(j, "report");
 	json_str(j, "state",
-		last == REPORT_POOR_TRACING	       ? "repeat"
-		: last != REPORTS		       ? "reported"
+		last == REPORT_POOR_TRACING	    ? "repeat"
+		: last != REPORTS		    ? "reported"
 		: waiting(db, study, "report") == 2 ? "overdue"
-		: waiting(db, study, "report")      ? "waiting"
-		: received			       ? "received"
-						       : "unsent");
+		: waiting(db, study, "report")	    ? "waiting"
+		: received			    ? "received"
+						    : "unsent");
 	if (received)
 		json_time(j, "received", received);
 	if (due)

@@ -8,7 +8,7 @@
 
 #define ABBREVIATION_MAX 3 /* letters */
 #define PLAIN_MAX 512	   /* bytes of a text that are looked at */
-#define GONE '\1'		   /* where a phrase was: what stood around it is not together now */
+#define GONE '\1'	   /* where a phrase was: what stood around it is not together now */
 
 #define IDEOGRAPHIC_BLANK "\xe3\x80\x80" /* U+3000 */
 

@@ -12,7 +12,8 @@
 #include <jansson.h>
 #include <sha2.h>
 
-#define BODY_MAX (64 * 1024) /* of what is forwarded: it goes in one message, with every report (link.h) */
+#define BODY_MAX \
+	(64 * 1024) /* of what is forwarded: it goes in one message, with every report (link.h) */
 
 int64_t study_row(struct db *db, const struct uuid *id)
 {
@@ -120,11 +121,11 @@ struct filed {
 	struct unit unit;
 	struct reading reading; /* its head: who and when; then the heart rate that was measured */
 	const json_t *said;
-	char *body; /* what is forwarded of it */
+	char *body;		       /* what is forwarded of it */
 	const char *format, *rejected; /* borrowed from `said` */
 	struct filing filing;
-	int64_t before; /* its revision; 0: it is decoded for the first time */
-	bool readable;	/* as it was decoded before */
+	int64_t before;		      /* its revision; 0: it is decoded for the first time */
+	bool readable;		      /* as it was decoded before */
 	struct resident_decision who; /* as it was then */
 	char evidence[48], grade[16];
 };
@@ -346,8 +347,8 @@ static void judge_lines(struct acute *a, const json_t *list)
 	size_t i;
 	json_array_foreach(list, i, line)
 	{
-		const char *one = json_is_string(line) ? json_string_value(line)
-						       : text_of(line, "text");
+		const char *one =
+			json_is_string(line) ? json_string_value(line) : text_of(line, "text");
 		if (!one)
 			continue;
 		snprintf(text, sizeof(text), "%s", one);
@@ -455,8 +456,8 @@ static int file_it(struct gateway *g, struct db *db, struct filed *s)
 /* Nothing that we could make anything of. */
 static json_t *not_decoded(const char *why)
 {
-	return json_pack("{s:s,s:s,s:s}", "format", "unknown", "rejected", STUDY_NOT_DECODED,
-		"detail", why);
+	return json_pack(
+		"{s:s,s:s,s:s}", "format", "unknown", "rejected", STUDY_NOT_DECODED, "detail", why);
 }
 
 /* The decoder's answer, or one that says why there is none, with what is forwarded of it; NULL: no memory. */
@@ -501,17 +502,19 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 int study_again(struct gateway *g, struct db *db, int64_t row)
 {
 	int rc = db_run(db, "UPDATE study SET status='undecoded', tries=0 WHERE id=?", "i", row);
-	bool expected = db_int(db, 0,
-				"SELECT 1 FROM study s WHERE id=? AND NOT test AND received IS NULL AND "
-				"NOT EXISTS (SELECT 1 FROM report WHERE study=s.id)",
-				"i", row) == 1;
+	bool expected =
+		db_int(db, 0,
+			"SELECT 1 FROM study s WHERE id=? AND NOT test AND received IS NULL AND "
+			"NOT EXISTS (SELECT 1 FROM report WHERE study=s.id)",
+			"i", row) == 1;
 	return rc < 0 || !expected ? MIN(rc, 0) : report_expect(g, db, row);
 }
 
 int study_tell(struct gateway *g, struct db *db, int64_t row)
 {
 	int rc = db_run(db,
-		"UPDATE study SET revision=revision+1 WHERE id=? AND status<>'undecoded'", "i", row);
+		"UPDATE study SET revision=revision+1 WHERE id=? AND status<>'undecoded'", "i",
+		row);
 	struct uuid id;
 	int revision = 0;
 	if (rc <= 0)
@@ -534,8 +537,7 @@ bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *re
 		"AND kind='ecg'",
 		"b", reading->bytes, sizeof(reading->bytes));
 	const char *text = row_next(r) > 0 ? row_text(r, 0) : NULL;
-	return text && strlen(text) == 32 && unhex(ret->bytes, 16, text) &&
-	       study_row(db, ret);
+	return text && strlen(text) == 32 && unhex(ret->bytes, 16, text) && study_row(db, ret);
 }
 
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)

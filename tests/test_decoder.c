@@ -294,8 +294,7 @@ static void test_one_at_a_time(void **state)
 	assert_string_equal(text, "first");
 }
 
-static void done_once_more(
-	void *arg, const char *said, size_t len, const char *reason, bool passes)
+static void done_once_more(void *arg, const char *said, size_t len, const char *reason, bool passes)
 {
 	(void)said, (void)len, (void)reason, (void)passes;
 	assert_int_equal(decoder_run(decoder, (const uint8_t *)"second", 6, done, arg), 0);

@@ -5,6 +5,7 @@
 
 #include "link.h"
 #include "log.h"
+#include "payload.h"
 
 #define CRITICAL "{'study':'%s','status':'critical','critical':'K 6.9'}"
 
@@ -336,6 +337,41 @@ static void test_report_length(void **state)
 	assert_int_equal(COUNT("report"), 2);
 }
 
+/* As long as it can be, with all that the centre may say of it: one packet. */
+static void test_longest_study(void **state)
+{
+	(void)state;
+	size_t body = 64 * 1024,
+	       room = body - strlen("{\"format\":\"scp\",\"detail\":\"\",\"patient\":{}}");
+	char *text = malloc(body + 64), words[REPORT_TEXT_MAX + 1], critical[REPORT_WORDS_MAX + 1];
+	char author[64], padded[2 * REPORT_WORDS_MAX + 1];
+	assert_non_null(text);
+	snprintf(text, body + 64, "{\"format\":\"scp\",\"detail\":\"%0*d\"}", (int)room, 7);
+	row = study_filed(&rig, 1, VG_STUDY_MAX, text);
+	free(text);
+	assert_int_equal(rig_int(&rig, "SELECT max(length(body)) FROM study"), body);
+	memset(words, 'w', sizeof(words));
+	memset(critical, 'c', sizeof(critical));
+	memset(padded, ' ', sizeof(padded));
+	memset(author, 'a', sizeof(author));
+	words[REPORT_TEXT_MAX] = critical[REPORT_WORDS_MAX] = author[63] = 0;
+	memcpy(padded, critical, REPORT_WORDS_MAX);
+	padded[2 * REPORT_WORDS_MAX] = 0;
+	for (int i = 0; i < REPORT_REVISIONS_MAX; i++) {
+		assert_int_equal(report_add(&rig.gateway, rig.db, row, REPORT_CRITICAL, words,
+					 critical, author),
+			0);
+		assert_int_equal(report_read_back(&rig.gateway, rig.db, row, padded, author), 0);
+	}
+	struct json j = {0};
+	payload_open(&rig.gateway, OBJECT_STUDY, &j);
+	assert_int_equal(payload_object(&rig.gateway, rig.db, OBJECT_STUDY, row, INT64_MAX, &j), 1);
+	payload_close(&j);
+	assert_true(j.len > body + (size_t)REPORT_REVISIONS_MAX * REPORT_TEXT_MAX);
+	assert_true(j.len < LINK_PACKET_MAX - sizeof(struct link_head) - LINK_TOPIC_MAX);
+	json_free(&j);
+}
+
 static void test_report_refused_later(void **state)
 {
 	(void)state;
@@ -387,8 +423,7 @@ static void test_ack_critical(void **state)
 	ask_of("ecg_report", CRITICAL);
 	rig_text(&rig, alert, sizeof(alert), "SELECT lower(hex(uuid)) FROM alert");
 	for (size_t i = 0; i < ELEMENTS(outcomes); i++) {
-		snprintf(
-			args, sizeof(args), "{'alert':'%s','outcome':'%s'}", alert, outcomes[i]);
+		snprintf(args, sizeof(args), "{'alert':'%s','outcome':'%s'}", alert, outcomes[i]);
 		ask("ack", args);
 		refused("read_it_back");
 		const char *en = text_of(json_object_get(last, "error"), "en");
@@ -478,7 +513,8 @@ static void test_assign_rate(void **state)
 	snprintf(args, sizeof(args), "{'reading':'%s','resident':'R-0002'}", rate);
 	ask("assign", args);
 	assert_string_equal(text_of(result(), "reading"), rate);
-	expect_text("SELECT s.resident||r.resident||r.revision FROM study s, reading r WHERE superseded=0",
+	expect_text(
+		"SELECT s.resident||r.resident||r.revision FROM study s, reading r WHERE superseded=0",
 		"222");
 	ask("assign", args);
 	refused("already_so");
@@ -526,6 +562,7 @@ int main(void)
 		T(test_report),
 		T(test_report_refused),
 		T(test_report_length),
+		T(test_longest_study),
 		T(test_report_refused_later),
 		T(test_readback),
 		T(test_ack_critical),

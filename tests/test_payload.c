@@ -4,8 +4,6 @@
 
 #include "payload.h"
 #include "study_rig.h"
-
-#include "link.h"
 #include "util.h"
 
 #include <jansson.h>
@@ -474,42 +472,6 @@ static void test_pieces(void **state)
 	free(got);
 }
 
-/* As long as it can be, with all that the centre may say of it: one packet. */
-static void test_longest_study(void **state)
-{
-	(void)state;
-	size_t body = 64 * 1024, room = body - strlen("{\"format\":\"scp\",\"detail\":\"\",\"patient\":{}}");
-	char *text = malloc(body + 64), words[REPORT_TEXT_MAX + 1], critical[REPORT_WORDS_MAX + 1];
-	char author[64], padded[2 * REPORT_WORDS_MAX + 1];
-	assert_non_null(text);
-	snprintf(text, body + 64, "{\"format\":\"scp\",\"detail\":\"%0*d\"}", (int)room, 7);
-	int64_t row = study_filed(&rig, 1, VG_STUDY_MAX, text);
-	free(text);
-	assert_int_equal(rig_int(&rig, "SELECT length(body) FROM study"), body);
-	memset(words, 'w', sizeof(words));
-	memset(critical, 'c', sizeof(critical));
-	memset(padded, ' ', sizeof(padded));
-	memset(author, 'a', sizeof(author));
-	words[REPORT_TEXT_MAX] = critical[REPORT_WORDS_MAX] = author[63] = 0;
-	memcpy(padded, critical, REPORT_WORDS_MAX);
-	padded[2 * REPORT_WORDS_MAX] = 0;
-	for (int i = 0; i < REPORT_REVISIONS_MAX; i++) {
-		assert_int_equal(report_add(&rig.gateway, rig.db, row, REPORT_CRITICAL, words,
-					 critical, author),
-			0);
-		assert_int_equal(
-			report_read_back(&rig.gateway, rig.db, row, padded, author), 0);
-	}
-	struct json j = {0};
-	payload_open(&rig.gateway, OBJECT_STUDY, &j);
-	assert_int_equal(
-		payload_object(&rig.gateway, rig.db, OBJECT_STUDY, row, INT64_MAX, &j), 1);
-	payload_close(&j);
-	assert_true(j.len > body + (size_t)REPORT_REVISIONS_MAX * REPORT_TEXT_MAX);
-	assert_true(j.len < LINK_PACKET_MAX - sizeof(struct link_head) - LINK_TOPIC_MAX);
-	json_free(&j);
-}
-
 /* An alert about a study names it: the cart's statement is a person's, what is late is the site's. */
 static void test_alerts_of_studies(void **state)
 {
@@ -621,7 +583,6 @@ int main(void)
 		T(test_draft_without_time),
 		T(test_study),
 		T(test_study_of_nobody),
-		T(test_longest_study),
 		T(test_pieces),
 		T(test_alerts_of_studies),
 		T(test_nothing_there),

@@ -309,7 +309,8 @@ static void test_report_before_receipt(void **state)
 	says(REPORT_CRITICAL, "", "K 6.9");
 	expect("SELECT group_concat(what) FROM study_wait", "report");
 	assert_int_equal(
-		rig_int(&rig, "SELECT w.due-s.due FROM study_wait w JOIN study s ON s.id=w.study"), 0);
+		rig_int(&rig, "SELECT w.due-s.due FROM study_wait w JOIN study s ON s.id=w.study"),
+		0);
 	int64_t due = rig_int(&rig, "SELECT due FROM study WHERE id=2");
 	assert_in_range(due - clock_utc_us(), 29 * MINUTE, 30 * MINUTE);
 	usleep(2000);

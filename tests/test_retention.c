@@ -264,8 +264,8 @@ static void test_waits_end(void **state)
 	settled(2);
 	assert_int_equal(
 		db_run(rig.db,
-			"INSERT INTO study_wait SELECT id,'report',?,x'00',1,1,NULL FROM study", "i",
-			RIG_NOW),
+			"INSERT INTO study_wait SELECT id,'report',?,x'00',1,1,NULL FROM study",
+			"i", RIG_NOW),
 		1);
 	after(29);
 	assert_int_equal(COUNT("study_wait"), 1);

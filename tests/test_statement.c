@@ -62,12 +62,13 @@ static const struct {
 	/* what stood around a phrase is not together */
 	{"recent no stemi infarct", NULL}, {"ventricular no vt tachycardia", NULL},
 	{"supraventricular tachycardia, ventricular fibrillation", VF},
-	{"一度、不完全性房室传导阻滞，三度房室传导阻滞", BLOCK}, {"Inferior infarct, age undetermined", NULL},
-	{"Anterior infarct, old", NULL}, {"Cannot rule out anterior infarct", NULL},
-	{"Nonacute infarct", NULL}, {"Non-acute infarct", NULL}, {"急性下壁心肌梗死", MI},
-	{"急性心肌梗塞", MI}, {"急性前壁心梗？", MI}, {"考虑急性广泛前壁心肌梗死可能", MI},
-	{"不能排除急性心肌梗死", MI}, {"ST段抬高型心肌梗死", MI}, {"急性冠脉综合征", MI},
-	{"急性　下壁　心肌梗死", MI}, {"急性下壁心 肌梗 死", MI}, {"陈旧性下壁心肌梗死", NULL},
+	{"一度、不完全性房室传导阻滞，三度房室传导阻滞", BLOCK},
+	{"Inferior infarct, age undetermined", NULL}, {"Anterior infarct, old", NULL},
+	{"Cannot rule out anterior infarct", NULL}, {"Nonacute infarct", NULL},
+	{"Non-acute infarct", NULL}, {"急性下壁心肌梗死", MI}, {"急性心肌梗塞", MI},
+	{"急性前壁心梗？", MI}, {"考虑急性广泛前壁心肌梗死可能", MI}, {"不能排除急性心肌梗死", MI},
+	{"ST段抬高型心肌梗死", MI}, {"急性冠脉综合征", MI}, {"急性　下壁　心肌梗死", MI},
+	{"急性下壁心 肌梗 死", MI}, {"陈旧性下壁心肌梗死", NULL},
 	{"陈旧性下壁心肌梗死，无急性改变", NULL}, {"未见急性心肌梗死图形", NULL},
 	{"Ventricular fibrillation", VF}, {"心室颤动", VF}, {"室颤", VF}, {"心房颤动", NULL},
 	{"心房扑动", NULL}, {"Atrial fibrillation with rapid ventricular response", NULL},
@@ -105,7 +106,8 @@ static void test_texts(void **state)
 	(void)state;
 	unsigned wrong = 0;
 	for (size_t i = 0; i < ELEMENTS(texts); i++) {
-		const struct statement *s = statement_find(alert_statements(rules), NULL, texts[i].text);
+		const struct statement *s =
+			statement_find(alert_statements(rules), NULL, texts[i].text);
 		const char *found = s ? s->id : "nothing";
 		const char *rule = texts[i].rule ? texts[i].rule : "nothing";
 		if (!streq(found, rule))
@@ -119,7 +121,8 @@ static void test_texts(void **state)
 static void test_all_of_a_text(void **state)
 {
 	(void)state;
-	static const char text[] = "Ventricular fibrillation, no asystole, acute infarct, hyperkalemia";
+	static const char text[] =
+		"Ventricular fibrillation, no asystole, acute infarct, hyperkalemia";
 	static const char *const expected[] = {MI, VF, POTASSIUM};
 	const struct statement *s = NULL;
 	for (size_t i = 0; i < ELEMENTS(expected); i++) {
@@ -324,7 +327,7 @@ static void test_unless(void **state)
 	assert_null(statement_find(s, NULL, "b c"));
 	assert_null(statement_find(s, NULL, "b c no a"));
 	assert_null(statement_find(s, NULL, "y a b c x"));
-	assert_non_null(statement_find(s, NULL, "z a b c x")); /* not all of the list */
+	assert_non_null(statement_find(s, NULL, "z a b c x"));	/* not all of the list */
 	assert_non_null(statement_find(s, NULL, "no a b c a")); /* it is stated, too */
 	alert_rules_free(r);
 	/* up to three letters are whole */

@@ -7,10 +7,10 @@
 #include "studies.h"
 
 /* A decoder that answers each original by its first byte, and writes that byte down. */
-#define FAKE                                                                                        \
-	"b=$(dd bs=1 count=1 2>/dev/null | od -An -tu1 | tr -d ' '); echo $b >>%1$s/seen; "         \
+#define FAKE                                                                                                           \
+	"b=$(dd bs=1 count=1 2>/dev/null | od -An -tu1 | tr -d ' '); echo $b >>%1$s/seen; "                            \
 	"case $b in 6) kill -SEGV $$;; 7) exit 9;; 8) echo nonsense; exit 0;; 9) exec sleep 100;; 4) kill -KILL $$;; " \
-	"5) echo >%1$s/begun; while [ ! -e %1$s/go ]; do sleep 0.02; done;; esac; "                 \
+	"5) echo >%1$s/begun; while [ ! -e %1$s/go ]; do sleep 0.02; done;; esac; "                                    \
 	"printf '{\"format\":\"scp\",\"urgency\":%%d}' $b"
 
 static struct rig rig;

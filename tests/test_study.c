@@ -497,12 +497,14 @@ static void test_no_answer(void **state)
 	unreadable(NULL, 0, "it was ended by signal 11",
 		"unknown: decoder: it was ended by signal 11");
 	unreadable(NULL, 0, NULL, no_json);
-	size_t len = 64 * KIB, room = len - strlen("{\"format\":\"scp\",\"detail\":\"\",\"patient\":{}}");
+	size_t len = 64 * KIB,
+	       room = len - strlen("{\"format\":\"scp\",\"detail\":\"\",\"patient\":{}}");
 	_cleanup_(freep) char *huge = malloc(4 * len);
 	assert_non_null(huge);
 	for (int more = 1; more >= 0; more--) {
 		memset(huge, ' ', 4 * len); /* which is not forwarded */
-		int n = snprintf(huge, 4 * len, "{\"format\":\"scp\",\"detail\":\"%0*d\"", (int)room + more, 7);
+		int n = snprintf(huge, 4 * len, "{\"format\":\"scp\",\"detail\":\"%0*d\"",
+			(int)room + more, 7);
 		huge[n] = ' ';
 		huge[2 * len] = '}';
 		if (more)
@@ -597,9 +599,10 @@ static void test_statement(void **state)
 	/* each rule once, with what fired it first; from both lists */
 	rig_script(&rig, "DELETE FROM alert");
 	study_filed(&rig, 4, 10,
-		STUDY_SAYS("\"interpretation\":{\"lines\":[\"STEMI\",\"Acute infarct\",\"asystole\"],"
-			   "\"statements\":[{\"text\":\"Asystole!\"},{\"text\":\"hyper\"},{\"text\":"
-			   "\"kalemia VT\"}]},"));
+		STUDY_SAYS(
+			"\"interpretation\":{\"lines\":[\"STEMI\",\"Acute infarct\",\"asystole\"],"
+			"\"statements\":[{\"text\":\"Asystole!\"},{\"text\":\"hyper\"},{\"text\":"
+			"\"kalemia VT\"}]},"));
 	expect("SELECT group_concat(json_extract(value,'$.id')||'='||json_extract(value,'$.statement'),', ')||"
 	       "severity FROM alert, json_each(body,'$.rules')",
 		"ecg-acute-infarction=STEMI, ecg-asystole=asystole, "
@@ -730,7 +733,8 @@ static void test_wait_before_the_decoder(void **state)
 	int64_t row = study_new(&rig, 1, 10);
 	assert_int_equal(report_tell(&rig.gateway, rig.db, RIG_NOW, INT64_MAX), 0);
 	expect("SELECT json_extract(body,'$.rules[0].id')||state FROM alert", "ecg.not_sentactive");
-	expect("SELECT group_concat(kind) FROM outbox", "1"); /* of the study nothing is known yet */
+	expect("SELECT group_concat(kind) FROM outbox",
+		"1"); /* of the study nothing is known yet */
 	expect("SELECT revision||status FROM study", "0undecoded");
 	assert_int_equal(study_says(&rig, row, "{\"format\":\"unknown\"}"), 0);
 	expect("SELECT revision||state FROM alert", "2resolved");
@@ -803,8 +807,7 @@ static void test_decoded_after_all(void **state)
 	/* what comes in between is told with what the decoder says */
 	assert_int_equal(study_again(&rig.gateway, rig.db, row), 0);
 	rig_script(&rig, "DELETE FROM outbox");
-	assert_int_equal(
-		report_add(&rig.gateway, rig.db, row, REPORT_FINAL, "x", "", "c"), 0);
+	assert_int_equal(report_add(&rig.gateway, rig.db, row, REPORT_FINAL, "x", "", "c"), 0);
 	assert_int_equal(COUNT("outbox WHERE kind=4"), 0);
 	assert_int_equal(study_says(&rig, row, OF("\"R-0001\"")), 0);
 	expect("SELECT group_concat(kind||revision) FROM outbox", "45");
@@ -891,7 +894,8 @@ static void test_rate_names_its_study(void **state)
 {
 	(void)state;
 	study_filed(&rig, 1, 10, RATE("135"));
-	assert_int_equal(COUNT("alert a JOIN study s ON s.uuid=a.study WHERE reading IS NOT NULL"), 1);
+	assert_int_equal(
+		COUNT("alert a JOIN study s ON s.uuid=a.study WHERE reading IS NOT NULL"), 1);
 	struct uuid rate, of;
 	{
 		_cleanup_(row_endp) struct row *r =
