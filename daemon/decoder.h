@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#define DECODER_ANSWER_MAX (256 * 1024) /* longer is no answer */
+#define DECODER_ANSWER_MAX (256 * 1024)	       /* longer is no answer */
 #define DECODER_TIME_US (INT64_C(5) * 1000000) /* a good file takes a hundredth of it */
 
 struct decoder;

@@ -43,12 +43,13 @@ static int hold(const uint8_t *bytes, size_t len)
 	return fd;
 }
 
-/* It limits itself, too: this holds if something else was installed in its place. Sanitizers map terabytes. */
+/* It limits itself to the same, which it may not raise: this holds whatever becomes of its own. Sanitizers map
+ * terabytes. */
 static void limit(pid_t pid)
 {
 #ifndef __SANITIZE_ADDRESS__
 	static const struct rlimit memory = {DECODER_MEMORY_MAX, DECODER_MEMORY_MAX},
-				   cpu = {DECODER_CPU_S, DECODER_CPU_S};
+				   cpu = {DECODER_CPU_S, DECODER_CPU_S + 1};
 	prlimit(pid, RLIMIT_AS, &memory, NULL); /* it has ended already: so be it */
 	prlimit(pid, RLIMIT_CPU, &cpu, NULL);
 #else

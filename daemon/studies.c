@@ -7,6 +7,7 @@
 #include "study.h"
 
 #include <errno.h>
+#include <limits.h>
 
 #define AGAIN_US (10 * CLOCK_SECOND_US) /* after something that may be better by then */
 
@@ -19,6 +20,8 @@ struct studies {
 	bool busy;   /* one is on its way */
 	bool wanted; /* another one may have come in the meantime */
 	struct errand *decoding;
+	unsigned below;	     /* until it looks again, what was tried so often waits: others go on */
+	int64_t last_device; /* each has its turn */
 	struct log_limit start_log;
 };
 
@@ -26,9 +29,9 @@ struct studies {
 struct errand {
 	struct job job;
 	struct studies *studies;
-	int64_t row; /* 0: nothing waits */
-	unsigned tries;
-	struct bytes original;
+	unsigned below; /* what to take from the store: study_take() */
+	int64_t last_device;
+	struct study_original original;
 	char *text; /* what the decoder said; NULL: `why` not */
 	size_t len;
 	char why[96];
@@ -36,7 +39,7 @@ struct errand {
 
 static void errand_free(struct errand *e)
 {
-	free(e->original.at);
+	free(e->original.bytes.at);
 	free(e->text);
 	free(e);
 }
@@ -56,7 +59,7 @@ static int run_file(struct job *job, struct db *db)
 {
 	struct errand *e = (struct errand *)job;
 	return study_decoded(
-		e->studies->gateway, db, e->row, e->text, e->len, e->text ? NULL : e->why);
+		e->studies->gateway, db, e->original.row, e->text, e->len, e->text ? NULL : e->why);
 }
 
 static void filed(struct job *job, int result)
@@ -83,7 +86,7 @@ static void file(struct errand *e)
 
 static int run_put_back(struct job *job, struct db *db)
 {
-	return study_put_back(db, ((struct errand *)job)->row);
+	return study_put_back(db, ((struct errand *)job)->original.row);
 }
 
 static void was_put_back(struct job *job, int result)
@@ -102,9 +105,11 @@ static void decoded(void *arg, const char *text, size_t len, const char *why, bo
 	struct errand *e = arg;
 	struct studies *s = e->studies;
 	s->decoding = NULL;
-	if (passing && e->tries < STUDY_TRIES_MAX) {
+	if (passing && e->original.tries < STUDY_TRIES_MAX) {
+		s->below = MIN(s->below, e->original.tries);
 		errand_free(e); /* it waits in the store */
 		rest(s);
+		next(s);
 		return;
 	}
 	e->text = text ? malloc(len + 1) : NULL;
@@ -118,8 +123,8 @@ static void decoded(void *arg, const char *text, size_t len, const char *why, bo
 static void decode(struct errand *e)
 {
 	struct studies *s = e->studies;
-	if (!e->original.at || e->tries > STUDY_TRIES_MAX) {
-		if (e->original.at)
+	if (!e->original.bytes.at || e->original.tries > STUDY_TRIES_MAX) {
+		if (e->original.bytes.at)
 			snprintf(
 				e->why, sizeof(e->why), "given up after %d tries", STUDY_TRIES_MAX);
 		else
@@ -127,7 +132,7 @@ static void decode(struct errand *e)
 		file(e);
 		return;
 	}
-	int rc = decoder_run(s->decoder, e->original.at, e->original.len, decoded, e);
+	int rc = decoder_run(s->decoder, e->original.bytes.at, e->original.bytes.len, decoded, e);
 	if (rc >= 0) {
 		s->decoding = e;
 		return;
@@ -148,7 +153,7 @@ static void decode(struct errand *e)
 static int run_take(struct job *job, struct db *db)
 {
 	struct errand *e = (struct errand *)job;
-	return study_take(db, &e->row, &e->tries, &e->original);
+	return study_take(db, e->below, e->last_device, &e->original);
 }
 
 static void taken(struct job *job, int result)
@@ -156,6 +161,7 @@ static void taken(struct job *job, int result)
 	struct errand *e = (struct errand *)job;
 	struct studies *s = e->studies;
 	if (result > 0) {
+		s->last_device = e->original.device;
 		decode(e);
 		return;
 	}
@@ -179,6 +185,8 @@ static void next(struct studies *s)
 		return;
 	s->busy = true;
 	e->studies = s;
+	e->below = s->below;
+	e->last_device = s->last_device;
 	e->job.run = run_take;
 	e->job.done = taken;
 	store_submit(s->store, &e->job);
@@ -193,7 +201,9 @@ void studies_wake(struct studies *s)
 static int on_again(sd_event_source *source, uint64_t usec, void *arg)
 {
 	(void)source, (void)usec;
-	next(arg);
+	struct studies *s = arg;
+	s->below = UINT_MAX;
+	next(s);
 	return 0;
 }
 
@@ -207,6 +217,7 @@ int studies_new(struct gateway *g, struct studies **ret)
 	s->gateway = g;
 	s->store = g->store;
 	s->again_us = AGAIN_US;
+	s->below = UINT_MAX;
 	int rc = decoder_new(g->loop, &s->decoder);
 	if (rc >= 0)
 		rc = sd_event_add_time_relative(

@@ -85,23 +85,24 @@ static int load_original(struct db *db, int64_t row, size_t bytes, struct bytes 
 	return 1;
 }
 
-int study_take(struct db *db, int64_t *ret_row, unsigned *ret_tries, struct bytes *ret_original)
+int study_take(struct db *db, unsigned below, int64_t last_device, struct study_original *ret)
 {
 	size_t bytes;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT id,tries,bytes FROM study INDEXED BY study_undecoded WHERE "
-			"status='undecoded' ORDER BY tries,id LIMIT 1",
-			"");
+			"SELECT id,device,tries,bytes FROM study INDEXED BY study_undecoded WHERE "
+			"status='undecoded' AND tries<? ORDER BY tries,device=?,id LIMIT 1",
+			"ii", (int64_t)below, last_device);
 		int rc = row_next(r);
 		if (rc <= 0)
 			return rc;
-		*ret_row = row_int(r, 0);
-		*ret_tries = (unsigned)row_int(r, 1) + 1;
-		bytes = (size_t)row_int(r, 2);
+		*ret = (struct study_original){.row = row_int(r, 0),
+			.device = row_int(r, 1),
+			.tries = (unsigned)row_int(r, 2) + 1};
+		bytes = (size_t)row_int(r, 3);
 	}
-	int rc = db_run(db, "UPDATE study SET tries=tries+1 WHERE id=?", "i", *ret_row);
-	return rc < 0 ? rc : load_original(db, *ret_row, bytes, ret_original);
+	int rc = db_run(db, "UPDATE study SET tries=tries+1 WHERE id=?", "i", ret->row);
+	return rc < 0 ? rc : load_original(db, ret->row, bytes, &ret->bytes);
 }
 
 int study_put_back(struct db *db, int64_t row)

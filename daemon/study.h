@@ -27,9 +27,15 @@ struct gateway;
 /* The original of a unit, unless it is here already. */
 int study_arrive(struct gateway *g, struct db *db, const struct unit *u);
 
-/* An original that waits for the decoder; counts the try. 1; 0: none waits; -errno. `ret_original` is the caller's; it
- * stays empty when the store has not all of it. */
-int study_take(struct db *db, int64_t *ret_row, unsigned *ret_tries, struct bytes *ret_original);
+struct study_original {
+	int64_t row, device;
+	unsigned tries;	    /* with this one */
+	struct bytes bytes; /* the caller's; empty when the store has not all of it */
+};
+
+/* An original that waits for the decoder, and was tried less often than `below`; one of `last_device` only when no other
+ * device has one so seldom tried. Counts the try. 1; 0: none waits; -errno. */
+int study_take(struct db *db, unsigned below, int64_t last_device, struct study_original *ret);
 /* The decoder was not even started: that was no try. */
 int study_put_back(struct db *db, int64_t row);
 /* The JSON of the decoder (daemon/ecg/), or NULL and `why` there is none. */

@@ -71,17 +71,17 @@ static void test_sizes(void **state)
 	} sizes[] = {{1, 1}, {8191, 1}, {8192, 1}, {8193, 2}, {16384, 2}, {VG_STUDY_MAX, 512}};
 	int64_t before = 0;
 	for (size_t i = 0; i < ELEMENTS(sizes); i++) {
-		int64_t row = study_new(&rig, (unsigned)i + 7, sizes[i].len), got, tries = 0;
+		int64_t row = study_new(&rig, (unsigned)i + 7, sizes[i].len);
 		_cleanup_(freep) uint8_t *bytes = study_bytes((unsigned)i + 7, sizes[i].len);
-		struct bytes back = {0};
+		struct study_original back = {0};
 		int64_t pieces = COUNT("study_piece");
 		assert_int_equal(pieces - before, sizes[i].pieces);
 		before = pieces;
-		assert_int_equal(study_take(rig.db, &got, (unsigned *)&tries, &back), 1);
-		assert_int_equal(got, row);
-		assert_int_equal(back.len, sizes[i].len);
-		assert_memory_equal(back.at, bytes, sizes[i].len);
-		free(back.at);
+		assert_int_equal(study_take(rig.db, 9, 0, &back), 1);
+		assert_int_equal(back.row, row);
+		assert_int_equal(back.bytes.len, sizes[i].len);
+		assert_memory_equal(back.bytes.at, bytes, sizes[i].len);
+		free(back.bytes.at);
 		assert_int_equal(study_says(&rig, row, STUDY_PLAIN), 0);
 	}
 	/* a unit without one brings none */
@@ -149,13 +149,11 @@ static void test_marks(void **state)
 
 static void taken(int64_t row, unsigned tries)
 {
-	int64_t got = 0;
-	unsigned n = 0;
-	struct bytes b = {0};
-	assert_int_equal(study_take(rig.db, &got, &n, &b), row ? 1 : 0);
-	free(b.at);
-	assert_int_equal(got, row);
-	assert_int_equal(n, tries);
+	struct study_original got = {0};
+	assert_int_equal(study_take(rig.db, 9, 0, &got), row ? 1 : 0);
+	free(got.bytes.at);
+	assert_int_equal(got.row, row);
+	assert_int_equal(got.tries, tries);
 }
 
 static void test_order(void **state)
@@ -185,6 +183,31 @@ static void test_order(void **state)
 	expect("SELECT tries FROM study WHERE id=4", "0");
 }
 
+/* One device full of files that hang the decoder keeps no other one waiting. */
+static void test_turns(void **state)
+{
+	(void)state;
+	struct study_original got = {0};
+	char uid[96];
+	int64_t other = intake_device(rig.db, "box-1", "dropped_file", "/box", uid);
+	for (unsigned i = 1; i <= 3; i++)
+		study_new(&rig, i, 100);
+	assert_int_equal(db_run(rig.db, "UPDATE study SET device=? WHERE id=3", "i", other), 1);
+	assert_int_equal(study_take(rig.db, 9, 0, &got), 1);
+	assert_int_equal(got.row, 1);
+	free(got.bytes.at);
+	assert_int_equal(study_take(rig.db, 1, got.device, &got), 1);
+	assert_int_equal(got.row, 3); /* the other's turn */
+	assert_int_equal(got.device, other);
+	free(got.bytes.at);
+	assert_int_equal(study_take(rig.db, 1, other, &got), 1);
+	assert_int_equal(got.row, 2);
+	free(got.bytes.at);
+	assert_int_equal(study_take(rig.db, 1, 0, &got), 0); /* all were tried */
+	assert_int_equal(study_take(rig.db, 2, 0, &got), 1);
+	free(got.bytes.at);
+}
+
 /* Pieces that do not make the whole are no reason to stop the store, nor those behind it. */
 static void test_not_whole(void **state)
 {
@@ -194,14 +217,13 @@ static void test_not_whole(void **state)
 		"UPDATE study_piece SET bytes=zeroblob(8193) WHERE n=2", "DELETE FROM study_piece",
 		"UPDATE study SET bytes=19999", "UPDATE study SET bytes=0"};
 	for (size_t i = 0; i < ELEMENTS(faults); i++) {
-		int64_t row = study_new(&rig, 50 + (unsigned)i, 20000), got;
-		unsigned tries;
-		struct bytes b = {0};
+		int64_t row = study_new(&rig, 50 + (unsigned)i, 20000);
+		struct study_original got = {0};
 		rig_script(&rig, "BEGIN");
 		rig_script(&rig, faults[i]);
-		assert_int_equal(study_take(rig.db, &got, &tries, &b), 1);
-		assert_int_equal(got, row);
-		assert_null(b.at);
+		assert_int_equal(study_take(rig.db, 9, 0, &got), 1);
+		assert_int_equal(got.row, row);
+		assert_null(got.bytes.at);
 		rig_script(&rig, "ROLLBACK");
 		assert_int_equal(study_says(&rig, row, NULL), 0);
 	}
@@ -1008,6 +1030,7 @@ int main(void)
 		T(test_again),
 		T(test_marks),
 		T(test_order),
+		T(test_turns),
 		T(test_not_whole),
 		T(test_who),
 		T(test_when),
