@@ -279,7 +279,7 @@ static void test_limits(void **state)
 	(void)state;
 #ifndef __SANITIZE_ADDRESS__
 	says("sleep 0.3; ulimit -v; ulimit -H -v; ulimit -t; ulimit -H -t",
-		"262144\n262144\n10\n10\n");
+		"262144\n262144\n10\n11\n");
 #endif
 }
 

@@ -516,11 +516,11 @@ def hostile():
             dropped(site, fate + ".scp", data)
         dropped(site, "good.scp", good)
         with tap.case("another study goes on beside files that kill their decoder", site):
-            study = arrived(site, good, 60)
+            study = arrived(site, good, 120)
             same((study["resident"], study["ecg"]["measurements"]["hr"]), ("R-0001", 61))
         for fate, data in files.items():
             with tap.case(f"a decoder that ends in {fate}: the original comes, marked", site):
-                study = arrived(site, data, 60)
+                study = arrived(site, data, 150)  # a hanging one has three tries
                 same(study["ecg"].get("rejected"), "decoder")
                 same((study["resident"], study["status"]), (None, "unassigned"))
         with tap.case("the daemon lives, and no decoder is left over", site):

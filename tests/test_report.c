@@ -521,6 +521,8 @@ static void test_unreadable(void **state)
 	is_open("not_sent", 0, 15);
 	received(0);
 	is_open("waiting", 0, 30);
+	rig_script(&rig, "DELETE FROM study_wait");
+	is_open("nothing", 0, 0);
 }
 
 /* critical values */

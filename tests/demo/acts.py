@@ -252,8 +252,10 @@ def act_ecg(show):
     show.until(lambda: len(a.alerts_arrived) > known, "the critical value")
     show.breathe(1)
     show.say("doctor", "run", f"vitalgate ecg readback {study[:8]} {words} --by D-0001")
+    critical = show.open_alerts()[-1]["id"]
     show.cli("ecg", "readback", study[:8], words, "--by", "D-0001")
-    show.acknowledge(show.open_alerts()[-1], "referred")
+    show.until(lambda: a.alerts_arrived[critical]["state"] == "acknowledged",
+               "its acknowledgement at the platform")
     ecg_report(show, study, "final", text="急性下壁心肌梗死，建议立即转诊")
     show.until(lambda: a.studies[study]["report"]["state"] == "reported" and show.all_here(),
                "the final report")
