@@ -786,6 +786,8 @@ static void test_decoded_again(void **state)
 	rig_bind(&rig, 1);
 	int64_t row = study_filed(&rig, 1, 20000, before);
 	rig_script(&rig, "DELETE FROM outbox WHERE kind=5 AND object<3; UPDATE study SET tries=3");
+	rig_script(&rig, "DELETE FROM binding"); /* the cart went on to another one */
+	rig_bind(&rig, 2);
 	again(row, before);
 	expect("SELECT revision||status||resident||evidence FROM study", "2amended1device_binding");
 	expect("SELECT group_concat(kind||revision,' ') FROM (SELECT * FROM outbox WHERE kind IN (0,1,4,5) "
@@ -937,6 +939,9 @@ static void test_rate_names_its_study(void **state)
 	struct uuid cuff = rig_bp(&rig, (struct rig_bp){190, 115, 70, .identity = "1"});
 	assert_false(study_of_reading(rig.db, &cuff, &of));
 	assert_int_equal(COUNT("alert WHERE study IS NULL"), 1);
+	rig_script(&rig, "UPDATE reading SET kind='laboratory' WHERE kind='ecg'");
+	assert_false(study_of_reading(rig.db, &rate, &of)); /* a note like any other */
+	rig_script(&rig, "UPDATE reading SET kind='ecg' WHERE kind='laboratory'");
 	rig_script(&rig, "DELETE FROM study");
 	assert_false(study_of_reading(rig.db, &rate, &of));
 }
