@@ -149,7 +149,7 @@ struct filing intake_decide(struct gateway *g, struct db *db, const struct unit 
 		.revision = 1};
 	if (of_place(r))
 		return f;
-	f.who = whose(db, u, r, &f.when, conflict);
+	f.who = r->of && !conflict ? *r->of : whose(db, u, r, &f.when, conflict);
 	f.status = f.who.resident ? "final" : "unassigned";
 	filing_route(g, db, &f);
 	return f;

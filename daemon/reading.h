@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <vitalgate/driver.h>
 
+struct resident_decision; /* resident.h */
+
 struct uuid {
 	uint8_t bytes[16];
 };
@@ -69,6 +71,8 @@ struct reading {
 	struct bytes raw;
 	bool has_study; /* it was measured in one */
 	struct uuid study;
+	const struct resident_decision
+		*of; /* whose that is, and so this; NULL: by its own evidence */
 };
 
 struct happening {

@@ -309,6 +309,7 @@ static int file_rate(struct gateway *g, struct db *db, struct filed *s)
 	made->id = rate_id(&s->id);
 	made->has_study = true;
 	made->study = s->id;
+	made->of = &s->filing.who;
 	int rc = result == VG_READING ? intake_reading(g, db, &s->unit, made)
 				      : intake_event(g, db, s->unit.device_row, "implausible", why,
 						NULL, s->unit.arrived_us, true);

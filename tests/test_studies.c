@@ -6,6 +6,8 @@
 #include "log.h"
 #include "studies.h"
 
+#include <fcntl.h>
+
 /* A decoder that answers each original by its first byte, and writes that byte down. */
 #define FAKE                                                                                                           \
 	"b=$(dd bs=1 count=1 2>/dev/null | od -An -tu1 | tr -d ' '); echo $b >>%1$s/seen; "                            \
@@ -295,12 +297,41 @@ static void test_not_whole(void **state)
 	expect("SELECT detail FROM event", "unknown: decoder: the store has not all of it");
 }
 
+static int stderr_before = -1;
+
+static void hear(void)
+{
+	char log[128];
+	snprintf(log, sizeof(log), "%s/log", rig.dir);
+	fflush(stderr);
+	stderr_before = dup(STDERR_FILENO);
+	int fd = open(log, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	assert_true(stderr_before >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+	close(fd);
+	log_init("test", LOG_ERROR);
+}
+
+static unsigned lines_said(void)
+{
+	char text[4096] = "";
+	unsigned n = 0;
+	fflush(stderr);
+	log_init("test", (enum log_level)0);
+	assert_true(pread(STDERR_FILENO, text, sizeof(text) - 1, 0) >= 0);
+	assert_true(dup2(stderr_before, STDERR_FILENO) >= 0);
+	close(stderr_before);
+	for (char *p = text; (p = strstr(p, "cannot start the decoder")); p++)
+		n++;
+	return n;
+}
+
 /* A decoder that is not there (an upgrade is on its way) is no fault of the files: they wait for it. */
 static void test_no_decoder(void **state)
 {
 	(void)state;
 	brings(10);
 	unlink(path);
+	hear();
 	start();
 	for (int i = 0; i < 6; i++) {
 		UNTIL("SELECT tries FROM study", 0);
@@ -309,6 +340,7 @@ static void test_no_decoder(void **state)
 		turn(30);
 	}
 	expect("SELECT status||tries FROM study", "undecoded0");
+	assert_int_equal(lines_said(), 1); /* of what is the same over and over */
 	brings(11);
 	fake(FAKE);
 	studies_wake(studies);

@@ -797,6 +797,8 @@ static void test_decoded_again(void **state)
 	expect("SELECT group_concat(revision||json_extract(body,'$.values.\"ecg.hr\".value'),' ') FROM "
 	       "reading",
 		"1135 238");
+	expect("SELECT group_concat(resident||evidence,' ') FROM reading",
+		"1device_binding 1device_binding"); /* as its study */
 	expect("SELECT revision FROM study", "3");
 	assert_int_equal(COUNT("alert"), 2);
 	expect("SELECT group_concat(what) FROM study_wait", "sent");
@@ -833,6 +835,15 @@ static void test_decoded_after_all(void **state)
 	expect("SELECT role||recipient FROM alert", "doctorD-0001");
 	expect("SELECT revision||status FROM reading", "1final");
 	assert_int_equal(COUNT("study_wait"), 0); /* the centre has it */
+	/* what a person said of one that nobody could read */
+	row = study_filed(&rig, 2, 10, NULL);
+	assign(row, 2, 0);
+	assert_int_equal(study_again(&rig.gateway, rig.db, row), 0);
+	assert_int_equal(study_says(&rig, row, OF("\"R-0001\"")), 0);
+	expect("SELECT s.resident||s.evidence||r.resident||r.evidence FROM study s, reading r WHERE s.id=2 AND "
+	       "r.id=2",
+		"2assigned_by_person2assigned_by_person");
+	row = 1;
 	/* what comes in between is told with what the decoder says */
 	assert_int_equal(study_again(&rig.gateway, rig.db, row), 0);
 	rig_script(&rig, "DELETE FROM outbox");
