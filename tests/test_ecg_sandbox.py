@@ -238,13 +238,14 @@ def start_as_nobody(**more):
 
 
 def check_closed():
+    spare, kept = os.pipe()  # the first is 3, the lowest that there can be
     reader, writer = os.pipe()
-    spare, kept = os.pipe()
     child = start_as_nobody(pass_fds=[writer, spare])
     os.close(writer)
     os.close(spare)
     try:
         with tap.case("inherited descriptors are closed"):
+            same(spare, 3, "lowest descriptor")
             os.set_blocking(reader, False)
             same(wait_until(lambda: ended(reader)), b"", "what the writing end of a pipe says")
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
