@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Model of reading HL7 annotated ECGs and files of the Contec ECG90A: see ecg_model.py."""
+import re
+import struct
+from fractions import Fraction
+from xml.parsers import expat
+
+from ecg_model_base import (AGE, DERIVED, LEADS, SAMPLE_MAX, Rejected, Texts, date, derive, half_away, moment,
+                            offset, one_lead, put, tidy)
+
+# --- HL7 annotated ECG
+
+AECG_LEADS = {name.upper(): name for name in LEADS.values()}
+MICROVOLT = {"uV": Fraction(1), "mV": Fraction(1000), "nV": Fraction(1, 1000), "V": Fraction(1000000)}
+MICROSECOND = {"us": 1, "ms": 1000, "s": 1000000}
+AECG_MEASURES = {"HEART_RATE": ("hr", 499), "TIME_PD_RR": ("rr", 19998), "TIME_PD_PR": ("pr", 2000),
+                 "TIME_PD_P": ("p", 2000), "TIME_PD_QRS": ("qrs", 2000), "TIME_PD_QT": ("qt", 2000),
+                 "TIME_PD_QTC": ("qtc", 2000)}
+AECG_AXES = {"ANGLE_P_FRONT": "p", "ANGLE_QRS_FRONT": "qrs", "ANGLE_T_FRONT": "t"}
+AECG_FILTERS = {"LOW_PASS": ("low_pass_hz", "CUTOFF_FREQ"), "HIGH_PASS": ("high_pass_hz", "CUTOFF_FREQ"),
+                "NOTCH": ("notch_hz", "NOTCH_FREQ")}
+MILLISECOND = {"us": Fraction(1, 1000), "ms": 1, "s": 1000}
+
+
+class Element:
+    def __init__(self, name, attributes):
+        self.name = local(name)
+        self.attributes = {local(key): value for key, value in attributes.items()}
+        self.children, self.text = [], ""
+
+    def walk(self):
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def all(self, path):
+        """Elements at a path of names below this one."""
+        head, _, rest = path.partition("/")
+        for child in self.children:
+            if child.name == head:
+                yield from child.all(rest) if rest else (child,)
+
+    def get(self, path, attribute):
+        """An attribute of the first element at a path that has it; "" when there is none."""
+        return next((e.attributes[attribute] for e in self.all(path) if e.attributes.get(attribute)), "")
+
+
+class Stopped(Exception):
+    """The root is known: is it that of an annotated ECG?"""
+
+
+def local(name):
+    return name.split(":")[-1]
+
+
+def aecg_like(data):
+    """Is there a root of that name? A DOCTYPE that is not taken stands for its root."""
+    def begin(name, *_):
+        raise Stopped(local(name) == "AnnotatedECG")
+
+    def doctype(name, _system, _public, internal):
+        if internal:
+            begin(name)
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.StartDoctypeDeclHandler = begin, doctype
+    try:
+        parser.Parse(data, True)
+    except Stopped as e:
+        return e.args[0]
+    except (expat.ExpatError, ValueError, LookupError):
+        pass
+    return False
+
+
+def parse_xml(data):
+    stack = [Element("", {})]
+
+    def begin(name, attributes):
+        stack.append(Element(name, attributes))
+        stack[-2].children.append(stack[-1])
+
+    def text(more):
+        stack[-1].text += more
+
+    def doctype(_name, _system, _public, internal):
+        if internal:
+            raise Rejected("doctype")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = begin, lambda name: stack.pop()
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, doctype
+    try:
+        parser.Parse(data, True)
+    except (expat.ExpatError, ValueError, LookupError):
+        raise Rejected("xml") from None
+    return stack[0].children[0]
+
+
+def number(text):
+    good = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d\d?)?", text, re.A)
+    return Fraction(text) if good else None
+
+
+def quantity(element, units):
+    """Value of an element in the unit of which the table has 1."""
+    value = number(element.attributes.get("value", "")) if element else None
+    unit = units.get(element.attributes.get("unit")) if element else None
+    return value * unit if value is not None and unit is not None else None
+
+
+def decimals(value, places):
+    return half_away(value * 10 ** places) / 10 ** places
+
+
+def first_text(element, path):
+    return next((text for text in (tidy(e.text) for e in element.all(path)) if text), "")
+
+
+def aecg(data, out):
+    root = parse_xml(data)
+    subject = next((e for e in root.walk() if e.name == "trialSubject"), Element("", {}))
+    aecg_patient(subject, out["patient"])
+    every = [e for e in root.walk() if e.name == "series"]
+    rhythms = [e for e in every if e.get("code", "code") == "RHYTHM"]
+    series = (rhythms + every + [Element("", {})])[0]
+    aecg_acquired([e.get("effectiveTime" + where, "value") for e in (series, root) for where in ("/low", "", "/center")],
+                  out)
+    author = "author/seriesAuthor/"
+    for key, path in (("manufacturer", "manufacturerOrganization/name"),
+                      ("model", "manufacturedSeriesDevice/manufacturerModelName"),
+                      ("software", "manufacturedSeriesDevice/softwareName")):
+        put(out["device"], key, first_text(series, author + path))
+    for one in root.walk():
+        aecg_condition(one, out)
+    aecg_waveform(series, out)
+    aecg_annotations([e for e in series.walk() if e.name == "annotation"], out)
+
+
+def aecg_patient(subject, patient):
+    person = "subjectDemographicPerson"
+    ids = [tidy(e.attributes.get("extension", "")) for path in ("id", person + "/id") for e in subject.all(path)]
+    put(patient, "id", next((text for text in ids if text), ""))
+    put(patient, "first_name", first_text(subject, person + "/name/given"))
+    put(patient, "last_name", first_text(subject, person + "/name/family"))
+    if "first_name" not in patient and "last_name" not in patient:
+        put(patient, "last_name", first_text(subject, person + "/name"))
+    sex = subject.get(person + "/administrativeGenderCode", "code")
+    put(patient, "sex", sex if sex in ("M", "F") else None)
+    birth = re.match(r"(\d{4})(\d\d)(\d\d)", subject.get(person + "/birthTime", "value"), re.A)
+    put(patient, "birth_date", str(date(*map(int, birth.groups()), 1850) or "") if birth else None)
+
+
+def aecg_condition(one, out):
+    """Of any control variable: the age that was told, filters. The first of each counts."""
+    code = one.get("code", "code")
+    if code == "21612-7" and "age" not in out["patient"]:
+        value = next(one.all("value"), None)
+        age, unit = quantity(value, dict.fromkeys(AGE.values(), 1)), value.attributes.get("unit") if value else ""
+        if age is not None and 0 <= half_away(age) <= 65535:
+            out["patient"]["age"] = {"value": half_away(age), "unit": unit}
+    key, inner = AECG_FILTERS.get(code.removeprefix("MDC_ECG_CTL_VBL_ATTR_FILTER_"), (None, None))
+    for value in [e for x in one.walk() if x.get("code", "code").endswith("FILTER_" + inner) for e in x.all("value")] \
+            if key else []:
+        hertz = quantity(value, {"Hz": 1})
+        if hertz is not None and (hertz > 0 or key == "high_pass_hz" and hertz == 0):
+            out["filters"].setdefault(key, decimals(hertz, 3) if key == "high_pass_hz" else half_away(hertz))
+
+
+def aecg_acquired(texts, out):
+    form = r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d*)?(?:([+-])(\d\d)(\d\d))?"
+    for found in filter(None, (re.fullmatch(form, text, re.A) for text in texts)):
+        out["acquired_at"] = moment(*map(int, found.groups("0")[:6]))
+        if out["acquired_at"] is None:
+            continue
+        minutes = int(found[7] + "1") * (int(found[8]) * 60 + int(found[9])) if found[7] else None
+        if found[7] and -720 <= minutes <= 840 and int(found[9]) < 60:
+            out["acquired_at"] += offset(minutes)
+            out["tz_source"] = "file"
+        return
+    out["warnings"].append("bad_date")
+
+
+def aecg_waveform(series, out):
+    sequences = list(series.all("component/sequenceSet/component/sequence"))
+    steps = [quantity(e, MICROSECOND) for s in sequences for e in s.all("value/increment")]
+    if steps and steps[0] is not None and 1 <= steps[0] <= 1000000:
+        out["interval_us"] = decimals(steps[0], 3)
+    elif steps:
+        out["warnings"].append("interval")
+    for sequence in sequences:
+        code = sequence.get("code", "code")
+        if code.startswith("MDC_ECG_LEAD_"):
+            value = next(sequence.all("value"), Element("", {}))
+            aecg_lead(AECG_LEADS.get(code[13:].upper(), code[13:]), value, out)
+    derive(out["leads"], DERIVED)
+    if not out["leads"] and not any(warning.startswith("scale") for warning in out["warnings"]):
+        out["warnings"].append("no_rhythm")
+
+
+def aecg_lead(name, value, out):
+    warnings = out["warnings"]
+    if name in [lead["name"] for lead in out["leads"]]:
+        warnings.append(f"repeated_lead: {name}")
+        return
+    scale = quantity(next(value.all("scale"), None), MICROVOLT)
+    if not scale or not 1 <= decimals(scale, 6) * 1000000 <= 10 ** 12:
+        warnings.append(f"scale: {name}")
+        return
+    origin, shift = next(value.all("origin"), None), Fraction(0)
+    if origin:
+        shift = quantity(origin, MICROVOLT)
+        if shift is None or (shift / scale).denominator != 1 or abs(shift / scale) > SAMPLE_MAX:
+            warnings.append(f"origin: {name}")
+            shift = 0
+    samples, tokens = [], re.findall(r"[^ \t\r\n]+", next((e.text for e in value.all("digits")), ""))
+    for token in tokens:
+        if not re.fullmatch(r"[+-]?\d+", token, re.A):
+            break
+        sample = int(token) + int(shift / scale)
+        if abs(sample) > SAMPLE_MAX:
+            warnings.append(f"sample_range: {name}")
+            break
+        samples.append(sample)
+    lead, scale = one_lead(name, samples, len(samples) < len(tokens)), decimals(scale, 6)
+    if out.setdefault("uv_per_lsb", scale) != scale:
+        lead["uv_per_lsb"] = scale
+    out["leads"].append(lead)
+
+
+def aecg_annotations(annotations, out):
+    lines, axis, found = [], {}, out["measurements"]
+    for one in annotations:
+        code, value = one.get("code", "code").removeprefix("MDC_ECG_"), next(one.all("value"), None)
+        short = code.upper() if code.upper() == "TIME_PD_QTC" else code
+        if short in AECG_MEASURES:
+            key, most = AECG_MEASURES[short]
+            number_there = quantity(value, {"bpm": 1, "/min": 1} if key == "hr" else MILLISECOND)
+            whole = half_away(number_there) if number_there is not None else 0
+            if 1 <= whole <= most:
+                found.setdefault(key, whole)
+        if code in AECG_AXES:
+            angle = quantity(value, {"deg": 1})
+            if angle is not None and abs(half_away(angle)) <= 360:
+                axis.setdefault(AECG_AXES[code], half_away(angle))
+        if code == "INTERPRETATION_STATEMENT" and value:
+            lines += [text for text in (tidy(e.text) for e in one.all("value")) if text]
+    put(found, "axis", axis)
+    if lines:
+        out["interpretation"] = {"status": "original", "lines": lines}
+
+
+# --- Contec ECG90A: 8 case, 2, 20 time, 2, 8 name, sex, age, weight; rows of 8 samples; 37 bytes at the end
+
+OFF_SCALE = 0x6800      # out of scale, or the lead is off
+
+
+def ecg90a_like(data):
+    return len(data) >= 80 and re.fullmatch(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[\0 ]", data[10:30])
+
+
+def ecg90a(data, out):
+    if (len(data) - 80) % 16:
+        raise Rejected("structure")
+    text, patient = Texts(0, out["warnings"]), out["patient"]
+    put(patient, "last_name", text(data[32:40]))
+    sex, age, weight = data[40:43]
+    put(patient, "sex", {0: "F", 1: "M"}.get(sex))
+    put(patient, "age", {"value": age, "unit": "a"} if 0 < age <= 200 else None)
+    put(patient, "weight", {"value": weight, "unit": "kg"} if weight else None)
+    out["acquired_at"] = moment(*map(int, re.findall(rb"\d+", data[10:29])))
+    if out["acquired_at"] is None:
+        out["warnings"].append("bad_date")
+    out["device"] = {"manufacturer": "Contec", "model": "ECG90A"}
+    out["interval_us"], out["uv_per_lsb"] = 1250, 5
+    rows = [struct.unpack_from("<8H", data, at) for at in range(43, len(data) - 37, 16)]
+    end = next((k for k, row in enumerate(rows) if not any(row)), len(rows))
+    if end == 0:
+        out["warnings"].append("no_rhythm")
+        return
+    for k, name in enumerate(("II", "III", "V1", "V2", "V3", "V4", "V5", "V6")):
+        column = [row[k] for row in rows[:end]]
+        if set(column) == {OFF_SCALE}:
+            out["warnings"].append(f"lead_off: {name}")
+            continue
+        out["leads"].append(one_lead(name, [x - 2048 for x in column], end < len(rows)))
+        if OFF_SCALE in column:
+            out["warnings"].append(f"off_scale: {name}")
+    if not any(OFF_SCALE in row[:2] for row in rows[:end]):
+        derive(out["leads"], (("I", lambda ii, iii: ii - iii), ("aVR", lambda ii, iii: Fraction(iii - 2 * ii, 2)),
+                              ("aVL", lambda ii, iii: Fraction(ii - 2 * iii, 2)),
+                              ("aVF", lambda ii, iii: Fraction(ii + iii, 2))), ("II", "III"))
