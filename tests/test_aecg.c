@@ -158,7 +158,7 @@ static void test_series(void **state)
 	assert_int_equal(e->pr, 150);
 	taken(DOC(""));
 	assert_int_equal(e->n_leads, 0);
-	assert_true(warned("bad_date"));
+	assert_true(warned("bad_date") && warned("no_rhythm"));
 	taken(DOC(TIME));
 	assert_true(warned("no_rhythm") && e->n_warnings == 1);
 }

@@ -23,8 +23,8 @@ static void test_lead_names(void **state)
 	same_lead("lead", "7");
 	same_lead("ABCDEFGHIJKLMNO", "10");
 	assert_int_equal(e->n_leads, 8);
-	assert_true(warned("repeated_lead: aVR") && warned("repeated_lead: V3R") &&
-		    warned("repeated_lead: lead"));
+	assert_true(warned("lead_twice: aVR") && warned("lead_twice: V3R") &&
+		    warned("lead_twice: lead"));
 }
 
 static void test_digits(void **state)
@@ -77,6 +77,20 @@ static void test_scale_and_origin(void **state)
 		{"<origin value='x' unit='uV'/>", SCALE, "1 2", 2500000, "origin: V1"},
 		{"<origin value='100' unit='V'/>", SCALE, "1 2", 2500000, "origin: V1"},
 		{"<origin value='20' unit='V'/>", SCALE, "8000001 8000002", 2500000, NULL},
+		/* of what is written, not of what is left of it when it is rounded */
+		{"<origin value='-2128.90625' unit='uV'/>", "<scale value='4.8828125' unit='uV'/>",
+			"-435 -434", 4882813, NULL},
+		{"<origin value='4882813' unit='uV'/>", "<scale value='4.8828125' unit='uV'/>",
+			"1 2", 4882813, "origin: V1"},
+		{"<origin value='1e-2' unit='mV'/>", "<scale value='2500000e-3' unit='nV'/>", "5 6",
+			2500000, NULL},
+		{"<origin value='1e300' unit='V'/>", SCALE, "1 2", 2500000, "origin: V1"},
+		{"<origin value='1e-300' unit='V'/>", SCALE, "1 2", 2500000, "origin: V1"},
+		{"<origin value='5.00000000000000000000' unit='uV'/>", SCALE, "3 4", 2500000, NULL},
+		{"<origin value='5.00000000000000000001' unit='uV'/>", SCALE, "1 2", 2500000,
+			"origin: V1"},
+		{"<origin value='20971517.5' unit='uV'/>", SCALE, "", 2500000, "sample_range: V1"},
+		{"<origin value='20971520' unit='uV'/>", SCALE, "1 2", 2500000, "origin: V1"},
 		{ORIGIN, "<scale value='1' unit='V'/>", "1 2", 1000000000000, NULL},
 		{ORIGIN, "<scale value='0.000001' unit='uV'/>", "1 2", 1, NULL},
 		{ORIGIN, "", NULL, 0, "scale: V1"},

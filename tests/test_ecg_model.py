@@ -28,6 +28,7 @@ import ecg_writer_other  # noqa: E402
 
 PROGRAM = ROOT / os.environ.get("VITALGATE_BUILD", "build") / "vitalgate-ecg"
 SAMPLES = Path(os.environ.get("VITALGATE_SHARED", ROOT.parent / "shared")) / "samples"
+SEED = os.environ.get("VITALGATE_SEED", "")      # other files than those of every day
 GROUPS = {  # format: writer, kinds of damage, how many files of each
     "scp": (ecg_writer.scp, ecg_damage.SCP, {
         "none": 170, "flipped": 30, "spliced": 20, "shortened": 20, "record length": 15, "flipped, repaired": 85,
@@ -43,7 +44,7 @@ def files(form, kind):
     """(name, bytes, what was written, what is expected of it or None) of one group."""
     writer, damages, counts = GROUPS[form]
     for k in range(counts[kind]):
-        rng = random.Random(f"{form} {kind} {k}")
+        rng = random.Random(f"{form} {kind} {k}{SEED}")
         written, truth = writer(rng)
         data = damages[kind](rng, written) if kind != "none" else written
         yield (f"{form} {kind} {k}", data if isinstance(data, bytes) else data.bytes(), written,

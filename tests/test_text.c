@@ -79,6 +79,11 @@ static void unicode_is_utf_8_or_16(void **state)
 	assert_string_equal(TEXT("TEST\0\0", 0x07), "TEST");
 	assert_string_equal(TEXT("TEST1\0", 0x07), "TEST1");
 	assert_string_equal(TEXT("T\0", 0x07), "T");
+	/* the last character's upper half is no end */
+	assert_string_equal(TEXT("\xd5\x8b\x8c\x9a\x31\0", 0x07), "试验1");
+	assert_string_equal(TEXT("\xd5\x8b\x8c\x9a\x31\0\0\0", 0x07), "试验1");
+	assert_string_equal(TEXT("测试\0\0\0\0", 0x07), "测试"); /* a field that was filled up */
+	assert_string_equal(TEXT("T\0\x00\xd8", 0x07), "?T");
 	assert_string_equal(TEXT("\x3d\xd8\x00\xde", 0x07), "😀");
 	assert_string_equal(TEXT("\xd5\x8b\xff\x6d", 0x07), "试淿"); /* UTF-8 it is not */
 	assert_string_equal(TEXT("\x4b\xd8", 0x07), "?KØ");	     /* half of a pair */
@@ -127,7 +132,11 @@ static void it_is_tidied(void **state)
 	assert_string_equal(TEXT("A\x85"
 				 "B",
 				    0x01),
-		"A  B"); /* C1 */
+		"A B"); /* C1 */
+	assert_string_equal(TEXT("\xc2\x80\xc2\x9f"
+				 "A\xc2\x9f\x1b\xc2\xa0",
+				    CHARSET_UTF8),
+		"A  \xc2\xa0");
 	assert_string_equal(TEXT("A\xa0"
 				 "B",
 				    0x01),

@@ -81,46 +81,53 @@ static const char *sign_of(const char *p, bool *ret_negative)
 }
 
 /* The digits of a number without its sign; returns where they end, NULL when there are none or too many. */
-static const char *mantissa_of(const char *p, int64_t *ret_mantissa, int *ret_decimals)
+static const char *mantissa_of(const char *p, struct aecg_number *ret)
 {
-	int64_t mantissa = 0;
-	int decimals = 0;
 	bool point = false, any = false;
+	*ret = (struct aecg_number){0};
 	for (; (*p >= '0' && *p <= '9') || (*p == '.' && !point); p++) {
 		if (*p == '.') {
 			point = true;
 			continue;
 		}
 		any = true;
-		if (mantissa < MANTISSA_FULL) {
-			mantissa = mantissa * 10 + (*p - '0');
-			decimals += point;
+		if (ret->mantissa < MANTISSA_FULL) {
+			ret->mantissa = ret->mantissa * 10 + (*p - '0');
+			ret->exponent -= point;
 		} else if (!point) {
 			return NULL;
+		} else {
+			ret->cut = ret->cut || *p != '0';
 		}
 	}
-	*ret_mantissa = mantissa;
-	*ret_decimals = decimals;
 	return any ? p : NULL;
 }
 
-bool aecg_decimal(const char *text, int shift, int64_t *ret_value)
+bool aecg_number(const char *text, struct aecg_number *ret)
 {
 	bool negative, down;
-	int decimals, exponent = 0;
-	int64_t value;
-	const char *p = mantissa_of(sign_of(text, &negative), &value, &decimals);
+	int exponent = 0;
+	const char *p = mantissa_of(sign_of(text, &negative), ret);
 	if (p && (*p == 'e' || *p == 'E')) {
 		p = sign_of(p + 1, &down);
 		const char *first = p;
 		for (; *p >= '0' && *p <= '9' && p - first < 3; p++)
 			exponent = exponent * 10 + (*p - '0');
-		exponent = down ? -exponent : exponent;
+		ret->exponent += down ? -exponent : exponent;
 		p = p == first ? NULL : p;
 	}
-	if (!p || *p)
+	if (negative)
+		ret->mantissa = -ret->mantissa;
+	return p && !*p;
+}
+
+bool aecg_decimal(const char *text, int shift, int64_t *ret_value)
+{
+	struct aecg_number number;
+	if (!aecg_number(text, &number))
 		return false;
-	int places = shift - decimals + exponent;
+	int64_t value = llabs(number.mantissa);
+	int places = number.exponent + shift;
 	for (; places > 0 && value; places--) {
 		if (value > INT64_MAX / 10)
 			return false;
@@ -129,7 +136,7 @@ bool aecg_decimal(const char *text, int shift, int64_t *ret_value)
 	for (; places < -1 && value; places++) /* all but the last: truncation does not change */
 		value /= 10;		       /* which side of a half it is on */
 	value = places < 0 ? (value + 5) / 10 : value;
-	*ret_value = negative ? -value : value;
+	*ret_value = number.mantissa < 0 ? -value : value;
 	return true;
 }
 
@@ -311,6 +318,8 @@ static void take(struct ecg *e, const uint8_t *bytes, size_t len, unsigned wante
 	XML_SetCharacterDataHandler(parser, on_text);
 	if (!parse(parser, bytes, len)) /* it was well-formed: only memory is left */
 		e->failed = true;
+	if (!e->n_leads && !a->left_out)
+		ecg_warn(e, "no_rhythm", NULL);
 	aecg_wave_free(&a->wave);
 }
 
@@ -341,7 +350,5 @@ bool aecg_read(struct ecg *e, const uint8_t *bytes, size_t len)
 	take(e, bytes, len, l.wanted);
 	if (!e->acquired.year)
 		ecg_warn(e, "bad_date", NULL);
-	if (!e->n_leads && !e->n_warnings)
-		ecg_warn(e, "no_rhythm", NULL);
 	return true;
 }

@@ -6,7 +6,6 @@
 
 #define AECG_DEPTH_MAX 64    /* the deepest known file has 27 */
 #define AECG_TEXT_BYTES 1024 /* of the text of one element; what follows is cut off */
-#define AECG_UTF8 0x07	     /* SCP's language code of what expat hands out */
 
 enum aecg_element {
 	EL_OTHER,
@@ -50,12 +49,20 @@ struct aecg_frame {
 	uint8_t element, code;
 };
 
+/* A decimal number as it is written: mantissa * 10^exponent. */
+struct aecg_number {
+	int64_t mantissa;
+	int exponent;
+	bool cut; /* it had more digits than the mantissa has */
+};
+
 /* The leads, while they come (aecg_wave.c). */
 struct aecg_wave {
 	bool timed;	     /* this sequence is the time base */
 	char lead[16];	     /* name of the lead that this sequence is; "" none */
 	int64_t interval_ns; /* of this set of sequences, 0 unknown */
-	int64_t scale_pv, origin_pv;
+	int64_t scale_pv;
+	struct aecg_number scale, origin; /* in picovolts */
 	bool origin_known;
 	int32_t *samples;
 	uint32_t n, room;
@@ -74,6 +81,7 @@ struct aecg {
 	size_t text_len;
 	unsigned time_rank, id_rank; /* how good what is known is */
 	struct vg_civil activity;    /* of the annotation set */
+	bool left_out;		     /* a lead, and the reason was told */
 	struct aecg_wave wave;
 };
 
@@ -85,7 +93,9 @@ static inline enum aecg_element aecg_above(const struct aecg *a, unsigned up)
 
 /* The value of an attribute, or NULL. */
 const char *aecg_attribute(const char **attributes, const char *name);
-/* A decimal number times 10^shift, rounded half away from zero; false: no number, or too large. */
+/* False: no number, or too large. */
+bool aecg_number(const char *text, struct aecg_number *ret);
+/* Times 10^shift, rounded half away from zero. */
 bool aecg_decimal(const char *text, int shift, int64_t *ret_value);
 
 /* Patient, device, times, filters, measurements, statements. The element is the innermost. */

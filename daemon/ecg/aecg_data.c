@@ -156,17 +156,11 @@ static void acquired(
 
 static void birth(struct ecg *e, const char *text)
 {
-	struct vg_civil civil, whole;
+	struct vg_civil c;
 	int32_t tz_min;
-	unsigned n = text && !e->birth.year ? stamp_read(text, &civil, &tz_min) : 0;
-	if (!n)
-		return;
-	whole = civil =
-		(struct vg_civil){.year = civil.year, .month = civil.month, .day = civil.day};
-	whole.month = n > 4 ? civil.month : 1;
-	whole.day = n > 6 ? civil.day : 1;
-	if (ecg_date_exists(&whole, 1850, 2200))
-		e->birth = civil;
+	if (text && !e->birth.year && stamp_read(text, &c, &tz_min) >= STAMP_DAY &&
+		ecg_date_exists(&c, 1850, 2200))
+		e->birth = (struct vg_civil){.year = c.year, .month = c.month, .day = c.day};
 }
 
 static void activity(struct aecg *a, const char *text)
@@ -183,7 +177,7 @@ static void activity(struct aecg *a, const char *text)
 static void copy_text(char out[static ECG_TEXT_MAX], const char *text, size_t len)
 {
 	char clean[ECG_TEXT_MAX];
-	ecg_text(clean, sizeof(clean), (const uint8_t *)text, len, AECG_UTF8);
+	ecg_text(clean, sizeof(clean), (const uint8_t *)text, len, CHARSET_UTF8);
 	if (*clean && !*out)
 		memcpy(out, clean, sizeof(clean));
 }
@@ -209,7 +203,7 @@ static void subject_id(struct aecg *a, const char *text)
 	char clean[ECG_TEXT_MAX];
 	if (!text || rank <= a->id_rank)
 		return;
-	ecg_text(clean, sizeof(clean), (const uint8_t *)text, strlen(text), AECG_UTF8);
+	ecg_text(clean, sizeof(clean), (const uint8_t *)text, strlen(text), CHARSET_UTF8);
 	if (!*clean)
 		return;
 	memcpy(a->e->id, clean, sizeof(clean));
@@ -220,7 +214,7 @@ static void statement(struct aecg *a)
 {
 	struct ecg *e = a->e;
 	char clean[ECG_TEXT_MAX];
-	ecg_text(clean, sizeof(clean), (const uint8_t *)a->text, whole_characters(a), AECG_UTF8);
+	ecg_text(clean, sizeof(clean), (const uint8_t *)a->text, whole_characters(a), CHARSET_UTF8);
 	if (!*clean)
 		return;
 	if (!e->status) {

@@ -11,23 +11,31 @@
 #define VALUE_MAX INT64_C(1000000000)	    /* of digits: beyond every limit that follows */
 #define FIRST_ROOM 4096
 
-/* A quantity with its unit as a power of ten. */
-static bool quantity(const char **attributes, const char *const *units, const int *shifts,
-	size_t n_units, int64_t *ret_value)
+/* The number of a quantity, and its unit as a power of ten. NULL: none, or another unit. */
+static const char *quantity(const char **attributes, const char *const *units, const int *shifts,
+	size_t n_units, int *ret_shift)
 {
 	const char *value = aecg_attribute(attributes, "value");
 	const char *unit = aecg_attribute(attributes, "unit");
 	for (size_t i = 0; value && unit && i < n_units; i++)
-		if (streq(units[i], unit))
-			return aecg_decimal(value, shifts[i], ret_value);
-	return false;
+		if (streq(units[i], unit)) {
+			*ret_shift = shifts[i];
+			return value;
+		}
+	return NULL;
 }
 
-static bool picovolts(const char **attributes, int64_t *ret_pv)
+/* Exactly, and rounded. */
+static bool picovolts(const char **attributes, struct aecg_number *ret, int64_t *ret_pv)
 {
 	static const char *const units[] = {"uV", "mV", "nV", "V"};
 	static const int shifts[] = {6, 9, 3, 12};
-	return quantity(attributes, units, shifts, ELEMENTS(units), ret_pv);
+	int shift;
+	const char *value = quantity(attributes, units, shifts, ELEMENTS(units), &shift);
+	if (!value || !aecg_number(value, ret) || !aecg_decimal(value, shift, ret_pv))
+		return false;
+	ret->exponent += shift;
+	return true;
 }
 
 static void increment(struct aecg *a, const char **attributes)
@@ -35,7 +43,9 @@ static void increment(struct aecg *a, const char **attributes)
 	static const char *const units[] = {"s", "ms", "us"};
 	static const int shifts[] = {9, 6, 3};
 	int64_t ns;
-	if (!quantity(attributes, units, shifts, ELEMENTS(units), &ns) || ns < INTERVAL_MIN_NS ||
+	int shift;
+	const char *value = quantity(attributes, units, shifts, ELEMENTS(units), &shift);
+	if (!value || !aecg_decimal(value, shift, &ns) || ns < INTERVAL_MIN_NS ||
 		ns > INTERVAL_MAX_NS) {
 		ecg_warn(a->e, "interval", NULL);
 		return;
@@ -72,7 +82,7 @@ static void sequence_start(struct aecg_wave *w)
 	w->lead[0] = 0;
 	w->scale_pv = 0;
 	w->origin_known = true;
-	w->origin_pv = 0;
+	w->origin = (struct aecg_number){0};
 	w->n = 0;
 	w->ended = false;
 }
@@ -81,6 +91,7 @@ void aecg_wave_start(struct aecg *a, const char **attributes)
 {
 	struct aecg_wave *w = &a->wave;
 	enum aecg_element element = aecg_above(a, 0), parent = aecg_above(a, 1);
+	int64_t pv;
 	bool of_value = parent == EL_VALUE && aecg_above(a, 2) == EL_SEQUENCE;
 	const char *code;
 	if (element == EL_SEQUENCE_SET)
@@ -93,10 +104,10 @@ void aecg_wave_start(struct aecg *a, const char **attributes)
 		w->timed = code && (streq(code, "TIME_ABSOLUTE") || streq(code, "TIME_RELATIVE"));
 	} else if (of_value && element == EL_INCREMENT && w->timed)
 		increment(a, attributes);
-	else if (of_value && element == EL_SCALE && !picovolts(attributes, &w->scale_pv))
+	else if (of_value && element == EL_SCALE && !picovolts(attributes, &w->scale, &w->scale_pv))
 		w->scale_pv = 0;
 	else if (of_value && element == EL_ORIGIN)
-		w->origin_known = picovolts(attributes, &w->origin_pv);
+		w->origin_known = picovolts(attributes, &w->origin, &pv);
 	else if (of_value && element == EL_DIGITS) {
 		w->n = 0;
 		w->digit = w->sign = w->negative = false;
@@ -155,18 +166,38 @@ void aecg_wave_text(struct aecg *a, const char *text, size_t len)
 	}
 }
 
+/* a / b where that is a whole number which a sample can be: as the file writes them, for what is printed of
+ * a scale is rounded (4.8828125 uV). */
+static bool whole_ratio(const struct aecg_number *a, const struct aecg_number *b, int64_t *ret)
+{
+	/* Both begin with 18 digits at most and stop growing when the answer is known: no overflow. */
+	__int128 up = llabs(a->mantissa), down = llabs(b->mantissa);
+	const __int128 most = down * ECG_SAMPLE_LIMIT;
+	int places = a->exponent - b->exponent;
+	*ret = 0;
+	if (up == 0)
+		return true;
+	if (down == 0 || a->cut || b->cut)
+		return false;
+	for (; places > 0 && up <= most; places--)
+		up *= 10;
+	for (; places < 0 && down <= up; places++)
+		down *= 10;
+	if (places || up % down || up / down > ECG_SAMPLE_LIMIT)
+		return false;
+	*ret = (int64_t)((a->mantissa < 0) == (b->mantissa < 0) ? up / down : -(up / down));
+	return true;
+}
+
 /* Digits that the origin is worth. What is no whole number of them is left out: where zero lies says nothing
  * about the heart. */
 static int64_t shift_of(struct aecg *a)
 {
 	struct aecg_wave *w = &a->wave;
-	if (w->origin_known && w->origin_pv == 0)
-		return 0;
-	if (w->origin_known && w->scale_pv && w->origin_pv % w->scale_pv == 0 &&
-		llabs(w->origin_pv / w->scale_pv) <= ECG_SAMPLE_LIMIT)
-		return w->origin_pv / w->scale_pv;
-	ecg_warn(a->e, "origin", w->lead);
-	return 0;
+	int64_t shift = 0;
+	if (!w->origin_known || !whole_ratio(&w->origin, &w->scale, &shift))
+		ecg_warn(a->e, "origin", w->lead);
+	return shift;
 }
 
 static bool known_lead(const struct ecg *e, const char *name)
@@ -201,15 +232,17 @@ static void sequence_end(struct aecg *a)
 	if (!w->lead[0])
 		return;
 	if (known_lead(e, w->lead)) {
-		ecg_warn(e, "repeated_lead", w->lead);
+		ecg_warn(e, "lead_twice", w->lead);
 		return;
 	}
 	if (w->interval_ns != e->interval_ns) { /* it cannot stand beside the others */
 		ecg_warn(e, "interval", w->lead);
+		a->left_out = true;
 		return;
 	}
 	if (w->scale_pv <= 0 || w->scale_pv > SCALE_MAX_PV) { /* a shape without a size */
 		ecg_warn(e, "scale", w->lead);
+		a->left_out = true;
 		return;
 	}
 	if (!e->n_leads)

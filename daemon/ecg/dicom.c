@@ -123,9 +123,9 @@ static unsigned language_of(const char *character_set)
 {
 	static const struct {
 		const char *name;
-		uint8_t language;
+		uint16_t language;
 	} known[] = {{"ISO_IR 100", 0x01}, {"ISO_IR 101", 0x03}, {"ISO_IR 144", 0x13},
-		{"ISO_IR 192", 0x07}, {"GB18030", 0x27}, {"GBK", 0x27}};
+		{"ISO_IR 192", CHARSET_UTF8}, {"GB18030", 0x27}, {"GBK", 0x27}};
 	for (size_t i = 0; i < ELEMENTS(known); i++)
 		if (streq(known[i].name, character_set))
 			return known[i].language;

@@ -58,7 +58,7 @@ struct ecg {
 	char id[ECG_TEXT_MAX], last_name[ECG_TEXT_MAX],
 		first_name[ECG_TEXT_MAX]; /* UTF-8; "" absent */
 	char sex;			  /* 'M', 'F', 0 */
-	struct vg_civil birth;		  /* year 0: unknown; month and day may be 0 */
+	struct vg_civil birth;		  /* year 0: unknown */
 	struct ecg_amount age, height, weight;
 	int32_t urgency; /* SCP tag 24, ECG_ABSENT */
 
@@ -122,14 +122,14 @@ void ecg_drop_leads(struct ecg *e);
 /* III, aVR, aVL, aVF from I and II, where they are missing. ecg_read() does it. */
 void ecg_derive(struct ecg *e);
 
-/* Text that does not name its charset. */
-enum { CHARSET_GUESS = 0 };
+/* Text that does not name its charset; of a format that has UTF-8 and no other. */
+enum { CHARSET_GUESS = 0, CHARSET_UTF8 = 0x100 };
 /* Opens the converters, which read files: before the sandbox is closed. */
 void ecg_text_init(void);
 /*
- * Text up to its first NUL as UTF-8: control characters became blanks, blanks at both ends are
- * removed, cut at a whole character. `language` is SCP's language byte. False: the charset was
- * guessed; pure ASCII needs no guess.
+ * Text up to its first NUL as UTF-8: each control character became a blank, blanks at both ends are
+ * removed, cut at a whole character. `language` is SCP's language byte or one of the above. False:
+ * the charset was guessed; pure ASCII needs no guess.
  */
 bool ecg_text(char *out, size_t size, const uint8_t *bytes, size_t len, unsigned language);
 

@@ -41,15 +41,10 @@ static void amount(struct json *j, const char *key, const struct ecg_amount *a)
 	json_object_end(j);
 }
 
-/* As much of the date as is known. */
 static void date(struct json *j, const char *key, const struct vg_civil *c)
 {
 	char text[32];
-	int n = snprintf(text, sizeof(text), "%04u", c->year);
-	if (c->month)
-		n += snprintf(text + n, sizeof(text) - n, "-%02u", c->month);
-	if (c->month && c->day)
-		snprintf(text + n, sizeof(text) - n, "-%02u", c->day);
+	snprintf(text, sizeof(text), "%04u-%02u-%02u", c->year, c->month, c->day);
 	if (c->year)
 		json_str(j, key, text);
 }
@@ -190,7 +185,9 @@ static void content(struct json *j, const struct ecg *e, uint32_t samples)
 		date_time(j, "acquired_at", &e->acquired, e->tz_min);
 	else
 		json_none(j, "acquired_at");
-	json_str(j, "tz_source", e->tz_min != ECG_ABSENT ? "file" : "none");
+	/* An offset without a time says nothing: the site's would be taken for the file's. */
+	bool zoned = e->acquired.year && e->tz_min != ECG_ABSENT;
+	json_str(j, "tz_source", zoned ? "file" : "none");
 	device(j, e);
 	filters(j, e);
 	if (e->interval_ns)

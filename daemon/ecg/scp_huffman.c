@@ -76,12 +76,28 @@ static struct table *table_new(unsigned n)
 	return NULL;
 }
 
-static int by_start(const void *a, const void *b)
+static int by_start(const struct entry *x, const struct entry *y)
 {
-	const struct entry *x = a, *y = b;
 	if (x->start != y->start)
 		return x->start < y->start ? -1 : 1;
 	return x->code.prefix - y->code.prefix;
+}
+
+/* Shell's sort. glibc's qsort() asks the system how much memory it has, which the sandbox does not
+ * allow. */
+static void sort(struct entry *e, unsigned n)
+{
+	unsigned gap = 1;
+	while (gap < n / 3)
+		gap = 3 * gap + 1;
+	for (; gap; gap /= 3)
+		for (unsigned i = gap; i < n; i++) {
+			struct entry one = e[i];
+			unsigned at = i;
+			for (; at >= gap && by_start(&e[at - gap], &one) > 0; at -= gap)
+				e[at] = e[at - gap];
+			e[at] = one;
+		}
 }
 
 /* The first word behind those that begin with the prefix; 64 bits, for it may be 2^32. */
@@ -96,7 +112,7 @@ static bool table_finish(struct table *t)
 {
 	struct entry *e = t->entries;
 	unsigned kept = 0;
-	qsort(e, t->n, sizeof(*e), by_start);
+	sort(e, t->n);
 	for (unsigned i = 1; i < t->n; i++)
 		if (by_start(&e[i - 1], &e[i]) == 0)
 			return false;

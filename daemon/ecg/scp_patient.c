@@ -202,7 +202,7 @@ static void device(struct scp *s, const struct tags *t)
 	s->language = buf_u8(&b);
 	buf_bytes(&b, 1);
 	uint8_t mains = buf_u8(&b);
-	scp_text(s, e->model, sizeof(e->model), model, 6);
+	scp_text(s, e->model, sizeof(e->model), model, strnlen((const char *)model, 6));
 	e->mains_hz = mains == 1 ? 50 : mains == 2 ? 60 : ECG_ABSENT;
 	if (buf_bytes(&b, 17))
 		device_strings(s, b);

@@ -190,11 +190,13 @@ void scp_rhythm(struct scp *s)
 	scp_signal_head(&r.signal, &s->sections[6]);
 	e->interval_ns = r.signal.interval_us * INT64_C(1000);
 	e->pv_per_lsb = r.signal.avm_nv * INT64_C(1000);
+	const unsigned n_warnings = e->n_warnings;
 	const char *why = prepare(s, &r);
 	for (unsigned i = 0; i < r.n && !why; i++)
 		why = decode_lead(s, &r, i);
 	if (why) {
 		ecg_drop_leads(e);
+		e->n_warnings = n_warnings; /* what is said of leads goes with them */
 		ecg_warn(e, "waveform_unsupported", why);
 	}
 	huffman_free(r.huffman);

@@ -22,7 +22,7 @@ static unsigned run_of_digits(const char *text)
 	return n;
 }
 
-/* "+0800", "-0330", nothing; false: something else. */
+/* "+0800", "-0330", nothing; false: something else. What no place on earth has is ignored. */
 static bool offset(const char *text, int32_t *ret_tz_min)
 {
 	*ret_tz_min = ECG_ABSENT;
@@ -32,7 +32,7 @@ static bool offset(const char *text, int32_t *ret_tz_min)
 		return false;
 	int32_t minutes = (int32_t)(digits(text + 1, 2) * 60 + digits(text + 3, 2));
 	minutes = *text == '-' ? -minutes : minutes;
-	if (minutes >= TZ_MIN && minutes <= TZ_MAX)
+	if (minutes >= TZ_MIN && minutes <= TZ_MAX && digits(text + 3, 2) < 60)
 		*ret_tz_min = minutes;
 	return true;
 }

@@ -102,34 +102,45 @@ static void guess(char *out, const uint8_t *bytes, size_t len)
 }
 
 /*
- * Whoever declares ISO 10646 may send UTF-8 or UTF-16, and 测试 in UTF-16 is UTF-8 as well. UTF-16
- * has NULs inside, or two at its end. Returns its length up to the 16-bit NUL, 0 when it is not
- * that.
+ * Whoever declares ISO 10646 may send UTF-8 or UTF-16, and 测试 in UTF-16 is UTF-8 as well. A text is
+ * UTF-16 when, without the NULs at its end, it has a NUL inside or is no UTF-8; or when there are
+ * two NULs at its end and it is not ASCII. It goes up to a 16-bit NUL; a single NUL behind its last
+ * character is none of it. Returns the length of that, 0 when the text is UTF-8.
  */
 static size_t utf16_length(const uint8_t *bytes, size_t len)
 {
-	size_t end = 0, first = strnlen((const char *)bytes, len);
-	bool inside = false, ended = first % 2 == 0 && first + 2 <= len && !bytes[first + 1];
-	for (size_t i = first; i < len; i++)
-		inside = inside || bytes[i];
-	if (!inside && (!ended || is_ascii(bytes, first)))
+	size_t text = len, end = 0;
+	while (text && !bytes[text - 1])
+		text--;
+	bool ended = len - text == 2 && text % 2 == 0 && !is_ascii(bytes, text);
+	if (!memchr(bytes, 0, text) && is_utf8(bytes, text) && !ended)
 		return 0;
+	if (len % 2 && !bytes[len - 1])
+		len--;
 	while (end + 2 <= len && (bytes[end] || bytes[end + 1]))
 		end += 2;
-	return end;
+	return end + 1 == len ? len : end; /* half a unit is for the converter to refuse */
 }
 
-/* Into the text that is shown: without control characters (C0, DEL and C1), bounded. */
+/* Each control character (C0, DEL and C1, which UTF-8 has as c2 80..9f) becomes one blank. Returns
+ * the end. */
+static char *blank_controls(char *text)
+{
+	char *to = text;
+	for (const char *from = text; *from; from++) {
+		uint8_t c = (uint8_t)*from;
+		bool c1 = c == 0xc2 && (uint8_t)from[1] < 0xa0;
+		*to++ = c < 0x20 || c == 0x7f || c1 ? ' ' : *from;
+		from += c1;
+	}
+	*to = 0;
+	return to;
+}
+
+/* Into the text that is shown: without control characters, bounded. */
 static void tidy(char *out, size_t size, char *raw)
 {
-	char *end = raw + strlen(raw);
-	for (char *p = raw; *p; p++) {
-		uint8_t c = (uint8_t)*p;
-		if (c < 0x20 || c == 0x7f)
-			*p = ' ';
-		else if (c == 0xc2 && (uint8_t)p[1] < 0xa0)
-			p[0] = p[1] = ' ';
-	}
+	const char *end = blank_controls(raw);
 	while (*raw == ' ')
 		raw++;
 	size_t len = 0, n;
@@ -143,19 +154,17 @@ static void tidy(char *out, size_t size, char *raw)
 bool ecg_text(char *out, size_t size, const uint8_t *bytes, size_t len, unsigned language)
 {
 	char raw[RAW_MAX];
-	bool sure = true;
-	size_t wide = language == ISO_10646 ? utf16_length(bytes, len) : 0;
-	if (!wide || !convert(ISO_10646, raw, bytes, wide)) {
-		len = strnlen((const char *)bytes, len);
-		bool ascii = is_ascii(bytes, len);
-		bool plain = ascii || (language == ISO_10646 && is_utf8(bytes, len));
-		if (plain)
-			text_copy(raw, sizeof(raw), (const char *)bytes, len);
-		else if (!convert(language, raw, bytes, len)) {
-			sure = false;
-			guess(raw, bytes, len);
-		}
-	}
+	bool sure = true, ucs = language == ISO_10646;
+	size_t wide = ucs ? utf16_length(bytes, len) : 0;
+	len = strnlen((const char *)bytes, len);
+	if (wide)
+		sure = convert(ISO_10646, raw, bytes, wide);
+	else if (is_ascii(bytes, len) || ((ucs || language == CHARSET_UTF8) && is_utf8(bytes, len)))
+		text_copy(raw, sizeof(raw), (const char *)bytes, len);
+	else
+		sure = convert(language, raw, bytes, len);
+	if (!sure)
+		guess(raw, bytes, len);
 	tidy(out, size, raw);
 	return sure;
 }

@@ -110,9 +110,12 @@ def charsets():
     for language in (0, 1, 2, 3, 5, 0x07, 0x0B, 0x0F, 0x13, 0x17, 0x1B, 0x1F, 0x23, 0x27, 0x2B, 0x2F, 0x33, 0x3B, 0x40, 255):
         for text in texts:
             yield f"language {language:02x}: {text[:9].hex()}", scp({1: DAY + about(language) + tag(0, text + b"\0")})
-    for text in ("TEST", "试验1", "试验", "一", "Prüf"):
-        for end in (b"", b"\0", b"\0\0", b"\0\0AB"):
-            yield f"UTF-16 {text} {end}", scp({1: DAY + about(7) + tag(0, text.encode("utf-16-le") + end)})
+    for text in ("TEST", "试验1", "试验", "一", "Prüf", "测试", "测试甲", "Tü", "佔卡", "a\ud800"):
+        for end in (b"", b"\0", b"\0\0", b"\0\0\0", b"\0\0\0\0", b"\0\0AB"):
+            for charset in ("utf-16-le", "utf-8"):
+                yield f"{charset} {text!a} {end}", scp({1: DAY + about(7) + tag(0, text.encode(
+                    charset, "surrogatepass") + end)})
+    yield "model in two parts", scp({1: DAY + about(7, model=b"S 2\0zz")})
 
 
 def waveform():
@@ -259,14 +262,35 @@ def interpretation():
 # --- annotated ECGs
 
 def aecg():
-    def file(scale="2.5", unit="uV", digits="1 2 -3", origin="", step="0.002", time="20260131080910", more=""):
-        origin = origin and f'<origin value="{origin}" unit="uV"/>'
-        return ('<AnnotatedECG><component><series><code code="RHYTHM"/>'
-                f'<effectiveTime><low value="{time}"/></effectiveTime><component><sequenceSet><component><sequence>'
-                f'<code code="TIME_ABSOLUTE"/><value><increment value="{step}" unit="s"/></value></sequence></component>'
-                f'<component><sequence><code code="MDC_ECG_LEAD_I"/><value>{origin}<scale value="{scale}" unit="{unit}"/>'
-                f'<digits>{digits}</digits></value></sequence></component></sequenceSet></component>{more}</series>'
-                '</component></AnnotatedECG>').encode()
+    def annotations(*found, before=""):
+        return f"<subjectOf><annotationSet>{before}" + "".join(
+            f'<component><annotation><code code="{code}"/>{value}</annotation></component>' for code, value in found
+        ) + "</annotationSet></subjectOf>"
+
+    def control(kind, inner, value):
+        head = '<controlVariable><code code="MDC_ECG_CTL_VBL_ATTR_FILTER_'
+        return (f'{head}{kind}"/><component>{head}{inner}"/><value value="{value}" unit="Hz"/></controlVariable></component>'
+                '</controlVariable>')
+
+    def time_base(step, code="TIME_ABSOLUTE", unit="s"):
+        return (f'<component><sequence><code code="{code}"/><value><increment value="{step}" unit="{unit}"/></value>'
+                '</sequence></component>')
+
+    def lead(code="MDC_ECG_LEAD_I", scale="2.5", unit="uV", digits="1 2 -3", origin=""):
+        return (f'<component><sequence><code code="{code}"/><value>{origin}<scale value="{scale}" unit="{unit}"/>'
+                f'<digits>{digits}</digits></value></sequence></component>')
+
+    def sequences(*inside):
+        return f'<component><sequenceSet>{"".join(inside)}</sequenceSet></component>'
+
+    def document(series, before="", after=""):
+        return (f'<AnnotatedECG>{before}<component><series><code code="RHYTHM"/>{series}</series></component>{after}'
+                '</AnnotatedECG>').encode()
+
+    def file(scale="2.5", unit="uV", digits="1 2 -3", origin="", step="0.002", time="20260131080910", more="", **places):
+        origin = origin and f'<origin value="{origin}" unit="{places.pop("origin_unit", "uV")}"/>'
+        return document(f'<effectiveTime><low value="{time}"/></effectiveTime>' + sequences(
+            time_base(step), lead("MDC_ECG_LEAD_I", scale, unit, digits, origin)) + more, **places)
 
     for scale in "1 1. .5 +1 1e2 0x10 inf 1,5 0 -1 1e6 1000001 1e-6 0.0000005 0.0000004 1e400 4.88281250".split():
         yield f"scale {scale}", file(scale)
@@ -277,22 +301,66 @@ def aecg():
         yield f"digits {digits[:9]}", file(digits=digits)
     for scale, origin in (("2.5", "-2090"), ("0.1", "0.3"), ("4.8828125", "-2128.90625"), ("3.3333333", "33.333333"),
                           ("2.5", "1"), ("1", "8388606"), ("1", "8388607"), ("1", "8388608"), ("1", "-8388608"),
-                          ("1", "x")):
+                          ("1", "x"), ("1e-6", "8.388607"), ("1e-6", "8.388608"), ("3e-5", "1e-4"), ("3e-5", "9e-5"),
+                          ("2.50000000000000000000", "-5.0000000000000000000000"), ("1e5", "1e-300"), ("7", "7e2"),
+                          ("0.000001", "1e300"), ("0.333", "-0.999"), ("0.0010", "0"), ("0.4e1", "-.8E+1")):
         yield f"origin {origin} of {scale}", file(scale, origin=origin)
     for step in "1 1.001 0 -1 0.000001 0.0000009 x 0.0027777777".split():
         yield f"step {step}", file(step=step)
     for time in ("202601310809", "20260131", "20260131080960", "20260131240000", "19791231235959", "19800101000000",
                  "22010101000000", "20260131080910Z", "20260131080910.5", "20260131080910+0840", "20260131080910+1400",
-                 "20260131080910+1401", "20260131080910-1200", "20260131080910-1201", "20260131080910+0860", "20260131080910-0330", "x"):
+                 "20260131080910+1401", "20260131080910-1200", "20260131080910-1201", "20260131080910+0860",
+                 "20260131080910+0859", "20260131080910-0330", "20260131080910+08", "202601310", "2026", "x"):
         yield f"time {time}", file(time=time)
+    for unit, origin in (("mV", "2.5"), ("nV", "2500"), ("V", "0.0000025"), ("nV", "2501"), ("kV", "1"), ("kV", "0")):
+        yield f"origin {origin} {unit}", file(origin=origin, origin_unit=unit)
     for code, unit, values in (("TIME_PD_PR", "ms", "0 0.4 0.5 1 2000 2000.4 2000.5 2001 x"),
                                ("TIME_PD_QT", "s", "0.4 2 2.001"),
                                ("HEART_RATE", "bpm", "0 1 499 500"), ("TIME_PD_RR", "ms", "19998 19999"),
                                ("ANGLE_P_FRONT", "deg", "-361 -360 -0.5 0.5 360 361")):
         for value in values.split():
-            yield f"{code} {value}", file(more=(
-                f'<subjectOf><annotationSet><component><annotation><code code="MDC_ECG_{code}"/>'
-                f'<value value="{value}" unit="{unit}"/></annotation></component></annotationSet></subjectOf>'))
+            yield f"{code} {value}", file(more=annotations((f"MDC_ECG_{code}", f'<value value="{value}" unit="{unit}"/>')))
+    for unit in ("bpm", "/min", "1/min", "{beats}/min", "{beat}/min", "Hz", ""):
+        yield f"rate in {unit}", file(more=annotations(("MDC_ECG_HEART_RATE", f'<value value="75" unit="{unit}"/>')))
+    statement = ("MDC_ECG_INTERPRETATION_STATEMENT", "<value>TEST</value>")
+    for n, times in enumerate(([""], ["20260131080910"], ["202601310809"], ["20260131"], ["19791231000000"],
+                               ["20260131080910", "20260201000000"], ["20260131080910", "x"], [])):
+        activity = "".join(f'<activityTime value="{time}"/>' for time in times)
+        yield f"activity {n}", file(more=annotations(statement, before=activity))
+        yield f"activity {n}, then another", file(more=annotations(statement, before=activity) +
+                                                  annotations(statement, before='<activityTime value="20200101000000"/>'))
+        yield f"activity {n}, and none", file(more=annotations(before=activity) + annotations(statement))
+    for births in ("1950", "195003", "19500304", "1950030410", "195003041", "19500231", "18491231", "18500101",
+                   "22010101", "19500304+0860", "x", "1950 19500304", "19500304 19600101"):
+        person = "".join(f'<birthTime value="{birth}"/>' for birth in births.split())
+        yield f"born {births}", file(before="<trialSubject><subjectDemographicPerson>" + person +
+                                     "</subjectDemographicPerson></trialSubject>")
+    two = time_base("0.002") + lead()
+    for n, sets in enumerate(([two, time_base("0.002") + lead("MDC_ECG_LEAD_II")], [two, lead("MDC_ECG_LEAD_II")],
+                              [two, time_base("0.001") + lead("MDC_ECG_LEAD_II")], [time_base("9") + lead()],
+                              [lead()], [lead(), two], [two, two], [two + lead()], [lead() + time_base("0.002")],
+                              [time_base("0.002")], [time_base("0.002") + lead(scale="0")], [time_base("2", unit="ms") + lead()],
+                              [time_base("0.002", "TIME_RELATIVE") + lead()], [time_base("0.002", "TIME") + lead()],
+                              [time_base("9") + time_base("0.002") + lead()], [time_base("0.001") + time_base("9"), two])):
+        yield f"sequences {n}", document("".join(map(sequences, sets)))
+    for code in ("MDC_ECG_LEAD_aVR", "MDC_ECG_LEAD_avl", "MDC_ECG_LEAD_AVRneg", "MDC_ECG_LEAD_v1", "MDC_ECG_LEAD_",
+                 "MORTARA_ECG_LEAD_TEA", "_ECG_LEAD_I", "ECG_LEAD_I", "MDC_ECG_LEAD_I I", "MDC_ECG_LEAD_测",
+                 "MDC_ECG_LEAD_" + "x" * 15, "MDC_ECG_LEAD_" + "x" * 16, "MDC_ECG_LEAD_C_ECG_LEAD_D", "", "OTHER"):
+        yield f"lead {code}", document(sequences(time_base("0.002") + lead(code)))
+    yield "lead names that are cut alike", document(sequences(time_base("0.002"), *(
+        lead("MDC_ECG_LEAD_" + "x" * 15 + end) for end in "ab")))
+    yield "warnings for ever", document('<effectiveTime value="20260131080910"/>' + sequences(time_base("0.002"), *(
+        lead(f"MDC_ECG_LEAD_{k}", origin='<origin value="1" unit="uV"/>') for k in range(40))))
+    for large in ("8388607", "-8388607"):
+        yield f"derived from {large}", document(sequences(time_base("0.002"), lead(digits=f"1 {large} 2"), lead(
+            "MDC_ECG_LEAD_II", digits=f"1 {large.strip('-') if '-' in large else '-' + large} 3")))
+    for kind, inner in (("LOW_PASS", "CUTOFF_FREQ"), ("HIGH_PASS", "CUTOFF_FREQ"), ("NOTCH", "NOTCH_FREQ"), ("LOW_PASS", "NOTCH_FREQ")):
+        for value in "-1 0 0.0004 0.0005 0.4 0.5 99.9999 100.0004 100.0005 100000 100001 x".split():
+            yield f"{kind} {inner} {value}", file(more=control(kind, inner, value))
+    yield "filters of another series", file(after=f"<component><series>{control('NOTCH', 'NOTCH_FREQ', 50)}</series></component>")
+    for text in ("SN-1", " \n", "测&#133;试"):
+        yield f"serial {text}", file(more="<author><seriesAuthor><manufacturedSeriesDevice><serialNumber>" + text +
+                                     "</serialNumber></manufacturedSeriesDevice></seriesAuthor></author>")
     for text in ("<AnnotatedECG/>", "<a:AnnotatedECG/>", "<AnnotatedECGx/>", "<AnnotatedECG", "<AnnotatedECG>",
                  "\ufeff<AnnotatedECG/>", "<AnnotatedECG/>x", "<AnnotatedECG><a></b></AnnotatedECG>",
                  "<AnnotatedECG>&x;</AnnotatedECG>", " <?xml version='1.0'?><AnnotatedECG/>",

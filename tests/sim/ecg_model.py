@@ -10,8 +10,8 @@ import struct
 import sys
 from fractions import Fraction
 
-from ecg_model_base import (AGE, DERIVED, LEADS, SAMPLE_MAX, Rejected, Texts, date, derive, half_away, moment,
-                            offset, one_lead, put)
+from ecg_model_base import (AGE, DERIVED, LEADS, SAMPLE_MAX, WARNINGS_MAX, Rejected, Texts, date, derive, half_away,
+                            in_range, moment, offset, one_lead, put)
 from ecg_model_other import aecg, aecg_like, ecg90a, ecg90a_like
 
 NOT_COMPUTED = {29999, 29998, 19999, 0xFFFF}
@@ -88,10 +88,12 @@ def scp(data, out):
     scp_acquired(tags, out)
     scp_device(about, text, out["device"])
     scp_filters(tags, out["filters"])
+    before = len(warnings)
     try:
         scp_waveform(sections, dropped, out)
     except Unsupported as e:
         out["leads"] = []
+        del warnings[before:]                 # what was said of leads goes with them
         warnings.append(f"waveform_unsupported: {e}")
     if 7 in sections:
         scp_measurements(sections[7], out["measurements"])
@@ -148,7 +150,7 @@ def scp_device(about, text, device):
         return
     strings = about[36:].split(b"\0") + [b""] * 5
     put(device, "manufacturer", text(strings[4]) or MAKERS.get(about[7]))
-    put(device, "model", text(about[8:14]))
+    put(device, "model", text(about[8:14].split(b"\0")[0]))
     put(device, "serial", text(strings[1]))
     put(device, "software", text(strings[2]))
     put(device, "mains_hz", {1: 50, 2: 60}.get(about[18]))
@@ -330,7 +332,7 @@ def scp_waveform(sections, dropped, out):
         if beats:
             samples = with_beats(samples, start, beats, beats["samples"][k], name, warnings)
         out["leads"].append(one_lead(name, samples, len(samples) < n - (start == 0)))
-    derive(out["leads"], DERIVED)
+    derive(out["leads"], DERIVED, warnings)
 
 
 def scp_beats(sections, leads, rhythm, tables):
@@ -362,11 +364,7 @@ def with_beats(samples, start, beats, beat, name, warnings):
             last = min(end, first + len(samples) - 1, len(beat) - shift)
             for s in range(max(begin, first, 1 - shift), last + 1):
                 samples[s - first] += beat[shift + s - 1]
-    for k, value in enumerate(samples):
-        if abs(value) > SAMPLE_MAX:
-            warnings.append(f"sample_range: {name}")
-            return samples[:k]
-    return samples
+    return in_range(samples, name, warnings)
 
 
 # --- SCP-ECG: sections 7, 8 and 11
@@ -461,6 +459,8 @@ def read(data):
         reader(data, out)
     except Rejected as e:
         return {"format": name, "bytes": len(data), "rejected": str(e), "detail": "", "warnings": []}
+    warnings = list(dict.fromkeys(out["warnings"]))
+    out["warnings"] = warnings if len(warnings) <= WARNINGS_MAX else [*warnings[:WARNINGS_MAX - 1], "more_warnings"]
     return out
 
 

@@ -5,6 +5,7 @@ import re
 from fractions import Fraction
 
 SAMPLE_MAX = 8388607  # 24 bits and a sign
+WARNINGS_MAX = 32      # the last of more says that there are more
 AGE = {1: "a", 2: "mo", 3: "wk", 4: "d", 5: "h"}
 LEADS = {1: "I", 2: "II", **{k: f"V{k - 2}" for k in range(3, 10)},
          **{k: f"V{k - 8}R" for k in range(10, 16)}, 16: "X", 17: "Y", 18: "Z", 61: "III", 62: "aVR",
@@ -38,9 +39,11 @@ def decoded(raw, charset):
 
 
 def unicode_of(raw):
-    """UTF-8, unless a zero inside or what is no UTF-8 says that it is UTF-16; to the first zero of its size."""
-    text = decoded(raw.rstrip(b"\0"), "utf-8")
-    if text is not None and "\0" not in text:
+    """UTF-8, unless a zero inside, two zeros at the end of what is not ASCII, or what is no UTF-8 say that it is
+    UTF-16; to the first zero of its size."""
+    inner = raw.rstrip(b"\0")
+    text = decoded(inner, "utf-8")
+    if text is not None and "\0" not in text and (text.isascii() or len(inner) % 2 or len(raw) - len(inner) != 2):
         return text
     if len(raw) % 2 and raw.endswith(b"\0"):
         raw = raw[:-1]
@@ -56,7 +59,7 @@ def guessed(raw):
 
 
 def tidy(text):
-    text = re.sub("[\0-\x1f\x7f]", " ", text).strip(" ")
+    text = re.sub("[\0-\x1f\x7f-\x9f]", " ", text).strip(" ")
     return text.encode()[:255].decode("utf-8", "ignore").rstrip(" ")
 
 
@@ -113,6 +116,14 @@ def put(target, key, value):
 
 # --- leads
 
+def in_range(samples, name, warnings):
+    """Those before the first that is out of range."""
+    end = next((k for k, x in enumerate(samples) if abs(x) > SAMPLE_MAX), None)
+    if end is not None:
+        warnings.append(f"sample_range: {name}")
+    return samples[:end]
+
+
 def one_lead(name, samples, truncated, derived=False):
     return {"name": name, "n": len(samples), "derived": derived, **({"truncated": True} if truncated else {}),
             "samples": samples}
@@ -122,7 +133,7 @@ DERIVED = (("III", lambda i, ii: ii - i), ("aVR", lambda i, ii: Fraction(-i - ii
            ("aVL", lambda i, ii: Fraction(2 * i - ii, 2)), ("aVF", lambda i, ii: Fraction(2 * ii - i, 2)))
 
 
-def derive(leads, wanted, sources=("I", "II")):
+def derive(leads, wanted, warnings, sources=("I", "II")):
     first, second = (next((lead for lead in leads if lead["name"] == name), None) for name in sources)
     if not first or not second or first["n"] != second["n"] or not first["n"]:
         return
@@ -133,5 +144,6 @@ def derive(leads, wanted, sources=("I", "II")):
     for name, rule in wanted:
         if name not in names:
             samples = [half_away(rule(a, b)) for a, b in zip(first["samples"], second["samples"])]
-            leads.append(one_lead(name, samples, cut, True))
+            within = in_range(samples, name, warnings)
+            leads.append(one_lead(name, within, cut or len(within) < len(samples), True))
             put(leads[-1], "uv_per_lsb", first.get("uv_per_lsb"))

@@ -5,12 +5,11 @@ import struct
 from fractions import Fraction
 from xml.parsers import expat
 
-from ecg_model_base import (AGE, DERIVED, LEADS, SAMPLE_MAX, Rejected, Texts, date, derive, half_away, moment,
+from ecg_model_base import (AGE, DERIVED, SAMPLE_MAX, Rejected, Texts, date, derive, half_away, moment,
                             offset, one_lead, put, tidy)
 
 # --- HL7 annotated ECG
 
-AECG_LEADS = {name.upper(): name for name in LEADS.values()}
 MICROVOLT = {"uV": Fraction(1), "mV": Fraction(1000), "nV": Fraction(1, 1000), "V": Fraction(1000000)}
 MICROSECOND = {"us": 1, "ms": 1000, "s": 1000000}
 AECG_MEASURES = {"HEART_RATE": ("hr", 499), "TIME_PD_RR": ("rr", 19998), "TIME_PD_PR": ("pr", 2000),
@@ -19,6 +18,8 @@ AECG_MEASURES = {"HEART_RATE": ("hr", 499), "TIME_PD_RR": ("rr", 19998), "TIME_P
 AECG_AXES = {"ANGLE_P_FRONT": "p", "ANGLE_QRS_FRONT": "qrs", "ANGLE_T_FRONT": "t"}
 AECG_FILTERS = {"LOW_PASS": ("low_pass_hz", "CUTOFF_FREQ"), "HIGH_PASS": ("high_pass_hz", "CUTOFF_FREQ"),
                 "NOTCH": ("notch_hz", "NOTCH_FREQ")}
+STAMP = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\d\d)?)?)?)?)?(?:\.\d*)?(?:([+-])(\d\d)(\d\d))?", re.A)
+PER_MINUTE = dict.fromkeys(("bpm", "/min", "1/min", "{beats}/min", "{beat}/min"), 1)
 MILLISECOND = {"us": Fraction(1, 1000), "ms": 1, "s": 1000}
 
 
@@ -28,10 +29,12 @@ class Element:
         self.attributes = {local(key): value for key, value in attributes.items()}
         self.children, self.text = [], ""
 
-    def walk(self):
-        yield self
-        for child in self.children:
-            yield from child.walk()
+    def walk(self, without=()):
+        """Itself and all that is in it, but for what is in `without` (by id)."""
+        if id(self) not in without:
+            yield self
+            for child in self.children:
+                yield from child.walk(without)
 
     def all(self, path):
         """Elements at a path of names below this one."""
@@ -98,7 +101,7 @@ def parse_xml(data):
 
 
 def number(text):
-    good = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d\d?)?", text, re.A)
+    good = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", text, re.A)
     return Fraction(text) if good else None
 
 
@@ -129,12 +132,13 @@ def aecg(data, out):
     author = "author/seriesAuthor/"
     for key, path in (("manufacturer", "manufacturerOrganization/name"),
                       ("model", "manufacturedSeriesDevice/manufacturerModelName"),
+                      ("serial", "manufacturedSeriesDevice/serialNumber"),
                       ("software", "manufacturedSeriesDevice/softwareName")):
         put(out["device"], key, first_text(series, author + path))
-    for one in root.walk():
+    for one in root.walk({id(e) for e in every if e is not series}):
         aecg_condition(one, out)
     aecg_waveform(series, out)
-    aecg_annotations([e for e in series.walk() if e.name == "annotation"], out)
+    aecg_annotations(series, out)
 
 
 def aecg_patient(subject, patient):
@@ -147,8 +151,9 @@ def aecg_patient(subject, patient):
         put(patient, "last_name", first_text(subject, person + "/name"))
     sex = subject.get(person + "/administrativeGenderCode", "code")
     put(patient, "sex", sex if sex in ("M", "F") else None)
-    birth = re.match(r"(\d{4})(\d\d)(\d\d)", subject.get(person + "/birthTime", "value"), re.A)
-    put(patient, "birth_date", str(date(*map(int, birth.groups()), 1850) or "") if birth else None)
+    births = [STAMP.fullmatch(e.attributes.get("value", "")) for e in subject.all(person + "/birthTime")]
+    days = [date(*map(int, birth.groups()[:3]), 1850) for birth in births if birth and birth[3]]
+    put(patient, "birth_date", next((str(day) for day in days if day), None))
 
 
 def aecg_condition(one, out):
@@ -163,14 +168,19 @@ def aecg_condition(one, out):
     for value in [e for x in one.walk() if x.get("code", "code").endswith("FILTER_" + inner) for e in x.all("value")] \
             if key else []:
         hertz = quantity(value, {"Hz": 1})
-        if hertz is not None and (hertz > 0 or key == "high_pass_hz" and hertz == 0):
-            out["filters"].setdefault(key, decimals(hertz, 3) if key == "high_pass_hz" else half_away(hertz))
+        places, least = (3, 0) if key == "high_pass_hz" else (0, 1)
+        if hertz is not None and least <= half_away(hertz * 10 ** places) <= 100000:
+            out["filters"].setdefault(key, decimals(hertz, places) if places else half_away(hertz))
+
+
+def aecg_moment(found):
+    """Of a stamp that says the minute."""
+    return moment(*map(int, found.groups("0")[:6])) if found and found[5] else None
 
 
 def aecg_acquired(texts, out):
-    form = r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)?(?:\.\d*)?(?:([+-])(\d\d)(\d\d))?"
-    for found in filter(None, (re.fullmatch(form, text, re.A) for text in texts)):
-        out["acquired_at"] = moment(*map(int, found.groups("0")[:6]))
+    for found in filter(None, map(STAMP.fullmatch, texts)):
+        out["acquired_at"] = aecg_moment(found)
         if out["acquired_at"] is None:
             continue
         minutes = int(found[7] + "1") * (int(found[8]) * 60 + int(found[9])) if found[7] else None
@@ -182,31 +192,53 @@ def aecg_acquired(texts, out):
 
 
 def aecg_waveform(series, out):
-    sequences = list(series.all("component/sequenceSet/component/sequence"))
-    steps = [quantity(e, MICROSECOND) for s in sequences for e in s.all("value/increment")]
-    if steps and steps[0] is not None and 1 <= steps[0] <= 1000000:
-        out["interval_us"] = decimals(steps[0], 3)
-    elif steps:
-        out["warnings"].append("interval")
-    for sequence in sequences:
-        code = sequence.get("code", "code")
-        if code.startswith("MDC_ECG_LEAD_"):
-            value = next(sequence.all("value"), Element("", {}))
-            aecg_lead(AECG_LEADS.get(code[13:].upper(), code[13:]), value, out)
-    derive(out["leads"], DERIVED)
-    if not out["leads"] and not any(warning.startswith("scale") for warning in out["warnings"]):
+    """Each set of sequences has its own time base, before its leads; leads of another interval are left out."""
+    left_out = []
+    for every in series.all("component/sequenceSet"):
+        step = None
+        for sequence in every.all("component/sequence"):
+            code = sequence.get("code", "code")
+            if code in ("TIME_ABSOLUTE", "TIME_RELATIVE"):
+                step = aecg_step(sequence, step, out)
+            if "_ECG_LEAD_" in code:
+                value = next(sequence.all("value"), Element("", {}))
+                left_out.append(aecg_lead(aecg_name(code), value, step, out))
+    derive(out["leads"], DERIVED, out["warnings"])
+    if not out["leads"] and not any(left_out):
         out["warnings"].append("no_rhythm")
 
 
-def aecg_lead(name, value, out):
+def aecg_step(sequence, step, out):
+    for increment in sequence.all("value/increment"):
+        new = quantity(increment, MICROSECOND)
+        if new is None or not 1000 <= half_away(new * 1000) <= 10 ** 9:
+            out["warnings"].append("interval")
+            continue
+        step = decimals(new, 3)
+        if not out["leads"]:
+            out["interval_us"] = step
+    return step
+
+
+def aecg_name(code):
+    name = code.split("_ECG_LEAD_", 1)[1]
+    name = {"AVR": "aVR", "AVL": "aVL", "AVF": "aVF", "AVRNEG": "-aVR"}.get(name.upper(), name)
+    return name[:15] if re.fullmatch(r"[A-Za-z0-9_-]+", name) else "lead"
+
+
+def aecg_lead(name, value, step, out):
+    """True: it is left out, and the reason is told."""
     warnings = out["warnings"]
     if name in [lead["name"] for lead in out["leads"]]:
-        warnings.append(f"repeated_lead: {name}")
-        return
+        warnings.append(f"lead_twice: {name}")
+        return True
+    if step != out.get("interval_us"):
+        warnings.append(f"interval: {name}")
+        return True
     scale = quantity(next(value.all("scale"), None), MICROVOLT)
-    if not scale or not 1 <= decimals(scale, 6) * 1000000 <= 10 ** 12:
+    if not scale or not 1 <= half_away(scale * 10 ** 6) <= 10 ** 12:
         warnings.append(f"scale: {name}")
-        return
+        return True
     origin, shift = next(value.all("origin"), None), Fraction(0)
     if origin:
         shift = quantity(origin, MICROVOLT)
@@ -226,16 +258,19 @@ def aecg_lead(name, value, out):
     if out.setdefault("uv_per_lsb", scale) != scale:
         lead["uv_per_lsb"] = scale
     out["leads"].append(lead)
+    return False
 
 
-def aecg_annotations(annotations, out):
-    lines, axis, found = [], {}, out["measurements"]
-    for one in annotations:
+def aecg_annotations(series, out):
+    """Wherever they are in the series. The interpretation is of the time of the set that has its first statement."""
+    lines, axis, found, at = [], {}, out["measurements"], None
+    for one, set_at in [(one, moment) for every in series.walk() if every.name == "annotationSet"
+                        for moment in [aecg_activity(every)] for one in every.walk() if one.name == "annotation"]:
         code, value = one.get("code", "code").removeprefix("MDC_ECG_"), next(one.all("value"), None)
         short = code.upper() if code.upper() == "TIME_PD_QTC" else code
         if short in AECG_MEASURES:
             key, most = AECG_MEASURES[short]
-            number_there = quantity(value, {"bpm": 1, "/min": 1} if key == "hr" else MILLISECOND)
+            number_there = quantity(value, PER_MINUTE if key == "hr" else MILLISECOND)
             whole = half_away(number_there) if number_there is not None else 0
             if 1 <= whole <= most:
                 found.setdefault(key, whole)
@@ -244,10 +279,18 @@ def aecg_annotations(annotations, out):
             if angle is not None and abs(half_away(angle)) <= 360:
                 axis.setdefault(AECG_AXES[code], half_away(angle))
         if code == "INTERPRETATION_STATEMENT" and value:
-            lines += [text for text in (tidy(e.text) for e in one.all("value")) if text]
+            more = [text for text in (tidy(e.text) for e in one.all("value")) if text]
+            at = set_at if more and not lines else at
+            lines += more
     put(found, "axis", axis)
     if lines:
         out["interpretation"] = {"status": "original", "lines": lines}
+        put(out["interpretation"], "at", at)
+
+
+def aecg_activity(every):
+    stamps = [aecg_moment(STAMP.fullmatch(e.attributes.get("value", ""))) for e in every.all("activityTime")]
+    return next((stamp for stamp in reversed(stamps) if stamp), None)
 
 
 # --- Contec ECG90A: 8 case, 2, 20 time, 2, 8 name, sex, age, weight; rows of 8 samples; 37 bytes at the end
@@ -289,4 +332,4 @@ def ecg90a(data, out):
     if not any(OFF_SCALE in row[:2] for row in rows[:end]):
         derive(out["leads"], (("I", lambda ii, iii: ii - iii), ("aVR", lambda ii, iii: Fraction(iii - 2 * ii, 2)),
                               ("aVL", lambda ii, iii: Fraction(ii - 2 * iii, 2)),
-                              ("aVF", lambda ii, iii: Fraction(ii + iii, 2))), ("II", "III"))
+                              ("aVF", lambda ii, iii: Fraction(ii + iii, 2))), out["warnings"], ("II", "III"))

@@ -92,7 +92,7 @@ class Record:
 
 def shown(text):
     """A text as it is printed."""
-    text = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in text).strip(" ")
+    text = "".join(" " if ord(c) < 32 or 127 <= ord(c) < 160 else c for c in text).strip(" ")
     while len(text.encode()) > 255:
         text = text[:-1]
     return text.rstrip(" ")
@@ -141,7 +141,7 @@ def device(rng, words, truth):
         return None
     maker = rng.choice(list(MAKERS))
     mains = rng.choice([0, 1, 2, 3])
-    model = rng.choice([b"SIM-1\0", b"SIMUL6", b"\0" * 6, b"S 2\0zz" if words.code != 0x07 else b"S 2\0\0\0"])
+    model = rng.choice([b"SIM-1\0", b"SIMUL6", b"\0" * 6, b"S 2\0zz"])
     put(truth, "mains_hz", {1: 50, 2: 60}.get(mains))
     put(truth, "model", model.split(b"\0")[0].decode())
     put(truth, "manufacturer", MAKERS[maker])
