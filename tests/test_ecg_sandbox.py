@@ -48,8 +48,8 @@ AECG = b"""<?xml version="1.0"?><AnnotatedECG xmlns="urn:hl7-org:v3"><component>
 """
 
 # qsort() is none: it asks how much memory there is. assert() ends the program either way. iconv_open() is called
-# before the sandbox is closed.
-HARMLESS = set("""assert_fail calloc ctype_b_loc errno_location free iconv iconv_open malloc memchr memcmp memcpy memmem
+# before the sandbox is closed. divmodti4() and the like divide numbers of 128 bits.
+HARMLESS = set("""assert_fail calloc ctype_b_loc divmodti4 divti3 modti3 errno_location free iconv iconv_open malloc memchr memcmp memcpy memmem
 memmove memset realloc snprintf stack_chk_fail strcasecmp strchr strcmp strcspn strdup strlen strnlen strspn
 strstr""".split())
 

@@ -368,6 +368,16 @@ def aecg():
                  "<!-- <!DOCTYPE a []> --><AnnotatedECG/>", "<AnnotatedECG>\1</AnnotatedECG>",
                  "<!DOCTYPE AnnotatedECG [<!ENTITY a 'b'>]><AnnotatedECG>&a;</AnnotatedECG>"):
         yield f"document {text}", text.encode()
+        yield f"document {text}, filled up", text.encode() + b"\x1a\x1a"
+    name = "<trialSubject><subjectDemographicPerson><name>{}</name></subjectDemographicPerson></trialSubject>"
+    for charset, codec in [(charset, codec) for charset in ("UTF-8", "gbk", "GB2312", "gb18030", "ISO-8859-1", "US-ASCII",
+                           "windows-1252", "big5", "UTF-16", "x") for codec in ("utf-8", "gb18030", "latin-1", "utf-16")]:
+        for text in ("TEST", "é", "测试甲", "㐂"):
+            if codec != "latin-1" or text < "\u0100":
+                yield f"{text} in {codec}, {charset}", (f'<?xml version="1.0" encoding="{charset}"?>' + file(
+                    before=name.format(text)).decode()).encode(codec)
+    for n in (63, 64):
+        yield f"{n} levels within", b"<AnnotatedECG>" + b"<a>" * n + b"</a>" * n + b"</AnnotatedECG>"
 
 
 # --- Contec ECG90A

@@ -5,7 +5,7 @@ import struct
 from fractions import Fraction
 from xml.parsers import expat
 
-from ecg_model_base import (AGE, DERIVED, SAMPLE_MAX, Rejected, Texts, date, derive, half_away, moment,
+from ecg_model_base import (AGE, DERIVED, SAMPLE_MAX, Rejected, Texts, date, decoded, derive, half_away, moment,
                             offset, one_lead, put, tidy)
 
 # --- HL7 annotated ECG
@@ -18,6 +18,7 @@ AECG_MEASURES = {"HEART_RATE": ("hr", 499), "TIME_PD_RR": ("rr", 19998), "TIME_P
 AECG_AXES = {"ANGLE_P_FRONT": "p", "ANGLE_QRS_FRONT": "qrs", "ANGLE_T_FRONT": "t"}
 AECG_FILTERS = {"LOW_PASS": ("low_pass_hz", "CUTOFF_FREQ"), "HIGH_PASS": ("high_pass_hz", "CUTOFF_FREQ"),
                 "NOTCH": ("notch_hz", "NOTCH_FREQ")}
+DEPTH_MAX = 64
 STAMP = re.compile(r"(\d{4})(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(\d\d)?)?)?)?)?(?:\.\d*)?(?:([+-])(\d\d)(\d\d))?", re.A)
 PER_MINUTE = dict.fromkeys(("bpm", "/min", "1/min", "{beats}/min", "{beat}/min"), 1)
 MILLISECOND = {"us": Fraction(1, 1000), "ms": 1, "s": 1000}
@@ -56,6 +57,20 @@ def local(name):
     return name.split(":")[-1]
 
 
+def parser_of(data):
+    """A parser, and the document in a character set that it knows: GBK is another one."""
+    data = data.rstrip(b"\x1a")
+    found = re.match(rb"<\?xml\s[^>]*?encoding\s*=\s*[\"']([\w.:-]+)", data)
+    name = found[1].lower().decode() if found else "utf-8"
+    if name in ("gb2312", "gbk", "gb18030"):
+        pairs = re.findall(rb"[\x80-\xff][\0-\xff]|[\0-\x7f]|[\x80-\xff]", data)
+        text = "".join(decoded(pair, "gb18030") or "\uffff" for pair in pairs)         # which is none of XML
+        return expat.ParserCreate("utf-8"), text.encode()
+    if name not in ("utf-8", "utf-16", "utf-16le", "utf-16be", "iso-8859-1", "us-ascii"):
+        raise LookupError(name)
+    return expat.ParserCreate(), data
+
+
 def aecg_like(data):
     """Is there a root of that name? A DOCTYPE that is not taken stands for its root."""
     def begin(name, *_):
@@ -65,9 +80,9 @@ def aecg_like(data):
         if internal:
             begin(name)
 
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.StartDoctypeDeclHandler = begin, doctype
     try:
+        parser, data = parser_of(data)
+        parser.StartElementHandler, parser.StartDoctypeDeclHandler = begin, doctype
         parser.Parse(data, True)
     except Stopped as e:
         return e.args[0]
@@ -80,6 +95,8 @@ def parse_xml(data):
     stack = [Element("", {})]
 
     def begin(name, attributes):
+        if len(stack) > DEPTH_MAX:
+            raise Rejected("xml")
         stack.append(Element(name, attributes))
         stack[-2].children.append(stack[-1])
 
@@ -90,7 +107,7 @@ def parse_xml(data):
         if internal:
             raise Rejected("doctype")
 
-    parser = expat.ParserCreate()
+    parser, data = parser_of(data)
     parser.StartElementHandler, parser.EndElementHandler = begin, lambda name: stack.pop()
     parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = text, doctype
     try:

@@ -80,7 +80,7 @@ class Aecg:
     def author(self):
         rng, device = self.rng, self.truth["device"]
         machine = maker = ""
-        for key, name in (("model", "manufacturerModelName"), ("software", "softwareName")):
+        for key, name in (("model", "manufacturerModelName"), ("serial", "serialNumber"), ("software", "softwareName")):
             if self.sometimes():
                 device[key] = rng.choice(["SIM 1", "5.3", "Prüf & Söhne"])
                 machine += element(name, escape(f" {device[key]}\n"))
@@ -170,6 +170,10 @@ class Aecg:
                 "code", code="MDC_ECG_INTERPRETATION"), *(element("component", element(
                     "annotation", element("code", code="MDC_ECG_INTERPRETATION_STATEMENT"),
                     element("value", escape(line), xsi_type="ST"))) for line in lines))))
+        if self.sometimes(0.5):
+            parts.insert(0, element("activityTime", value="20260131091011"))
+            if lines:
+                self.truth["interpretation"]["at"] = "2026-01-31T09:10:11"
         return element("subjectOf", element("annotationSet", *parts))
 
     def other_lead(self):
