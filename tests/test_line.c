@@ -345,8 +345,7 @@ static void test_a_frame_is_a_line(void **state)
 		{"\x02\x03", 2, {0, false, 2}},
 	};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
-		struct vg_frame f =
-			vg_line.frame(NULL, (const uint8_t *)cases[i].bytes, cases[i].len);
+		struct vg_frame f = vg_line.frame(NULL, (const void *)cases[i].bytes, cases[i].len);
 		assert_int_equal(f.skip, cases[i].frame.skip);
 		assert_int_equal(f.filler, cases[i].frame.filler);
 		assert_int_equal(f.length, cases[i].frame.length);
