@@ -3,6 +3,9 @@
  * HL7 v3 annotated ECG (aECG, "FDA XML"), after the HL7 aECG Implementation Guide of 2005-03-21 and files in
  * the wild. Two passes: the first finds out whether it is one, whether it is whole and which series to take,
  * so that nothing half read is ever taken. Entities are never declared, so nothing expands.
+ *
+ * It is one when the first tag is AnnotatedECG, whatever its prefix, and the XML can be read until
+ * there. An internal subset is refused before: then it is one when the DOCTYPE has that name.
  */
 #include "aecg.h"
 

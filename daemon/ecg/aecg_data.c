@@ -3,6 +3,12 @@
  * What an aECG says beside the leads. A place is known by its element and those around it; what an
  * annotation, a control variable or an observation is, by its <code>. Of what is said twice the first counts.
  *
+ *   id       trialSubject/id, else subjectDemographicPerson/id, the first that is not empty
+ *   name     family and given; without them the text of <name>
+ *   age      LOINC 21612-7 in a, mo, wk, d, h
+ *   time     of the series low, value, center; then the same of the root; to the minute at least
+ *   filters  controlVariable FILTER_x > component > controlVariable x_FREQ in Hz
+ *
  * Codes and units: HL7 aECG Implementation Guide; ISO 11073-10102 (MDC_); "bpm" and the like are seen in files.
  */
 #include "aecg.h"

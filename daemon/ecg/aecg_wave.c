@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * The leads of an aECG: a set of sequences of equal length, one of them the time base (head and increment),
- * the others leads: origin + scale * digits.
+ * the others leads: origin + scale * digits. The time base stands before its leads. Left out are a
+ * lead of another interval than the first, one whose name was there before, one without a scale.
  */
 #include "aecg.h"
 

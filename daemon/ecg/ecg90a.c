@@ -6,6 +6,10 @@
  *
  *   0 case number 8 | 8 ? 2 | 10 "YYYY-MM-DD hh:mm:ss" 20 | 30 ? 2 | 32 name 8 | 40 sex | 41 age | 42 weight
  *   43 rows of 8 u16 LE: II, III, V1..V6; 800 Hz, 5 uV, zero at 2048 | 37 bytes of something
+ *
+ * The case number counts recordings: it is nobody's id. Sex is 0 for women and 1 for men, age 1..200
+ * years, weight in kg, 0 unknown. A row of zeros ends the rows. With an electrode of II or III off
+ * nothing is derived.
  */
 #include "ecg.h"
 

@@ -158,6 +158,13 @@ def huffman():
         yield f"section 2: {body.hex()}", record(body, raw(1, 2, 3))
     for n in (63, 64, 65):
         yield f"{n} tables", record(tables(*[[short, long]] * n), b"\x2a\xaa")
+    for n in (85, 86, 700, 1024):
+        places = sorted(range(1, n + 1), key=lambda k: k * 619 % 1031)
+        codes = "".join(f"{k:011b}" for k in (1, n, n // 2, n // 3, n - 1, 2, n // 7))
+        data = int(codes + "1" * (-len(codes) % 8), 2).to_bytes(len(codes) // 8 + 1, "big")
+        entries = [(11, 11, 1, k, int(f"{k:011b}"[::-1], 2)) for k in places]
+        yield f"{n} codes in disorder", record(tables(entries), data)
+        yield f"{n} codes, one twice", record(tables([*entries[1:], entries[n // 2]]), data)
     for n in (1023, 1024, 1025):
         yield f"{n} codes", record(tables([(11, 11, 1, k, k) for k in range(n)]), b"\x2a\xaa\x2a\xaa")
     for entry in ((0, 0, 1, 0, 0), (32, 32, 1, 9, 2 ** 32 - 1), (33, 33, 1, 9, 1), (2, 1, 1, 9, 1), (1, 25, 1, 0, 1),
@@ -339,7 +346,8 @@ def aecg():
     for n, sets in enumerate(([two, time_base("0.002") + lead("MDC_ECG_LEAD_II")], [two, lead("MDC_ECG_LEAD_II")],
                               [two, time_base("0.001") + lead("MDC_ECG_LEAD_II")], [time_base("9") + lead()],
                               [lead()], [lead(), two], [two, two], [two + lead()], [lead() + time_base("0.002")],
-                              [time_base("0.002")], [time_base("0.002") + lead(scale="0")], [time_base("2", unit="ms") + lead()],
+                              [time_base("0.002")], [time_base("0.002"), lead()], [time_base("9")],
+                              [time_base("0.002") + lead(scale="0")], [time_base("2", unit="ms") + lead()],
                               [time_base("0.002", "TIME_RELATIVE") + lead()], [time_base("0.002", "TIME") + lead()],
                               [time_base("9") + time_base("0.002") + lead()], [time_base("0.001") + time_base("9"), two])):
         yield f"sequences {n}", document("".join(map(sequences, sets)))
