@@ -334,12 +334,12 @@ static void test_unless(void **state)
 	r = read_text(HEAD "statements:\n - {id: a, words: [abc, wxyz]" REST, error, sizeof(error));
 	assert_non_null(r);
 	s = alert_statements(r);
-	assert_non_null(statement_find(s, "x abc 1"));
-	assert_non_null(statement_find(s, "abc1"));
-	assert_null(statement_find(s, "abcd"));
-	assert_null(statement_find(s, "xabc"));
-	assert_non_null(statement_find(s, "abcd, abc")); /* not the first, but the second */
-	assert_non_null(statement_find(s, "wxyzzz"));
+	assert_non_null(statement_find(s, NULL, "x abc 1"));
+	assert_non_null(statement_find(s, NULL, "abc1"));
+	assert_null(statement_find(s, NULL, "abcd"));
+	assert_null(statement_find(s, NULL, "xabc"));
+	assert_non_null(statement_find(s, NULL, "abcd, abc")); /* not the first, but the second */
+	assert_non_null(statement_find(s, NULL, "wxyzzz"));
 	alert_rules_free(r);
 	/* without the list there are none, and the rules are good */
 	r = read_text(HEAD, error, sizeof(error));
