@@ -149,7 +149,7 @@ int spool_folder_open(struct spool_folder *f, uint64_t now_us)
 /* what is in it */
 
 /* -EACCES: nothing in the directory may be looked at. */
-static int see(struct spool_folder *f, const char *name, bool told, uint64_t now_us)
+static int see(struct spool_folder *f, const char *name, enum spool_word word, uint64_t now_us)
 {
 	struct spool_stamp stamp = {0}; /* of what the medium does not give: to be told of */
 	int r = spool_name_counts(name) ? spool_look(f->dir, name, &stamp) : -ENOENT;
@@ -157,7 +157,10 @@ static int see(struct spool_folder *f, const char *name, bool told, uint64_t now
 		return r;
 	if (r == -ENOENT || S_ISDIR(stamp.type))
 		return 0;
-	if (spool_list_see(&f->list, name, &stamp, told, now_us) < 0)
+	/* A link or a pipe has no writer who will close it. */
+	if (word == SPOOL_MADE && (!S_ISREG(stamp.type) || stamp.links > 1))
+		word = SPOOL_FOUND;
+	if (spool_list_see(&f->list, name, &stamp, word, now_us) < 0)
 		f->crowded = true;
 	return 0;
 }
@@ -179,8 +182,8 @@ static void hear(struct spool_folder *f, uint64_t now_us)
 				f->look_us = now_us;
 			else if (e->len && !(e->mask & IN_ISDIR) &&
 				 spool_folder_open(f, now_us) == 0 &&
-				 see(f, e->name, e->mask & (IN_CLOSE_WRITE | IN_MOVED_TO), now_us) <
-					 0)
+				 see(f, e->name, e->mask & IN_CREATE ? SPOOL_MADE : SPOOL_TOLD,
+					 now_us) < 0)
 				leave(f, EACCES, now_us);
 		}
 	}
@@ -218,7 +221,7 @@ static void look_around(struct spool_folder *f, uint64_t now_us)
 	errno = d ? 0 : errno;
 	int error = 0;
 	while (d && !error && (entry = readdir(d))) {
-		error = -see(f, entry->d_name, false, now_us);
+		error = -see(f, entry->d_name, SPOOL_FOUND, now_us);
 		errno = 0;
 	}
 	error = error ? error : errno;
@@ -321,7 +324,7 @@ void spool_folder_failed(struct spool_folder *f, struct spool_name *x, int error
 	if (error == -ENOENT) {
 		spool_list_forget(&f->list, x);
 	} else if (error == 0) {
-		spool_list_see(&f->list, x->name, &stamp, false, now_us);
+		spool_list_see(&f->list, x->name, &stamp, SPOOL_FOUND, now_us);
 		x->standing = SPOOL_WAITS;
 		x->since_us = now_us;
 	} else if (error == -EFBIG || error == -ENODATA) {

@@ -62,7 +62,7 @@ static struct spool_name *add(struct spool_list *l, const char *name)
 }
 
 int spool_list_see(struct spool_list *l, const char *name, const struct spool_stamp *stamp,
-	bool told, uint64_t now_us)
+	enum spool_word word, uint64_t now_us)
 {
 	struct spool_name *x = spool_list_find(l, name);
 	bool fresh = !x;
@@ -76,18 +76,19 @@ int spool_list_see(struct spool_list *l, const char *name, const struct spool_st
 	bool same = settled ? spool_same_file(&x->stamp, stamp) : spool_unchanged(&x->stamp, stamp);
 	x->seen = true;
 	if (fresh || !same) {
-		/* One that grows has a writer again. A time that is set behind the close is usual. */
+		/* One that grows has a writer again, whose close will be told, too. A time that is set
+		 * behind the close is usual. */
 		bool grew = x->stamp.size != stamp->size;
-		x->told = x->told && !grew;
+		x->word = grew && x->word == SPOOL_TOLD ? SPOOL_MADE : x->word;
 		x->since_us = now_us;
 		x->standing = SPOOL_WAITS;
 		x->error = 0;
 		x->said = settled = false;
 	}
 	x->stamp = *stamp;
-	if (told && !settled) {
+	if (word != SPOOL_FOUND && !settled) {
 		x->standing = SPOOL_WAITS;
-		x->told = true;
+		x->word = word;
 		x->since_us = now_us;
 	}
 	return 0;
@@ -148,9 +149,10 @@ struct spool_name *spool_list_next(const struct spool_list *l, const struct spoo
 		struct spool_name *x = l->names[i];
 		if (x->standing == SPOOL_LEFT || x->standing == SPOOL_KEPT)
 			continue;
-		unsigned wait_ms = x->standing == SPOOL_PARTIAL ? pace->patience_ms
-				   : x->told			? pace->told_ms
-								: pace->found_ms;
+		bool open = x->standing == SPOOL_PARTIAL || x->word == SPOOL_MADE;
+		unsigned wait_ms = open			   ? pace->patience_ms
+				   : x->word == SPOOL_TOLD ? pace->told_ms
+							   : pace->found_ms;
 		uint64_t due_us = x->since_us + wait_ms * UINT64_C(1000);
 		if (due_us > now_us)
 			until_us = MIN(until_us, due_us);

@@ -13,9 +13,16 @@
 struct spool_pace {
 	unsigned told_ms;     /* without a change since its writer closed it, a file is whole */
 	unsigned found_ms;    /* the same for one that was only found */
-	unsigned patience_ms; /* so long an incomplete file may wait for the rest of it */
+	unsigned patience_ms; /* so long an incomplete file, or one held open, waits for the rest */
 	unsigned scan_ms;     /* from one look at the whole directory to the next */
 	unsigned rest_ms;     /* after a refusal */
+};
+
+/* What the kernel says of a file. */
+enum spool_word {
+	SPOOL_FOUND, /* nothing */
+	SPOOL_TOLD,  /* its writer closed it, or it came by a rename */
+	SPOOL_MADE,  /* somebody made it, and may have it open */
 };
 
 enum spool_standing {
@@ -30,7 +37,7 @@ struct spool_name {
 	uint64_t since_us; /* its last change that we know of, by CLOCK_BOOTTIME */
 	enum spool_standing standing;
 	int error; /* -errno of the last attempt */
-	bool told; /* its writer closed it, or it came by a rename */
+	enum spool_word word;
 	bool said; /* `error` stands in the log */
 	bool seen; /* in the scan at hand */
 	char name[];
@@ -45,10 +52,9 @@ struct spool_list {
 /* A name that is finished: not hidden, and not what programs call a file that they still write. */
 bool spool_name_counts(const char *name);
 
-/* A file as it is now. `told`: the kernel says that it was closed or renamed. -ENOBUFS: there are SPOOL_NAMES_MAX;
- * -ENOMEM. */
+/* A file as it is now. -ENOBUFS: there are SPOOL_NAMES_MAX; -ENOMEM. */
 int spool_list_see(struct spool_list *l, const char *name, const struct spool_stamp *stamp,
-	bool told, uint64_t now_us);
+	enum spool_word word, uint64_t now_us);
 struct spool_name *spool_list_find(const struct spool_list *l, const char *name);
 void spool_list_forget(struct spool_list *l, struct spool_name *x);
 void spool_list_clear(struct spool_list *l);

@@ -138,6 +138,33 @@ static void a_file_that_was_only_found_waits_longer(void **state)
 	close(fd);
 }
 
+/* A link that stalls: its writer has it open, and will tell when it closes it. */
+static void a_file_that_its_writer_holds_open_is_waited_for(void **state)
+{
+	struct rig *g = *state;
+	start(g);
+	WAIT(g, g->up, 1000);
+	int fd = openat(g->fd, "open.dat", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(write(fd, "half.", 5), 5);
+	let_pass(g, 2 * FOUND_MS);
+	assert_int_equal(g->n, 0);
+	assert_int_equal(write(fd, "whole.", 6), 6);
+	close(fd);
+	WAIT(g, g->n == 1, PATIENCE_MS);
+	assert_string_equal(g->heard[0], "half.whole.");
+	WAIT(g, holds(g, "done/open.dat", "half.whole."), 1000);
+	/* closed, and opened by somebody who writes more */
+	put(g, "more.dat", "half.", 0);
+	let_pass(g, TOLD_MS / 2);
+	fd = openat(g->fd, "more.dat", O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_int_equal(write(fd, "more.", 5), 5);
+	let_pass(g, 2 * FOUND_MS);
+	assert_int_equal(g->n, 1);
+	close(fd);
+	WAIT(g, g->n == 2, PATIENCE_MS);
+	assert_string_equal(g->heard[1], "half.more.");
+}
+
 static void gives_the_oldest_first(void **state)
 {
 	struct rig *g = *state;
@@ -479,6 +506,7 @@ int main(void)
 		CASE(is_moved_when_it_is_confirmed_and_not_before),
 		CASE(a_closed_or_renamed_file_waits_a_little),
 		CASE(a_file_that_was_only_found_waits_longer),
+		CASE(a_file_that_its_writer_holds_open_is_waited_for),
 		CASE(gives_the_oldest_first),
 		CASE(unfinished_names_wait_for_a_rename),
 		CASE(an_incomplete_file_may_be_finished),

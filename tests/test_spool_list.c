@@ -85,14 +85,28 @@ static void turns(void **state)
 	TURN(21000, "found", 0);
 }
 
+static void held_open(void **state)
+{
+	(void)state;
+	struct spool_stamp s = stamp(1, 10, 7);
+	spool_list_see(&list, "a", &s, SPOOL_MADE, 1000 * MS);
+	see("a", 1, 10, false, 20000); /* its writer waits for something */
+	TURN(20000, "", 301000);
+	see("a", 2, 11, false, 30000);
+	TURN(300000, "", 330000);
+	see("a", 2, 11, true, 300000);
+	TURN(300000, "", 302000);
+	TURN(302000, "a", 0);
+}
+
 static void changes(void **state)
 {
 	(void)state;
 	see("a", 1, 10, true, 1000);
 	see("a", 1, 11, false, 2000); /* its time was set: still as told */
 	TURN(3999, "", 4000);
-	see("a", 2, 12, false, 3000); /* it grows: somebody writes it */
-	TURN(4000, "", 13000);
+	see("a", 2, 12, false, 3000); /* it grows: somebody writes it, and will close it */
+	TURN(4000, "", 303000);
 	see("a", 2, 12, true, 4000);
 	TURN(4000, "", 6000);
 	/* a medium that makes up inodes: what waits is the same */
@@ -109,7 +123,7 @@ static void changes(void **state)
 	TURN(8000, "", 10000);
 	a->standing = SPOOL_PARTIAL;
 	see("a", 3, 13, false, 9000);
-	TURN(9000, "", 19000);
+	TURN(9000, "", 309000);
 	assert_int_equal(a->standing, SPOOL_WAITS);
 }
 
@@ -195,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names),
 		cmocka_unit_test_teardown(turns, empty),
+		cmocka_unit_test_teardown(held_open, empty),
 		cmocka_unit_test_teardown(changes, empty),
 		cmocka_unit_test_teardown(what_is_settled_stays_so, empty),
 		cmocka_unit_test_teardown(who_is_not_seen_is_forgotten, empty),
