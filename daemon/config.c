@@ -447,7 +447,8 @@ static int config_root(struct reader *r)
 	e = config_mapping(r, "", r->config);
 	e = e < 0 ? e : r->adds ? config_only_devices(r) : config_finish(r, "", r->config, line);
 	struct config_fault fault;
-	if (e == 0 && !r->adds && !config_check_ecg(r->config, &fault))
+	if (e == 0 && !r->adds &&
+		(!config_check_spools(r->config, &fault) || !config_check_ecg(r->config, &fault)))
 		return config_refuse(r, line, &fault);
 	e = e < 0 ? e : config_next(r); /* DOCUMENT_END */
 	e = e < 0 ? e : config_next(r);

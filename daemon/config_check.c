@@ -29,15 +29,40 @@ static bool is_tcp(const char *p)
 	return port >= 1 && port <= 65535;
 }
 
+/* Without empty parts, "." and a slash at the end; false when it is the root or climbs. */
+static bool tidy(char *path)
+{
+	char to[256];
+	size_t at = 0, n;
+	for (const char *p = path; *(p += strspn(p, "/")); p += n) {
+		n = strcspn(p, "/");
+		if (n == 2 && !strncmp(p, "..", n))
+			return false;
+		if (n != 1 || *p != '.')
+			at += (size_t)snprintf(to + at, sizeof(to) - at, "/%.*s", (int)n, p);
+	}
+	if (at)
+		memcpy(path, to, at + 1);
+	return at;
+}
+
+/* What follows in `path` when it is `outer` or lies in it; else NULL. */
+static const char *behind(const char *outer, const char *path)
+{
+	size_t n = strlen(outer);
+	return !strncmp(path, outer, n) && (!path[n] || path[n] == '/') ? path + n : NULL;
+}
+
 /* Brings the address into one form; false when it is none for this transport. */
 static bool take_address(struct config_device *d)
 {
 	static const char form[] = "xx:xx:xx:xx:xx:xx";
 	char *p = d->address;
 	bool path = p[0] == '/' && p[1];
-	if (d->transport == TRANSPORT_SERIAL || d->transport == TRANSPORT_SPOOL ||
-		d->transport == TRANSPORT_REPLAY)
+	if (d->transport == TRANSPORT_SERIAL || d->transport == TRANSPORT_REPLAY)
 		return path;
+	if (d->transport == TRANSPORT_SPOOL)
+		return path && tidy(p);
 	if (d->transport == TRANSPORT_MODBUS)
 		return path || is_tcp(p);
 	if (!strncmp(p, "unix:/", 6))
@@ -56,6 +81,14 @@ static bool on_line(const struct config_device *d)
 {
 	return d->transport == TRANSPORT_SERIAL ||
 	       (d->transport == TRANSPORT_MODBUS && d->address[0] == '/');
+}
+
+/* `d` takes from where `o` sets files aside. */
+static bool takes_from(const struct config_device *d, const struct config_device *o)
+{
+	const char *rest = behind(o->address, d->address);
+	return d->transport == TRANSPORT_SPOOL && o->transport == TRANSPORT_SPOOL && rest &&
+	       (behind("/done", rest) || behind("/refused", rest));
 }
 
 /* " in line 12", or where else `o` stands when that is not where `d` stands. */
@@ -80,6 +113,11 @@ static bool check_pair(
 		return fault(f, "devices[].id", "the id \"%s\" is taken by the device%s", d->id,
 			place_of(d, o, where, sizeof(where)));
 	bool one_line = on_line(d) && on_line(o);
+	if (takes_from(d, o) || takes_from(o, d))
+		return fault(f, "devices[].address",
+			"%s is where files of device \"%s\"%s are put aside, or the reverse: they "
+			"would be taken twice",
+			d->address, o->id, place_of(d, o, where, sizeof(where)));
 	if (!streq(o->address, d->address) || (o->transport != d->transport && !one_line))
 		return true;
 	if (o->transport != TRANSPORT_MODBUS || d->transport != TRANSPORT_MODBUS)
@@ -151,6 +189,24 @@ bool config_check_sink(const struct config *c, struct config_sink *s, struct con
 				"sink \"%s\" in line %u has the same host, port and client_id: the "
 				"broker would throw out one for the other; give a client_id",
 				o->name, o->line);
+	}
+	return true;
+}
+
+bool config_check_spools(const struct config *c, struct config_fault *f)
+{
+	const char *const own[] = {c->store, c->runtime};
+	for (unsigned i = 0; i < c->n_devices; i++) {
+		const struct config_device *d = &c->devices[i];
+		for (size_t k = 0; k < ELEMENTS(own) && d->transport == TRANSPORT_SPOOL; k++) {
+			char path[256];
+			text_copy(path, sizeof(path), own[k], strlen(own[k]));
+			if (tidy(path) && behind(path, d->address))
+				return fault(f, NULL,
+					"device \"%s\" in line %u would take away what the gateway keeps "
+					"in %s: give it a directory of its own",
+					d->id, d->line, path);
+		}
 	}
 	return true;
 }

@@ -15,5 +15,7 @@ bool config_check_sink(
 	const struct config *c, struct config_sink *s, struct config_fault *ret_fault);
 bool config_check_device(
 	const struct config *c, struct config_device *d, struct config_fault *ret_fault);
+/* What takes files away, against the directories that are ours, when all was read. */
+bool config_check_spools(const struct config *c, struct config_fault *ret_fault);
 /* The group `ecg`, when all sinks were read. */
 bool config_check_ecg(const struct config *c, struct config_fault *ret_fault);

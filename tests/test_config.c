@@ -22,7 +22,8 @@
 	" - id: cuff\n   driver: bt_blp\n   transport: ble\n   address: C0:11:22:33:44:55\n" /* 4 */
 #define LINE \
 	" - id: lab\n   driver: lis01\n   transport: serial\n   address: /dev/ttyUSB0\n" /* 4 */
-#define DEVICES HEAD "devices:\n"							 /* 5 */
+#define BOX(id, path) " - {id: " id ", driver: d, transport: spool, address: \"" path "\"}\n"
+#define DEVICES HEAD "devices:\n" /* 5 */
 
 static uint64_t seed = 20261121;
 
@@ -349,6 +350,42 @@ static void test_devices_refused(void **state)
 	refuse(many, "262: devices: at most 256 are possible");
 }
 
+static void test_spools(void **state)
+{
+	(void)state;
+	char text[512];
+	/* one directory, however it is written; where files are put aside; what is ours */
+	static const char *const same[] = {"/a/b", "/a/b/", "//a/./b//."};
+	for (size_t i = 0; i < ELEMENTS(same); i++) {
+		snprintf(text, sizeof(text), DEVICES BOX("one", "/a/b") BOX("two", "%s"), same[i]);
+		refuse(text,
+			"7: devices[1]: the address /a/b is taken by device \"one\" in line 6");
+	}
+	refuse(DEVICES BOX("one", "/a/b") BOX("two", "/a/b/done/x"),
+		"7: devices[1]: /a/b/done/x is where files of device \"one\" in line 6 are put aside, "
+		"or the reverse: they would be taken twice");
+	refuse(DEVICES BOX("one", "/a/b/refused") BOX("two", "/a/b"),
+		"7: devices[1]: /a/b is where files of device \"one\" in line 6 are put aside, or the "
+		"reverse: they would be taken twice");
+	refuse(DEVICES BOX("one", "/a/../b"),
+		"6: devices[0]: expected the path of a directory as address, found \"/a/../b\"");
+	refuse(DEVICES BOX("one", "/./"),
+		"6: devices[0]: expected the path of a directory as address, found \"/./\"");
+	refuse(HEAD "paths: {store: /s/}\ndevices:\n" BOX("one", "/s/x"),
+		"1: device \"one\" in line 7 would take away what the gateway keeps in /s: give it a "
+		"directory of its own");
+	refuse(DEVICES BOX("one", "/run/vitalgate"),
+		"1: device \"one\" in line 6 would take away what the gateway keeps in "
+		"/run/vitalgate: give it a directory of its own");
+	static const char *const good[] = {
+		"/a/b/c", "/a/bc", "/a/b/donex", "/a", "/var/lib/vitalgate2"};
+	for (size_t i = 0; i < ELEMENTS(good); i++) {
+		snprintf(text, sizeof(text), DEVICES BOX("one", "/a/b") BOX("two", "%s"), good[i]);
+		accept(text);
+		assert_string_equal(config.devices[1].address, good[i]);
+	}
+}
+
 static void test_files_refused(void **state)
 {
 	(void)state;
@@ -658,6 +695,7 @@ int main(void)
 		cmocka_unit_test(test_values_refused),
 		cmocka_unit_test(test_sinks_refused),
 		cmocka_unit_test(test_devices_refused),
+		cmocka_unit_test(test_spools),
 		cmocka_unit_test(test_files_refused),
 		cmocka_unit_test(test_size_and_depth),
 		cmocka_unit_test(test_load),
