@@ -242,7 +242,8 @@ def study(original=b"", **more):
             "time": {"taken": "2026-02-01T00:30:00.000Z", "trust": "corrected"},
             "device": {"id": "ecg-1"}, "ecg": {"format": "scp"},
             "original": {"bytes": len(original), "sha256": hashlib.sha256(original).hexdigest(), "chunks": 1},
-            "report": {"status": "final", "text": "normal", "by": "D-0001"}} | more
+            "report": {"state": "reported", "revisions": [
+                {"revision": 1, "status": "final", "text": "normal", "by": "D-0001"}]}} | more
 
 
 def pieces(original, size):

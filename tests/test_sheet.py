@@ -324,11 +324,17 @@ def check_study():
     """What the gateway knows stands before what the file says."""
     study = {"id": "1a2b3c4d5e6f", "resident": None, "time": {"taken": "2026-02-01T00:30:00.000Z",
                                                             "trust": "corrected"},
-             "report": {"status": "critical", "by": "D-0001", "text": "ST elevation in V1 to V4",
-                        "critical": "ACUTE ANTERIOR INFARCT"}}
+             "report": {"state": "reported", "critical": {"text": "ACUTE ANTERIOR INFARCT", "by": "D-0001"},
+                        "revisions": [
+                            {"revision": 1, "status": "preliminary", "by": "D-0002", "text": "superseded"},
+                            {"revision": 2, "status": "critical", "by": "D-0001", "text": "ST elevation in V1 to V4",
+                             "critical": "ACUTE ANTERIOR INFARCT"},
+                            {"revision": 3, "status": "final", "by": "D-0003", "text": "old infarct, too"}]}}
     svg = CLI.svg(make(study=study), "en")
     says(svg, "SYN-1  测试甲", "2026-02-01 08:30:00 +0800 (the device's clock, corrected)",
-         "Report of the ECG centre: critical, D-0001", "ACUTE ANTERIOR INFARCT", "ST elevation in V1 to V4")
+         "Report of the ECG centre: critical, D-0001", "ACUTE ANTERIOR INFARCT", "ST elevation in V1 to V4",
+         "Report of the ECG centre: final, D-0003", "old infarct, too")
+    says_not(svg, "superseded")
     says(CLI.svg(make(study=study), "zh"), "设备时钟，已校正", "心电诊断中心报告: 危急值, D-0001")
 
 
@@ -399,7 +405,8 @@ def check_texts_keep_to_their_boxes():
             measurements={k: 123456 for k in ("hr", "rr", "p", "pr", "qrs", "qt", "qtc")} |
             {"axis": {"p": -123456, "qrs": -123456, "t": -123456}, "qtc_formula": "bazett"},
             interpretation={"status": "original", "at": long, "lines": [long] * 40},
-            study={"id": long, "report": {"status": long, "by": long, "text": long, "critical": long}},
+            study={"id": long, "report": {"revisions": [
+                {"status": long, "by": long, "text": long, "critical": long}]}},
             warnings=[f"{long}: {long}", long]), "zh")
         found = extents(svg)
         for i, (left, right, top, bottom, text) in enumerate(found):
@@ -493,7 +500,7 @@ def check_mutants():
     for _ in range(60):
         ecg = make(leads=flat(TWELVE, 40) + [lead("V7", beats("V1", 40, .02))],
                    warnings=["bad_date"], study={"id": "1a2b", "time": {"taken": "2026-02-01T00:30:00Z"},
-                                                 "report": {"status": "final", "text": "x"}})
+                                                 "report": {"revisions": [{"status": "final", "text": "x"}]}})
         for _ in range(rng.randint(1, 6)):
             ecg = mutate(ecg, rng)
             if not isinstance(ecg, dict):

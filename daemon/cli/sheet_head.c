@@ -117,7 +117,7 @@ static void state(struct stated *s, bool bold, const char *text)
 	}
 }
 
-static void reported(struct stated *s, const json_t *report)
+static void revision(struct stated *s, const json_t *report)
 {
 	static const char *const names[][3] = {{"preliminary", "preliminary", "初步"},
 		{"final", "final", "正式"}, {"amended", "amended", "修订"},
@@ -145,6 +145,20 @@ static void reported(struct stated *s, const json_t *report)
 	}
 	if (text)
 		state(s, false, text);
+}
+
+/* The latest critical value stands before the latest report: what was told by telephone is not undone by it. */
+static void reported(struct stated *s, const json_t *report)
+{
+	const json_t *latest[2] = {NULL}, *r;
+	size_t i;
+	json_array_foreach(json_object_get(report, "revisions"), i, r)
+	{
+		const char *status = sheet_string(r, "status");
+		latest[!status || !streq(status, "critical")] = r;
+	}
+	for (i = 0; i < ELEMENTS(latest); i++)
+		revision(s, latest[i]);
 }
 
 static void cart_title(const struct canvas *c, const json_t *interpretation, char *out, size_t size)
