@@ -21,7 +21,12 @@ bool spool_unchanged(const struct spool_stamp *a, const struct spool_stamp *b)
 
 bool spool_same_file(const struct spool_stamp *a, const struct spool_stamp *b)
 {
-	return spool_unchanged(a, b) && a->ino == b->ino;
+	return spool_unchanged(a, b) && a->ino == b->ino && a->ctime_ns == b->ctime_ns;
+}
+
+static int64_t ns(struct timespec t)
+{
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
 static struct spool_stamp stamp_of(const struct stat *st)
@@ -30,7 +35,8 @@ static struct spool_stamp stamp_of(const struct stat *st)
 		.links = st->st_nlink,
 		.ino = st->st_ino,
 		.size = st->st_size,
-		.mtime_ns = st->st_mtim.tv_sec * INT64_C(1000000000) + st->st_mtim.tv_nsec};
+		.mtime_ns = ns(st->st_mtim),
+		.ctime_ns = ns(st->st_ctim)};
 }
 
 int spool_look(int dir, const char *name, struct spool_stamp *ret)

@@ -18,11 +18,12 @@ struct spool_stamp {
 	ino_t ino;
 	off_t size;
 	int64_t mtime_ns;
+	int64_t ctime_ns; /* no writer can set it */
 };
 
 /* Size, time, kind and number of links are the same. The inode says nothing on media that make up their numbers. */
 bool spool_unchanged(const struct spool_stamp *a, const struct spool_stamp *b);
-/* ... and the inode. */
+/* ... and the inode, and when it was changed in any way. */
 bool spool_same_file(const struct spool_stamp *a, const struct spool_stamp *b);
 
 int spool_look(int dir, const char *name, struct spool_stamp *ret);

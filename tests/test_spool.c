@@ -258,12 +258,18 @@ static void what_changes_before_it_is_confirmed_is_a_new_file(void **state)
 	WAIT(g, g->n == 4, 1000);
 	assert_string_equal(g->heard[3], "six.");
 	assert_false(is_there(g, "done/a.scp"));
+	/* written over in its place, with its size and time: a cart whose clock stands still */
+	put(g, "a.scp", "ten.", 1700000000);
+	g->t->ops->confirm(g->t);
+	WAIT(g, g->n == 5, 1000);
+	assert_string_equal(g->heard[4], "ten.");
+	assert_false(is_there(g, "done/a.scp"));
 	/* deleted */
 	put(g, "b.scp", "next.", 0);
 	unlinkat(g->fd, "a.scp", 0);
 	g->t->ops->confirm(g->t);
-	WAIT(g, g->n == 5, 1000);
-	assert_string_equal(g->heard[4], "next.");
+	WAIT(g, g->n == 6, 1000);
+	assert_string_equal(g->heard[5], "next.");
 	g->t->ops->confirm(g->t);
 	WAIT(g, holds(g, "done/b.scp", "next."), 1000);
 	assert_string_equal(state_of(g), "connected");

@@ -20,7 +20,7 @@ static struct spool_list list;
 
 static struct spool_stamp stamp(off_t size, int64_t mtime_ns, ino_t ino)
 {
-	return (struct spool_stamp){S_IFREG, 1, ino, size, mtime_ns};
+	return (struct spool_stamp){S_IFREG, 1, ino, size, mtime_ns, 0};
 }
 
 static void see(const char *name, off_t size, int64_t mtime_ns, bool told, uint64_t ms)
