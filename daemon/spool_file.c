@@ -203,12 +203,9 @@ static const char *kind(const char *name)
 const char *spool_describe(
 	const char *name, const struct spool_stamp *stamp, char *out, size_t size)
 {
-	uint32_t hash = 2166136261; /* FNV-1a: to see that it is the same one again */
-	for (const char *p = name; *p; p++)
-		hash = (hash ^ (uint8_t)*p) * 16777619;
 	const char *extension = kind(name);
-	snprintf(out, size, "a file %s%s of %lld bytes (inode %llu, name %08x)",
+	snprintf(out, size, "a file %s%s of %lld bytes (inode %llu)",
 		extension ? "." : "of another kind", extension ? extension : "",
-		(long long)stamp->size, (unsigned long long)stamp->ino, hash);
+		(long long)stamp->size, (unsigned long long)stamp->ino);
 	return out;
 }

@@ -38,6 +38,7 @@ int spool_read(
  * taken. -EAGAIN: it is another file than `stamp` says, and stays. */
 int spool_move(int dir, const char *name, const struct spool_stamp *stamp, const char *folder);
 
-/* A name may say who was recorded: "a file .scp of 1234 bytes (inode 42, name 8f1c22d0)". Returns `out`. */
+/* A name may say who was recorded, and so does its hash to whoever tries all names: "a file .scp of 1234 bytes (inode
+ * 42)", which `find -inum` finds. Returns `out`. */
 const char *spool_describe(
 	const char *name, const struct spool_stamp *stamp, char *out, size_t size);

@@ -215,20 +215,16 @@ static void a_description_names_nobody(void **state)
 	static const struct {
 		const char *name, *expected;
 	} cases[] = {
-		{"TEST^A.SCP", "a file .scp of 12 bytes (inode 34, name "},
-		{"20260131.Wang", "a file of another kind of 12 bytes (inode 34, name "},
-		{"测试甲", "a file of another kind of 12 bytes (inode 34, name "},
-		{"a.scp.Li", "a file of another kind of 12 bytes (inode 34, name "},
+		{"TEST^A.SCP", "a file .scp of 12 bytes (inode 34)"},
+		{"20260131.Wang", "a file of another kind of 12 bytes (inode 34)"},
+		{"测试甲", "a file of another kind of 12 bytes (inode 34)"},
+		{"a.scp.Li", "a file of another kind of 12 bytes (inode 34)"},
 	};
 	struct spool_stamp s = {.size = 12, .ino = 34};
-	char text[160], hash[16] = "";
+	char text[160];
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
-		size_t n = strlen(cases[i].expected);
 		spool_describe(cases[i].name, &s, text, sizeof(text));
-		assert_memory_equal(text, cases[i].expected, n);
-		assert_int_equal(strlen(text + n), 9);
-		assert_string_not_equal(text + n, hash);
-		text_copy(hash, sizeof(hash), text + n, 9);
+		assert_string_equal(text, cases[i].expected);
 	}
 }
 
