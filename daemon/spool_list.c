@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #define GROWTH 64 /* names for which room is made at once */
 
@@ -61,12 +62,37 @@ static struct spool_name *add(struct spool_list *l, const char *name)
 	return x;
 }
 
+void spool_list_forget(struct spool_list *l, struct spool_name *x)
+{
+	size_t at = place_of(l, x->name);
+	memmove(l->names + at, l->names + at + 1, (l->n - at - 1) * sizeof(l->names[0]));
+	l->n--;
+	free(x);
+}
+
+/* What only another file under this name can mend. */
+static bool lasts(int error)
+{
+	return error == -ELOOP || error == -ENOTSUP || error == -EMLINK;
+}
+
+/* For a file that may be read, in the place of one that never will be: links must not keep files out. */
+static bool make_room(struct spool_list *l, const struct spool_stamp *stamp)
+{
+	for (size_t i = 0; i < l->n && S_ISREG(stamp->type) && stamp->links == 1; i++)
+		if (l->names[i]->standing == SPOOL_LEFT && lasts(l->names[i]->error)) {
+			spool_list_forget(l, l->names[i]);
+			return true;
+		}
+	return false;
+}
+
 int spool_list_see(struct spool_list *l, const char *name, const struct spool_stamp *stamp,
 	enum spool_word word, uint64_t now_us)
 {
 	struct spool_name *x = spool_list_find(l, name);
 	bool fresh = !x;
-	if (!x && l->n == SPOOL_NAMES_MAX)
+	if (!x && l->n == SPOOL_NAMES_MAX && !make_room(l, stamp))
 		return -ENOBUFS;
 	if (!x)
 		x = add(l, name);
@@ -94,14 +120,6 @@ int spool_list_see(struct spool_list *l, const char *name, const struct spool_st
 	return 0;
 }
 
-void spool_list_forget(struct spool_list *l, struct spool_name *x)
-{
-	size_t at = place_of(l, x->name);
-	memmove(l->names + at, l->names + at + 1, (l->n - at - 1) * sizeof(l->names[0]));
-	l->n--;
-	free(x);
-}
-
 void spool_list_clear(struct spool_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
@@ -114,12 +132,6 @@ void spool_list_scan_begins(struct spool_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		l->names[i]->seen = false;
-}
-
-/* What only another file under this name can mend. */
-static bool lasts(int error)
-{
-	return error == -ELOOP || error == -ENOTSUP || error == -EMLINK;
 }
 
 void spool_list_scanned(struct spool_list *l)

@@ -202,6 +202,19 @@ static void it_has_a_limit(void **state)
 	assert_int_equal(spool_list_see(&list, "one", &s, true, 0), -ENOBUFS);
 	assert_int_equal(spool_list_see(&list, "00001", &s, true, 0), 0);
 	assert_int_equal(list.n, SPOOL_NAMES_MAX);
+	/* what can never be read gives way, to what can be */
+	struct spool_name *link = spool_list_find(&list, "00002");
+	link->standing = SPOOL_LEFT;
+	link->error = -EACCES;
+	assert_int_equal(spool_list_see(&list, "one", &s, SPOOL_TOLD, 0), -ENOBUFS);
+	link->error = -ELOOP;
+	s.links = 2;
+	assert_int_equal(spool_list_see(&list, "one", &s, SPOOL_TOLD, 0), -ENOBUFS);
+	s.links = 1;
+	assert_int_equal(spool_list_see(&list, "one", &s, SPOOL_TOLD, 0), 0);
+	assert_non_null(spool_list_find(&list, "one"));
+	assert_null(spool_list_find(&list, "00002"));
+	assert_int_equal(list.n, SPOOL_NAMES_MAX);
 }
 
 int main(void)
