@@ -143,10 +143,8 @@ void spool_list_scanned(struct spool_list *l)
 			free(x);
 			continue;
 		}
-		if (x->standing == SPOOL_LEFT && !lasts(x->error)) {
+		if (x->standing == SPOOL_LEFT && !lasts(x->error))
 			x->standing = SPOOL_WAITS;
-			x->since_us = 0;
-		}
 		l->names[kept++] = x;
 	}
 	l->n = kept;

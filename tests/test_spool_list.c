@@ -142,6 +142,7 @@ static void what_is_settled_stays_so(void **state)
 	left->error = -EACCES;
 	link->error = -ELOOP;
 	left->said = true;
+	left->since_us = 7;
 	TURN(1000000, "", UINT64_MAX);
 	see("kept", 1, 1, true, 1000000); /* closed again, and nothing is different */
 	see("left", 1, 1, true, 1000000);
@@ -153,6 +154,7 @@ static void what_is_settled_stays_so(void **state)
 	spool_list_scanned(&list);
 	TURN(2000000, "left", 0); /* tried again, and not told again */
 	assert_true(left->said && left->error);
+	assert_int_equal(left->since_us, 7); /* the rest of it may still be to come */
 	/* another file under the name */
 	struct spool_stamp s = stamp(1, 1, 9);
 	spool_list_see(&list, "kept", &s, true, 2000000 * MS);
