@@ -187,8 +187,6 @@ install: all
 clean:
 	rm -rf build build-san build-fuzz
 
-
-
 PACKAGES := gcc make libc6-dev libsystemd-dev libsqlite3-dev libpaho-mqtt-dev libmodbus-dev \
 	libbluetooth-dev libyaml-dev libjansson-dev libmd-dev libssl-dev libcmocka-dev tzdata \
 	libexpat1-dev libseccomp-dev libcairo2-dev lrzsz fonts-droid-fallback \

@@ -7,8 +7,6 @@
 #include <time.h>
 
 #define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
-#define BUILT_US \
-	(INT64_C(1767225600) * CLOCK_SECOND_US) /* 2026-01-01: nothing ran this code before */
 #define AHEAD_US \
 	(5 * 60 * CLOCK_SECOND_US) /* a device clock may be this far ahead of ours unasked */
 #define MEMORY_US (400 * DAY_US)   /* records older than this are a reset clock, not memory */
@@ -65,7 +63,7 @@ void clock_now(struct vg_now *ret)
 
 bool clock_plausible(int64_t utc_us)
 {
-	return utc_us >= BUILT_US;
+	return utc_us >= CLOCK_PLAUSIBLE_US;
 }
 
 static _Atomic unsigned zones = 1; /* that were set so far */

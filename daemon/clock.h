@@ -13,11 +13,12 @@
 
 int64_t clock_utc_us(void);
 int64_t clock_boot_us(void);
-/* 16 bytes that name this boot of the machine, so that CLOCK_BOOTTIME stamps can be told apart. */
+/* The first call must come before there are threads. 16 bytes that name this boot of the machine, so that CLOCK_BOOTTIME stamps can be told apart. */
 const uint8_t *clock_boot_id(void);
 /* All three of one instant; civil time in the process's zone (TZ). */
 void clock_now(struct vg_now *ret);
 /* A gateway without RTC boots in 1970: before this version was written, the clock is surely wrong. */
+#define CLOCK_PLAUSIBLE_US (INT64_C(1767225600) * CLOCK_SECOND_US) /* 2026-01-01 */
 bool clock_plausible(int64_t utc_us);
 
 /* Zone of the site for the whole process. */

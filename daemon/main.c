@@ -288,6 +288,7 @@ int main(int argc, char **argv)
 			return usage(c == 'h' ? 0 : 2);
 		}
 	log_init("vitalgated", level);
+	clock_boot_id(); /* read once, before there are threads */
 	umask(0077);
 	files.lastgood = last_good_place(given);
 	if (reload_first(&g, files.config, files.lastgood) < 0)

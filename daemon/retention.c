@@ -6,6 +6,11 @@
 
 #define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
 
+/* What arrived before the clock was set is as old as what came next with a clock that was. */
+#define OLD(table, row)                                                                            \
+	row ".arrived<?1 AND (" row ".arrived>=?3 OR coalesce((SELECT n.arrived FROM " table " n " \
+	    "WHERE n.id>" row ".id AND n.arrived>=?3 ORDER BY n.id LIMIT 1),?1)<?1)"
+
 /* Oldest rows first, so that a clock that is wrong for an hour costs one portion of delivered rows. */
 static int delete_readings(struct db *db, int64_t before_us)
 {
@@ -15,15 +20,16 @@ static int delete_readings(struct db *db, int64_t before_us)
 		rc = db_run(db, "DELETE FROM leaving", "");
 	if (rc >= 0)
 		rc = db_run(db,
-			"INSERT INTO leaving SELECT id FROM reading r WHERE arrived<? AND NOT "
-			"EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid) AND NOT EXISTS "
-			"(SELECT 1 FROM pending_repeat p WHERE p.reading=r.uuid) AND NOT EXISTS "
-			"(SELECT 1 FROM alert a WHERE a.reading=r.uuid AND (a.state='active' OR "
-			"EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid))) AND NOT EXISTS "
-			"(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "
-			"FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind AND "
-			"n.taken>e.taken)) ORDER BY id LIMIT ?",
-			"ii", before_us, (int64_t)RETENTION_ROWS);
+			"INSERT INTO leaving SELECT id FROM reading r WHERE " OLD("reading",
+				"r") " AND NOT "
+				     "EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid) AND NOT EXISTS "
+				     "(SELECT 1 FROM pending_repeat p WHERE p.reading=r.uuid) AND NOT EXISTS "
+				     "(SELECT 1 FROM alert a WHERE a.reading=r.uuid AND (a.state='active' OR "
+				     "EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid))) AND NOT EXISTS "
+				     "(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "
+				     "FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind AND "
+				     "n.taken>e.taken)) ORDER BY id LIMIT ?2",
+			"iii", before_us, (int64_t)RETENTION_ROWS, CLOCK_PLAUSIBLE_US);
 	if (rc >= 0)
 		rc = db_run(
 			db, "DELETE FROM evidence WHERE reading IN (SELECT id FROM leaving)", "");
@@ -57,14 +63,15 @@ static int delete_studies(struct db *db, int64_t before_us)
 		rc = db_run(db, "DELETE FROM leaving", "");
 	if (rc >= 0)
 		rc = db_run(db,
-			"INSERT INTO leaving SELECT id FROM study s WHERE arrived<? AND "
-			"status<>'undecoded' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE "
-			"o.uuid=s.uuid) AND NOT EXISTS (SELECT 1 FROM study_wait w WHERE "
-			"w.study=s.id) AND NOT EXISTS (SELECT 1 FROM report p WHERE p.study=s.id AND "
-			"p.status='critical' AND p.read_back_at IS NULL) AND NOT EXISTS (SELECT 1 FROM "
-			"alert a WHERE a.study=s.uuid AND (a.state='active' OR EXISTS (SELECT 1 FROM "
-			"outbox o WHERE o.uuid=a.uuid))) ORDER BY id LIMIT ?",
-			"ii", before_us, (int64_t)RETENTION_STUDIES);
+			"INSERT INTO leaving SELECT id FROM study s WHERE " OLD("study",
+				"s") " AND "
+				     "status<>'undecoded' AND NOT EXISTS (SELECT 1 FROM outbox o WHERE "
+				     "o.uuid=s.uuid) AND NOT EXISTS (SELECT 1 FROM study_wait w WHERE "
+				     "w.study=s.id) AND NOT EXISTS (SELECT 1 FROM report p WHERE p.study=s.id AND "
+				     "p.status='critical' AND p.read_back_at IS NULL) AND NOT EXISTS (SELECT 1 FROM "
+				     "alert a WHERE a.study=s.uuid AND (a.state='active' OR EXISTS (SELECT 1 FROM "
+				     "outbox o WHERE o.uuid=a.uuid))) ORDER BY id LIMIT ?2",
+			"iii", before_us, (int64_t)RETENTION_STUDIES, CLOCK_PLAUSIBLE_US);
 	for (size_t i = 0; i < ELEMENTS(parts) && rc >= 0; i++)
 		rc = db_run(db, parts[i], "");
 	return MIN(rc, 0);

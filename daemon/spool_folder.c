@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define AGAIN_US 1000000 /* after it went, it may be there again at once: somebody made it anew */
 #define DONE "done"
@@ -52,7 +54,9 @@ static void stay_out(struct spool_folder *f, int error, uint64_t now_us)
 	const char *next = streq(word, "absent") ? "make it, plug the medium in, or check `address`"
 			   : streq(word, "denied") ? "let this program read and write it"
 			   : error == ENOTDIR	   ? "`address` must name a directory"
-						   : "look at the kernel's log";
+			   : error == ELOOP
+				   ? "`address` must not go through a link: write the real path"
+				   : "look at the kernel's log";
 	unsigned held_back;
 	uint64_t wait_us = f->pace.scan_ms * UINT64_C(1000);
 	if (!streq(word, f->absence) && log_allowed(&f->said_absence, LOG_BURST, &held_back))
@@ -78,9 +82,12 @@ static void leave(struct spool_folder *f, int error, uint64_t now_us)
 	stay_out(f, error, now_us);
 }
 
+/* Whoever may drop files could put a link to our store in the place of the directory: no link is followed. */
 static int open_dir(const struct spool_folder *f, struct stat *ret)
 {
-	int fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct open_how how = {
+		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, f->path, &how, sizeof(how));
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, ret) == 0)

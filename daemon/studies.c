@@ -181,6 +181,8 @@ static void next(struct studies *s)
 {
 	struct errand *e = s->busy ? NULL : calloc(1, sizeof(*e));
 	s->wanted = s->busy;
+	if (!e && !s->busy)
+		rest(s); /* no memory now */
 	if (!e)
 		return;
 	s->busy = true;

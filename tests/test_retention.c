@@ -82,6 +82,21 @@ static void test_open_alert_stays(void **state)
 	assert_int_equal(COUNT("alert") + COUNT("reading"), 0);
 }
 
+/* It did not come fifty years ago: it is as old as what came behind it. */
+static void test_clock_that_was_not_set(void **state)
+{
+	(void)state;
+	rig_script(&rig, "DELETE FROM binding");
+	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+	receipts();
+	rig_script(&rig, "UPDATE reading SET arrived=60000000");
+	assert_int_equal(after(400), 0); /* nothing says when */
+	rig_bp(&rig, (struct rig_bp){121, 80, 60, .identity = "b"});
+	receipts();
+	assert_int_equal(after(29), 0);
+	assert_int_equal(after(400), 2);
+}
+
 /* Staff are still to be told of it; a silence has no reading, and leaves when it is over. */
 static void test_what_waits_stays(void **state)
 {
@@ -295,6 +310,7 @@ int main(void)
 		T(test_young_and_old),
 		T(test_not_delivered_stays),
 		T(test_open_alert_stays),
+		T(test_clock_that_was_not_set),
 		T(test_what_waits_stays),
 		T(test_portions),
 		T(test_clock_not_set),

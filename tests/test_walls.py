@@ -47,7 +47,7 @@ FOREIGN = {
 }
 
 C_LIBRARY = set("""
-    assert.h ctype.h dirent.h errno.h fcntl.h ftw.h getopt.h grp.h inttypes.h limits.h locale.h math.h netdb.h
+    assert.h ctype.h dirent.h errno.h fcntl.h ftw.h getopt.h grp.h inttypes.h limits.h linux/openat2.h locale.h math.h netdb.h
     poll.h pthread.h pwd.h sched.h signal.h spawn.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
     stdlib.h string.h strings.h sys/epoll.h sys/eventfd.h sys/file.h sys/inotify.h sys/ioctl.h sys/mman.h
     sys/syscall.h
