@@ -9,7 +9,8 @@ each figure stands beside a lower bound taken in the same run, in turns with it:
     floor   one thread that carries the same frames from the same sender through the same rows and
             the same messages to the same subscriber, and does nothing else (bench/floor.c); for
             Modbus one that asks, publishes and stores nothing (bench/modbus_floor.c), for BLE
-            notifications one that only stamps them (bench/meters_floor.c)
+            notifications one that only stamps them (bench/meters_floor.c), for ECG files memcpy
+            and sum (bench/ecg_decode.c) and a program that only answers (bench/ecg_spawn.c)
     peers   collectd and Node-RED, when they are installed; they store nothing (bench/peers.py)
 
 Tables are printed, the last one holds the figures against the aims, and everything goes to
@@ -25,11 +26,13 @@ import subprocess
 import sys
 import time
 
-from harness import ROOT
+from harness import BUILD, ROOT, SIM
 
 BENCH = os.path.join(ROOT, "tests", "bench")
 sys.path.insert(0, BENCH)
+sys.path.insert(0, SIM)
 from ble import ble                                             # noqa: E402
+from ecg import ecg                                             # noqa: E402
 from ends import OUT                                            # noqa: E402
 from growth import growth                                       # noqa: E402
 from idle import idle                                           # noqa: E402
@@ -39,8 +42,11 @@ from table import Table                                         # noqa: E402
 
 LIBRARIES = {"analysers": ["-lutil"], "steps": ["-lpaho-mqtt3as"],
              "floor": ["-lpaho-mqtt3as", "-lsqlite3"], "modbus_floor": ["-lpaho-mqtt3as"],
-             "meters": [], "meters_floor": []}
-PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "idle": idle, "growth": growth}
+             "meters": [], "meters_floor": [], "ecg_spawn": [],
+             "ecg_decode": [f"-I{ROOT}/daemon", f"-I{ROOT}/include", BUILD + "/ecg.a",
+                            BUILD + "/core.a", "-lexpat"]}
+PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "ecg": ecg, "idle": idle,
+         "growth": growth}
 
 
 def build():
@@ -53,7 +59,7 @@ def build():
 def options_of():
     parser = argparse.ArgumentParser(description="Costs of vitalgate against lower bounds.")
     add = parser.add_argument
-    add("--quick", action="store_true", help="under a minute, for a first look")
+    add("--quick", action="store_true", help="under two minutes, for a first look")
     add("--full", action="store_true", help="also with ten million stored readings")
     add("--only", choices=PARTS, help="one part of it")
     return parser.parse_args()
