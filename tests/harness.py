@@ -248,10 +248,11 @@ class Site:
                  host="127.0.0.1", tables=ROOT + "/config", line_bits=None):
         self.dir = tempfile.mkdtemp(prefix="vitalgate-")
         self.port = free_port()
-        self.line_bits, self.line_port = line_bits, free_port() if line_bits else self.port
         self.base = f"vg/v1/demo/village/{self.GATEWAY}"
         self.processes = {}
         self.commands = {}
+        self.line_bits = line_bits
+        self.line_port = self.slow_line(line_bits) if line_bits else self.port
         self.config = self.path("vitalgate.yaml")
         if isinstance(tables, dict):
             tables = hurried_tables(self.path("tables"), **tables)
@@ -371,10 +372,13 @@ class Site:
     def cart(self, name, *options):
         return self.instrument("cart", name, "--link", self.path(name + ".tty"), *options)
 
-    def slow_line(self):
-        return self.start("slow_line", [
-            PYTHON, SIM + "/slow_line.py", "--listen", str(self.line_port), "--to",
-            str(self.port), "--bits", str(self.line_bits)])
+    def slow_line(self, bits):
+        """Its port: one that nobody can take before it does."""
+        self.start("slow_line", [PYTHON, SIM + "/slow_line.py", "--listen", "0", "--to",
+                                 str(self.port), "--bits", str(bits)])
+        if not wait_until(lambda: "\n" in self.log("slow_line")):
+            raise Failure("slow_line does not listen: " + self.log("slow_line"))
+        return json.loads(self.log("slow_line").splitlines()[0])["port"]
 
     def oximeter(self, name, *options):
         return self.instrument("oximeter", name, "--link", self.path(name + ".tty"), "--dtr",
@@ -405,8 +409,6 @@ class Site:
         self.platform("--verbose", *platform_options)
         if not wait_until(lambda: "connected 0" in self.log("platform")):
             raise Failure("the platform did not connect" + self.tails())
-        if self.line_bits:
-            self.slow_line()
         self.uplink()
 
     def tails(self, lines=12):

@@ -147,9 +147,12 @@ def plain(length, seed):
 
 
 def record_of(content):
-    """What is kept of a file without a size: an SCP-ECG record ends where it says."""
+    """What is kept of a file without a size: an SCP-ECG record ends where it says, if nothing but padding
+    stands behind it."""
     length = struct.unpack_from("<I", content, 2)[0]
-    return content[:length] if content[16:22] == b"SCPECG" and length <= len(content) else content
+    behind = content[length:]
+    padded = not behind.strip(b"\x1a") or not behind.strip(b"\0")
+    return content[:length] if content[16:22] == b"SCPECG" and padded else content
 
 
 def per_byte(kind, damaged_blocks):

@@ -77,6 +77,7 @@ async def serve(options):
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     narrow(listener).bind(("127.0.0.1", options.listen))
     listener.listen(8)
+    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
     budgets = {way: Budget(options.bits) for way in ("up", "down")}
     tasks = set()
     while True:
@@ -90,7 +91,8 @@ async def serve(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--listen", type=int, required=True, metavar="PORT")
+    parser.add_argument("--listen", type=int, required=True, metavar="PORT",
+                        help="0: any that is free; it is printed")
     parser.add_argument("--to", type=int, required=True, metavar="PORT")
     parser.add_argument("--bits", type=float, required=True, help="per second, each way")
     options = parser.parse_args()
