@@ -50,7 +50,7 @@ enum { SOH = 0x01, STX = 0x02, EOT = 0x04, ACK = 0x06, NAK = 0x15, CAN = 0x18, P
 #define FAILURES_MAX 10
 #define FAILURES_ASKED 3 /* some begin at whatever they hear, and know sums only */
 #define SILENCES_MAX 3
-#define MARKED_AT 192 /* well before its numbers begin again */
+#define MARKED_AT 255 /* behind it its numbers begin again */
 
 #define SHORT 128
 #define LONG 1024
@@ -69,6 +69,7 @@ enum phase {
 	EOT_SEEN,  /* is the line quiet behind it? */
 	EOT_ASKED, /* NAK was said */
 	EOT_AGAIN, /* is the line quiet behind the second one? */
+	MARKING,   /* the mark that says how long it is must be durable before more comes */
 	STORING,
 };
 
@@ -192,7 +193,7 @@ static struct vg_frame xmodem_frame(const void *state, const uint8_t *bytes, siz
 	const struct xmodem *st = state;
 	bool behind_eot = st->phase == EOT_SEEN || st->phase == EOT_AGAIN;
 	struct vg_frame all = {.length = len}, more = {.length = 0};
-	if (st->phase == PURGE || st->phase == STORING || behind_eot)
+	if (st->phase == PURGE || st->phase >= MARKING || behind_eot)
 		return all;
 	if (bytes[0] == CAN && len == 1)
 		return more;
@@ -235,12 +236,11 @@ static void ask(struct vg_session *s, struct xmodem *st)
 
 /* Durable: whether a transfer is under way whose block numbers begin again. The next session hears of one that a power
  * cut left behind. */
-static void mark_long(struct vg_session *s, struct xmodem *st, bool is)
+static vg_ticket mark_long(struct vg_session *s, struct xmodem *st, bool is)
 {
 	uint8_t value = is;
-	if (st->marked != is)
-		vg_mark(s, "long", &value, sizeof(value));
 	st->marked = is;
+	return vg_mark(s, "long", &value, sizeof(value));
 }
 
 /* Nothing of a transfer is left. The sender has some rest before it is asked for the next one. */
@@ -249,7 +249,8 @@ static void idle(struct vg_session *s, struct xmodem *st)
 	if (st->total)
 		vg_study_begin(s); /* drops the one that was begun */
 	st->phase = WAIT;
-	mark_long(s, st, false);
+	if (st->marked)
+		mark_long(s, st, false);
 	st->open = false;
 	st->asked = st->takes == BY_SUM ? ASKED_FOR_SUM - 1 : 0;
 	st->next = false;
@@ -446,9 +447,15 @@ static void data_heard(
 	st->padding = trailing(PAD, data, len);
 	st->zeros = trailing(0, data, len);
 	taken(st, number, data, len);
-	if (number == MARKED_AT)
-		mark_long(s, st, true);
-	acknowledge(s, st);
+	if (number != MARKED_AT || st->marked) {
+		acknowledge(s, st);
+		return;
+	}
+	st->ticket = mark_long(s, st, true);
+	st->phase = MARKING;
+	vg_timer(s, 0);
+	if (!st->ticket)
+		cancel(s, st);
 }
 
 /* Out of order: is it the beginning of a new transfer? */
@@ -535,7 +542,7 @@ static void xmodem_heard(struct vg_session *s, unsigned channel, const uint8_t *
 	bool behind_eot = st->phase == EOT_SEEN || st->phase == EOT_AGAIN;
 	(void)channel;
 	(void)now;
-	if (st->phase == STORING)
+	if (st->phase >= MARKING)
 		return;
 	st->silences = 0;
 	st->eot |= st->phase != PURGE && bytes[0] == EOT;
@@ -609,6 +616,7 @@ static void xmodem_expired(struct vg_session *s, const struct vg_now *now)
 		else
 			ask(s, st);
 		break;
+	case MARKING:
 	case STORING:
 		break;
 	}
@@ -617,7 +625,9 @@ static void xmodem_expired(struct vg_session *s, const struct vg_now *now)
 static void xmodem_kept(struct vg_session *s, vg_ticket ticket)
 {
 	struct xmodem *st = vg_state(s);
-	if (st->phase == STORING && ticket == st->ticket)
+	if (st->phase == MARKING && ticket == st->ticket)
+		acknowledge(s, st);
+	else if (st->phase == STORING && ticket == st->ticket)
 		conclude(s, st);
 }
 
@@ -625,7 +635,7 @@ static void xmodem_refused(struct vg_session *s, vg_ticket ticket, int why)
 {
 	struct xmodem *st = vg_state(s);
 	(void)why;
-	if (st->phase == STORING && ticket == st->ticket)
+	if (st->phase >= MARKING && ticket == st->ticket)
 		cancel(s, st);
 }
 

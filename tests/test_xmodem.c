@@ -172,6 +172,17 @@ static void test_captures(void **state)
 
 /* what no capture holds */
 
+/* Block 255 is acknowledged when it is durable that the transfer is a long one. */
+static void keep_mark(unsigned block)
+{
+	if (block != 255)
+		return;
+	SENT("");
+	assert_string_equal(rig.units[0]->marks->key, "long");
+	assert_int_equal(rig.units[0]->marks->value[0], 1);
+	verdict(0, 0);
+}
+
 static void test_number_wraps(void **state)
 {
 	(void)state;
@@ -179,12 +190,10 @@ static void test_number_wraps(void **state)
 	SENT("C");
 	for (unsigned i = 1; i <= 600; i++) {
 		send_block(i, "TEST", false);
+		keep_mark(i);
 		SENT("\x06");
 	}
 	end_file();
-	assert_string_equal(rig.units[0]->marks->key, "long"); /* before the study */
-	verdict(0, 0);
-	SENT("");
 	verdict(1, 0);
 	SENT("\x06");
 	assert_int_equal(rig.units[1]->study.len, 600 * 128);
@@ -197,8 +206,11 @@ static void test_wrap_and_another_file(void **state)
 	for (unsigned blocks = 255; blocks <= 256; blocks++) {
 		open_rig("sum", false);
 		SENT("\x15");
-		for (unsigned i = 1; i <= blocks; i++)
+		for (unsigned i = 1; i <= blocks; i++) {
+			rig.n_sent = 0;
 			send_block(i, "TEST", true);
+			keep_mark(i);
+		}
 		rig.n_sent = 0;
 		pass(10000);
 		SENT("\x18\x18\x18");
@@ -211,8 +223,11 @@ static void test_wrap_and_another_file(void **state)
 		rig_close(&rig);
 	}
 	open_rig(NULL, false); /* with CRC they cannot be mixed up: the new one was asked by NAK */
-	for (unsigned i = 1; i <= 256; i++)
+	for (unsigned i = 1; i <= 256; i++) {
+		rig.n_sent = 0;
 		send_block(i, "TEST", false);
+		keep_mark(i);
+	}
 	rig.n_sent = 0;
 	pass(10000);
 	SENT("\x15");
@@ -229,6 +244,7 @@ static void test_longest(void **state)
 	SENT("C");
 	for (unsigned i = 1; i <= VG_STUDY_MAX / 1024; i++) {
 		stream(out, sender_block(out, (uint8_t)i, data, 1024, true, false));
+		keep_mark(i);
 		SENT("\x06");
 	}
 	stream(out, sender_block(out, 1, data, 128, false, false));
@@ -238,6 +254,20 @@ static void test_longest(void **state)
 	SENT("\x06");
 	end_file();
 	assert_int_equal(rig.units[2]->study.len, 128);
+}
+
+/* When it cannot be made durable, the transfer is broken off. */
+static void test_mark_refused(void **state)
+{
+	(void)state;
+	open_rig(NULL, false);
+	for (unsigned i = 1; i <= 255; i++) {
+		rig.n_sent = 0;
+		send_block(i, "TEST", false);
+	}
+	SENT("");
+	verdict(0, -ENOSPC);
+	SENT("\x18\x18\x18");
 }
 
 /* Block 257 of a transfer that a power cut left behind has the number of a first one: it is broken off before anything
@@ -576,6 +606,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_number_wraps, close_rig),
 		cmocka_unit_test_teardown(test_wrap_and_another_file, close_rig),
 		cmocka_unit_test_teardown(test_longest, close_rig),
+		cmocka_unit_test_teardown(test_mark_refused, close_rig),
 		cmocka_unit_test_teardown(test_left_behind, close_rig),
 		cmocka_unit_test_teardown(test_other_verdicts, close_rig),
 		cmocka_unit_test_teardown(test_eot_alone, close_rig),
