@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define AGAIN_US 1000000 /* after it went, it may be there again at once: somebody made it anew */
 #define DONE "done"
@@ -82,16 +80,38 @@ static void leave(struct spool_folder *f, int error, uint64_t now_us)
 	stay_out(f, error, now_us);
 }
 
-/* Whoever may drop files could put a link to our store in the place of the directory: no link is followed. */
+/* One step down, never through a link. -errno. */
+static int step(int dir, const char *name, bool last)
+{
+	struct stat st;
+	int fd = openat(
+		dir, name, (last ? O_RDONLY : O_PATH) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r = fd < 0 ? -errno : fd;
+	if (r == -ENOTDIR && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISLNK(st.st_mode))
+		return -ELOOP;
+	return r;
+}
+
+/* Whoever may drop files could put a link to our store in the place of the directory: no link is followed. (openat2()
+ * would say it in one call, and is not there in some containers.) */
 static int open_dir(const struct spool_folder *f, struct stat *ret)
 {
-	struct open_how how = {
-		.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
-	int fd = (int)syscall(SYS_openat2, AT_FDCWD, f->path, &how, sizeof(how));
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, ret) == 0)
-		return fd;
+	char path[PATH_MAX], *save = NULL;
+	text_copy(path, sizeof(path), f->path, strlen(f->path));
+	int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char *name = fd < 0 ? NULL : strtok_r(path, "/", &save);
+	while (name) {
+		char *after = strtok_r(NULL, "/", &save);
+		int next = step(fd, name, !after);
+		close(fd);
+		if (next < 0)
+			return next;
+		fd = next;
+		name = after;
+	}
+	if (fd < 0 || fstat(fd, ret) == 0)
+		return fd < 0 ? -errno : fd;
 	int r = -errno;
 	close(fd);
 	return r;
