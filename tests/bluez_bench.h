@@ -9,6 +9,7 @@
 #include "bluez.h"
 #include "log.h"
 #include "util.h"
+#include "waiting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,25 +73,12 @@ int sd_event_add_time_relative(sd_event *e, sd_event_source **ret, clockid_t clo
 
 /* --- waiting */
 
-static long now_ms(void)
-{
-	return (long)(real_us(CLOCK_MONOTONIC) / 1000);
-}
-
 static void turn(struct bench *t)
 {
 	assert_true(sd_event_run(t->loop, 5000) >= 0);
 }
 
-#define WAIT(t, condition)                                                 \
-	do {                                                               \
-		long end_ms = now_ms() + 15000;                            \
-		while (!(condition)) {                                     \
-			if (now_ms() > end_ms)                             \
-				fail_msg("does not come: %s", #condition); \
-			turn(t);                                           \
-		}                                                          \
-	} while (0)
+#define WAIT(t, condition) WAIT_MS(t, condition, 15000)
 
 static inline void let_pass(struct bench *t, int ms)
 {
@@ -241,18 +229,6 @@ static inline const char *argument_of(struct bench *t, const char *method)
 	return found;
 }
 
-static inline unsigned log_lines(const struct bench *t, const char *word)
-{
-	static char text[65536];
-	ssize_t n = pread(t->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = 0;
-	unsigned count = 0;
-	for (char *p = text; (p = strstr(p, word)); p++)
-		count++;
-	return count;
-}
-
 static inline unsigned open_fds(void)
 {
 	unsigned n = 0;
@@ -300,7 +276,7 @@ static int teardown(void **state)
 		kill(t->fake, SIGCONT);
 	bluez_free(t->b);
 	dup2(t->stderr_was, STDERR_FILENO);
-	if (log_lines(t, "Traceback"))
+	if (log_lines(t->log, "Traceback"))
 		print_message("# the fake has a fault: %s\n", in_dir(t, "log"));
 	close(t->stderr_was);
 	close(t->log);

@@ -10,6 +10,7 @@
 #include "log.h"
 #include "transport.h"
 #include "util.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -50,13 +51,6 @@ struct site {
 	unsigned n, wakeups;
 	struct slave slaves[SITE_SLAVES_MAX];
 };
-
-static long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static const char *site_path(const struct site *s, const char *name)
 {
@@ -147,15 +141,7 @@ static void turn(struct site *s)
 	s->wakeups += r > 0;
 }
 
-#define WAIT(s, condition)                                             \
-	do {                                                           \
-		long end_ms = now_ms() + PATIENCE_MS;                  \
-		while (!(condition)) {                                 \
-			if (now_ms() > end_ms)                         \
-				fail_msg("waited for %s", #condition); \
-			turn(s);                                       \
-		}                                                      \
-	} while (0)
+#define WAIT(s, condition) WAIT_MS(s, condition, PATIENCE_MS)
 
 static inline void let_pass(struct site *s, int ms)
 {
@@ -309,18 +295,6 @@ static inline const char *tcp_address(const struct site *s, int more)
 	static char text[32];
 	snprintf(text, sizeof(text), "tcp:127.0.0.1:%d", s->port + more);
 	return text;
-}
-
-static inline unsigned log_lines(const struct site *s, const char *word)
-{
-	static char text[65536];
-	ssize_t n = pread(s->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = 0;
-	unsigned found = 0;
-	for (char *p = text; (p = strstr(p, word)); p++)
-		found++;
-	return found;
 }
 
 /* A fridge: three blocks of a kind, and a door. Every block is what it has, or was not answered: never that of

@@ -4,6 +4,7 @@
 
 #include "spool.h"
 #include "util.h"
+#include "waiting.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -78,13 +79,6 @@ static void on_down(void *arg, const char *why)
 	text_copy(g->why, sizeof(g->why), why, strlen(why));
 }
 
-static long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Of all threads. */
 static inline long cpu_ms(void)
 {
@@ -99,16 +93,6 @@ static void turn(struct rig *g)
 	assert_true(r >= 0);
 	g->turns += r > 0;
 }
-
-#define WAIT(g, condition, limit_ms)                                                    \
-	do {                                                                            \
-		long end_ms = now_ms() + (limit_ms);                                    \
-		while (!(condition)) {                                                  \
-			if (now_ms() > end_ms)                                          \
-				fail_msg("not within %d ms: %s", limit_ms, #condition); \
-			turn(g);                                                        \
-		}                                                                       \
-	} while (0)
 
 static void let_pass(struct rig *g, int ms)
 {
@@ -185,25 +169,14 @@ static void rm_rf(const char *path)
 	nftw(path, rm, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static unsigned log_lines(const struct rig *g, const char *word)
-{
-	char text[32768];
-	ssize_t n = pread(g->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = 0;
-	unsigned count = 0;
-	for (char *p = text; (p = strstr(p, word)); p++)
-		count++;
-	return count;
-}
-
 static int teardown(void **state)
 {
 	struct rig *g = *state;
 	dup2(g->stderr_was, STDERR_FILENO);
 	close(g->stderr_was);
 	transport_free(g->t);
-	bool named = log_lines(g, ".scp/") || log_lines(g, "TEST") || log_lines(g, "Wang");
+	bool named = log_lines(g->log, ".scp/") || log_lines(g->log, "TEST") ||
+		     log_lines(g->log, "Wang");
 	sd_event_unref(g->loop);
 	for (unsigned i = 0; i < HEARD_MAX; i++)
 		free(g->heard[i]);

@@ -153,7 +153,7 @@ static void a_flood_in_its_name_is_cut_off(void **state)
 	}
 	assert_in_range(i, 60, 100000);
 	assert_in_range(o.values, 10, 40);
-	assert_int_equal(log_lines(t, "more than 10 values a second"), 1);
+	assert_int_equal(log_lines(t->log, "more than 10 values a second"), 1);
 	/* What was not told is not taken for told. */
 	let_pass(t, 1100);
 	unsigned before = o.values;

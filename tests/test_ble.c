@@ -7,6 +7,7 @@
 #include "log.h"
 #include "transport.h"
 #include "util.h"
+#include "waiting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -305,13 +306,6 @@ static void start(struct bench *b)
 	b->in_call = false;
 }
 
-static long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 #define WAIT(b, condition, limit_ms)                                                        \
 	do {                                                                                \
 		long end_ms = now_ms() + (limit_ms);                                        \
@@ -368,18 +362,6 @@ static int teardown(void **state)
 	rmdir(b->dir);
 	free(b);
 	return 0;
-}
-
-static unsigned log_lines(const struct bench *b, const char *word)
-{
-	char text[16384];
-	ssize_t n = pread(b->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = 0;
-	unsigned count = 0;
-	for (char *p = text; (p = strstr(p, word)); p++)
-		count++;
-	return count;
 }
 
 static const char *state_of(const struct bench *b)
@@ -537,7 +519,7 @@ static void waits_for_what_is_absent(void **state)
 	start(b);
 	WAIT(b, streq(state_of(b), "absent"), 500);
 	assert_in_range(let_pass(b, 1000), 1, 20);
-	assert_int_equal(log_lines(b, "\n"), 1);
+	assert_int_equal(log_lines(b->log, "\n"), 1);
 	assert_int_equal(say(b, CONTROL, "x"), -ENOTCONN);
 	confirm(b);
 	advertise(b);
@@ -563,7 +545,7 @@ static void writes_for_the_driver(void **state)
 	b->attributes[H_CONTROL].refuse = 0x80;
 	assert_int_equal(say(b, CONTROL, "again"), 0);
 	let_pass(b, 50);
-	assert_int_equal(log_lines(b, "refuses writing 2a52: ATT error 0x80"), 1);
+	assert_int_equal(log_lines(b->log, "refuses writing 2a52: ATT error 0x80"), 1);
 	assert_int_equal(b->denied, 0x80);
 	/* The link ends while a write is on its way. */
 	hang_up(b);
@@ -607,7 +589,7 @@ static void a_device_that_gives_nothing_is_never_up(void **state)
 	start(b);
 	WAIT(b, b->links == 3, 1000);
 	assert_string_equal(b->told, "");
-	assert_int_equal(log_lines(b, "refuses subscribing to 2a35: ATT error 0x03"), 2);
+	assert_int_equal(log_lines(b->log, "refuses subscribing to 2a35: ATT error 0x03"), 2);
 	b->attributes[H_CCC].refuse = 0;
 	WAIT(b, b->up == 1, 800);
 	assert_string_equal(b->told, "U ");
@@ -664,7 +646,7 @@ static void nonsense_does_no_harm(void **state)
 	WAIT(b, b->up == b->down, 1000);
 	b->attributes[H_CCC].value[0] = 0;
 	WAIT(b, subscribed(b), 2000);
-	assert_true(log_lines(b, "\n") < 40);
+	assert_true(log_lines(b->log, "\n") < 40);
 }
 
 /* Asks without end and reads no answer: what waits for it is bounded. */
@@ -697,8 +679,8 @@ static void says_when_there_is_no_bluetooth(void **state)
 	start(b);
 	WAIT(b, streq(state_of(b), "no-bluetooth"), 500);
 	assert_in_range(let_pass(b, 500), 0, 2);
-	assert_int_equal(log_lines(b, "AF_BLUETOOTH"), 1);
-	assert_int_equal(log_lines(b, "\n"), 1);
+	assert_int_equal(log_lines(b->log, "AF_BLUETOOTH"), 1);
+	assert_int_equal(log_lines(b->log, "\n"), 1);
 	b->t->ops->close(b->t, "nothing to close");
 	assert_int_equal(b->down, 0);
 }
@@ -720,7 +702,7 @@ static void refuses_a_configuration_that_cannot_work(void **state)
 	snprintf(b->device.address, sizeof(b->device.address), "unix:/nowhere");
 	assert_int_equal(ble_new(b->loop, NULL, NULL, &b->device, &greedy, &events, &t), -E2BIG);
 	assert_null(t);
-	assert_int_equal(log_lines(b, "\n"), 3);
+	assert_int_equal(log_lines(b->log, "\n"), 3);
 }
 
 int main(void)

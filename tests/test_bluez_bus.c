@@ -6,6 +6,7 @@
 #include "bluez.h"
 #include "log.h"
 #include "util.h"
+#include "waiting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,13 +47,6 @@ int uname(struct utsname *u)
 	return 0;
 }
 
-static long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* A turn of the loop never takes long: nothing in bluez.c waits for an answer. */
 static unsigned turn(struct bench *t)
 {
@@ -66,16 +60,6 @@ static unsigned turn(struct bench *t)
 	assert_in_range(now_ms() - begin_ms, 0, 300);
 	return r > 0;
 }
-
-#define WAIT(t, condition, limit_ms)                                                    \
-	do {                                                                            \
-		long end_ms = now_ms() + (limit_ms);                                    \
-		while (!(condition)) {                                                  \
-			if (now_ms() > end_ms)                                          \
-				fail_msg("not within %d ms: %s", limit_ms, #condition); \
-			turn(t);                                                        \
-		}                                                                       \
-	} while (0)
 
 static unsigned let_pass(struct bench *t, int ms)
 {
@@ -148,7 +132,7 @@ static void start_bluetoothd(struct bench *t)
 {
 	t->mock =
 		run((char *[]){"/usr/bin/python3", "-m", "dbusmock", "--template", "bluez5", NULL});
-	WAIT(t, has_owner(t), 5000);
+	WAIT_MS(t, has_owner(t), 5000);
 }
 
 /* A call of the mock; it must succeed. */
@@ -238,18 +222,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static unsigned log_lines(const struct bench *t, const char *word)
-{
-	char text[16384];
-	ssize_t n = pread(t->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = 0;
-	unsigned count = 0;
-	for (char *p = text; (p = strstr(p, word)); p++)
-		count++;
-	return count;
-}
-
 static void adapters_come_and_go(void **state)
 {
 	struct bench *t = *state;
@@ -258,9 +230,9 @@ static void adapters_come_and_go(void **state)
 	start_bluetoothd(t);
 	watch(t);
 	assert_false(bluez_ready(t->b, ""));
-	WAIT(t, state_is(t, "adapter-absent"), 1000);
+	WAIT_MS(t, state_is(t, "adapter-absent"), 1000);
 	add_adapter(t, "hci1");
-	WAIT(t, bluez_ready(t->b, ""), 1000);
+	WAIT_MS(t, bluez_ready(t->b, ""), 1000);
 	assert_true(t->changed > 0);
 	assert_string_equal(bluez_address(t->b, "", &random), "01:02:03:04:05:06");
 	assert_false(random);
@@ -269,10 +241,10 @@ static void adapters_come_and_go(void **state)
 	assert_null(bluez_address(t->b, "hci0", &random));
 	assert_string_equal(bluez_state(t->b, "hci0"), "adapter-absent");
 	add_adapter(t, "hci0");
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	unsigned before = t->changed;
 	order(t, "/", BLUEZ_MOCK, "RemoveAdapter", "s", "hci1");
-	WAIT(t, !bluez_ready(t->b, "hci1"), 1000);
+	WAIT_MS(t, !bluez_ready(t->b, "hci1"), 1000);
 	assert_true(t->changed > before);
 	assert_true(bluez_ready(t->b, ""));
 
@@ -281,11 +253,11 @@ static void adapters_come_and_go(void **state)
 	before = t->changed;
 	bluez_free(TAKE(t->b));
 	watch(t);
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	bluez_unwatch(t->b, t);
 	before = t->changed;
 	order(t, "/", BLUEZ_MOCK, "RemoveAdapter", "s", "hci0");
-	WAIT(t, state_is(t, "adapter-absent"), 1000);
+	WAIT_MS(t, state_is(t, "adapter-absent"), 1000);
 	assert_int_equal(t->changed, before);
 }
 
@@ -298,25 +270,25 @@ static void switches_on_once_for_each_appearance(void **state)
 	switch_by_hand(t, 0);
 	assert_false(is_on(t));
 	watch(t);
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	assert_true(is_on(t));
-	assert_int_equal(log_lines(t, "switching it on"), 1);
+	assert_int_equal(log_lines(t->log, "switching it on"), 1);
 	/* Somebody means it. */
 	switch_by_hand(t, 0);
-	WAIT(t, state_is(t, "adapter-off"), 1000);
+	WAIT_MS(t, state_is(t, "adapter-off"), 1000);
 	let_pass(t, 300);
 	assert_false(is_on(t));
-	assert_int_equal(log_lines(t, "switching it on"), 1);
+	assert_int_equal(log_lines(t->log, "switching it on"), 1);
 	switch_by_hand(t, 1);
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	/* Unplugged and back. */
 	order(t, "/", BLUEZ_MOCK, "RemoveAdapter", "s", "hci0");
-	WAIT(t, state_is(t, "adapter-absent"), 1000);
+	WAIT_MS(t, state_is(t, "adapter-absent"), 1000);
 	add_adapter(t, "hci0");
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	switch_by_hand(t, 0);
-	WAIT(t, log_lines(t, "switching it on") == 2, 1000);
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, log_lines(t->log, "switching it on") == 2, 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	assert_true(is_on(t));
 }
 
@@ -327,14 +299,14 @@ static void says_once_that_switching_on_fails(void **state)
 	start_bluetoothd(t);
 	watch(t);
 	add_adapter(t, "hci0");
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	switch_by_hand(t, 0);
 	/* The object is gone, but nothing said so: the call must fail. */
 	order(t, "/", MOCK, "RemoveObject", "s", HCI0);
-	WAIT(t, log_lines(t, "cannot be switched on"), 1000);
+	WAIT_MS(t, log_lines(t->log, "cannot be switched on"), 1000);
 	let_pass(t, 300);
-	assert_int_equal(log_lines(t, "cannot be switched on"), 1);
-	assert_int_equal(log_lines(t, "switching it on"), 1);
+	assert_int_equal(log_lines(t->log, "cannot be switched on"), 1);
+	assert_int_equal(log_lines(t->log, "switching it on"), 1);
 	assert_true(state_is(t, "adapter-off"));
 }
 
@@ -343,15 +315,16 @@ static void bluetoothd_restarts(void **state)
 	struct bench *t = *state;
 	start_bus(t);
 	watch(t);
-	WAIT(t, state_is(t, "no-bluetoothd") && log_lines(t, "bluetoothd is not running"), 1000);
+	WAIT_MS(t, state_is(t, "no-bluetoothd") && log_lines(t->log, "bluetoothd is not running"),
+		1000);
 	assert_in_range(let_pass(t, 500), 0, 3);
 	for (unsigned i = 1; i <= 3; i++) {
 		start_bluetoothd(t);
 		add_adapter(t, "hci0");
-		WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+		WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 		end(&t->mock);
-		WAIT(t, state_is(t, "no-bluetoothd"), 1000);
-		assert_int_equal(log_lines(t, "bluetoothd is not running"), i + 1);
+		WAIT_MS(t, state_is(t, "no-bluetoothd"), 1000);
+		assert_int_equal(log_lines(t->log, "bluetoothd is not running"), i + 1);
 	}
 }
 
@@ -360,13 +333,13 @@ static void the_bus_restarts(void **state)
 	struct bench *t = *state;
 	int lowest = -1;
 	watch(t);
-	WAIT(t, log_lines(t, "the system bus is gone"), 500);
+	WAIT_MS(t, log_lines(t->log, "the system bus is gone"), 500);
 	assert_true(state_is(t, "no-bus"));
 	for (unsigned i = 1; i <= 2; i++) {
 		start_bus(t);
 		start_bluetoothd(t);
 		add_adapter(t, "hci0");
-		WAIT(t, bluez_ready(t->b, "hci0"), 3000);
+		WAIT_MS(t, bluez_ready(t->b, "hci0"), 3000);
 		int next = dup(STDIN_FILENO);
 		close(next);
 		if (lowest < 0)
@@ -375,10 +348,10 @@ static void the_bus_restarts(void **state)
 		t->us = sd_bus_close_unref(t->us);
 		end(&t->bus);
 		end(&t->mock);
-		WAIT(t, state_is(t, "no-bus"), 500);
+		WAIT_MS(t, state_is(t, "no-bus"), 500);
 		assert_in_range(let_pass(t, 300), 0, 3);
 	}
-	assert_true(log_lines(t, "the system bus is gone") <= 3);
+	assert_true(log_lines(t->log, "the system bus is gone") <= 3);
 }
 
 /* Calls that are not answered hold up nobody. */
@@ -393,7 +366,7 @@ static void bluetoothd_hangs(void **state)
 	let_pass(t, 500);
 	assert_true(state_is(t, "no-bluetoothd"));
 	kill(t->mock, SIGCONT);
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	kill(t->mock, SIGSTOP);
 	bluez_free(TAKE(t->b));
 	kill(t->mock, SIGCONT);
@@ -422,7 +395,7 @@ static void forged_and_odd_signals_change_nothing(void **state)
 	start_bluetoothd(t);
 	add_adapter(t, "hci0");
 	watch(t);
-	WAIT(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
 	for (unsigned i = 0; i < 20; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), ":1.%u", i);
@@ -446,7 +419,7 @@ static void forged_and_odd_signals_change_nothing(void **state)
 		"Address", "u", 1, "as", 0);
 	order(t, "/", MOCK, "EmitSignal", "sssav", "org.freedesktop.DBus.ObjectManager",
 		"InterfacesRemoved", "s", 1, "s", "what");
-	WAIT(t, log_lines(t, "not as expected"), 1000);
+	WAIT_MS(t, log_lines(t->log, "not as expected"), 1000);
 	assert_true(bluez_ready(t->b, "hci0"));
 	/* More adapters than there is room for. */
 	for (unsigned i = 1; i < 10; i++) {
@@ -454,7 +427,7 @@ static void forged_and_odd_signals_change_nothing(void **state)
 		snprintf(name, sizeof(name), "hci%u", i);
 		add_adapter(t, name);
 	}
-	WAIT(t, log_lines(t, "one too many"), 1000);
+	WAIT_MS(t, log_lines(t->log, "one too many"), 1000);
 	assert_true(bluez_ready(t->b, "hci0"));
 }
 
@@ -462,11 +435,11 @@ static void warns_of_a_faulty_kernel(void **state)
 {
 	struct bench *t = *state;
 	watch(t);
-	assert_int_equal(log_lines(t, "6.1.192"), 0);
+	assert_int_equal(log_lines(t->log, "6.1.192"), 0);
 	bluez_free(TAKE(t->b));
 	kernel_version = "#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-1 (2026-09-01)";
 	watch(t);
-	assert_int_equal(log_lines(t, "Linux 6.1.192 is known"), 1);
+	assert_int_equal(log_lines(t->log, "Linux 6.1.192 is known"), 1);
 }
 
 static void has_room_for_256_watchers(void **state)

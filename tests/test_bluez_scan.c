@@ -199,7 +199,7 @@ static void discovery_goes_on_after_trouble(void **state)
 	look(t);
 	WAIT(t, find(t, DEV_A));
 	assert_int_equal(calls_of(t, "StartDiscovery"), 3);
-	assert_int_equal(log_lines(t, "does not discover"), 1);
+	assert_int_equal(log_lines(t->log, "does not discover"), 1);
 	/* bluetoothd forgets us, and remembers nobody without a bond. */
 	order(t, "{'do':'die'}");
 	WAIT(t, streq(bluez_state(t->b, ""), "no-bluetoothd"));
@@ -268,7 +268,7 @@ static void odd_and_forged_signals_change_nothing(void **state)
 	order(t, "{'do':'advertise','address':'" DEV_A "'}");
 	WAIT(t, find(t, DEV_A));
 	order(t, "{'do':'odd','address':'" DEV_A "'}");
-	WAIT(t, log_lines(t, "not as expected"));
+	WAIT(t, log_lines(t->log, "not as expected"));
 	assert_int_equal(find(t, DEV_A)->rssi, -60);
 	sd_bus *us = NULL;
 	assert_true(sd_bus_open_system(&us) >= 0);

@@ -136,7 +136,7 @@ static void an_adapter_on_which_connects_fail_is_switched_off_and_on(void **stat
 	assert_string_equal(bluez_trouble(t->b, "hci0", &next), "adapter-failing");
 	assert_string_equal(x.next, next);
 	assert_null(bluez_trouble(t->b, "hci1", &next));
-	assert_int_equal(log_lines(t, "still fail"), 1);
+	assert_int_equal(log_lines(t->log, "still fail"), 1);
 	/* What was seen of it outlives bluetoothd. */
 	order(t, "{'do':'die'}");
 	WAIT(t, streq(bluez_state(t->b, ""), "no-bluetoothd"));
@@ -175,7 +175,7 @@ static void an_adapter_that_cannot_be_switched_off_is_left_on(void **state)
 	begin(t);
 	order(t, "{'do':'fail','method':'Set','error':'Busy'}");
 	bluez_report(t->b, "hci0", "cuff-1", BLUEZ_STUCK);
-	WAIT(t, log_lines(t, "cannot be switched off"));
+	WAIT(t, log_lines(t->log, "cannot be switched off"));
 	let_pass(t, 100);
 	assert_true(bluez_ready(t->b, ""));
 	assert_int_equal(calls_of(t, "Set"), 1);
@@ -204,8 +204,8 @@ static void a_bluetoothd_that_hangs_has_a_name_and_a_next_step(void **state)
 	WAIT(t, x.n == 2);
 	assert_string_equal(x.what, "well");
 	assert_null(bluez_trouble(t->b, "", &next));
-	assert_int_equal(log_lines(t, "bluetoothd hangs"), 1);
-	assert_int_equal(log_lines(t, "answers again"), 1);
+	assert_int_equal(log_lines(t->log, "bluetoothd hangs"), 1);
+	assert_int_equal(log_lines(t->log, "answers again"), 1);
 	/* One that hangs from the beginning. */
 	kill(t->fake, SIGSTOP);
 	bluez_free(TAKE(t->b));
@@ -230,13 +230,13 @@ static void faulty_versions_are_named_at_start(void **state)
 {
 	struct bench *t = *state;
 	begin(t);
-	assert_int_equal(log_lines(t, "another version"), 0);
+	assert_int_equal(log_lines(t->log, "another version"), 0);
 	order(t, "{'do':'adapter','name':'hci1','modalias':'usb:v1D6Bp0246d0544'}");
 	WAIT(t, bluez_ready(t->b, "hci1"));
-	assert_int_equal(log_lines(t, "bluetoothd 5.68 does not confirm"), 1);
+	assert_int_equal(log_lines(t->log, "bluetoothd 5.68 does not confirm"), 1);
 	order(t, "{'do':'adapter','name':'hci2','modalias':'usb:v1D6Bp0246d0544'}");
 	WAIT(t, bluez_ready(t->b, "hci2"));
-	assert_int_equal(log_lines(t, "5.68"), 1);
+	assert_int_equal(log_lines(t->log, "5.68"), 1);
 }
 
 /* Links that ended with the adapter, unheard: they do not stand in the way of a power cycle for ever. */

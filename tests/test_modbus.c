@@ -37,7 +37,7 @@ static void a_round_brings_every_block(void **state)
 	assert_string_equal(hex(text, v->last, v->last_len), fridge_record);
 	assert_int_equal(v->up, 1);
 	assert_int_equal(v->good, v->rounds);
-	assert_int_equal(log_lines(s, "line open"), 1);
+	assert_int_equal(log_lines(s->log, "line open"), 1);
 	assert_int_equal(v->t->ops->send(v->t, 0, "x", 1), -EOPNOTSUPP);
 }
 
@@ -65,7 +65,7 @@ static void the_line_is_locked_against_other_programs(void **state)
 	struct slave *v = slave_start(on_line(s, 1, "3:0+2"));
 	WAIT(s, streq(state_of(v), "busy"));
 	assert_int_equal(v->up, 0);
-	assert_int_equal(log_lines(s, "in use"), 1);
+	assert_int_equal(log_lines(s->log, "in use"), 1);
 	close(other);
 	WAIT(s, v->rounds);
 	other = open(site_path(s, "line"), O_RDWR | O_NOCTTY | O_NONBLOCK);
@@ -212,7 +212,7 @@ static void a_silent_slave_costs_its_neighbours_no_more_than_its_own_time(void *
 	WAIT(s, v->down);
 	assert_string_equal(v->why, "no answer");
 	assert_string_equal(state_of(v), "silent");
-	assert_int_equal(log_lines(s, "slave 2 on"), 1);
+	assert_int_equal(log_lines(s->log, "slave 2 on"), 1);
 	let_pass(s, 1000);
 	json_t *c = counts(s);
 	print_message("# neighbours' longest gaps: %.0f and %.0f ms, beside a time-out of 800 ms\n",
@@ -247,8 +247,8 @@ static void what_a_slave_does_not_have_is_said_once_and_not_asked_again(void **s
 	json_t *c = counts(s);
 	assert_int_equal(count_of(c, 1, "exceptions"), 2);
 	json_decref(c);
-	assert_int_equal(log_lines(s, "1 holding registers from 7"), 1);
-	assert_int_equal(log_lines(s, "1 input registers from 0"), 1);
+	assert_int_equal(log_lines(s->log, "1 holding registers from 7"), 1);
+	assert_int_equal(log_lines(s->log, "1 input registers from 0"), 1);
 	assert_int_equal(v->down, 0);
 	/* When it was away it may have been exchanged. */
 	order(s, "silent 1 forever");
@@ -288,7 +288,7 @@ static void a_line_that_echoes_is_named_in_the_log(void **state)
 	struct slave *v = slave_start(on_line(s, 1, "3:0+2"));
 	WAIT(s, streq(state_of(v), "error"));
 	assert_int_equal(v->up, 0);
-	assert_int_equal(log_lines(s, "turn the converter's echo off"), 1);
+	assert_int_equal(log_lines(s->log, "turn the converter's echo off"), 1);
 	order(s, "echo off");
 	WAIT(s, v->up);
 }
@@ -319,7 +319,7 @@ static void what_is_no_line_is_said(void **state)
 	close(open(site_path(s, "line"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	struct slave *v = slave_start(on_line(s, 1, "3:0+2"));
 	WAIT(s, streq(state_of(v), "error"));
-	assert_int_equal(log_lines(s, "must name a serial port"), 1);
+	assert_int_equal(log_lines(s->log, "must name a serial port"), 1);
 	unlink(site_path(s, "line"));
 	WAIT(s, streq(state_of(v), "absent"));
 	struct slave *odd = on_line(s, 2, "3:0+2");

@@ -146,10 +146,10 @@ static void a_port_that_refuses_is_tried_again(void **state)
 	order(s, "refuse 1 on");
 	WAIT(s, v->down);
 	WAIT(s, streq(state_of(v), "absent"));
-	assert_int_equal(log_lines(s, "Connection refused"), 1);
+	assert_int_equal(log_lines(s->log, "Connection refused"), 1);
 	order(s, "refuse 1 off");
 	WAIT(s, v->up == 2);
-	assert_int_equal(log_lines(s, "connected to"), 1);
+	assert_int_equal(log_lines(s->log, "connected to"), 1);
 }
 
 static void units_behind_one_converter_share_a_connection(void **state)
@@ -201,7 +201,7 @@ static void an_owner_may_close_from_inside_a_value(void **state)
 	order(s, "silent 1 forever");
 	orders_done(s);
 	unsigned up = v->up;
-	WAIT(s, log_lines(s, "does not answer"));
+	WAIT(s, log_lines(s->log, "does not answer"));
 	assert_true(v->up <= up + 1);
 	up = v->up;
 	let_pass(s, 500);

@@ -7,6 +7,7 @@
 #include "rfcomm_socket.h"
 #include "transport.h"
 #include "util.h"
+#include "waiting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -72,13 +73,6 @@ static void on_down(void *arg, const char *why)
 	text_copy(b->why, sizeof(b->why), why, strlen(why));
 }
 
-static long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* The instrument takes a connection when there is one. */
 static void turn(struct bench *b)
 {
@@ -89,15 +83,7 @@ static void turn(struct bench *b)
 		b->link = accept4(b->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-#define WAIT(b, condition)                                                  \
-	do {                                                                \
-		long end_ms = now_ms() + 8000;                              \
-		while (!(condition)) {                                      \
-			if (now_ms() > end_ms)                              \
-				fail_msg("not within 8 s: %s", #condition); \
-			turn(b);                                            \
-		}                                                           \
-	} while (0)
+#define WAIT(b, condition) WAIT_MS(b, condition, 8000)
 
 static void let_pass(struct bench *b, int ms)
 {
@@ -181,18 +167,6 @@ static int teardown(void **state)
 	free(b->heard);
 	free(b);
 	return 0;
-}
-
-static unsigned log_lines(const struct bench *b, const char *word)
-{
-	char text[16384];
-	ssize_t n = pread(b->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = 0;
-	unsigned count = 0;
-	for (char *p = text; (p = strstr(p, word)); p++)
-		count++;
-	return count;
 }
 
 static const char *state_of(const struct bench *b)
@@ -305,8 +279,8 @@ static void an_absent_instrument_is_said_once(void **state)
 	let_pass(b, 1000);
 	assert_in_range(b->turns, 1, 12);
 	assert_true(clock() - cpu < CLOCKS_PER_SEC / 5);
-	assert_int_equal(log_lines(b, "absent"), 1);
-	assert_int_equal(log_lines(b, "\n"), 1);
+	assert_int_equal(log_lines(b->log, "absent"), 1);
+	assert_int_equal(log_lines(b->log, "\n"), 1);
 	switch_on(b);
 	WAIT(b, b->up);
 	/* Its path is there and nobody listens. */
@@ -314,7 +288,7 @@ static void an_absent_instrument_is_said_once(void **state)
 	WAIT(b, b->down);
 	let_pass(b, 1000);
 	assert_string_equal(state_of(b), "absent");
-	assert_int_equal(log_lines(b, "\n"), 1);
+	assert_int_equal(log_lines(b->log, "\n"), 1);
 }
 
 static void the_last_bytes_leave_after_a_close(void **state)
@@ -445,8 +419,8 @@ static void says_when_there_is_no_bluetooth(void **state)
 	b->turns = 0;
 	let_pass(b, 500);
 	assert_in_range(b->turns, 0, 2);
-	assert_int_equal(log_lines(b, "AF_BLUETOOTH"), 1);
-	assert_int_equal(log_lines(b, "\n"), 1);
+	assert_int_equal(log_lines(b->log, "AF_BLUETOOTH"), 1);
+	assert_int_equal(log_lines(b->log, "\n"), 1);
 	b->t->ops->close(b->t, "nothing to close");
 	assert_int_equal(b->down, 0);
 }
@@ -464,7 +438,7 @@ static void refuses_an_address_that_is_none(void **state)
 	memset(b->device.address, 'x', sizeof(b->device.address) - 1);
 	memcpy(b->device.address, "unix:", 5);
 	assert_int_equal(start(b), -ENAMETOOLONG);
-	assert_int_equal(log_lines(b, "oxi-1"), ELEMENTS(odd) + 1);
+	assert_int_equal(log_lines(b->log, "oxi-1"), ELEMENTS(odd) + 1);
 }
 
 static void every_failure_has_its_word(void **state)

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "transport.h"
 #include "util.h"
+#include "waiting.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,29 +75,12 @@ static void on_down(void *arg, const char *why)
 	text_copy(l->why, sizeof(l->why), why, strlen(why));
 }
 
-static long now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void turn(struct line *l)
 {
 	int r = sd_event_run(l->loop, 5000);
 	assert_true(r >= 0);
 	l->turns += r > 0;
 }
-
-#define WAIT(l, condition, limit_ms)                                                    \
-	do {                                                                            \
-		long end_ms = now_ms() + (limit_ms);                                    \
-		while (!(condition)) {                                                  \
-			if (now_ms() > end_ms)                                          \
-				fail_msg("not within %d ms: %s", limit_ms, #condition); \
-			turn(l);                                                        \
-		}                                                                       \
-	} while (0)
 
 static void let_pass(struct line *l, int ms)
 {
@@ -181,18 +165,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static unsigned log_lines(const struct line *l, const char *word)
-{
-	char text[16384];
-	ssize_t n = pread(l->log, text, sizeof(text) - 1, 0);
-	assert_true(n >= 0);
-	text[n] = 0;
-	unsigned count = 0;
-	for (char *p = text; (p = strstr(p, word)); p++)
-		count++;
-	return count;
-}
-
 static const char *state_of(const struct line *l)
 {
 	return l->t->ops->state(l->t);
@@ -214,7 +186,7 @@ static void is_raw_and_exclusive(void **state)
 	tcsetattr(l->master, TCSANOW, &cooked);
 	start(l);
 	assert_int_equal(l->up, 0);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	assert_string_equal(l->uid, "line:cuff-1");
 	assert_string_equal(state_of(l), "connected");
 
@@ -246,18 +218,18 @@ static void every_byte_passes_in_any_split(void **state)
 	struct line *l = *state;
 	plug_in(l);
 	start(l);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	uint8_t all[256];
 	for (unsigned i = 0; i < 256; i++)
 		all[i] = (uint8_t)i;
 	for (size_t i = 0; i < sizeof(all); i++) {
 		assert_int_equal(write(l->master, all + i, 1), 1);
-		WAIT(l, l->heard_len == i + 1, 500);
+		WAIT_MS(l, l->heard_len == i + 1, 500);
 	}
 	assert_memory_equal(l->heard, all, sizeof(all));
 	assert_int_equal(write(l->master, all, 100), 100);
 	assert_int_equal(write(l->master, all + 100, 156), 156);
-	WAIT(l, l->heard_len == 512, 500);
+	WAIT_MS(l, l->heard_len == 512, 500);
 	assert_memory_equal(l->heard + 256, all, sizeof(all));
 
 	assert_int_equal(say(l, all, sizeof(all)), 0);
@@ -273,7 +245,7 @@ static void takes_64_kib_each_way(void **state)
 	enum { SIZE = 65536 };
 	plug_in(l);
 	start(l);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	_cleanup_(freep) uint8_t *data = malloc(SIZE), *got = malloc(SIZE);
 	for (size_t i = 0; i < SIZE; i++)
 		data[i] = (uint8_t)(i * 31 + i / 251);
@@ -305,24 +277,24 @@ static void comes_back_after_unplug(void **state)
 	struct line *l = *state;
 	plug_in(l);
 	start(l);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	close(l->master);
-	WAIT(l, l->down, 500);
+	WAIT_MS(l, l->down, 500);
 	assert_string_equal(l->why, "unplugged");
 	assert_string_equal(state_of(l), "absent");
 	assert_int_equal(say(l, "x", 1), -ENOTCONN);
 	unlink(l->path);
 	let_pass(l, 500);
 	plug_in(l);
-	WAIT(l, l->up == 2, 1200);
+	WAIT_MS(l, l->up == 2, 1200);
 	assert_int_equal(write(l->master, "again", 5), 5);
-	WAIT(l, l->heard_len == 5, 500);
+	WAIT_MS(l, l->heard_len == 5, 500);
 	/* A retry waits a second at most. */
 	close(l->master);
-	WAIT(l, l->down == 2, 500);
+	WAIT_MS(l, l->down == 2, 500);
 	let_pass(l, 900);
 	plug_in(l);
-	WAIT(l, l->up == 3, 1200);
+	WAIT_MS(l, l->up == 3, 1200);
 }
 
 static void never_speaks_with_another_device(void **state)
@@ -331,15 +303,15 @@ static void never_speaks_with_another_device(void **state)
 	plug_in(l);
 	int old = l->master;
 	start(l);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	/* The adapters were renumbered: both devices are alive, the link names the other one. */
 	plug_in(l);
 	assert_int_equal(say(l, "secret", 6), -ENOTCONN);
 	assert_int_equal(l->down, 0); /* not from inside the call */
-	WAIT(l, l->down, 500);
+	WAIT_MS(l, l->down, 500);
 	char got[8];
 	assert_int_equal(read(old, got, sizeof(got)), -1);
-	WAIT(l, l->up == 2, 1200);
+	WAIT_MS(l, l->up == 2, 1200);
 	assert_int_equal(say(l, "hello", 5), 0);
 	let_pass(l, 20);
 	assert_int_equal(read(l->master, got, sizeof(got)), 5);
@@ -349,19 +321,19 @@ static void never_speaks_with_another_device(void **state)
 	old = l->master;
 	plug_in(l);
 	assert_int_equal(write(old, "late", 4), 4);
-	WAIT(l, l->down == 2, 500);
+	WAIT_MS(l, l->down == 2, 500);
 	assert_int_equal(l->heard_len, 0);
-	WAIT(l, l->up == 3, 1200);
+	WAIT_MS(l, l->up == 3, 1200);
 
 	/* And when nobody speaks. */
 	close(old);
 	old = l->master;
 	plug_in(l);
-	WAIT(l, l->up == 4, 2500);
+	WAIT_MS(l, l->up == 4, 2500);
 	assert_int_equal(l->down, 3);
 	close(old);
 	assert_int_equal(write(l->master, "new", 3), 3);
-	WAIT(l, l->heard_len == 3, 500);
+	WAIT_MS(l, l->heard_len == 3, 500);
 }
 
 static void survives_a_link_made_anew(void **state)
@@ -370,7 +342,7 @@ static void survives_a_link_made_anew(void **state)
 	char target[128];
 	plug_in(l);
 	start(l);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	ssize_t n = readlink(l->path, target, sizeof(target) - 1);
 	assert_true(n > 0);
 	target[n] = 0;
@@ -380,7 +352,7 @@ static void survives_a_link_made_anew(void **state)
 	let_pass(l, 1000);
 	assert_int_equal(l->down, 0);
 	unlink(l->path);
-	WAIT(l, l->down, 3000);
+	WAIT_MS(l, l->down, 3000);
 	assert_string_equal(l->why, "its path is gone");
 }
 
@@ -402,15 +374,15 @@ static void leaves_a_line_in_use_alone(void **state)
 	struct termios before = {0}, after = {0};
 	tcgetattr(l->master, &before);
 	start(l);
-	WAIT(l, streq(state_of(l), "busy"), 500);
+	WAIT_MS(l, streq(state_of(l), "busy"), 500);
 	let_pass(l, 500);
 	assert_int_equal(l->up, 0);
-	assert_int_equal(log_lines(l, "in use"), 1);
+	assert_int_equal(log_lines(l->log, "in use"), 1);
 	tcgetattr(l->master, &after);
 	assert_memory_equal(&before, &after, sizeof(before));
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
-	WAIT(l, l->up, 1200);
+	WAIT_MS(l, l->up, 1200);
 	close(ready[0]);
 	close(ready[1]);
 }
@@ -426,11 +398,11 @@ static void rests_while_nothing_is_there(void **state)
 	let_pass(l, 1500);
 	assert_in_range(l->turns, 1, 12);
 	assert_true(clock() - cpu < CLOCKS_PER_SEC / 5);
-	assert_int_equal(log_lines(l, "waiting for"), 1);
-	assert_int_equal(log_lines(l, "\n"), 1);
+	assert_int_equal(log_lines(l->log, "waiting for"), 1);
+	assert_int_equal(log_lines(l->log, "\n"), 1);
 
 	plug_in(l);
-	WAIT(l, l->up, 1200);
+	WAIT_MS(l, l->up, 1200);
 	l->turns = 0;
 	cpu = clock();
 	let_pass(l, 500);
@@ -440,7 +412,7 @@ static void rests_while_nothing_is_there(void **state)
 	assert_int_equal(l->down, 1);
 	assert_in_range(l->turns, 1, 24);
 	assert_true(clock() - cpu < CLOCKS_PER_SEC / 5);
-	assert_int_equal(log_lines(l, "\n"), 2);
+	assert_int_equal(log_lines(l->log, "\n"), 2);
 }
 
 static void coming_and_going_leaks_nothing(void **state)
@@ -450,10 +422,10 @@ static void coming_and_going_leaks_nothing(void **state)
 	int lowest = -1;
 	for (unsigned i = 1; i <= 4; i++) {
 		plug_in(l);
-		WAIT(l, l->up == i, 1200);
+		WAIT_MS(l, l->up == i, 1200);
 		close(l->master);
 		l->master = -1;
-		WAIT(l, l->down == i, 500);
+		WAIT_MS(l, l->down == i, 500);
 		int next = dup(STDIN_FILENO);
 		close(next);
 		if (lowest < 0)
@@ -467,11 +439,11 @@ static void is_no_line(void **state)
 	struct line *l = *state;
 	snprintf(l->device.address, sizeof(l->device.address), "%s/log", l->dir);
 	start(l);
-	WAIT(l, streq(state_of(l), "not-a-line"), 500);
+	WAIT_MS(l, streq(state_of(l), "not-a-line"), 500);
 	transport_free(TAKE(l->t));
 	snprintf(l->device.address, sizeof(l->device.address), "/dev/null");
 	start(l);
-	WAIT(l, streq(state_of(l), "not-a-line"), 500);
+	WAIT_MS(l, streq(state_of(l), "not-a-line"), 500);
 	assert_int_equal(l->up, 0);
 	transport_free(TAKE(l->t));
 
@@ -489,7 +461,7 @@ static void last_bytes_leave_after_close(void **state)
 	memset(data, 'a', sizeof(data));
 	plug_in(l);
 	start(l);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	/* More than a terminal takes at once; the instrument reads it after the close. */
 	assert_int_equal(say(l, data, sizeof(data)), 0);
 	l->t->ops->close(l->t, "done");
@@ -504,16 +476,16 @@ static void last_bytes_leave_after_close(void **state)
 		came += n > 0 ? (size_t)n : 0;
 	}
 	assert_int_equal(came, sizeof(data));
-	WAIT(l, l->up == 2, 1200);
+	WAIT_MS(l, l->up == 2, 1200);
 	assert_int_equal(l->down, 1);
 
 	/* From inside an event; and a line that takes nothing does not keep it for ever. */
 	l->close_on_stream = true;
 	assert_int_equal(say(l, data, sizeof(data)), 0);
 	assert_int_equal(write(l->master, "x", 1), 1);
-	WAIT(l, l->down == 2, 500);
+	WAIT_MS(l, l->down == 2, 500);
 	assert_string_equal(l->why, "heard enough");
-	WAIT(l, l->up == 3, 4000);
+	WAIT_MS(l, l->up == 3, 4000);
 }
 
 static void unplugged_while_sending(void **state)
@@ -521,13 +493,13 @@ static void unplugged_while_sending(void **state)
 	struct line *l = *state;
 	plug_in(l);
 	start(l);
-	WAIT(l, l->up, 500);
+	WAIT_MS(l, l->up, 500);
 	close(l->master);
 	l->master = -1;
 	assert_int_equal(say(l, "x", 1), -ENOTCONN);
 	assert_int_equal(l->down, 0);
 	assert_int_equal(say(l, "x", 1), -ENOTCONN);
-	WAIT(l, l->down, 500);
+	WAIT_MS(l, l->down, 500);
 	let_pass(l, 300);
 	assert_int_equal(l->down, 1);
 }
