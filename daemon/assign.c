@@ -2,6 +2,7 @@
 #include "filing.h"
 #include "gateway.h"
 #include "intake.h"
+#include "visit.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -81,9 +82,9 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 	if (rc >= 0 && resident)
 		rc = evidence_from_body(g, db, body, &f);
 	if (rc >= 0 && resident)
-		rc = filing_drafts(g, db, resident);
+		rc = visit_touch(g, db, resident);
 	if (rc >= 0 && before)
-		rc = filing_drafts(g, db, before);
+		rc = visit_touch(g, db, before);
 	struct uuid alert = filing_alert_id(id);
 	if (rc >= 0)
 		rc = filing_move_alert(g, db, &alert, &f);

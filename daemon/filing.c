@@ -4,6 +4,7 @@
 #include "gateway.h"
 #include "log.h"
 #include "repeat.h"
+#include "visit.h"
 
 #include <errno.h>
 
@@ -43,58 +44,6 @@ int filing_evidence(const struct gateway *g, struct db *db, const struct filing 
 		codes_version(g->codes)));
 }
 
-/* The drafts of the programmes that this resident is in say something new. */
-int filing_drafts(struct gateway *g, struct db *db, int64_t resident)
-{
-	char programmes[128] = "";
-	{
-		_cleanup_(row_endp) struct row *r =
-			db_query(db, "SELECT programmes FROM resident WHERE id=?", "i", resident);
-		if (row_next(r) > 0)
-			text_copy(programmes, sizeof(programmes), row_text(r, 0),
-				strlen(row_text(r, 0)));
-	}
-	char *save = NULL;
-	for (char *p = strtok_r(programmes, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
-		const char *form = followup_form(p);
-		if (!form)
-			continue;
-		struct uuid fresh = uuid_random();
-		int rc = db_run(db,
-			"INSERT INTO draft(uuid,resident,form,revision,changed) SELECT ?1,?2,?3,1,"
-			"?4 WHERE NOT EXISTS (SELECT 1 FROM draft WHERE resident=?2 AND form=?3)",
-			"biti", fresh.bytes, sizeof(fresh.bytes), resident, form, clock_utc_us());
-		if (rc == 0)
-			rc = db_run(db,
-				"UPDATE draft SET revision=revision+1, changed=? WHERE resident=? "
-				"AND form=?",
-				"iit", clock_utc_us(), resident, form);
-		if (rc < 0)
-			return rc;
-		struct uuid id = fresh;
-		int64_t row = 0;
-		int revision = 1;
-		{
-			_cleanup_(row_endp) struct row *d = db_query(db,
-				"SELECT id,uuid,revision FROM draft WHERE resident=? AND form=?",
-				"it", resident, form);
-			if (row_next(d) <= 0)
-				return -EIO;
-			size_t len;
-			const void *bytes = row_blob(d, 1, &len);
-			memcpy(id.bytes, bytes, MIN(len, sizeof(id.bytes)));
-			row = row_int(d, 0);
-			revision = (int)row_int(d, 2);
-		}
-		rc = outbox_supersede(db, &id, revision);
-		if (rc >= 0)
-			rc = outbox_add(g->outbox, db, OBJECT_FOLLOWUP, row, &id, revision);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
 int filing_all_evidence(
 	struct gateway *g, struct db *db, const struct reading *r, const struct filing *f)
 {
@@ -104,7 +53,7 @@ int filing_all_evidence(
 		if (rc < 0)
 			return rc;
 	}
-	return filing_drafts(g, db, f->who.resident);
+	return visit_touch(g, db, f->who.resident);
 }
 
 /* alerts */

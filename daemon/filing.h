@@ -28,13 +28,11 @@ struct filing {
 /* Sets in_contract, recipient and role from `who` and `when`. */
 void filing_route(struct gateway *g, struct db *db, struct filing *f);
 
-/* One number as evidence of the resident; all numbers of a reading, and then the drafts. */
+/* One number as evidence of the resident; all numbers of a reading, and then the visits. */
 int filing_evidence(const struct gateway *g, struct db *db, const struct filing *f,
 	const char *kind, struct value value, char comparator);
 int filing_all_evidence(
 	struct gateway *g, struct db *db, const struct reading *r, const struct filing *f);
-/* The drafts of the resident's programmes say something new. */
-int filing_drafts(struct gateway *g, struct db *db, int64_t resident);
 /* Older revisions of a reading: no evidence any more, and not shown. */
 int filing_retire(struct db *db, const struct uuid *id, int revision);
 

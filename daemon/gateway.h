@@ -9,6 +9,7 @@
 #include "codes.h"
 #include "config.h"
 #include "followup.h"
+#include "numbers.h"
 #include "outbox.h"
 #include "store.h"
 
@@ -21,6 +22,7 @@ struct gateway {
 	struct codes *_Atomic codes;
 	struct alert_rules *_Atomic rules;
 	struct forms *_Atomic forms;
+	struct numbers *_Atomic numbers;
 	uint8_t site_key
 		[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
 	char epoch[17]; /* names this database: (epoch, seq) is unique for ever */

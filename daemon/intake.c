@@ -10,6 +10,7 @@
 #include "repeat.h"
 #include "resident.h"
 #include "study.h"
+#include "visit.h"
 
 #include <errno.h>
 #include <sha2.h>
@@ -282,7 +283,7 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 	if (rc >= 0 && f.who.resident)
 		rc = filing_all_evidence(g, db, r, &f);
 	if (rc >= 0 && before && before != f.who.resident)
-		rc = filing_drafts(g, db, before); /* what it rested on is gone */
+		rc = visit_touch(g, db, before); /* what it rested on is gone */
 	if (rc >= 0)
 		rc = repeat_settle(g, db, u, r, &f);
 	if (rc >= 0)

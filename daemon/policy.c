@@ -94,6 +94,10 @@ static int load_tables(struct policy *p, char *error, size_t size)
 	p->forms = forms_load(path, p->codes, error, size);
 	if (!p->forms)
 		return -EINVAL;
+	snprintf(path, sizeof(path), "%s/followup.csv", c->tables);
+	p->numbers = numbers_load(path, error, size);
+	if (!p->numbers)
+		return -EINVAL;
 	p->drivers = drivers_load(c->tables, c->profiles, p->codes, error, size);
 	return p->drivers ? 0 : -EINVAL;
 }
@@ -235,6 +239,7 @@ void policy_free(struct policy *p)
 	if (!p->base) {
 		drivers_free(p->drivers);
 		forms_free(p->forms);
+		numbers_free(p->numbers);
 		alert_rules_free(p->rules);
 		codes_free(p->codes);
 	}

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "driver.h"
 #include "followup.h"
+#include "numbers.h"
 
 struct policy {
 	unsigned users;	     /* loop; reload.h */
@@ -19,6 +20,7 @@ struct policy {
 	struct codes *codes;
 	struct alert_rules *rules;
 	struct forms *forms;
+	struct numbers *numbers;
 	struct drivers *drivers;
 };
 

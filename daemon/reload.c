@@ -65,6 +65,7 @@ static void follow(struct gateway *g, struct policy *p)
 	g->codes = p->codes;
 	g->rules = p->rules;
 	g->forms = p->forms;
+	g->numbers = p->numbers;
 	policy_leave(g, before);
 }
 

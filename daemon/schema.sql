@@ -1,4 +1,4 @@
--- Store schema, version 4 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
+-- Store schema, version 5 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
 -- A reading is one row per (uuid, revision); the highest revision wins; nothing is overwritten.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -61,9 +61,84 @@ CREATE TABLE resident (
 	team TEXT,
 	valid_from INTEGER,             -- of the contract
 	valid_to INTEGER,
-	setting TEXT,
-	changed INTEGER NOT NULL
+	setting TEXT,                   -- clinic, home, home_bed, care_home
+	changed INTEGER NOT NULL,
+	populations TEXT NOT NULL DEFAULT '', -- of the ten: elderly;pregnant;child_0_6 ...
+	conditions TEXT NOT NULL DEFAULT '', -- pregnant;breastfeeding;on_oxygen;copd;treated_diabetes
+	chain TEXT NOT NULL DEFAULT '', -- whom an alert goes to one after the other: D-0001;H-0001
+	signed_on INTEGER,
+	owner TEXT NOT NULL DEFAULT '', -- the gateway that makes this resident's lists and drafts; '': this one
+	state TEXT NOT NULL DEFAULT 'active', -- deceased, moved, withdrawn, unlisted, merged, erased
+	state_at INTEGER,
+	merged_into INTEGER,
+	label BLOB                      -- what a person may see on the console: encrypted (label.h)
 );
+
+CREATE TABLE team (
+	team TEXT NOT NULL,
+	member TEXT NOT NULL,           -- token
+	role TEXT NOT NULL,             -- doctor, specialist, nurse, assistant, health_manager, village_doctor
+	hours TEXT NOT NULL DEFAULT '', -- as centre_parse() takes them; '': always
+	PRIMARY KEY (team, member)
+) WITHOUT ROWID;
+
+CREATE TABLE personal_limit (           -- of one resident, set by a doctor
+	id INTEGER PRIMARY KEY,
+	resident INTEGER NOT NULL,
+	kind TEXT NOT NULL,
+	side TEXT NOT NULL,             -- at_least, at_most
+	milli INTEGER NOT NULL,
+	severity TEXT NOT NULL,
+	author TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	valid_from INTEGER NOT NULL,
+	valid_to INTEGER NOT NULL
+);
+CREATE INDEX personal_limit_resident ON personal_limit(resident);
+
+CREATE TABLE roster_piece (             -- of a roster that is not complete yet
+	version TEXT NOT NULL,
+	n INTEGER NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (version, n)
+) WITHOUT ROWID;
+
+CREATE TABLE card (                     -- keyed hash of what a reader reads
+	hash BLOB PRIMARY KEY,
+	resident INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	author TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE booking (                  -- who is expected today
+	station TEXT NOT NULL,
+	day TEXT NOT NULL,              -- YYYY-MM-DD
+	resident INTEGER NOT NULL,
+	at TEXT NOT NULL DEFAULT '',    -- HH:MM
+	purpose TEXT NOT NULL DEFAULT 'follow-up',
+	PRIMARY KEY (station, day, resident)
+) WITHOUT ROWID;
+
+CREATE TABLE checkin (                  -- who is at a station; the rules: station.h
+	id INTEGER PRIMARY KEY,
+	uuid BLOB NOT NULL UNIQUE,
+	station TEXT NOT NULL,
+	resident INTEGER,               -- NULL: it was undone
+	purpose TEXT NOT NULL,          -- follow-up, exam, home-bed, hut
+	source TEXT NOT NULL,           -- typed, card, barcode, booking, split
+	author TEXT NOT NULL,
+	from_us INTEGER NOT NULL,
+	to_us INTEGER,                  -- NULL: open, until activity_us and the idle time
+	activity_us INTEGER NOT NULL,
+	boot_id BLOB NOT NULL,          -- of the three below: CLOCK_BOOTTIME
+	from_boot INTEGER NOT NULL,
+	to_boot INTEGER,
+	activity_boot INTEGER NOT NULL,
+	ended TEXT,                     -- checkout, next, idle, complete, split
+	after INTEGER NOT NULL DEFAULT 0, -- 1: identified after measuring (health hut)
+	last_reading INTEGER NOT NULL   -- reading.id that was the newest when it began
+);
+CREATE INDEX checkin_station ON checkin(station, id);
 
 CREATE TABLE binding (
 	id INTEGER PRIMARY KEY,
@@ -108,11 +183,27 @@ CREATE TABLE reading (
 	committed_boot_us INTEGER NOT NULL,
 	superseded INTEGER NOT NULL DEFAULT 0,
 	place TEXT,                     -- what the device watched: "fridge"; NULL: a person, or no place is configured
+	live INTEGER NOT NULL DEFAULT 0, -- 1: told as it was measured
+	named INTEGER,                  -- resident that the message names; 0: an unknown id, -1: an unproven one; NULL: names nobody
+	checkin INTEGER,                -- that claimed it
+	reasons TEXT,                   -- claims that contradict each other: JSON
 	UNIQUE (uuid, revision)
 );
 CREATE INDEX reading_resident ON reading(resident, taken);
 CREATE INDEX reading_unassigned ON reading(id)
 	WHERE resident IS NULL AND superseded = 0 AND evidence <> 'place';
+
+CREATE INDEX reading_checkin ON reading(checkin) WHERE checkin IS NOT NULL;
+CREATE INDEX reading_unknown_time ON reading(id) WHERE trust = 'unknown' AND superseded = 0;
+
+CREATE TABLE annotation (               -- what a person added to a reading; every later revision carries it
+	reading BLOB NOT NULL,          -- reading.uuid
+	key TEXT NOT NULL,              -- meal, arm, posture, sample, operator
+	value TEXT NOT NULL,
+	author TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (reading, key)
+) WITHOUT ROWID;
 
 CREATE TABLE evidence (                 -- what a filed reading offers to the follow-up record
 	resident INTEGER NOT NULL,
@@ -128,14 +219,79 @@ CREATE TABLE evidence (                 -- what a filed reading offers to the fo
 CREATE INDEX evidence_resident ON evidence(resident, kind, taken);
 CREATE INDEX evidence_reading ON evidence(reading);
 
-CREATE TABLE draft (                    -- follow-up draft: a proposal, only a person confirms it
+CREATE TABLE visit (                    -- a follow-up visit that a person opened: a proposal until a person confirms it
 	id INTEGER PRIMARY KEY,
 	uuid BLOB NOT NULL UNIQUE,
 	resident INTEGER NOT NULL,
 	form TEXT NOT NULL,
+	state TEXT NOT NULL,            -- open, closed, confirmed, entered-in-error
+	origin TEXT NOT NULL,           -- here, elsewhere
+	day TEXT NOT NULL,              -- YYYY-MM-DD
 	revision INTEGER NOT NULL,
-	changed INTEGER NOT NULL
+	answers TEXT NOT NULL DEFAULT '{}', -- what persons said: JSON, key -> value
+	author TEXT NOT NULL,           -- who opened it
+	class INTEGER,                  -- of a confirmed one: these five
+	next_day TEXT,
+	referral TEXT,                  -- reasons: JSON
+	referral_result TEXT,
+	body TEXT,                      -- the form as it was confirmed: JSON as forwarded
+	confirmed_by TEXT,
+	confirmed_at INTEGER,
+	reason TEXT,                    -- of a correction
+	changed INTEGER NOT NULL,
+	rules_version TEXT NOT NULL
 );
+CREATE INDEX visit_resident ON visit(resident, form, day);
+CREATE INDEX visit_unconfirmed ON visit(id) WHERE state IN ('open', 'closed');
+
+CREATE TABLE visit_window (
+	id INTEGER PRIMARY KEY,
+	visit INTEGER NOT NULL,
+	checkin INTEGER,                -- its window; NULL: the two below
+	from_us INTEGER,
+	to_us INTEGER                   -- NULL: open
+);
+CREATE INDEX visit_window_visit ON visit_window(visit);
+CREATE INDEX visit_window_checkin ON visit_window(checkin) WHERE checkin IS NOT NULL;
+
+CREATE TABLE visit_revision (           -- every confirmed form, as it was
+	visit INTEGER NOT NULL,
+	revision INTEGER NOT NULL,
+	body TEXT NOT NULL,
+	author TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	reason TEXT,
+	PRIMARY KEY (visit, revision)
+) WITHOUT ROWID;
+
+CREATE TABLE plan (                     -- a next visit that a person set
+	resident INTEGER NOT NULL,
+	form TEXT NOT NULL,
+	day TEXT NOT NULL,
+	author TEXT NOT NULL,
+	at INTEGER NOT NULL,
+	PRIMARY KEY (resident, form)
+) WITHOUT ROWID;
+
+CREATE TABLE digest (                   -- a morning's list, a month's rates
+	id INTEGER PRIMARY KEY,
+	uuid BLOB NOT NULL UNIQUE,
+	kind TEXT NOT NULL,             -- due, kpi
+	period TEXT NOT NULL,           -- YYYY-MM-DD, YYYY-MM
+	revision INTEGER NOT NULL,
+	body TEXT NOT NULL,             -- JSON as forwarded
+	at INTEGER NOT NULL,
+	UNIQUE (kind, period)
+);
+
+CREATE TABLE clock_span (               -- how our clock ran against CLOCK_BOOTTIME, until it was set
+	boot_id BLOB NOT NULL,
+	from_boot INTEGER NOT NULL,
+	to_boot INTEGER NOT NULL,       -- last seen so
+	shift_us INTEGER NOT NULL,      -- CLOCK_REALTIME minus CLOCK_BOOTTIME
+	synced INTEGER NOT NULL,        -- 1: the kernel said that a time server disciplines it
+	PRIMARY KEY (boot_id, from_boot)
+) WITHOUT ROWID;
 
 CREATE TABLE alert (
 	id INTEGER PRIMARY KEY,
@@ -257,8 +413,6 @@ CREATE TABLE study_wait (               -- what the centre owes us, or we owe th
 	alert BLOB,                     -- alert.uuid, once staff were told
 	PRIMARY KEY (study, what)
 ) WITHOUT ROWID;
-
-CREATE UNIQUE INDEX draft_resident ON draft(resident, form);
 
 CREATE TABLE event (                    -- what happened that is not a measurement
 	id INTEGER PRIMARY KEY,

@@ -87,6 +87,7 @@ static inline void rig_config(struct rig *r, const char *yaml)
 	g->codes = g->policy->codes;
 	g->rules = g->policy->rules;
 	g->forms = g->policy->forms;
+	g->numbers = g->policy->numbers;
 }
 
 static inline void rig_open(struct rig *r, const char *yaml)

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Decides again whose a stored reading is and when it was, from what is stored now: a check-in was undone or changed, a
+ * roster came, the gateway's clock became known. When something differs, the reading gets its next revision, and
+ * evidence, visits and alert go with it. What a person decided stays. Store thread.
+ */
+#pragma once
+
+#include "db.h"
+#include "reading.h"
+
+struct gateway;
+
+/* `arrived_us`: when it arrived, by a clock that is better known now; NULL: as it stands. 1: it is another now, 0: it
+ * stays as it was, -errno; -ENOENT: there is no such reading. */
+int reassess(struct gateway *g, struct db *db, const struct uuid *id, const int64_t *arrived_us);
