@@ -12,6 +12,7 @@
 #include "followup.h"
 #include "json.h"
 #include "numbers.h"
+#include "ws.h"
 
 #include <jansson.h>
 
@@ -52,6 +53,7 @@ struct proposal_input {
 	const struct forms *forms;
 	const struct codes *codes;
 	const struct numbers *numbers;
+	const struct ws *ws; /* NULL: values stand as they were rounded */
 	const char *form;
 	int32_t day;
 	const char *birth, *conditions;	      /* as on the roster; may be NULL */
@@ -76,14 +78,15 @@ struct proposal_input {
 };
 
 #define REFERRALS_MAX 12
+#define PROPOSAL_ANSWER_MAX 200
 
 struct proposal {
 	int at_goal;	      /* 1, 0, -1 not known */
 	const char *goal_why; /* why it is not known; "" */
-	int class;	      /* 0: none */
+	int class;	      /* 0: none; a person's own stands in place of ours */
 	bool class_by_person;
 	const char *class_why; /* answer_first, answers_missing, age_unknown, no_value; "" */
-	int32_t next_day;      /* DAY_NONE */
+	int32_t next_day;      /* DAY_NONE; a person's own stands in place of ours */
 	int measures;	       /* 1..4; 0: none */
 	unsigned n_referrals;
 	const char *referrals[REFERRALS_MAX]; /* stable words */
@@ -93,6 +96,12 @@ struct proposal {
  * {"key","zh","en","ws","device_fillable","filled","by":"device|derived|person","value".., "unit","text" as its WS element
  * formats it,"readings":[ids],"rule","note","evidence":{..}}. */
 void proposal_make(const struct proposal_input *in, struct proposal *ret, struct json *j);
+
+/* Whether a person may answer so. 0; -ENOENT: the form has no such key for persons (`unknown_key`); -EINVAL: the value is
+ * none of the choices, no number that its kind has room for, no date, or a text that is empty or longer than
+ * PROPOSAL_ANSWER_MAX bytes (`bad_value`). null takes an answer back. */
+int proposal_answer_ok(
+	const struct forms *forms, const struct codes *codes, const char *form, const char *key, const json_t *value);
 
 /* Home blood pressure: `points` usable, trusted, at home, in order of taken, of the 7 days up to `last` at least. */
 struct home_point {

@@ -37,6 +37,7 @@ FOREIGN = {
         "daemon/assign.c",  # the values of a stored reading, when it is assigned late
         "daemon/outbox.c",  # receipts
         "daemon/study.c",  # what the decoder said
+        "daemon/proposal*",  # answers of persons
         "daemon/cli/*",  # replies
     ],
     "sha2.h": ["daemon/reading.c", "daemon/intake.c", "daemon/study.c", "daemon/cli/*"],
