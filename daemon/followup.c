@@ -7,15 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FIELDS_MAX 96
+#define FIELDS_MAX 256
 #define KINDS_MAX 32
-
-struct form_field {
-	char form[40], key[40], ws[48];
-	char zh[160], en[160];
-	char kinds[96];
-	bool fillable;
-};
 
 struct forms {
 	char version[32];
@@ -24,13 +17,35 @@ struct forms {
 	const char *kinds[KINDS_MAX]; /* point into the code table */
 };
 
+static const char *const fill_names[FILLS] = {[FILL_PERSON] = "",
+	[FILL_VISIT_DATE] = "visit_date",
+	[FILL_BP] = "bp",
+	[FILL_BP_LEFT] = "bp_left",
+	[FILL_BP_RIGHT] = "bp_right",
+	[FILL_LAST] = "last",
+	[FILL_HEIGHT] = "height",
+	[FILL_BMI] = "bmi",
+	[FILL_HEART_RATE] = "heart_rate",
+	[FILL_FASTING] = "fasting",
+	[FILL_OTHER_GLUCOSE] = "other_glucose",
+	[FILL_AUX] = "aux",
+	[FILL_NEXT_VISIT] = "next_visit",
+	[FILL_CLASS] = "class",
+	[FILL_REFERRAL] = "referral",
+	[FILL_MEASURES] = "measures"};
+
+const char *fill_name(enum fill f)
+{
+	return f < FILLS ? fill_names[f] : "";
+}
+
 static const char *column(const struct csv *csv, const char *name)
 {
 	const char *text = csv_get(csv, name);
 	return text ? text : "";
 }
 
-static int add_kinds(struct forms *f, const struct codes *codes, const char *text)
+static const char *add_kinds(struct forms *f, const struct codes *codes, const char *text)
 {
 	char copy[96], *save = NULL;
 	text_copy(copy, sizeof(copy), text, strlen(text));
@@ -39,15 +54,58 @@ static int add_kinds(struct forms *f, const struct codes *codes, const char *tex
 		bool known = false;
 		for (unsigned i = 0; code && i < f->n_kinds; i++)
 			known |= f->kinds[i] == code->kind;
-		if (!code || (!known && f->n_kinds == KINDS_MAX))
-			return -EINVAL;
+		if (!code)
+			return "kinds of codes.csv";
+		if (!known && f->n_kinds == KINDS_MAX)
+			return "fewer kinds";
 		if (!known)
 			f->kinds[f->n_kinds++] = code->kind;
 	}
-	return 0;
+	return NULL;
 }
 
-static int add_field(struct forms *f, const struct codes *codes, const struct csv *csv)
+/* "several of 1无症状 2头痛头晕 + 其他; remark": a number is one when its word follows at once. */
+static void read_choices(struct form_field *to, const char *rule)
+{
+	static const char several[] = "several of ";
+	to->several = strncmp(rule, several, strlen(several)) == 0;
+	if (to->several)
+		rule += strlen(several);
+	size_t len = strcspn(rule, ";+");
+	to->worded = rule[len] == '+';
+	for (size_t i = 0; i + 1 < len; i++)
+		if ((!i || rule[i - 1] == ' ') && rule[i] >= '1' && rule[i] <= '9' &&
+			(uint8_t)rule[i + 1] >= 0x80)
+			to->numbers |= UINT32_C(1) << (rule[i] - '0');
+	if (to->numbers)
+		text_copy(to->choices, sizeof(to->choices), rule, strcspn(rule, ";"));
+}
+
+/* What a rule needs in its line: kinds of a number that is counted, or none; and who may fill the field. */
+static const char *check_fill(const struct form_field *to, const struct codes *codes)
+{
+	static const unsigned none = 1u << FILL_PERSON | 1u << FILL_VISIT_DATE |
+				     1u << FILL_NEXT_VISIT | 1u << FILL_CLASS |
+				     1u << FILL_REFERRAL | 1u << FILL_MEASURES;
+	static const unsigned pair = 1u << FILL_BP | 1u << FILL_BP_LEFT | 1u << FILL_BP_RIGHT;
+	static const unsigned open =
+		1u << FILL_PERSON | 1u << FILL_CLASS | 1u << FILL_REFERRAL | 1u << FILL_MEASURES;
+	char copy[96], *save = NULL;
+	if (to->fillable != !(open & 1u << to->fill))
+		return "device_fillable y where a rule fills, n where only a person does";
+	if (!to->kinds[0] != !!(none & 1u << to->fill))
+		return "kinds exactly where the rule looks at readings";
+	if (pair & 1u << to->fill && !streq(to->kinds, "bp.sbp bp.dbp"))
+		return "kinds bp.sbp bp.dbp";
+	text_copy(copy, sizeof(copy), to->kinds, strlen(to->kinds));
+	for (char *k = strtok_r(copy, " ", &save); k; k = strtok_r(NULL, " ", &save))
+		if (to->fill != FILL_AUX && !codes_find(codes, k)->ucum[0])
+			return "kinds that are numbers";
+	return NULL;
+}
+
+/* NULL, or what was expected. */
+static const char *add_field(struct forms *f, const struct codes *codes, const struct csv *csv)
 {
 	struct form_field *to = &f->fields[f->n];
 	struct {
@@ -58,13 +116,56 @@ static int add_field(struct forms *f, const struct codes *codes, const struct cs
 		{"ws_de", to->ws, sizeof(to->ws)}, {"label_zh", to->zh, sizeof(to->zh)},
 		{"label_en", to->en, sizeof(to->en)}, {"kinds", to->kinds, sizeof(to->kinds)}};
 	if (f->n == FIELDS_MAX)
-		return -E2BIG;
+		return "fewer fields";
 	for (size_t i = 0; i < ELEMENTS(texts); i++)
-		text_copy(texts[i].to, texts[i].size, column(csv, texts[i].name),
-			strlen(column(csv, texts[i].name)));
+		if (!text_copy(texts[i].to, texts[i].size, column(csv, texts[i].name),
+			    strlen(column(csv, texts[i].name))))
+			return "shorter texts";
+	if (!to->form[0] || !to->key[0] || !to->zh[0] || !to->en[0])
+		return "form, key and both labels";
+	if (forms_find(f, to->form, to->key))
+		return "each key once";
+	if (f->n && !streq(f->fields[f->n - 1].form, to->form) && forms_field(f, to->form, 0))
+		return "the fields of a form side by side";
 	to->fillable = streq(column(csv, "device_fillable"), "y");
+	to->target = strstr(to->en, "(now / target)");
+	while (!streq(fill_names[to->fill], column(csv, "fill")))
+		if (++to->fill == FILLS)
+			return "a fill that is a rule of ours";
+	read_choices(to, column(csv, "rule"));
+	const char *fault = add_kinds(f, codes, to->kinds);
 	f->n++;
-	return to->form[0] && to->key[0] && to->zh[0] ? add_kinds(f, codes, to->kinds) : -EINVAL;
+	return fault ? fault : check_fill(to, codes);
+}
+
+/* What persons may say of any visit. */
+static const char *missing_key(const struct forms *f)
+{
+	static const char *const keys[] = {"visit_date", "visit_way", "classification",
+		"complication", "referral", "referral_result", "next_visit_date"};
+	for (unsigned i = 0; i < f->n; i++)
+		for (size_t k = 0; k < ELEMENTS(keys); k++)
+			if (!forms_find(f, f->fields[i].form, keys[k]))
+				return keys[k];
+	return NULL;
+}
+
+static int take_all(
+	struct forms *f, const struct codes *codes, struct csv *csv, char *error, size_t error_size)
+{
+	int rc;
+	const char *fault;
+	while ((rc = csv_row(csv, error, error_size)) > 0)
+		if ((fault = add_field(f, codes, csv))) {
+			snprintf(error, error_size, "%s:%u: expected %s", csv->name, csv->line,
+				fault);
+			return -EINVAL;
+		}
+	if (rc == 0 && (fault = missing_key(f))) {
+		snprintf(error, error_size, "%s: a form has no key %s", csv->name, fault);
+		return -EINVAL;
+	}
+	return rc;
 }
 
 struct forms *forms_load(
@@ -77,14 +178,7 @@ struct forms *forms_load(
 		return NULL;
 	}
 	text_copy(f->version, sizeof(f->version), csv.version, strlen(csv.version));
-	int rc;
-	while ((rc = csv_row(&csv, error, error_size)) > 0)
-		if ((rc = add_field(f, codes, &csv)) < 0) {
-			snprintf(error, error_size,
-				"%s:%u: expected form, key, labels and kinds of codes.csv", path,
-				csv.line);
-			break;
-		}
+	int rc = take_all(f, codes, &csv, error, error_size);
 	csv_close(&csv);
 	if (rc < 0) {
 		free(f);
@@ -106,6 +200,23 @@ const char *forms_version(const struct forms *f)
 const char *forms_kind(const struct forms *f, unsigned index)
 {
 	return index < f->n_kinds ? f->kinds[index] : NULL;
+}
+
+const struct form_field *forms_field(const struct forms *f, const char *form, unsigned index)
+{
+	unsigned i = 0;
+	while (i < f->n && !streq(f->fields[i].form, form))
+		i++;
+	return index < f->n - i && streq(f->fields[i + index].form, form) ? &f->fields[i + index]
+									  : NULL;
+}
+
+const struct form_field *forms_find(const struct forms *f, const char *form, const char *key)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (streq(f->fields[i].form, form) && streq(f->fields[i].key, key))
+			return &f->fields[i];
+	return NULL;
 }
 
 const char *followup_form(const char *programme)

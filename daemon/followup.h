@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * The follow-up draft of a resident: the national form's fields in its order (config/forms.csv), filled
- * with what instruments can know, open where only a person can answer. A draft is a proposal: no device
- * opens a visit, signs, or answers for symptoms. Pure after loading.
+ * The follow-up forms: the fields in the order of the national form, which named rule fills each of them and what a
+ * person may answer (config/forms.csv). Pure after loading.
  */
 #pragma once
 
@@ -11,6 +10,7 @@
 #include "json.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* One filed measurement that may fill a field. */
 struct followup_fact {
@@ -28,6 +28,41 @@ struct followup_resident {
 	int birth_year; /* 0: unknown */
 };
 
+/* The named rules; what each does is written in tests/sim/FOLLOWUP.md, section 4, and done in proposal_fields.c. */
+enum fill {
+	FILL_PERSON, /* none: only a person */
+	FILL_VISIT_DATE,
+	FILL_BP,
+	FILL_BP_LEFT,
+	FILL_BP_RIGHT,
+	FILL_LAST,
+	FILL_HEIGHT,
+	FILL_BMI,
+	FILL_HEART_RATE,
+	FILL_FASTING,
+	FILL_OTHER_GLUCOSE,
+	FILL_AUX,
+	FILL_NEXT_VISIT,
+	FILL_CLASS, /* the last three propose beside a field that stays open */
+	FILL_REFERRAL,
+	FILL_MEASURES,
+	FILLS
+};
+const char *fill_name(enum fill f); /* as in forms.csv; "": only a person */
+
+struct form_field {
+	char form[40], key[40], ws[48]; /* elements of WS/T 363, separated by blanks */
+	char zh[160], en[160];
+	char kinds[96];
+	char choices[200]; /* as the form prints them: "1无 2有"; "": none */
+	uint32_t numbers;  /* bit n: there is a choice n */
+	bool several;	   /* more than one may hold */
+	bool worded;	   /* words may follow the number */
+	bool target;	   /* a second number may follow: now / target */
+	bool fillable;
+	enum fill fill;
+};
+
 struct forms;
 
 struct forms *forms_load(
@@ -36,6 +71,10 @@ void forms_free(struct forms *f);
 const char *forms_version(const struct forms *f);
 /* The kinds that any form asks for, by index; NULL after the last. */
 const char *forms_kind(const struct forms *f, unsigned index);
+
+/* The fields of a form in its order; NULL after the last. */
+const struct form_field *forms_field(const struct forms *f, const char *form, unsigned index);
+const struct form_field *forms_find(const struct forms *f, const char *form, const char *key);
 
 /* The form of a programme ("hypertension" -> "hypertension_followup_v3"); NULL: none of ours. */
 const char *followup_form(const char *programme);

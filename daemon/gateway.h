@@ -12,6 +12,7 @@
 #include "numbers.h"
 #include "outbox.h"
 #include "store.h"
+#include "ws.h"
 
 #include <systemd/sd-event.h>
 
@@ -23,6 +24,7 @@ struct gateway {
 	struct alert_rules *_Atomic rules;
 	struct forms *_Atomic forms;
 	struct numbers *_Atomic numbers;
+	struct ws *_Atomic ws;
 	uint8_t site_key
 		[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
 	char epoch[17]; /* names this database: (epoch, seq) is unique for ever */

@@ -98,6 +98,10 @@ static int load_tables(struct policy *p, char *error, size_t size)
 	p->numbers = numbers_load(path, error, size);
 	if (!p->numbers)
 		return -EINVAL;
+	snprintf(path, sizeof(path), "%s/ws_elements.csv", c->tables);
+	p->ws = ws_load(path, error, size);
+	if (!p->ws)
+		return -EINVAL;
 	p->drivers = drivers_load(c->tables, c->profiles, p->codes, error, size);
 	return p->drivers ? 0 : -EINVAL;
 }
@@ -240,6 +244,7 @@ void policy_free(struct policy *p)
 		drivers_free(p->drivers);
 		forms_free(p->forms);
 		numbers_free(p->numbers);
+		ws_free(p->ws);
 		alert_rules_free(p->rules);
 		codes_free(p->codes);
 	}

@@ -12,6 +12,7 @@
 #include "driver.h"
 #include "followup.h"
 #include "numbers.h"
+#include "ws.h"
 
 struct policy {
 	unsigned users;	     /* loop; reload.h */
@@ -21,6 +22,7 @@ struct policy {
 	struct alert_rules *rules;
 	struct forms *forms;
 	struct numbers *numbers;
+	struct ws *ws;
 	struct drivers *drivers;
 };
 

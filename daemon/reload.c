@@ -66,6 +66,7 @@ static void follow(struct gateway *g, struct policy *p)
 	g->rules = p->rules;
 	g->forms = p->forms;
 	g->numbers = p->numbers;
+	g->ws = p->ws;
 	policy_leave(g, before);
 }
 

@@ -88,6 +88,7 @@ static inline void rig_config(struct rig *r, const char *yaml)
 	g->rules = g->policy->rules;
 	g->forms = g->policy->forms;
 	g->numbers = g->policy->numbers;
+	g->ws = g->policy->ws;
 }
 
 static inline void rig_open(struct rig *r, const char *yaml)
