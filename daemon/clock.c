@@ -158,6 +158,14 @@ const char *trust_name(enum trust t)
 	return names[t];
 }
 
+enum trust trust_named(const char *name)
+{
+	enum trust t = TRUST_CORRECTED;
+	while (t < TRUST_UNKNOWN && strcmp(name, trust_name(t)) != 0)
+		t++;
+	return t;
+}
+
 /* The instants at which an undisturbed clock can have shown one time: in each epoch at most one. */
 struct candidates {
 	unsigned n;

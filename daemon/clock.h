@@ -43,6 +43,7 @@ enum trust {
 	TRUST_UNKNOWN, /* unknown: the gateway's own clock is not set */
 };
 const char *trust_name(enum trust t);
+enum trust trust_named(const char *name); /* what is no name of one is unknown */
 
 struct when {
 	int64_t taken_us;

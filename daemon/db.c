@@ -112,6 +112,11 @@ static const char *const steps[] = {
 	"ALTER TABLE reading ADD COLUMN named INTEGER;"
 	"ALTER TABLE reading ADD COLUMN checkin INTEGER;"
 	"ALTER TABLE reading ADD COLUMN reasons TEXT;"
+	"ALTER TABLE reading ADD COLUMN station TEXT;"
+	"ALTER TABLE study ADD COLUMN station TEXT;"
+	"ALTER TABLE study ADD COLUMN named INTEGER;"
+	"ALTER TABLE study ADD COLUMN checkin INTEGER;"
+	"ALTER TABLE study ADD COLUMN reasons TEXT;"
 	"DROP TABLE draft;"
 	"DELETE FROM outbox WHERE kind=2;"
 	"CREATE TABLE team (team TEXT NOT NULL, member TEXT NOT NULL, role TEXT NOT NULL, "
@@ -157,7 +162,9 @@ static const char *const steps[] = {
 	"to_boot INTEGER NOT NULL, shift_us INTEGER NOT NULL, synced INTEGER NOT NULL, "
 	"PRIMARY KEY (boot_id, from_boot)) WITHOUT ROWID;"
 	"CREATE INDEX personal_limit_resident ON personal_limit(resident);"
-	"CREATE INDEX checkin_station ON checkin(station, id);"
+	"CREATE INDEX checkin_ended ON checkin(station, to_us);"
+	"CREATE INDEX checkin_boot ON checkin(station, boot_id, to_boot);"
+	"CREATE INDEX study_checkin ON study(checkin) WHERE checkin IS NOT NULL;"
 	"CREATE INDEX reading_checkin ON reading(checkin) WHERE checkin IS NOT NULL;"
 	"CREATE INDEX reading_unknown_time ON reading(id) WHERE trust = 'unknown' AND "
 	"superseded = 0;"
@@ -480,7 +487,7 @@ static int keep_copy(struct db *db, const char *path, int64_t version)
 
 static int migrate(struct db *db, const char *path, int64_t version)
 {
-	char sql[8192] = "";
+	char sql[16384] = "";
 	size_t n = 0;
 	for (int64_t i = version - 1; i < DB_SCHEMA - 1; i++)
 		n += (size_t)snprintf(sql + n, sizeof(sql) - n, "%s", steps[i]);

@@ -30,6 +30,23 @@ void filing_route(struct gateway *g, struct db *db, struct filing *f)
 	text_copy(f->recipient, sizeof(f->recipient), doctor, strlen(doctor));
 }
 
+/* By row: a token that is erased, or another one after a merge, stands nowhere else. */
+char *filing_reasons(const struct resident_decision *who)
+{
+	struct json j = {0};
+	if (!who->n_claims)
+		return NULL;
+	json_array_begin(&j, NULL);
+	for (unsigned i = 0; i < who->n_claims; i++) {
+		json_object_begin(&j, NULL);
+		json_str(&j, "claim", who->claims[i].by);
+		json_int(&j, "resident", who->claims[i].resident);
+		json_object_end(&j);
+	}
+	json_array_end(&j);
+	return json_take(&j);
+}
+
 /* the follow-up record */
 
 int filing_evidence(const struct gateway *g, struct db *db, const struct filing *f,

@@ -28,6 +28,9 @@ struct filing {
 /* Sets in_contract, recipient and role from `who` and `when`. */
 void filing_route(struct gateway *g, struct db *db, struct filing *f);
 
+/* The claims of a decision as `reading.reasons` holds them: [{"claim":"message","resident":12}, ..]; NULL: there are none. */
+char *filing_reasons(const struct resident_decision *who);
+
 /* One number as evidence of the resident; all numbers of a reading, and then the visits. */
 int filing_evidence(const struct gateway *g, struct db *db, const struct filing *f,
 	const char *kind, struct value value, char comparator);

@@ -144,7 +144,7 @@ struct filing intake_decide(struct gateway *g, struct db *db, const struct unit 
 			.n_epochs = u->n_epochs,
 			.set_us = u->clock_set_us,
 			.arrived_us = u->arrived_us}),
-		.who = {0, "place", "none"},
+		.who = {.evidence = "place", .grade = "none"},
 		.status = "final",
 		.conflict = conflict,
 		.revision = 1};
@@ -243,8 +243,9 @@ static void keep_person(
 		"bi", id->bytes, sizeof(id->bytes), (int64_t)revision);
 	if (resident < 0)
 		return;
-	f->who = (struct resident_decision){
-		resident, "assigned_by_person", resident ? "person" : "none"};
+	f->who = (struct resident_decision){.resident = resident,
+		.evidence = "assigned_by_person",
+		.grade = resident ? "person" : "none"};
 	filing_route(g, db, f);
 }
 

@@ -137,7 +137,7 @@ static void alert_place(struct json *j, struct row *r, const char *place)
 static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT alert.uuid,alert.revision,severity,state,recipient,role,token,body,raised,"
+		"SELECT alert.uuid,alert.revision,severity,alert.state,recipient,role,token,body,raised,"
 		"ack_author,ack_outcome,acked,rules_version,alert.reading,doubts,in_contract,place,"
 		"device.name,since,ended,study FROM alert LEFT JOIN resident ON "
 		"resident.id=alert.resident LEFT JOIN device ON device.id=alert.device WHERE "

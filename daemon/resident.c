@@ -5,7 +5,7 @@ static const char after_handover[] = "time_unknown_after_handover";
 
 static struct resident_decision nobody(const char *why)
 {
-	return (struct resident_decision){0, why, "none"};
+	return (struct resident_decision){.evidence = why, .grade = "none"};
 }
 
 static bool holds(const struct resident_binding *b, int64_t at)
@@ -79,8 +79,9 @@ static struct resident_decision by_binding(const struct resident_evidence *e)
 		return nobody(after_handover);
 	if (unchecked_across_handover(e, b))
 		return nobody("clock_unchecked_across_handover");
-	return (struct resident_decision){
-		b->resident, slot ? "user_slot" : "device_binding", slot ? "slot" : "device"};
+	return (struct resident_decision){.resident = b->resident,
+		.evidence = slot ? "user_slot" : "device_binding",
+		.grade = slot ? "slot" : "device"};
 }
 
 /* The message names somebody who is none of those whose device, or slot of it, this was. */
@@ -117,5 +118,6 @@ struct resident_decision resident_decide(const struct resident_evidence *e)
 		return nobody("unknown_patient_id");
 	if (contradicted(e, &bound))
 		return nobody("patient_id_contradicts_binding");
-	return (struct resident_decision){e->patient_resident, "message_token", "message"};
+	return (struct resident_decision){
+		.resident = e->patient_resident, .evidence = "message_token", .grade = "message"};
 }

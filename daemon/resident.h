@@ -34,11 +34,21 @@ struct resident_evidence {
 	int64_t patient_resident; /* that resident; 0: no such token */
 };
 
+/* Who says whose it is, when they do not agree. */
+struct resident_claim {
+	const char *by; /* stable word: "message", "station", "binding" */
+	int64_t resident;
+};
+#define RESIDENT_CLAIMS_MAX 4
+
 struct resident_decision {
 	int64_t resident; /* 0: nobody */
 	const char *
 		evidence; /* stable word: "device_binding", "user_slot", "message_token", or why not */
 	const char *grade; /* "none", "device", "slot", "message" (and "person", from a command) */
+	int64_t checkin;   /* row of the check-in that claims it; 0: none */
+	struct resident_claim claims[RESIDENT_CLAIMS_MAX]; /* that contradict each other */
+	unsigned n_claims;
 };
 
 struct resident_decision resident_decide(const struct resident_evidence *e);

@@ -135,10 +135,11 @@ CREATE TABLE checkin (                  -- who is at a station; the rules: stati
 	to_boot INTEGER,
 	activity_boot INTEGER NOT NULL,
 	ended TEXT,                     -- checkout, next, idle, complete, split
-	after INTEGER NOT NULL DEFAULT 0, -- 1: identified after measuring (health hut)
+	after INTEGER NOT NULL DEFAULT 0, -- health hut: reading.id up to which was measured before anybody was identified; 0: none
 	last_reading INTEGER NOT NULL   -- reading.id that was the newest when it began
 );
-CREATE INDEX checkin_station ON checkin(station, id);
+CREATE INDEX checkin_ended ON checkin(station, to_us);
+CREATE INDEX checkin_boot ON checkin(station, boot_id, to_boot);
 
 CREATE TABLE binding (
 	id INTEGER PRIMARY KEY,
@@ -186,7 +187,8 @@ CREATE TABLE reading (
 	live INTEGER NOT NULL DEFAULT 0, -- 1: told as it was measured
 	named INTEGER,                  -- resident that the message names; 0: an unknown id, -1: an unproven one; NULL: names nobody
 	checkin INTEGER,                -- that claimed it
-	reasons TEXT,                   -- claims that contradict each other: JSON
+	reasons TEXT,                   -- claims that contradict each other: JSON, with resident.id
+	station TEXT,                   -- where the device stood; NULL: at none
 	UNIQUE (uuid, revision)
 );
 CREATE INDEX reading_resident ON reading(resident, taken);
@@ -374,11 +376,16 @@ CREATE TABLE study (                    -- an ECG as it was recorded, or another
 	trust TEXT NOT NULL DEFAULT 'unknown',
 	patient_hash BLOB,
 	received INTEGER,               -- when the ECG centre had all of it
-	due INTEGER                     -- when its report is due
+	due INTEGER,                    -- when its report is due
+	station TEXT,                   -- these four as in reading
+	named INTEGER,
+	checkin INTEGER,
+	reasons TEXT
 );
 CREATE INDEX study_undecoded ON study(tries, id) WHERE status = 'undecoded';
 CREATE INDEX study_resident ON study(resident, taken);
 CREATE INDEX study_rejected ON study(id) WHERE format IS NULL;
+CREATE INDEX study_checkin ON study(checkin) WHERE checkin IS NOT NULL;
 
 CREATE TABLE study_piece (              -- the original, in pieces that are forwarded one by one
 	id INTEGER PRIMARY KEY,

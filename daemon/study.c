@@ -161,7 +161,8 @@ static int load(struct db *db, struct filed *s)
 	s->readable = !row_null(r, 11);
 	text_copy(s->evidence, sizeof(s->evidence), row_text(r, 13), strlen(row_text(r, 13)));
 	text_copy(s->grade, sizeof(s->grade), row_text(r, 14), strlen(row_text(r, 14)));
-	s->who = (struct resident_decision){row_int(r, 12), s->evidence, s->grade};
+	s->who = (struct resident_decision){
+		.resident = row_int(r, 12), .evidence = s->evidence, .grade = s->grade};
 	return 0;
 }
 
@@ -544,7 +545,8 @@ bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *re
 
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
 {
-	struct filing f = {.who = {resident, "person", resident ? "person" : "none"}};
+	struct filing f = {
+		.who = {.resident = resident, .grade = resident ? "person" : "none"}};
 	int64_t row;
 	{
 		_cleanup_(row_endp) struct row *r =

@@ -11,6 +11,14 @@ static int setup(void **state)
 	(void)state;
 	rig_open(&rig, RIG_SINK);
 	rig_residents(&rig);
+	/* R-0001 has one open visit, R-0002 two: whatever is filed under them changes what these say */
+	rig_script(&rig,
+		"INSERT INTO visit(uuid,resident,form,state,origin,day,revision,author,changed,"
+		"rules_version) VALUES(x'01010101010101010101010101010101',1,"
+		"'hypertension_followup_v3','open','here','2026-11-18',0,'a',0,''),"
+		"(x'02020202020202020202020202020202',2,'hypertension_followup_v3','open','here',"
+		"'2026-11-18',0,'a',0,''),(x'03030303030303030303030303030303',2,"
+		"'t2dm_followup_v3','closed','here','2026-11-18',0,'a',0,'')");
 	return 0;
 }
 
@@ -46,7 +54,7 @@ static void test_told_again(void **state)
 	assert_int_equal(COUNT("evidence"), 3);
 	assert_int_equal(COUNT("alert"), 1);
 	assert_int_equal(COUNT("outbox"), outbox);
-	assert_int_equal(rig_int(&rig, "SELECT revision FROM draft"), 1);
+	assert_int_equal(rig_int(&rig, "SELECT revision FROM visit WHERE resident=1"), 1);
 	assert_int_equal(rig_int(&rig, "SELECT n_reading FROM device"), 4); /* heard is heard */
 }
 
@@ -96,7 +104,7 @@ static void test_amended(void **state)
 		"1final1,2amended0");
 	assert_int_equal(rig_int(&rig, "SELECT milli FROM evidence WHERE kind='bp.sbp'"), 150000);
 	assert_int_equal(COUNT("evidence"), 3);
-	assert_int_equal(rig_int(&rig, "SELECT revision FROM draft"), 2);
+	assert_int_equal(rig_int(&rig, "SELECT revision FROM visit WHERE resident=1"), 2);
 	/* the old content told again changes nothing back */
 	rig_bp(&rig, (struct rig_bp){120, 80, 70, .identity = "1"});
 	assert_int_equal(COUNT("reading"), 2);
@@ -123,7 +131,7 @@ static void test_amended_into_danger(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM alert"), 3);
 }
 
-/* The correction cannot be filed any more: the draft that rested on it must be told anew. */
+/* The correction cannot be filed any more: the visit that rested on it must be told anew. */
 static void test_amended_after_unbinding(void **state)
 {
 	(void)state;
@@ -133,7 +141,7 @@ static void test_amended_after_unbinding(void **state)
 	rig_bp(&rig, (struct rig_bp){151, 95, 70, .identity = "1", .corrected = true});
 	assert_int_equal(COUNT("evidence"), 0);
 	expect_text("SELECT status FROM reading WHERE revision=2", "unassigned");
-	assert_int_equal(rig_int(&rig, "SELECT revision FROM draft"), 2);
+	assert_int_equal(rig_int(&rig, "SELECT revision FROM visit WHERE resident=1"), 2);
 }
 
 static void test_without_identity(void **state)
@@ -167,7 +175,8 @@ static void test_filed(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT length(boot_id) FROM reading"), 16);
 	expect_text("SELECT group_concat(kind||milli||trust) FROM evidence",
 		"bp.sbp150000corrected,bp.dbp95000corrected,bp.pulse70000corrected");
-	expect_text("SELECT form FROM draft", "hypertension_followup_v3");
+	expect_text("SELECT group_concat(form||revision) FROM visit WHERE revision>0",
+		"hypertension_followup_v31");
 	expect_text("SELECT group_concat(kind||lane||revision,' ') FROM outbox", "011 221");
 }
 
@@ -178,7 +187,7 @@ static void test_not_filed(void **state)
 	expect_text("SELECT evidence||grade||status||coalesce(resident,'-') FROM reading",
 		"not_boundnoneunassigned-");
 	assert_int_equal(COUNT("evidence"), 0);
-	assert_int_equal(COUNT("draft"), 0);
+	assert_int_equal(COUNT("visit WHERE revision>0"), 0);
 }
 
 static void test_clock_not_set(void **state)
@@ -498,8 +507,8 @@ static void test_assign(void **state)
 		"1final1device_bindingdevice1 2amended2assigned_by_personperson0");
 	expect_text("SELECT group_concat(resident||kind||milli) FROM evidence",
 		"2bp.sbp190000,2bp.dbp115000,2bp.pulse70000");
-	/* R-0001's draft has lost it, both of R-0002's have it */
-	expect_text("SELECT group_concat(resident||form||revision,' ') FROM draft",
+	/* R-0001's visit has lost it, both of R-0002's have it */
+	expect_text("SELECT group_concat(resident||form||revision,' ') FROM visit",
 		"1hypertension_followup_v32 2hypertension_followup_v31 2t2dm_followup_v31");
 	expect_text("SELECT resident||recipient||role||revision||state FROM alert",
 		"2D-0002doctor2active");

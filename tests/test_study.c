@@ -400,7 +400,6 @@ static void test_rate(void **state)
 	rig_text(&rig, id, sizeof(id), "SELECT lower(hex(uuid)) FROM study");
 	assert_string_equal(note, id); /* which study it is of */
 	expect("SELECT kind||milli||resident FROM evidence", "ecg.hr1350001");
-	assert_int_equal(COUNT("draft WHERE resident=1"), 1);
 	expect("SELECT severity||role||recipient||coalesce(resident,'-')||"
 	       "json_extract(body,'$.rules[0].id')||doubts FROM alert",
 		"criticaldoctorD-00011ecg-rate-critical-high[\"unconfirmed\"]");
@@ -979,7 +978,7 @@ static void test_a_step_fails(void **state)
 {
 	(void)state;
 	static const char *const steps[] = {"UPDATE ON study", "INSERT ON reading",
-		"INSERT ON evidence", "INSERT ON draft",
+		"INSERT ON evidence",
 		"INSERT ON alert WHEN new.reading IS NOT NULL",
 		"INSERT ON alert WHEN new.reading IS NULL", "INSERT ON outbox WHEN new.kind=0",
 		"INSERT ON outbox WHEN new.kind=1",
@@ -1001,7 +1000,7 @@ static void test_a_step_fails(void **state)
 		rig_script(&rig, "DROP TRIGGER fails");
 		expect("SELECT status||revision||(body IS NULL)||tries FROM study", "undecoded010");
 		assert_int_equal(COUNT("outbox") + COUNT("reading") + COUNT("evidence") +
-					 COUNT("alert") + COUNT("event") + COUNT("draft"),
+					 COUNT("alert") + COUNT("event"),
 			0);
 		assert_int_equal(COUNT("study_wait"), 1);
 	}
