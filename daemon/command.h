@@ -49,6 +49,7 @@ struct command_entry {
 };
 extern const struct command_entry query_commands[]; /* query.c: look, change nothing */
 extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
+extern const struct command_entry person_commands[]; /* person_command.c: what persons do to readings */
 extern const struct command_entry ecg_commands[];   /* ecg_command.c: studies and their reports */
 /* ecg_command.c: of a study that is still with the decoder. */
 int command_refuse_undecoded(struct command *c);

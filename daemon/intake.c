@@ -148,6 +148,8 @@ struct filing intake_decide(struct gateway *g, struct db *db, const struct unit 
 		.status = "final",
 		.conflict = conflict,
 		.revision = 1};
+	if (r->at)
+		f.when = *r->at;
 	if (of_place(r))
 		return f;
 	f.who = r->of && !conflict ? *r->of : whose(db, u, r, &f.when, conflict);

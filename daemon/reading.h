@@ -65,7 +65,7 @@ struct reading {
 	unsigned n_quantities, n_flags, n_notes;
 	struct quantity quantities[VG_QUANTITIES_MAX];
 	const char *flags[VG_FLAGS_MAX + 2]; /* the driver's and two of ours */
-	struct note notes[VG_NOTES_MAX];
+	struct note notes[VG_NOTES_MAX + 5]; /* the driver's and those of persons (person.h) */
 	bool has_patient;
 	char patient[VG_TEXT_MAX + 1]; /* as typed; never leaves memory */
 	struct bytes raw;
@@ -73,6 +73,7 @@ struct reading {
 	struct uuid study;
 	const struct resident_decision
 		*of; /* whose that is, and so this; NULL: by its own evidence */
+	const struct when *at; /* when it was, as a person says; NULL: by its own evidence */
 };
 
 struct happening {

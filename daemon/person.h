@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * What persons do to readings beside saying whose they are: they add what no instrument knows, take back what was
+ * measured in error, and type what they read off a tape or a paper. Each makes the reading's next revision, or a new
+ * reading. The rules: tests/sim/FOLLOWUP.md, section 3. Store thread.
+ */
+#pragma once
+
+#include "db.h"
+#include "reading.h"
+
+struct gateway;
+
+/* meal, arm, posture, sample, operator, and one of the words of each. */
+struct annotation {
+	const char *key, *value; /* static */
+};
+#define ANNOTATIONS_MAX 5
+
+/* The key at `index` in the order in which people are told, with its words "left, right"; NULL after the last. */
+const char *person_key(unsigned index, const char **ret_words);
+/* False: there is no such key, or it has no such word. */
+bool person_annotation(const char *key, const char *value, struct annotation *ret);
+
+/* A reading that was typed: `taken`: when it was, as the person says (NULL: now). The numbers, and what was annotated, are
+ * in `r`; its id is made here. */
+int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t resident,
+	const struct vg_civil *taken);
+
+/* The kind of the reading that consists of these values: "blood_pressure", "glucose" .., "entry" when they are of several. */
+const char *person_kind(const struct reading *r);
+
+/* Puts annotations into a reading that is not stored yet: its notes, and the kind of its glucose. False: they cannot be true
+ * of it, because two values would be of one kind. */
+bool person_note(
+	const struct codes *codes, struct reading *r, const struct annotation *a, unsigned n);

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Commands of persons about readings: each is the next revision of one, or a new one, and is audited. */
+#include "command.h"
+#include "gateway.h"
+#include "person.h"
+#include "yamlmap.h"
+
+#include <errno.h>
+
+#define MERGES_MAX 8 /* records that were merged one into the other */
+#define TYPED_MAX 600
+
+/* arguments */
+
+/* The resident who gets what is filed under this name: whoever a record was merged into. */
+static int resident_asked(struct command *c, int64_t *ret)
+{
+	int64_t id = db_int(c->db, 0, "SELECT id FROM resident WHERE token=?", "t",
+		command_text(c, "resident"));
+	for (unsigned i = 0; id && i < MERGES_MAX; i++) {
+		_cleanup_(row_endp) struct row *r = db_query(
+			c->db, "SELECT state,merged_into FROM resident WHERE id=?", "i", id);
+		if (row_next(r) <= 0)
+			break;
+		const char *state = row_text(r, 0);
+		if (streq(state, "withdrawn") || streq(state, "erased"))
+			return command_refuse(c, "not_active",
+				"This resident took back the consent: nothing is filed any more.",
+				"该居民已撤回同意，不再归档任何数据。");
+		if (!streq(state, "merged") || row_null(r, 1)) {
+			*ret = id;
+			return 0;
+		}
+		id = row_int(r, 1);
+	}
+	return command_refuse(c, "unknown_resident",
+		"There is no such resident. Import the roster, or look for the token in it.",
+		"没有此居民。请先导入名册或核对编号。");
+}
+
+static int refuse_annotation(struct command *c, const char *key, const char *words)
+{
+	char en[200], zh[200];
+	snprintf(en, sizeof(en), "Expected for %s one of: %s.", key, words);
+	snprintf(zh, sizeof(zh), "%s 的取值应为：%s。", key, words);
+	return command_refuse(c, "bad_argument", en, zh);
+}
+
+/* What is annotated by the command's arguments. */
+static int annotations_asked(
+	struct command *c, struct annotation out[static ANNOTATIONS_MAX], unsigned *ret_n)
+{
+	const char *key, *words;
+	unsigned n = 0;
+	for (unsigned i = 0; (key = person_key(i, &words)); i++) {
+		const json_t *given = json_object_get(c->args, key);
+		if (!given || json_is_null(given))
+			continue;
+		if (!person_annotation(key, command_text(c, key), &out[n++]))
+			return refuse_annotation(c, key, words);
+	}
+	*ret_n = n;
+	return 0;
+}
+
+/* typed readings */
+
+/* Of a place, of a control solution, or not a number: nobody types these of a person. */
+static bool enterable(const struct code *code)
+{
+	return code->min_milli <= code->max_milli && strncmp(code->kind, "env.", 4) &&
+	       !streq(code->kind, "glu.control") && !streq(code->kind, "glu.isf");
+}
+
+static int refuse_kind(struct command *c, const char *kind)
+{
+	char en[256], zh[256];
+	snprintf(en, sizeof(en),
+		"\"%.40s\" is no kind of value that can be typed. Expected one of codes.csv, such as "
+		"bp.sbp, bp.dbp, bp.pulse, glu.random, spo2, temp, weight, height, waist, hba1c.",
+		kind);
+	snprintf(zh, sizeof(zh),
+		"“%.40s”不是可录入的项目。应为 codes.csv 中的项目，如 bp.sbp、bp.dbp、bp.pulse、"
+		"glu.random、spo2、temp、weight、height、waist、hba1c。",
+		kind);
+	return command_refuse(c, "bad_kind", en, zh);
+}
+
+static int refuse_range(
+	struct command *c, const struct code *code, const char *text, const char *unit)
+{
+	char en[256], zh[256], low[24], high[24];
+	int decimals = code->decimals;
+	snprintf(low, sizeof(low), "%.*f", decimals, (double)code->min_milli / 1000);
+	snprintf(high, sizeof(high), "%.*f", decimals, (double)code->max_milli / 1000);
+	snprintf(en, sizeof(en),
+		"%s %.20s %.15s cannot be true: expected %s to %s %s. Nothing was filed.",
+		code->kind, text, unit, low, high, code->ucum);
+	snprintf(zh, sizeof(zh), "%s %.20s %.15s 不合理：应为 %s 至 %s %s。未保存任何内容。",
+		code->name_zh, text, unit, low, high, code->ucum);
+	return command_refuse(c, "bad_value", en, zh);
+}
+
+static int refuse_number(
+	struct command *c, const struct code *code, const char *text, const char *unit)
+{
+	char en[256], zh[256];
+	snprintf(en, sizeof(en),
+		"%s \"%.20s\" \"%.15s\": expected a number, and a unit of units.csv or %s.",
+		code->kind, text, unit, code->ucum);
+	snprintf(zh, sizeof(zh), "%s“%.20s”“%.15s”：应为数字，单位须在 units.csv 中或为 %s。",
+		code->name_zh, text, unit, code->ucum);
+	return command_refuse(c, "bad_value", en, zh);
+}
+
+/* One value as it was typed: "5.6", ">33.3". */
+static int take_value(struct command *c, const char *kind, const char *text, const char *unit,
+	struct quantity *ret)
+{
+	const struct codes *codes = c->gateway->codes;
+	const struct code *code = codes_find(codes, kind);
+	struct vg_decimal number;
+	if (!code || !enterable(code))
+		return refuse_kind(c, kind);
+	char comparator = text && (*text == '<' || *text == '>') ? *text : 0;
+	const char *digits = text && comparator ? text + 1 : text;
+	if (!text || strlen(text) >= sizeof(ret->received) ||
+		strlen(unit) >= sizeof(ret->received_unit) ||
+		!yamlmap_decimal(digits, &number.mantissa, &number.exponent))
+		return refuse_number(c, code, text ? text : "", unit);
+	*ret = (struct quantity){.code = code, .comparator = comparator};
+	int rc = codes_convert(codes, code, number, unit, &ret->value);
+	if (rc == -EINVAL)
+		return refuse_number(c, code, text, unit);
+	if (rc < 0)
+		return refuse_range(c, code, text, unit);
+	text_copy(ret->received, sizeof(ret->received), digits, strlen(digits));
+	text_copy(ret->received_unit, sizeof(ret->received_unit), unit, strlen(unit));
+	return 0;
+}
+
+static const struct quantity *value_of(const struct reading *r, const char *kind)
+{
+	for (unsigned i = 0; i < r->n_quantities; i++)
+		if (streq(r->quantities[i].code->kind, kind))
+			return &r->quantities[i];
+	return NULL;
+}
+
+/* All of them or none; `typed` gets them in one line, as what is kept of a reading without bytes. */
+static int values_asked(struct command *c, struct reading *r, char typed[static TYPED_MAX])
+{
+	json_t *values = json_object_get(c->args, "values"), *v;
+	const json_t *units = json_object_get(c->args, "units");
+	const char *kind;
+	size_t at = 0;
+	json_object_foreach(values, kind, v)
+	{
+		const char *unit = json_string_value(json_object_get(units, kind));
+		if (r->n_quantities == VG_QUANTITIES_MAX)
+			break;
+		struct quantity *q = &r->quantities[r->n_quantities];
+		int rc = take_value(c, kind, json_string_value(v), unit ? unit : "", q);
+		if (rc < 0)
+			return rc;
+		r->n_quantities++;
+		at += (size_t)snprintf(typed + at, TYPED_MAX - at, "%s%s=%s%s", at ? " " : "", kind,
+			json_string_value(v), unit ? unit : "");
+		at = MIN(at, (size_t)TYPED_MAX - 1);
+	}
+	if (!r->n_quantities || r->n_quantities < json_object_size(values))
+		return command_refuse(c, "bad_argument",
+			"Expected 1 to 16 values, such as bp.sbp=150 bp.dbp=90.",
+			"应有1到16个数值，如 bp.sbp=150 bp.dbp=90。");
+	json_object_foreach((json_t *)units, kind, v) if (!value_of(r, kind)) return refuse_kind(
+		c, kind);
+	const struct quantity *s = value_of(r, "bp.sbp"), *d = value_of(r, "bp.dbp");
+	if (s && d && s->value.milli <= d->value.milli)
+		return command_refuse(c, "bad_value",
+			"The systolic pressure must be above the diastolic one. Nothing was filed.",
+			"收缩压应高于舒张压。未保存任何内容。");
+	return 0;
+}
+
+static int refuse_time(struct command *c)
+{
+	return command_refuse(c, "bad_argument",
+		"Expected the local time of the measurement, not in the future: 2026-11-21T08:05:00, or "
+		"08:05 for today. Without one it is now.",
+		"测量时间应为本地时间且不晚于现在：2026-11-21T08:05:00，或 08:05（今天）。不填为现在。");
+}
+
+/* "08:05" is today. 1: it is in `ret`; 0: none was given. */
+static int taken_asked(struct command *c, struct vg_civil *ret)
+{
+	const json_t *given = json_object_get(c->args, "taken");
+	const char *text = command_text(c, "taken");
+	int64_t now = clock_utc_us(), at;
+	char whole[64];
+	size_t n = strlen(text);
+	if (!given || json_is_null(given))
+		return 0;
+	struct vg_civil today = clock_civil(now);
+	clock_civil_text(whole, &today);
+	if (n == 5) /* behind "2026-11-21T" */
+		snprintf(whole + 11, sizeof(whole) - 11, "%s:00", text);
+	else
+		snprintf(whole, sizeof(whole), "%.40s%s", text, n == 16 ? ":00" : "");
+	/* a clock that is not set knows neither today nor the future */
+	if (!clock_plausible(now) || !clock_civil_read(whole, ret) || !clock_civil_utc(ret, &at) ||
+		at > now || at < 0)
+		return refuse_time(c);
+	return 1;
+}
+
+static int act_enter(struct command *c)
+{
+	struct reading r = {.user = -1, .seq = -1};
+	struct annotation notes[ANNOTATIONS_MAX];
+	struct vg_civil taken;
+	char typed[TYPED_MAX] = "", id[33];
+	unsigned n = 0;
+	int64_t resident = 0;
+	int rc = resident_asked(c, &resident);
+	if (rc >= 0)
+		rc = values_asked(c, &r, typed);
+	if (rc >= 0)
+		rc = annotations_asked(c, notes, &n);
+	if (rc < 0)
+		return rc;
+	int dated = taken_asked(c, &taken);
+	if (dated < 0)
+		return dated;
+	if (!person_note(c->gateway->codes, &r, notes, n))
+		return command_refuse(c, "bad_argument",
+			"Two blood glucose values cannot both be of this meal: enter them one by one.",
+			"两个血糖值不能同属一个用餐状态：请分别录入。");
+	r.raw = (struct bytes){(uint8_t *)typed, strlen(typed)};
+	rc = person_enter(c->gateway, c->db, &r, resident, dated ? &taken : NULL);
+	if (rc >= 0)
+		rc = command_audit(c, "enter", hex(id, r.id.bytes, sizeof(r.id.bytes)),
+			command_text(c, "resident"));
+	json_hex(c->result, "reading", r.id.bytes, sizeof(r.id.bytes));
+	json_str(c->result, "kind", r.kind);
+	reading_json_body(&r, c->result, false);
+	return rc;
+}
+
+const struct command_entry person_commands[] = {
+	{"enter", act_enter, NULL},
+	{0},
+};
