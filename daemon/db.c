@@ -146,7 +146,8 @@ static const char *const steps[] = {
 	"day TEXT NOT NULL, revision INTEGER NOT NULL, answers TEXT NOT NULL DEFAULT '{}', "
 	"author TEXT NOT NULL, class INTEGER, next_day TEXT, referral TEXT, referral_result "
 	"TEXT, body TEXT, confirmed_by TEXT, confirmed_at INTEGER, reason TEXT, changed "
-	"INTEGER NOT NULL, rules_version TEXT NOT NULL);"
+	"INTEGER NOT NULL, rules_version TEXT NOT NULL, evidence_changed INTEGER NOT NULL "
+	"DEFAULT 0);"
 	"CREATE TABLE visit_window (id INTEGER PRIMARY KEY, visit INTEGER NOT NULL, checkin "
 	"INTEGER, from_us INTEGER, to_us INTEGER);"
 	"CREATE TABLE visit_revision (visit INTEGER NOT NULL, revision INTEGER NOT NULL, "
@@ -169,7 +170,7 @@ static const char *const steps[] = {
 	"CREATE INDEX reading_unknown_time ON reading(id) WHERE trust = 'unknown' AND "
 	"superseded = 0;"
 	"CREATE INDEX visit_resident ON visit(resident, form, day);"
-	"CREATE INDEX visit_unconfirmed ON visit(id) WHERE state IN ('open', 'closed');"
+	"CREATE INDEX visit_unconfirmed ON visit(resident) WHERE state IN ('open', 'closed');"
 	"CREATE INDEX visit_window_visit ON visit_window(visit);"
 	"CREATE INDEX visit_window_checkin ON visit_window(checkin) WHERE checkin IS NOT "
 	"NULL;",

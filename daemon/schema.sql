@@ -241,10 +241,11 @@ CREATE TABLE visit (                    -- a follow-up visit that a person opene
 	confirmed_at INTEGER,
 	reason TEXT,                    -- of a correction
 	changed INTEGER NOT NULL,
-	rules_version TEXT NOT NULL
+	rules_version TEXT NOT NULL,
+	evidence_changed INTEGER NOT NULL DEFAULT 0 -- 1: a reading of it is another one, or another's, since it was confirmed
 );
 CREATE INDEX visit_resident ON visit(resident, form, day);
-CREATE INDEX visit_unconfirmed ON visit(id) WHERE state IN ('open', 'closed');
+CREATE INDEX visit_unconfirmed ON visit(resident) WHERE state IN ('open', 'closed');
 
 CREATE TABLE visit_window (
 	id INTEGER PRIMARY KEY,
