@@ -111,7 +111,8 @@ const char *person_kind(const struct reading *r)
 int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t resident,
 	const struct vg_civil *taken)
 {
-	const struct resident_decision who = {resident, "entered_by_person", "person"};
+	const struct resident_decision who = {
+		.resident = resident, .evidence = "entered_by_person", .grade = "person"};
 	struct when when = {.uncertainty_us = UNCERTAINTY_US, .trust = TRUST_LIVE};
 	char uid[96];
 	int64_t row = intake_device(db, DEVICE, DEVICE, "-", uid);
