@@ -23,7 +23,7 @@ CPPFLAGS += -Iinclude -Idaemon -I$(B) -D_GNU_SOURCE -DVITALGATE_VERSION='"$(VERS
 CFLAGS += -std=gnu17 -O2 -g $(WARN) $(HARDEN) $(SANFLAGS) -fPIE -pthread -ffile-prefix-map=$(CURDIR)=.
 LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) -pthread
 
-CORE_LIBS := -lsystemd -lmodbus -lsqlite3 -ljansson -lyaml -lmd -lbluetooth
+CORE_LIBS := -lsystemd -lmodbus -lsqlite3 -ljansson -lyaml -lmd -lbluetooth -lsodium
 UPLINK_LIBS := -lsystemd -lyaml -ljansson -lpaho-mqtt3as
 ECG_LIBS := -lexpat -lseccomp
 
@@ -189,7 +189,7 @@ clean:
 
 PACKAGES := gcc make libc6-dev libsystemd-dev libsqlite3-dev libpaho-mqtt-dev libmodbus-dev \
 	libbluetooth-dev libyaml-dev libjansson-dev libmd-dev libssl-dev libcmocka-dev tzdata \
-	libexpat1-dev libseccomp-dev libcairo2-dev lrzsz fonts-droid-fallback \
+	libexpat1-dev libseccomp-dev libcairo2-dev libsodium-dev lrzsz fonts-droid-fallback \
 	mosquitto mosquitto-clients dbus socat openssl sqlite3 clang-format python3 \
 	python3-paho-mqtt python3-dbusmock binutils iproute2 util-linux systemd-container \
 	e2fsprogs mount

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Commands that change something: each is audited with its author in the same transaction. */
 #include "command.h"
-#include "csv.h"
 #include "enrol_command.h"
 #include "filing.h"
 #include "gateway.h"
@@ -10,7 +9,6 @@
 #include "report.h"
 #include "study.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 static int64_t resident_of(struct command *c, const char *token)
@@ -216,153 +214,6 @@ static int act_handover(struct command *c)
 	return command_audit(c, "handover", command_text(c, "device"), command_text(c, "resident"));
 }
 
-/* the roster */
-
-static bool token_good(const char *t)
-{
-	size_t n = strlen(t);
-	for (const char *p = t; *p; p++)
-		if (!isalnum((unsigned char)*p) && *p != '-' && *p != '_')
-			return false;
-	return n >= 1 && n <= 31;
-}
-
-static bool programmes_good(const char *text)
-{
-	static const char *const known[] = {"hypertension", "t2dm", "copd", "elderly"};
-	for (const char *p = text; *p;) {
-		size_t n = strcspn(p, ";");
-		bool good = false;
-		for (size_t i = 0; i < ELEMENTS(known); i++)
-			good |= strlen(known[i]) == n && memcmp(known[i], p, n) == 0;
-		if (!good)
-			return false;
-		p += n + (p[n] == ';');
-	}
-	return true;
-}
-
-static const char *field(const struct csv *csv, const char *name)
-{
-	const char *text = csv_get(csv, name);
-	return text ? text : "";
-}
-
-/* The first thing wrong with a row, or NULL. Digits in a token may be an ID number or a phone. */
-static const char *row_wrong(const struct csv *csv)
-{
-	const char *token = field(csv, "token"), *doctor = field(csv, "doctor");
-	const char *sex = field(csv, "sex"), *birth = field(csv, "birth_date");
-	int64_t t;
-	if (!token_good(token))
-		return "token: expected 1 to 31 letters, digits, - or _";
-	if (strspn(token, "0123456789Xx") == strlen(token) && strlen(token) >= 11)
-		return "token: looks like an ID or phone number; use a pseudonymous token";
-	if (doctor[0] && !token_good(doctor))
-		return "doctor: expected a staff token such as D-0001";
-	if (birth[0] && !clock_date_utc(birth, &t) && !(strlen(birth) == 4 && atoi(birth) > 1880))
-		return "birth_date: expected YYYY-MM-DD or YYYY";
-	if (sex[0] && !streq(sex, "M") && !streq(sex, "F"))
-		return "sex: expected M or F";
-	if (!programmes_good(field(csv, "programmes")))
-		return "programmes: expected some of hypertension;t2dm;copd;elderly";
-	if (field(csv, "valid_from")[0] && !clock_date_utc(field(csv, "valid_from"), &t))
-		return "valid_from: expected YYYY-MM-DD";
-	if (field(csv, "valid_to")[0] && !clock_date_utc(field(csv, "valid_to"), &t))
-		return "valid_to: expected YYYY-MM-DD";
-	return NULL;
-}
-
-static int store_resident(struct command *c, const struct csv *csv)
-{
-	int64_t from, to;
-	bool has_from = clock_date_utc(field(csv, "valid_from"), &from);
-	bool has_to = clock_date_utc(field(csv, "valid_to"), &to);
-	if (has_to)
-		to += 86400 * CLOCK_SECOND_US; /* the last day counts whole */
-	return error_only(db_run(c->db,
-		"INSERT INTO resident(token,birth_date,sex,programmes,doctor,team,"
-		"valid_from,valid_to,setting,changed) VALUES(?,?,?,?,?,?,?,?,?,?) ON "
-		"CONFLICT(token) DO UPDATE SET birth_date=excluded.birth_date, "
-		"sex=excluded.sex, programmes=excluded.programmes, doctor=excluded.doctor,"
-		" team=excluded.team, valid_from=excluded.valid_from, "
-		"valid_to=excluded.valid_to, setting=excluded.setting, "
-		"changed=excluded.changed",
-		"ttttttppti", field(csv, "token"), field(csv, "birth_date"), field(csv, "sex"),
-		field(csv, "programmes"), field(csv, "doctor"), field(csv, "team"),
-		has_from ? &from : NULL, has_to ? &to : NULL, field(csv, "settings"),
-		clock_utc_us()));
-}
-
-static int columns_wrong(struct command *c, const struct csv *csv)
-{
-	static const char *const known[] = {"token", "birth_date", "sex", "programmes", "doctor",
-		"team", "valid_from", "valid_to", "settings"};
-	for (unsigned i = 0; i < csv->n_columns; i++) {
-		bool good = false;
-		for (size_t k = 0; k < ELEMENTS(known); k++)
-			good |= streq(csv->columns[i], known[k]);
-		if (good)
-			continue;
-		char en[256], zh[256];
-		snprintf(en, sizeof(en),
-			"Column \"%.40s\" is not ours; names, ID numbers, phones and addresses "
-			"must not be "
-			"imported. See config/residents.example.csv.",
-			csv->columns[i]);
-		snprintf(zh, sizeof(zh),
-			"列“%.40s”不可导入；姓名、身份证号、电话、地址不得导入。参见 "
-			"config/residents.example.csv。",
-			csv->columns[i]);
-		return command_refuse(c, "unknown_column", en, zh);
-	}
-	if (csv_get(csv, "token"))
-		return 0;
-	return command_refuse(c, "no_token", "The first line must name a column \"token\".",
-		"首行必须包含 token 列。");
-}
-
-/* All or nothing: every wrong line is told, and then nothing is changed. */
-static int act_import(struct command *c)
-{
-	const json_t *text = json_object_get(c->args, "csv");
-	struct csv csv;
-	char error[200], first[300] = "";
-	unsigned lines = 0, bad = 0;
-	if (!json_is_string(text))
-		return command_refuse(c, "csv_missing", "Expected the roster as text in \"csv\".",
-			"csv 参数应为名册文本。");
-	int rc = csv_open_text(&csv, "roster", json_string_value(text), json_string_length(text),
-		error, sizeof(error));
-	if (rc < 0)
-		return command_refuse(c, "bad_csv", error, "名册文件格式错误。");
-	rc = columns_wrong(c, &csv);
-	while (rc >= 0 && (rc = csv_row(&csv, error, sizeof(error))) != 0) {
-		const char *wrong = rc < 0 ? error : row_wrong(&csv);
-		lines++;
-		if (wrong && !bad++)
-			snprintf(first, sizeof(first), "line %u: %s", csv.line, wrong);
-		rc = wrong ? 0 : store_resident(c, &csv);
-	}
-	csv_close(&csv);
-	if (bad) {
-		char en[256], zh[256];
-		snprintf(en, sizeof(en),
-			"Nothing was imported: %u of %u lines are wrong; the first is %.150s", bad,
-			lines, first);
-		snprintf(zh, sizeof(zh), "未导入任何内容：共 %u 行，%u 行有误；首个错误：%.150s",
-			lines, bad, first);
-		return command_refuse(c, "bad_lines", en, zh);
-	}
-	if (rc >= 0) {
-		char detail[32];
-		snprintf(detail, sizeof(detail), "%u residents", lines);
-		rc = command_audit(c, "import", "roster", detail);
-	}
-	json_int(c->result, "residents", lines);
-	return rc;
-}
-
 /* what the platform refused */
 
 static int resend_all(struct command *c)
@@ -403,7 +254,6 @@ const struct command_entry act_commands[] = {
 	{"assign", act_assign, NULL},
 	{"bind", act_bind, NULL},
 	{"handover", act_handover, NULL},
-	{"import", act_import, NULL},
 	{"resend", act_resend, NULL},
 	{"unenrol", unenrol_command, unenrol_then},
 	{0},

@@ -94,8 +94,8 @@ int command_find_id(struct command *c, const char *name, const char *sql, struct
 
 static const struct command_entry *find(const char *name)
 {
-	static const struct command_entry *const tables[] = {
-		query_commands, act_commands, person_commands, ecg_commands, loop_commands};
+	static const struct command_entry *const tables[] = {query_commands, act_commands,
+		person_commands, roster_commands, resident_commands, ecg_commands, loop_commands};
 	for (size_t t = 0; t < ELEMENTS(tables); t++)
 		for (const struct command_entry *e = tables[t]; e->name; e++)
 			if (streq(e->name, name))
@@ -120,13 +120,14 @@ static void reply_head(struct json *j, const char *id, bool ok)
 	json_bool(j, "ok", ok);
 }
 
-static void reply_error(struct json *j, const char *id, const struct command *c)
+static void reply_error(struct json *j, const char *id, struct command *c)
 {
 	reply_head(j, id, false);
 	json_object_begin(j, "error");
 	json_str(j, "code", c->code);
 	json_str(j, "en", c->en);
 	json_str(j, "zh", c->zh);
+	json_members(j, c->more.len ? json_text(&c->more) : NULL);
 	json_object_end(j);
 	json_object_end(j);
 }
@@ -197,7 +198,8 @@ static int run_order(struct job *job, struct db *db)
 		.args = json_object_get(root, "args"),
 		.author = author,
 		.live = o->live,
-		.result = &o->reply};
+		.result = &o->reply,
+		.platform = o->sink >= 0 ? o->gateway->config->sinks[o->sink].name : NULL};
 	id = id && strlen(id) <= 64 ? id : "";
 	text_copy(o->id, sizeof(o->id), id, strlen(id));
 	int rc;
@@ -215,6 +217,7 @@ static int run_order(struct job *job, struct db *db)
 		command_refuse(&c, "not_stored", strerror(-rc), "存储失败，未执行。");
 	if (rc < 0)
 		reply_error(&o->reply, id, &c);
+	json_free(&c.more);
 	o->refused = rc < 0;
 	o->root = root;
 	return rc;

@@ -27,6 +27,8 @@ struct command {
 	const char *live;    /* what the loop knows: JSON object, for `status` and `devices` */
 	struct json *result; /* open object */
 	char code[32], en[256], zh[256]; /* of the error */
+	struct json more;		 /* what else it says: an object; empty: nothing */
+	const char *platform;		 /* by whose door it came; NULL: by the local one */
 };
 
 /* Refuses the command: `code` is stable, the texts are for people and name the next step. */
@@ -51,6 +53,8 @@ extern const struct command_entry query_commands[]; /* query.c: look, change not
 extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
 extern const struct command_entry person_commands[]; /* person_command.c: what persons do to readings */
 extern const struct command_entry ecg_commands[];   /* ecg_command.c: studies and their reports */
+extern const struct command_entry roster_commands[]; /* roster_command.c: who the residents are */
+extern const struct command_entry resident_commands[]; /* resident_command.c: one of them */
 /* ecg_command.c: of a study that is still with the decoder. */
 int command_refuse_undecoded(struct command *c);
 /* query.c, enrol_command.c: about what only the loop knows. They run there, without `db`, and only through the local door. */

@@ -67,6 +67,9 @@ struct config_device {
 	unsigned line;					  /* in the file, for messages */
 };
 
+/* From when a contract holds that has a day of signing and no other. */
+enum contract_start { CONTRACT_NEXT_JANUARY, CONTRACT_AT_ONCE };
+
 enum receipt { RECEIPT_PLATFORM, RECEIPT_BROKER };
 
 /* A file of a sink may also be "credential:NAME": the file NAME that systemd hands to the uplink and to
@@ -101,6 +104,8 @@ struct config {
 	char profiles[256];		     /* directory of the site's own profiles */
 	uint16_t retention_days;	     /* how long what was delivered stays here */
 	uint16_t commit_rows;		     /* rows of one transaction */
+	enum contract_start contract_start;
+	char label_key[256];		     /* file; "" = label.key in the store */
 	char ecg_centre[32];		     /* sink that is the ECG centre; "" = the first one */
 	char ecg_hours[160];	       /* its hours, as centre_parse() takes them (centre.h) */
 	uint16_t ecg_report_minutes;   /* of its hours, after which its report is due */

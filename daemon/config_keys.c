@@ -37,6 +37,11 @@ static bool is_path(const char *text)
 	return *text == '/' && text[1];
 }
 
+static bool is_path_or_none(const char *text)
+{
+	return !*text || is_path(text);
+}
+
 /* "" or a path, or a name that is nothing but a file name behind CONFIG_CREDENTIAL. */
 static bool is_file_or_none(const char *text)
 {
@@ -78,6 +83,8 @@ static const struct text_rule word = {
 	is_word, "letters, digits, '-' and '_' (it is part of topics)"};
 static const struct text_rule token = {is_word_or_none, "a token of letters, digits, '-' and '_'"};
 static const struct text_rule path = {is_path, "a path that begins with '/'"};
+static const struct text_rule path_or_none = {
+	is_path_or_none, "a path that begins with '/', or nothing"};
 static const struct text_rule file = {
 	is_file_or_none, "a path that begins with '/', or " CONFIG_CREDENTIAL "NAME"};
 static const struct text_rule host = {is_host, "a host name or address"};
@@ -85,6 +92,8 @@ static const struct text_rule adapter = {is_adapter, "hci0, hci1 ... or nothing"
 static const struct text_rule zone = {
 	is_zone, "a zone of /usr/share/zoneinfo, such as Asia/Shanghai"};
 
+static const struct choice contract_starts[] = {
+	{"next_january", CONTRACT_NEXT_JANUARY}, {"at_once", CONTRACT_AT_ONCE}, {0}};
 static const struct choice languages[] = {{"zh", 0}, {"en", 1}, {0}};
 static const struct choice transports[] = {{"ble", TRANSPORT_BLE}, {"serial", TRANSPORT_SERIAL},
 	{"rfcomm", TRANSPORT_RFCOMM}, {"modbus", TRANSPORT_MODBUS}, {"spool", TRANSPORT_SPOOL},
@@ -140,6 +149,10 @@ const struct key config_keys[] = {
 	 .meaning = "code, unit, form and rule tables"},
 	{"paths.profiles", TEXT(path), .fallback = "/etc/vitalgate/profiles", IN_CONFIG(profiles),
 	 .meaning = "the site's own profiles of instruments; may be missing"},
+	{"paths.label_key", TEXT(path_or_none), .fallback = "", IN_CONFIG(label_key),
+	 .meaning = "file with the key of residents' labels; empty: label.key in the store"},
+	{"contract_start", ENUM(contract_starts), .fallback = "next_january", IN_CONFIG(contract_start),
+	 .meaning = "from when a contract holds of which only the day of signing is known"},
 	{"retention_days", NUMBER(8, 3650), .fallback = "180", IN_CONFIG(retention_days),
 	 .meaning = "how long delivered readings stay here"},
 	{"commit_rows", NUMBER(1, 5000), .fallback = "256", IN_CONFIG(commit_rows), FIXED,

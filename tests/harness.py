@@ -138,7 +138,7 @@ def build_slowdisk(folder):
     return own
 
 
-ROSTER_HEAD = "token,birth_date,sex,programmes,doctor,team,valid_from,valid_to,settings\n"
+ROSTER_HEAD = "token,birth_date,sex,programmes,doctor,team,valid_from,valid_to,setting\n"
 
 
 def roster():

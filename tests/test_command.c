@@ -349,7 +349,7 @@ static void import_text(const char *csv)
 static void test_import(void **state)
 {
 	(void)state;
-	import_text("token,birth_date,sex,programmes,doctor,team,valid_from,valid_to,settings\n"
+	import_text("token,birth_date,sex,programmes,doctor,team,valid_from,valid_to,setting\n"
 		    "R-0001,1958-03-14,M,hypertension,D-0001,T-1,2026-01-01,2026-12-31,home_bed\n"
 		    "R-0002,1963,F,hypertension;t2dm,D-0001,,,,\n");
 	assert_int_equal(json_integer_value(json_object_get(result(), "residents")), 2);

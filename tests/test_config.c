@@ -182,17 +182,17 @@ static void test_keys_refused(void **state)
 	refuse(HEAD "resident_limits: 1\n",
 		"5: unknown key \"resident_limits\"; known here: version, org, site, gateway, "
 		"zone, "
-		"language, site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
 	refuse(HEAD "paths:\n  stores: /x\n",
 		"6: paths: unknown key \"stores\"; did you mean \"store\"?");
 	refuse(DEVICES LINE "   buad: 9600\n",
 		"10: devices[0]: unknown key \"buad\"; did you mean \"baud\"?");
 	refuse(HEAD "devices[].baud: 9600\n",
 		"5: unknown key \"devices[].baud\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
 	refuse(HEAD "paths.store: /x\n",
 		"5: unknown key \"paths.store\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
 	refuse(HEAD "org: other\n", "5: the key \"org\" is there twice, first in line 2");
 	refuse(HEAD "paths: {}\npaths: {}\n",
 		"6: the key \"paths\" is there twice, first in line 5");
@@ -413,7 +413,7 @@ static void test_files_refused(void **state)
 	refuse(HEAD "sinks: &p []\n", "5: sinks: anchors (&p) are not read; write values out");
 	refuse(HEAD "<<: {org: x}\n",
 		"5: unknown key \"<<\"; known here: version, org, site, gateway, zone, language, "
-		"site_contact, alerts, paths, retention_days, commit_rows, ecg, sinks, devices");
+		"site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
 }
 
 static void test_size_and_depth(void **state)
