@@ -330,6 +330,19 @@ static int config_add_sink(struct reader *r)
 	return e;
 }
 
+static int config_add_station(struct reader *r)
+{
+	struct config *c = r->config;
+	struct config_station *s = &c->stations[c->n_stations];
+	s->line = r->line;
+	int e = config_element(r, "stations[]", s);
+	struct config_fault fault;
+	if (e == 0 && !config_check_station(c, s, &fault))
+		e = config_refuse(r, s->line, &fault);
+	c->n_stations += e == 0;
+	return e;
+}
+
 static int config_add_device(struct reader *r)
 {
 	struct config *c = r->config;
@@ -351,19 +364,29 @@ static int config_add_device(struct reader *r)
 
 static int config_list(struct reader *r, const struct key *key)
 {
-	bool sinks = streq(key->path, "sinks");
-	unsigned max = sinks ? CONFIG_SINKS_MAX : CONFIG_DEVICES_MAX;
+	struct config *c = r->config;
+	const struct {
+		const char *name;
+		const unsigned *n;
+		unsigned max;
+		int (*add)(struct reader *r);
+	} lists[] = {{"sinks", &c->n_sinks, CONFIG_SINKS_MAX, config_add_sink},
+		{"stations", &c->n_stations, CONFIG_STATIONS_MAX, config_add_station},
+		{"devices", &c->n_devices, CONFIG_DEVICES_MAX, config_add_device}},
+	  *list = lists;
+	while (!streq(list->name, key->path))
+		list++;
 	for (unsigned i = 0;; i++) {
 		int e = config_next(r);
 		if (e < 0 || r->event.type == YAML_SEQUENCE_END_EVENT)
 			return e;
-		if ((sinks ? r->config->n_sinks : r->config->n_devices) == max)
-			return config_fail(r, r->line, "at most %u are possible", max);
+		if (*list->n == list->max)
+			return config_fail(r, r->line, "at most %u are possible", list->max);
 		size_t before = config_enter(r, "[%u]", i);
 		if (r->event.type != YAML_MAPPING_START_EVENT)
 			return config_fail(r, r->line,
 				"expected \"name: value\" behind the \"-\", found something else");
-		e = sinks ? config_add_sink(r) : config_add_device(r);
+		e = list->add(r);
 		if (e < 0)
 			return e;
 		r->path[before] = 0;
@@ -558,20 +581,4 @@ int config_add(const char *path, struct config *c, char *error, size_t error_siz
 	free(c->devices);
 	*c = *both;
 	return 0;
-}
-
-const struct config_device *config_device_named(const struct config *c, const char *id)
-{
-	for (unsigned i = 0; i < c->n_devices; i++)
-		if (streq(c->devices[i].id, id))
-			return &c->devices[i];
-	return NULL;
-}
-
-const char *config_option(const struct config_device *d, const char *name)
-{
-	for (unsigned i = 0; i < d->n_options; i++)
-		if (streq(d->options[i].name, name))
-			return d->options[i].value;
-	return NULL;
 }

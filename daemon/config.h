@@ -12,6 +12,7 @@
 
 #define CONFIG_DEVICES_MAX 256
 #define CONFIG_SINKS_MAX 4
+#define CONFIG_STATIONS_MAX 32
 #define CONFIG_OPTIONS_MAX 8
 
 enum carrier {
@@ -30,6 +31,7 @@ enum patient_field {
 	PATIENT_IGNORE, /* never trusted: the default */
 	PATIENT_TOKEN,	/* a resident's token */
 	PATIENT_SAMPLE, /* a sample number: shown to whoever assigns, identifies nobody */
+	PATIENT_TYPED, /* a token that somebody typed: taken when its check character or today's list proves it */
 };
 
 struct config_option {
@@ -92,6 +94,14 @@ struct config_sink {
 	unsigned line;
 };
 
+/* Where residents are measured, one after the other. */
+struct config_station {
+	char id[32];	   /* as devices[].station names it */
+	char complete[96]; /* kinds of readings that end a check-in: "weight spo2"; "" = none */
+	char purpose[12];  /* of a check-in by card or barcode */
+	unsigned line;
+};
+
 struct config {
 	char org[32], site[32], gateway[32]; /* topic levels: [A-Za-z0-9_-] */
 	char zone[48];			     /* "Asia/Shanghai": what device clocks show */
@@ -112,6 +122,8 @@ struct config {
 	uint16_t ecg_not_sent_minutes; /* until it must have received a study */
 	unsigned n_sinks;
 	struct config_sink sinks[CONFIG_SINKS_MAX];
+	unsigned n_stations;
+	struct config_station stations[CONFIG_STATIONS_MAX];
 	unsigned n_devices;
 	struct config_device *devices; /* owned */
 };
@@ -138,6 +150,9 @@ void config_document(void (*line)(const char *text, void *arg), void *arg);
 
 /* NULL: no such device. */
 const struct config_device *config_device_named(const struct config *c, const char *id);
+
+/* NULL: it is not listed. */
+const struct config_station *config_station_named(const struct config *c, const char *id);
 
 /* Value of the driver option `name` of this device, or NULL. */
 const char *config_option(const struct config_device *d, const char *name);

@@ -193,6 +193,42 @@ bool config_check_sink(const struct config *c, struct config_sink *s, struct con
 	return true;
 }
 
+/* A kind that nothing measures would never be complete. */
+static bool kinds_good(const char *text, char *ret_wrong, size_t size)
+{
+	static const char *const known[] = {"blood_pressure", "glucose", "spo2", "weight", "height",
+		"temperature", "hr", "ecg", "lab", "lipids", "hba1c"};
+	for (const char *p = text; *p; p += strspn(p, " ")) {
+		size_t n = strcspn(p, " ");
+		bool good = false;
+		for (size_t i = 0; i < ELEMENTS(known); i++)
+			good |= strlen(known[i]) == n && memcmp(known[i], p, n) == 0;
+		if (n && !good) {
+			text_copy(ret_wrong, size, p, n);
+			return false;
+		}
+		p += n;
+	}
+	return true;
+}
+
+bool config_check_station(
+	const struct config *c, const struct config_station *s, struct config_fault *f)
+{
+	char wrong[32];
+	for (unsigned i = 0; i < c->n_stations; i++)
+		if (streq(c->stations[i].id, s->id))
+			return fault(f, "stations[].id",
+				"the id \"%s\" is taken by the station in line %u", s->id,
+				c->stations[i].line);
+	if (!kinds_good(s->complete, wrong, sizeof(wrong)))
+		return fault(f, "stations[].complete",
+			"expected some of blood_pressure, glucose, spo2, weight, height, "
+			"temperature, hr, ecg, lab, lipids, hba1c, found \"%s\"",
+			wrong);
+	return true;
+}
+
 bool config_check_spools(const struct config *c, struct config_fault *f)
 {
 	const char *const own[] = {c->store, c->runtime};
@@ -228,4 +264,30 @@ bool config_check_ecg(const struct config *c, struct config_fault *f)
 		return true;
 	return fault(f, "ecg.centre", "ecg.centre: expected the name of a sink%s%s, found \"%s\"",
 		n ? ": one of " : ", and there is none", known, c->ecg_centre);
+}
+
+/* by name */
+
+const struct config_device *config_device_named(const struct config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->n_devices; i++)
+		if (streq(c->devices[i].id, id))
+			return &c->devices[i];
+	return NULL;
+}
+
+const struct config_station *config_station_named(const struct config *c, const char *id)
+{
+	for (unsigned i = 0; i < c->n_stations; i++)
+		if (streq(c->stations[i].id, id))
+			return &c->stations[i];
+	return NULL;
+}
+
+const char *config_option(const struct config_device *d, const char *name)
+{
+	for (unsigned i = 0; i < d->n_options; i++)
+		if (streq(d->options[i].name, name))
+			return d->options[i].value;
+	return NULL;
 }

@@ -9,10 +9,12 @@ struct config_fault {
 	char text[256];
 };
 
-/* False with `ret_fault` when `s` or `d`, which is not yet counted in `c`, cannot be taken. Both bring what they check
- * into its one form (port, address). */
+/* False with `ret_fault` when what is not yet counted in `c` cannot be taken. Sinks and devices are brought
+ * into their one form (port, address). */
 bool config_check_sink(
 	const struct config *c, struct config_sink *s, struct config_fault *ret_fault);
+bool config_check_station(
+	const struct config *c, const struct config_station *s, struct config_fault *ret_fault);
 bool config_check_device(
 	const struct config *c, struct config_device *d, struct config_fault *ret_fault);
 /* What takes files away, against the directories that are ours, when all was read. */

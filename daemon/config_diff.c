@@ -98,6 +98,22 @@ static void compare_sinks(struct teller *t, const struct config *before, const s
 			tell(t, "sinks[%s]: added" AFTER_RESTART, after->sinks[i].name);
 }
 
+static void compare_stations(
+	struct teller *t, const struct config *before, const struct config *after)
+{
+	for (unsigned i = 0; i < before->n_stations; i++) {
+		const struct config_station *was = &before->stations[i];
+		const struct config_station *now = config_station_named(after, was->id);
+		if (now)
+			compare(t, "stations[].", was->id, was, now);
+		else
+			tell(t, "stations[%s]: removed", was->id);
+	}
+	for (unsigned i = 0; i < after->n_stations; i++)
+		if (!config_station_named(before, after->stations[i].id))
+			tell(t, "stations[%s]: added", after->stations[i].id);
+}
+
 static void compare_devices(
 	struct teller *t, const struct config *before, const struct config *after)
 {
@@ -123,6 +139,7 @@ unsigned config_diff(const struct config *before, const struct config *after,
 	struct teller t = {call, arg, 0};
 	compare(&t, "", NULL, before, after);
 	compare_sinks(&t, before, after);
+	compare_stations(&t, before, after);
 	compare_devices(&t, before, after);
 	return t.n;
 }

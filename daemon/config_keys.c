@@ -102,7 +102,10 @@ static const struct choice receipts[] = {
 	{"platform", RECEIPT_PLATFORM}, {"broker", RECEIPT_BROKER}, {0}};
 static const struct choice parities[] = {{"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {0}};
 static const struct choice patients[] = {
-	{"ignore", PATIENT_IGNORE}, {"token", PATIENT_TOKEN}, {"sample", PATIENT_SAMPLE}, {0}};
+	{"ignore", PATIENT_IGNORE}, {"token", PATIENT_TOKEN}, {"sample", PATIENT_SAMPLE},
+	{"typed", PATIENT_TYPED}, {0}};
+static const struct choice purposes[] = {
+	{"hut", 0}, {"follow-up", 0}, {"exam", 0}, {"home-bed", 0}, {0}};
 static const struct choice speeds[] = {{"1200", 1200}, {"2400", 2400}, {"4800", 4800},
 	{"9600", 9600}, {"19200", 19200}, {"38400", 38400}, {"57600", 57600}, {"115200", 115200},
 	{"230400", 230400}, {0}};
@@ -110,6 +113,7 @@ static const struct choice speeds[] = {{"1200", 1200}, {"2400", 2400}, {"4800", 
 #define AT(type, field) .offset = offsetof(type, field), .size = sizeof(((type *)0)->field)
 #define IN_CONFIG(field) AT(struct config, field)
 #define IN_SINK(field) AT(struct config_sink, field)
+#define IN_STATION(field) AT(struct config_station, field)
 #define IN_DEVICE(field) AT(struct config_device, field)
 #define TEXT(text_rule) .type = KEY_TEXT, .rule = &(text_rule)
 #define NUMBER(from, to) .type = KEY_NUMBER, .low = (from), .high = (to)
@@ -200,6 +204,15 @@ const struct key config_keys[] = {
 	{"sinks[].window", NUMBER(1, 1000), .fallback = "20", IN_SINK(window), FIXED,
 	 .meaning = "messages on their way at once; the broker may lower it"},
 
+	{"stations", KEY_LIST,
+	 .meaning = "where residents are measured; at most 32; one that is not here needs no more than its name"},
+	{"stations[].id", TEXT(some), IN_STATION(id),
+	 .meaning = "as devices[].station names it, unique"},
+	{"stations[].complete", TEXT(any), .fallback = "", IN_STATION(complete),
+	 .meaning = "kinds of readings, with blanks between, after which a check-in is over; empty: none"},
+	{"stations[].purpose", KEY_ONE_OF, .fallback = "hut", IN_STATION(purpose), .choices = purposes,
+	 .meaning = "what a card or a barcode there means"},
+
 	{"devices", KEY_LIST,
 	 .meaning = "instruments; at most 256"},
 	{"devices[].id", TEXT(word), IN_DEVICE(id),
@@ -242,9 +255,9 @@ const struct key config_keys[] = {
 	{"devices[].place", TEXT(token), .fallback = "", IN_DEVICE(place),
 	 .meaning = "what it watches, as alert rules name it: fridge, freezer, room"},
 	{"devices[].station", TEXT(any), .fallback = "", IN_DEVICE(station),
-	 .meaning = "where it stands; residents are bound at a station"},
+	 .meaning = "where it stands; who is checked in there is whom it measures"},
 	{"devices[].patient_id", ENUM(patients), .fallback = "ignore", IN_DEVICE(patient_id),
-	 .meaning = "its patient field: not trusted, a resident's token, or a sample number"},
+	 .meaning = "its patient field: not trusted, a resident's token, a sample number, or a token that was typed"},
 	{"devices[].test", KEY_BOOL, .fallback = "false", IN_DEVICE(test),
 	 .meaning = "true: what it sends is marked as a test and never filed"},
 	{"devices[].options", KEY_MAP,

@@ -8,11 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFIG_KEYS_MAX 64
+#define CONFIG_KEYS_MAX 96
 
 enum key_type {
 	KEY_GROUP,  /* keys below; its bool, if it has one, says that it was there */
-	KEY_LIST,   /* sinks, devices */
+	KEY_LIST,   /* sinks, stations, devices */
 	KEY_MAP,    /* any names: driver options */
 	KEY_TEXT,   /* checked by `rule` */
 	KEY_NUMBER, /* low..high */

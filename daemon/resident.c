@@ -103,21 +103,83 @@ static bool contradicted(const struct resident_evidence *e, const struct residen
 	return others;
 }
 
+static void claims(struct resident_decision *d, const char *by, int64_t resident)
+{
+	if (resident && d->n_claims < RESIDENT_CLAIMS_MAX)
+		d->claims[d->n_claims++] = (struct resident_claim){by, resident};
+}
+
+/* Nobody's, and everybody who says whose it is is named. */
+static struct resident_decision contradiction(
+	const struct resident_evidence *e, int64_t bound, const char *why)
+{
+	struct resident_decision d = nobody(why);
+	if (e->has_patient)
+		claims(&d, "message", e->patient_resident);
+	for (size_t i = 0; i < 2; i++)
+		claims(&d, "station", e->station.residents[i]);
+	claims(&d, "binding", bound);
+	return d;
+}
+
+/* Two of the three that name different residents; NULL: there are none such. */
+static const char *differ(int64_t message, int64_t station, int64_t bound)
+{
+	bool mb = message && bound && message != bound;
+	bool sm = station && message && station != message;
+	bool sb = station && bound && station != bound;
+	if (mb && !(sm && sb))
+		return "patient_id_contradicts_binding";
+	if (sm)
+		return "checkin_contradicts_message";
+	return sb ? "checkin_contradicts_binding" : NULL;
+}
+
+/* The strongest claim; all of them name the same resident. */
+static struct resident_decision by_claims(
+	const struct resident_evidence *e, int64_t station, const struct resident_decision *bound)
+{
+	static const char *const against[] = {
+		[STATION_UNDONE] = "checkin_undone", [STATION_NO_TIME] = "time_unknown_at_station"};
+	struct resident_decision d = *bound;
+	if (e->has_patient)
+		d = (struct resident_decision){.resident = e->patient_resident,
+			.evidence = "message_token",
+			.grade = "message"};
+	else if (station)
+		d = (struct resident_decision){.resident = station,
+			.evidence = e->station.after ? "identified_after" : "checkin",
+			.grade = "station"};
+	if (station)
+		d.checkin = e->station.checkin;
+	if (!d.resident && e->station.state >= STATION_UNDONE)
+		d = nobody(against[e->station.state]);
+	return d;
+}
+
 struct resident_decision resident_decide(const struct resident_evidence *e)
 {
+	const struct resident_station *s = &e->station;
 	if (e->test)
 		return nobody("test");
 	if (e->stranger)
 		return nobody("device_identity_changed");
 	if (e->conflict)
 		return nobody("conflicting_content");
-	struct resident_decision bound = by_binding(e);
-	if (!e->has_patient)
-		return bound;
-	if (!e->patient_resident)
+	if (e->has_patient && !e->patient_resident)
 		return nobody("unknown_patient_id");
-	if (contradicted(e, &bound))
-		return nobody("patient_id_contradicts_binding");
-	return (struct resident_decision){
-		.resident = e->patient_resident, .evidence = "message_token", .grade = "message"};
+	if (e->has_patient && e->patient_unproven)
+		return nobody("typed_id_unproven");
+	struct resident_decision bound = by_binding(e);
+	int64_t message = e->has_patient ? e->patient_resident : 0;
+	int64_t station = s->state == STATION_ONE ? s->residents[0] : 0;
+	const char *why = differ(message, station, bound.resident);
+	/* one of those who share the device is no proof against it; somebody else is, unless the station says so, too */
+	if (!why && message && !station && contradicted(e, &bound))
+		why = "patient_id_contradicts_binding";
+	if (!why && s->state == STATION_BETWEEN && !(message && s->has_patient_resident))
+		why = "between_two_checkins";
+	if (why)
+		return contradiction(e, bound.resident, why);
+	return by_claims(e, station, &bound);
 }

@@ -182,17 +182,17 @@ static void test_keys_refused(void **state)
 	refuse(HEAD "resident_limits: 1\n",
 		"5: unknown key \"resident_limits\"; known here: version, org, site, gateway, "
 		"zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
 	refuse(HEAD "paths:\n  stores: /x\n",
 		"6: paths: unknown key \"stores\"; did you mean \"store\"?");
 	refuse(DEVICES LINE "   buad: 9600\n",
 		"10: devices[0]: unknown key \"buad\"; did you mean \"baud\"?");
 	refuse(HEAD "devices[].baud: 9600\n",
 		"5: unknown key \"devices[].baud\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
 	refuse(HEAD "paths.store: /x\n",
 		"5: unknown key \"paths.store\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
 	refuse(HEAD "org: other\n", "5: the key \"org\" is there twice, first in line 2");
 	refuse(HEAD "paths: {}\npaths: {}\n",
 		"6: the key \"paths\" is there twice, first in line 5");
@@ -413,7 +413,7 @@ static void test_files_refused(void **state)
 	refuse(HEAD "sinks: &p []\n", "5: sinks: anchors (&p) are not read; write values out");
 	refuse(HEAD "<<: {org: x}\n",
 		"5: unknown key \"<<\"; known here: version, org, site, gateway, zone, language, "
-		"site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, devices");
+		"site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
 }
 
 static void test_size_and_depth(void **state)
@@ -487,7 +487,8 @@ static char *uncommented(void)
 	FILE *out = open_memstream(&text, &size);
 	assert_non_null(in);
 	while (fgets(line, sizeof(line), in)) {
-		if (streq(line, "sinks: []\n") || streq(line, "devices: []\n"))
+		if (streq(line, "sinks: []\n") || streq(line, "stations: []\n") ||
+			streq(line, "devices: []\n"))
 			continue;
 		bool example =
 			line[0] == '#' && line[1] != '\n' && (line[1] != ' ' || line[2] == ' ');
@@ -595,6 +596,36 @@ static void test_ecg(void **state)
 		"6: ecg: unknown key \"hour\"; did you mean \"hours\"?");
 }
 
+static void test_stations(void **state)
+{
+	(void)state;
+	accept(HEAD
+		"stations:\n - id: desk-1\n - {id: 体检站, complete: \" weight  blood_pressure\", "
+		"purpose: follow-up}\n");
+	assert_int_equal(config.n_stations, 2);
+	const struct config_station *s = config_station_named(&config, "desk-1");
+	assert_string_equal(s->purpose, "hut");
+	assert_string_equal(s->complete, "");
+	assert_int_equal(s->line, 6);
+	s = config_station_named(&config, "体检站");
+	assert_string_equal(s->purpose, "follow-up");
+	assert_string_equal(s->complete, " weight  blood_pressure");
+	assert_null(config_station_named(&config, "desk"));
+	refuse(HEAD "stations:\n - {id: a, purpose: visit}\n",
+		"6: stations[0].purpose: expected one of hut, follow-up, exam, home-bed, found "
+		"\"visit\"");
+	refuse(HEAD "stations:\n - {id: a}\n - {id: b}\n - {id: a}\n",
+		"8: stations[2]: the id \"a\" is taken by the station in line 6");
+	refuse(HEAD "stations:\n - {id: a, complete: weight bp}\n",
+		"6: stations[0]: expected some of blood_pressure, glucose, spo2, weight, height, "
+		"temperature, hr, ecg, lab, lipids, hba1c, found \"bp\"");
+	refuse(HEAD "stations:\n - {complete: weight}\n",
+		"6: stations[0]: the required key \"id\" is missing");
+	accept(HEAD "devices:\n - {id: d, driver: bt_blp, transport: ble, address: "
+		    "C0:11:22:33:44:55, patient_id: typed}\n");
+	assert_int_equal(config.devices[0].patient_id, PATIENT_TYPED);
+}
+
 static void find_key(const char *text, void *arg)
 {
 	const char **path = arg;
@@ -613,6 +644,7 @@ static void test_example(void **state)
 	if (config_parse(EXAMPLE, text, strlen(text), &config, error, sizeof(error)) < 0)
 		fail_msg("%s", error);
 	assert_int_equal(config.n_sinks, 1);
+	assert_int_equal(config.n_stations, 1);
 	assert_int_equal(config.n_devices, 6);
 	assert_string_equal(config.devices[0].driver, "bt_blp");
 	assert_string_equal(config.devices[1].driver, "lis01");
@@ -701,6 +733,7 @@ int main(void)
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_shared_lines),
 		cmocka_unit_test(test_ecg),
+		cmocka_unit_test(test_stations),
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_random),
 	};
