@@ -10,38 +10,7 @@
 #define DEVICE "person"			      /* the row that stands where an instrument's would */
 #define UNCERTAINTY_US (60 * CLOCK_SECOND_US) /* people type minutes */
 
-/* words */
-
-static const struct {
-	const char *key, *words;
-	const char *values[7];
-} keys[ANNOTATIONS_MAX] = {
-	{"meal", "fasting, postprandial_2h, random", {"fasting", "postprandial_2h", "random"}},
-	{"arm", "left, right", {"left", "right"}},
-	{"posture", "sitting, lying, standing", {"sitting", "lying", "standing"}},
-	{"sample", "capillary, venous", {"capillary", "venous"}},
-	{"operator", "nurse, doctor, village_doctor, volunteer, family, self",
-		{"nurse", "doctor", "village_doctor", "volunteer", "family", "self"}},
-};
-
-const char *person_key(unsigned index, const char **ret_words)
-{
-	if (index >= ELEMENTS(keys))
-		return NULL;
-	*ret_words = keys[index].words;
-	return keys[index].key;
-}
-
-bool person_annotation(const char *key, const char *value, struct annotation *ret)
-{
-	for (size_t i = 0; i < ELEMENTS(keys); i++)
-		for (size_t k = 0; streq(keys[i].key, key) && keys[i].values[k]; k++)
-			if (streq(keys[i].values[k], value)) {
-				*ret = (struct annotation){keys[i].key, keys[i].values[k]};
-				return true;
-			}
-	return false;
-}
+/* annotations */
 
 /* What a glucose is when somebody knows of the meal; NULL: this kind says more than a meal could, or is no blood glucose. */
 static const struct code *after_meal(const struct codes *codes, const char *kind, const char *meal)

@@ -6,21 +6,11 @@
  */
 #pragma once
 
+#include "annotation.h"
 #include "db.h"
 #include "reading.h"
 
 struct gateway;
-
-/* meal, arm, posture, sample, operator, and one of the words of each. */
-struct annotation {
-	const char *key, *value; /* static */
-};
-#define ANNOTATIONS_MAX 5
-
-/* The key at `index` in the order in which people are told, with its words "left, right"; NULL after the last. */
-const char *person_key(unsigned index, const char **ret_words);
-/* False: there is no such key, or it has no such word. */
-bool person_annotation(const char *key, const char *value, struct annotation *ret);
 
 /* A reading that was typed: `taken`: when it was, as the person says (NULL: now). The numbers, and what was annotated, are
  * in `r`; its id is made here. */

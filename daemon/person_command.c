@@ -52,11 +52,11 @@ static int annotations_asked(
 {
 	const char *key, *words;
 	unsigned n = 0;
-	for (unsigned i = 0; (key = person_key(i, &words)); i++) {
+	for (unsigned i = 0; (key = annotation_key(i, &words)); i++) {
 		const json_t *given = json_object_get(c->args, key);
 		if (!given || json_is_null(given))
 			continue;
-		if (!person_annotation(key, command_text(c, key), &out[n++]))
+		if (!annotation_find(key, command_text(c, key), &out[n++]))
 			return refuse_annotation(c, key, words);
 	}
 	*ret_n = n;

@@ -10,6 +10,7 @@ struct cli {
 	const char *config; /* path of vitalgate.yaml */
 	const char *socket; /* of the daemon; from the configuration when not given */
 	const char *tables; /* directory of the code tables */
+	const char *by;	    /* who acts, when it is not whoever is logged in */
 	bool json;	    /* machine-readable output */
 	bool chinese;
 	bool quiet; /* the daemon's absence was said already */
@@ -24,7 +25,6 @@ void show_status(const struct cli *cli, const json_t *result);
 void show_devices(const struct cli *cli, const json_t *result);
 void show_readings(const struct cli *cli, const json_t *result, bool head);
 void show_alerts(const struct cli *cli, const json_t *result);
-void show_followup(const struct cli *cli, const json_t *result);
 void show_events(const struct cli *cli, const json_t *result);
 void show_studies(const struct cli *cli, const json_t *result);
 void show_open_studies(const struct cli *cli, const json_t *result);

@@ -59,11 +59,8 @@ static bool send_all(int fd, const char *text, size_t len)
 json_t *client_ask(const struct cli *cli, const char *command, json_t *args)
 {
 	json_t *order = json_pack("{s:i,s:s,s:o}", "v", 1, "cmd", command, "args", args);
-	json_t *by = json_object_get(args, "by");
-	if (order && by) { /* who acts stands beside the command, as in those of the platform */
-		json_object_set(order, "by", by);
-		json_object_del(args, "by");
-	}
+	if (order && cli->by) /* who acts stands beside the command, as in those of the platform */
+		json_object_set_new(order, "by", json_string(cli->by));
 	_cleanup_(freep) char *text = order ? json_dumps(order, JSON_COMPACT) : NULL;
 	json_decref(order);
 	_cleanup_(closep) int fd = text ? connect_daemon(cli) : -1;

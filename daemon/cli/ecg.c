@@ -18,7 +18,7 @@ struct order {
 	struct cli *cli;
 	const char *words[WORDS_MAX];
 	int n;
-	const char *samples, *svg, *png, *text, *critical, *by;
+	const char *samples, *svg, *png, *text, *critical;
 	long long seconds, limit;
 	bool open, anonymous;
 };
@@ -255,28 +255,25 @@ static int give_report(const struct order *o)
 	for (size_t i = 0; o->n == 3 && i < ELEMENTS(statuses); i++)
 		if (streq(o->words[2], statuses[i]))
 			return answer(o, "ecg_report",
-				json_pack("{s:s,s:s,s:s*,s:s*,s:s*}", "study", o->words[1],
-					"status", o->words[2], "text", o->text, "critical",
-					o->critical, "by", o->by),
+				json_pack("{s:s,s:s,s:s*,s:s*}", "study", o->words[1], "status",
+					o->words[2], "text", o->text, "critical", o->critical),
 				NULL);
 	return usage(o->cli, 2);
 }
 
 static int read_back(const struct order *o)
 {
-	if (o->n != 3 || !o->by)
+	if (o->n != 3 || !o->cli->by)
 		return usage(o->cli, 2);
 	return answer(o, "ecg_readback",
-		json_pack("{s:s,s:s,s:s}", "study", o->words[1], "text", o->words[2], "by", o->by),
-		NULL);
+		json_pack("{s:s,s:s}", "study", o->words[1], "text", o->words[2]), NULL);
 }
 
 static int decode_anew(const struct order *o)
 {
 	if (o->n != 2)
 		return usage(o->cli, 2);
-	return answer(
-		o, "ecg_decode", json_pack("{s:s,s:s*}", "study", o->words[1], "by", o->by), NULL);
+	return answer(o, "ecg_decode", json_pack("{s:s}", "study", o->words[1]), NULL);
 }
 
 static bool is_file(const char *word)
@@ -306,7 +303,7 @@ static int run(const struct order *o)
 		return read_back(o);
 	if (o->n && streq(o->words[0], "decode"))
 		return decode_anew(o);
-	if (o->text || o->critical || o->by || o->n > 1 || (o->open && o->n))
+	if (o->text || o->critical || o->cli->by || o->n > 1 || (o->open && o->n))
 		return usage(o->cli, 2);
 	if (o->open)
 		return answer(o, "ecg_open", json_object(), show_open_studies);
@@ -352,7 +349,7 @@ static int take_options(struct order *o, int argc, char **argv)
 		else if (c == 'k')
 			o->critical = optarg;
 		else if (c == 'b')
-			o->by = optarg;
+			o->cli->by = optarg;
 		else if (c == 'w' && is_count(optarg) && atoll(optarg) <= DECODE_S_MAX)
 			o->seconds = atoll(optarg);
 		else if (c == 'm' && is_count(optarg))

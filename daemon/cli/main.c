@@ -4,6 +4,7 @@
 #include "policy.h"
 #include "udev.h"
 #include "util.h"
+#include "words.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -18,7 +19,6 @@ static const char help_en[] =
 	"  readings [--resident R] [--follow] [--limit N]\n"
 	"  alerts [--all]                  alerts that nobody has acknowledged (or all)\n"
 	"  ack ALERT OUTCOME [--by D]      reached | advised | referred | not_reached | artefact\n"
-	"  followup RESIDENT               draft of the follow-up form\n"
 	"  unassigned                      readings that belong to nobody yet, and why\n"
 	"  assign READING RESIDENT|-       say whose reading it is (-: nobody's)\n"
 	"  import FILE.csv                 the roster, all or nothing\n"
@@ -40,7 +40,6 @@ static const char help_zh[] =
 	"  readings [--resident 居民] [--follow] [--limit N]\n"
 	"  alerts [--all]                  未确认（或全部）警报\n"
 	"  ack 警报 结果 [--by 医生]        reached | advised | referred | not_reached | artefact\n"
-	"  followup 居民                   随访表草稿\n"
 	"  unassigned                      尚未归属的读数及原因\n"
 	"  assign 读数 居民|-              指定读数归属（-：不属于任何人）\n"
 	"  import 文件.csv                 导入名册，全部成功或全部不导入\n"
@@ -59,7 +58,7 @@ static const char help_zh[] =
 struct arguments {
 	const char *words[3];
 	int n;
-	const char *resident, *by, *from, *to, *output;
+	const char *resident, *from, *to, *output;
 	long long slot, limit, seconds;
 	bool follow, all;
 };
@@ -197,6 +196,7 @@ static int check_config(const struct cli *cli, const char *path)
 static int usage(const struct cli *cli, int status)
 {
 	fputs(cli->chinese ? help_zh : help_en, status ? stderr : stdout);
+	words_help(cli, status ? stderr : stdout);
 	return status;
 }
 
@@ -221,15 +221,11 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 				json_pack(
 					"{s:b,s:I}", "all", a->all, "limit", (json_int_t)a->limit)),
 			show_alerts);
-	if (streq(command, "followup") && a->n == 1)
-		return finish(cli,
-			client_ask(cli, "followup", json_pack("{s:s}", "resident", a->words[0])),
-			show_followup);
 	if (streq(command, "ack") && a->n == 2)
 		return finish(cli,
 			client_ask(cli, "ack",
-				json_pack("{s:s,s:s,s:s*}", "alert", a->words[0], "outcome",
-					a->words[1], "by", a->by)),
+				json_pack(
+					"{s:s,s:s}", "alert", a->words[0], "outcome", a->words[1])),
 			NULL);
 	if (streq(command, "assign") && a->n == 2)
 		return finish(cli,
@@ -265,7 +261,9 @@ static bool wants_chinese(void)
 	return lang && strncmp(lang, "zh", 2) == 0;
 }
 
-int main(int argc, char **argv)
+/* Options up to the first word ("+") or between all words (""). -1: go on; else the exit status, and all was said. */
+static int take_options(
+	struct cli *cli, struct arguments *a, const char *where, int argc, char **argv)
 {
 	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
 		{"socket", required_argument, NULL, 's'}, {"tables", required_argument, NULL, 't'},
@@ -276,80 +274,94 @@ int main(int argc, char **argv)
 		{"to", required_argument, NULL, 'T'}, {"limit", required_argument, NULL, 'n'},
 		{"seconds", required_argument, NULL, 'w'}, {"output", required_argument, NULL, 'o'},
 		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
-	const char *env = getenv("VITALGATE_CONFIG");
-	struct cli cli = {
-		.config = env ? env : "/etc/vitalgate/vitalgate.yaml", .chinese = wants_chinese()};
-	struct arguments a = {.slot = -1, .limit = 50, .seconds = 60};
+	char letters[32];
 	int c;
-	if (!setlocale(LC_CTYPE, ""))
-		setlocale(LC_CTYPE, "C.UTF-8");
-	int own = 1; /* everything behind these three is their own */
-	while (own < argc && !streq(argv[own], "decode") && !streq(argv[own], "enrol") &&
-		!streq(argv[own], "ecg"))
-		own++;
-	while ((c = getopt_long(own, argv, "c:jl:r:fan:o:hV", options, NULL)) >= 0)
+	snprintf(letters, sizeof(letters), "%sc:jl:r:fan:o:hV", where);
+	optind = 0; /* GNU: anew */
+	while ((c = getopt_long(argc, argv, letters, options, NULL)) >= 0)
 		switch (c) {
 		case 'c':
-			cli.config = optarg;
+			cli->config = optarg;
 			break;
 		case 's':
-			cli.socket = optarg;
+			cli->socket = optarg;
 			break;
 		case 't':
-			cli.tables = optarg;
+			cli->tables = optarg;
 			break;
 		case 'j':
-			cli.json = true;
+			cli->json = true;
 			break;
 		case 'l':
-			cli.chinese = streq(optarg, "zh");
+			cli->chinese = streq(optarg, "zh");
 			break;
 		case 'r':
-			a.resident = optarg;
+			a->resident = optarg;
 			break;
 		case 'f':
-			a.follow = true;
+			a->follow = true;
 			break;
 		case 'a':
-			a.all = true;
+			a->all = true;
 			break;
 		case 'b':
-			a.by = optarg;
+			cli->by = optarg;
 			break;
 		case 'S':
-			a.slot = atoll(optarg);
+			a->slot = atoll(optarg);
 			break;
 		case 'F':
-			a.from = optarg;
+			a->from = optarg;
 			break;
 		case 'T':
-			a.to = optarg;
+			a->to = optarg;
 			break;
 		case 'n':
-			a.limit = atoll(optarg);
+			a->limit = atoll(optarg);
 			break;
 		case 'w':
-			a.seconds = atoll(optarg);
+			a->seconds = atoll(optarg);
 			break;
 		case 'o':
-			a.output = optarg;
+			a->output = optarg;
 			break;
 		case 'V':
 			puts("vitalgate " VITALGATE_VERSION);
 			return 0;
 		default:
-			return usage(&cli, c == 'h' ? 0 : 2);
+			return usage(cli, c == 'h' ? 0 : 2);
 		}
-	if (own < argc && optind == own && streq(argv[own], "enrol"))
-		return enrol_main(&cli, argc - own, argv + own);
-	if (own < argc && optind == own && streq(argv[own], "ecg"))
-		return ecg_main(&cli, argc - own, argv + own);
-	if (own < argc && optind == own)
-		return decode_main(&cli, argc - own - 1, argv + own + 1);
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	const char *env = getenv("VITALGATE_CONFIG");
+	struct cli cli = {
+		.config = env ? env : "/etc/vitalgate/vitalgate.yaml", .chinese = wants_chinese()};
+	struct arguments a = {.slot = -1, .limit = 50, .seconds = 60};
+	if (!setlocale(LC_CTYPE, ""))
+		setlocale(LC_CTYPE, "C.UTF-8");
+	int status = take_options(&cli, &a, "+", argc, argv);
+	if (status >= 0)
+		return status;
 	if (optind >= argc)
 		return usage(&cli, 2);
-	const char *command = argv[optind++];
+	argc -= optind;
+	argv += optind;
+	/* everything behind these is their own */
+	if (words_find(argv[0]))
+		return words_main(&cli, argc, argv);
+	if (streq(argv[0], "enrol"))
+		return enrol_main(&cli, argc, argv);
+	if (streq(argv[0], "ecg"))
+		return ecg_main(&cli, argc, argv);
+	if (streq(argv[0], "decode"))
+		return decode_main(&cli, argc - 1, argv + 1);
+	status = take_options(&cli, &a, "", argc, argv);
+	if (status >= 0)
+		return status;
 	while (optind < argc && a.n < 3)
 		a.words[a.n++] = argv[optind++];
-	return dispatch(&cli, command, &a);
+	return dispatch(&cli, argv[0], &a);
 }

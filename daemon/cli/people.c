@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Residents as the roster has them: who is expected today, whose card it is, and what happened to somebody. */
+#include "clock.h"
+#include "config.h"
+#include "csv.h"
+#include "day.h"
+#include "util.h"
+#include "words.h"
+
+#include <time.h>
+
+static const char *text(const json_t *o, const char *key)
+{
+	const char *t = json_string_value(json_object_get(o, key));
+	return t ? t : "-";
+}
+
+/* today's list */
+
+/* "R-0001", "R-0001@08:30". */
+static json_t *booked_word(const char *word)
+{
+	const char *at = strchr(word, '@');
+	return json_pack("{s:s%,s:s*}", "resident", word, at ? (size_t)(at - word) : strlen(word),
+		"at", at ? at + 1 : NULL);
+}
+
+/* The rows of a table with a column "resident" (or "token", as the roster calls it), and perhaps "at" and "purpose". */
+static json_t *booked_file(const char *path)
+{
+	struct csv csv;
+	char error[300];
+	int rc = csv_open_file(&csv, path, error, sizeof(error));
+	if (rc < 0) {
+		fprintf(stderr, "vitalgate: %s\n", error);
+		return NULL;
+	}
+	json_t *list = json_array();
+	while ((rc = csv_row(&csv, error, sizeof(error))) > 0) {
+		const char *who = csv_get(&csv, "resident");
+		const char *at = csv_get(&csv, "at"), *purpose = csv_get(&csv, "purpose");
+		who = who ? who : csv_get(&csv, "token");
+		if (!who || !*who)
+			break;
+		json_array_append_new(list,
+			json_pack("{s:s,s:s*,s:s*}", "resident", who, "at", at && *at ? at : NULL,
+				"purpose", purpose && *purpose ? purpose : NULL));
+	}
+	if (rc > 0)
+		snprintf(error, sizeof(error), "%s:%u: expected a resident in column \"resident\"",
+			path, csv.line);
+	csv_close(&csv);
+	if (rc == 0)
+		return list;
+	fprintf(stderr, "vitalgate: %s\n", error);
+	json_decref(list);
+	return NULL;
+}
+
+/* Today, as the clocks of the site show it. */
+static const char *today(const struct cli *cli, char out[static DAY_TEXT])
+{
+	static struct config config;
+	char error[CONFIG_ERROR_MAX];
+	if (config_load(cli->config, &config, error, sizeof(error)) >= 0) {
+		clock_set_zone(config.zone);
+		config_free(&config);
+	}
+	return day_text(out, day_of(clock_utc_us()));
+}
+
+static int run_book(const struct words *w)
+{
+	char day[DAY_TEXT];
+	bool file = w->n == 2 && strlen(w->word[1]) > 4 && strstr(w->word[1], ".csv");
+	json_t *list = file ? booked_file(w->word[1]) : json_array();
+	if (!list)
+		return 1;
+	if (w->day && day_read(w->day) == DAY_NONE) {
+		json_decref(list);
+		return words_expected(
+			w, "expected a day: 2026-11-21", "日期应为 2026-11-21 的格式");
+	}
+	for (int i = 1; i < w->n && !file; i++)
+		json_array_append_new(list, booked_word(w->word[i]));
+	return words_ask(w, "book",
+		json_pack("{s:s,s:s,s:o}", "station", w->word[0], "day",
+			w->day ? w->day : today(w->cli, day), "residents", list),
+		NULL);
+}
+
+/* cards */
+
+/* The number is read from standard input: a command line is seen by everybody. */
+static int run_card(const struct words *w)
+{
+	char *line =
+		words_line(w, "Hold the card to the reader, or type its number and press Enter.",
+			"请刷卡，或手工输入卡号后按回车。");
+	if (!line)
+		return 1;
+	json_t *args = json_pack("{s:s,s:s}", "resident", w->word[0], "card", line);
+	free(line);
+	return words_ask(w, "card", args, NULL);
+}
+
+/* what happened to somebody */
+
+static int run_merge(const struct words *w)
+{
+	return words_ask(w, "merge",
+		json_pack("{s:s,s:s}", "resident", w->word[0], "into", w->word[1]), NULL);
+}
+
+/* died, moved, withdraw: of whom, and since when. */
+static int run_left(const struct words *w)
+{
+	if (w->n == 2 && day_read(w->word[1]) == DAY_NONE)
+		return words_expected(
+			w, "expected a day: 2026-11-21", "日期应为 2026-11-21 的格式");
+	json_t *args = json_pack("{s:s}", "resident", w->word[0]);
+	if (args && w->n == 2)
+		words_put(args, "on", w->word[1]);
+	return words_ask(w, w->command->name, args, NULL);
+}
+
+/* What was erased is told: somebody asked for it, and has to be answered. */
+static void show_members(const struct cli *cli, const json_t *result)
+{
+	const char *key;
+	json_t *v;
+	(void)cli;
+	json_object_foreach((json_t *)result, key, v)
+	{
+		char *more =
+			json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+		printf("%s: %s\n", key, more ? more : json_string_value(v));
+		free(more);
+	}
+}
+
+static int run_erase(const struct words *w)
+{
+	_cleanup_(freep) char *reason = words_joined(w, 1);
+	return words_ask(w, "erase",
+		json_pack("{s:s,s:s}", "resident", w->word[0], "reason", reason ? reason : ""),
+		show_members);
+}
+
+/* "D-0001=doctor", "N-0001=nurse,08:00-17:00". */
+static json_t *member_of(const char *word)
+{
+	char member[64];
+	const char *role = words_pair(word, member, sizeof(member));
+	const char *hours = role ? strchr(role, ',') : NULL;
+	if (!role || !*role)
+		return NULL;
+	return json_pack("{s:s,s:s%,s:s*}", "member", member, "role", role,
+		hours ? (size_t)(hours - role) : strlen(role), "hours", hours ? hours + 1 : NULL);
+}
+
+static int run_team(const struct words *w)
+{
+	json_t *args = json_pack("{s:s}", "team", w->word[0]), *members = json_array();
+	bool good = true;
+	for (int i = 1; i < w->n; i++) {
+		json_t *member = member_of(w->word[i]);
+		good &= member != NULL;
+		json_array_append_new(members, member);
+	}
+	if (args && w->n > 1)
+		json_object_set(args, "members", members);
+	json_decref(members);
+	if (good)
+		return words_ask(w, "team", args, show_members);
+	json_decref(args);
+	return words_expected(w,
+		"expected members such as D-0001=doctor, or N-0001=nurse,08:00-17:00",
+		"成员格式应为 D-0001=doctor 或 N-0001=nurse,08:00-17:00");
+}
+
+static void show_resident(const struct cli *cli, const json_t *result)
+{
+	const json_t *age = json_object_get(result, "age");
+	printf("%s", text(result, "resident"));
+	if (json_object_get(result, "label"))
+		printf("  %s", text(result, "label"));
+	putchar('\n');
+	show_members(cli, result);
+	if (json_array_size(age) == 2 &&
+		!json_equal(json_array_get(age, 0), json_array_get(age, 1)))
+		puts(cli->chinese ? "年龄仅知范围：随访目标可能无法判定"
+				  : "the age is known as a range only: a goal may stay open");
+}
+
+static int run_resident(const struct words *w)
+{
+	return words_ask(w, "resident", json_pack("{s:s}", "resident", w->word[0]), show_resident);
+}
+
+const struct words_command people_commands[] = {
+	{"resident", run_resident, 1, 1, 0, "R", "what the roster says", "居民", "名册内容"},
+	{"book", run_book, 2, WORDS_MAX, WORDS_DAY | WORDS_BY,
+		"STATION FILE.csv|R[@08:30]... [--day D]",
+		"who is expected today; replaces the list",
+		"工位 文件.csv|居民[@08:30]... [--day 日期]", "今日预约名单（整体替换）"},
+	{"card", run_card, 1, 1, WORDS_BY, "R",
+		"whose card it is; its number comes from the reader", "居民",
+		"登记居民卡，卡号由读卡器输入"},
+	{"team", run_team, 1, 60, WORDS_BY, "TEAM [MEMBER=ROLE[,HOURS]...]", "a team and its roles",
+		"团队 [成员=角色[,时间]...]", "团队成员及角色"},
+	{"merge", run_merge, 2, 2, WORDS_BY, "R INTO", "two records of one resident", "居民 并入",
+		"合并同一居民的两份档案"},
+	{"died", run_left, 1, 2, WORDS_BY, "R [DAY]", "the resident died", "居民 [日期]",
+		"居民死亡"},
+	{"moved", run_left, 1, 2, WORDS_BY, "R [DAY]", "the resident moved away", "居民 [日期]",
+		"居民迁出"},
+	{"withdraw", run_left, 1, 2, WORDS_BY, "R [DAY]",
+		"consent was withdrawn: nothing is filed any more", "居民 [日期]",
+		"撤回同意：不再归档"},
+	{"erase", run_erase, 2, WORDS_MAX, WORDS_BY, "R REASON",
+		"erases what is stored of a resident, with a report", "居民 原因",
+		"删除居民全部数据并给出报告"},
+	{0},
+};
