@@ -4,6 +4,7 @@
 #include "util.h"
 
 #include <fcntl.h>
+#include <sys/timex.h>
 #include <time.h>
 
 #define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
@@ -64,6 +65,12 @@ void clock_now(struct vg_now *ret)
 bool clock_plausible(int64_t utc_us)
 {
 	return utc_us >= CLOCK_PLAUSIBLE_US;
+}
+
+bool clock_synced(void)
+{
+	struct timex t = {0}; /* asks only */
+	return adjtimex(&t) >= 0 && !(t.status & STA_UNSYNC);
 }
 
 static _Atomic unsigned zones = 1; /* that were set so far */
@@ -216,21 +223,30 @@ static bool by_epochs(const struct when_input *in, int64_t device_us, struct whe
 	return true;
 }
 
+/* What was measured as it came is dated by its device only when that says so, too: by a clock that was compared. */
+static struct when decide_live(const struct when_input *in, bool by_device, const struct when *w)
+{
+	if (by_device && w->trust == TRUST_CORRECTED &&
+		w->taken_us >= in->arrived_us - LIVE_UNCERTAINTY_US)
+		return *w;
+	return (struct when){in->arrived_us, LIVE_UNCERTAINTY_US, TRUST_LIVE};
+}
+
 struct when clock_decide(const struct when_input *in)
 {
-	bool ours = clock_plausible(in->arrived_us);
 	int64_t device_us;
 	bool device = in->device && clock_civil_utc(in->device, &device_us);
 	struct when w;
-	if (device && ours && in->n_epochs && by_epochs(in, device_us, &w))
+	if (!clock_plausible(in->arrived_us))
+		return (struct when){in->arrived_us, INT64_MAX, TRUST_UNKNOWN};
+	bool by_device = device && in->n_epochs && by_epochs(in, device_us, &w);
+	if (in->live)
+		return decide_live(in, by_device, &w);
+	if (by_device)
 		return w;
-	if (device && ours && !in->n_epochs && device_us <= in->arrived_us + AHEAD_US &&
+	if (device && !in->n_epochs && device_us <= in->arrived_us + AHEAD_US &&
 		device_us >= in->arrived_us - MEMORY_US)
 		return (struct when){device_us, DEVICE_UNCERTAINTY_US, TRUST_DEVICE};
-	if (!ours)
-		return (struct when){in->arrived_us, INT64_MAX, TRUST_UNKNOWN};
-	if (in->live && !in->device)
-		return (struct when){in->arrived_us, LIVE_UNCERTAINTY_US, TRUST_LIVE};
 	return (struct when){in->arrived_us, MEMORY_US, TRUST_ARRIVAL};
 }
 

@@ -23,18 +23,42 @@ static bool drifted(const struct seen *before, const struct seen *after)
 static bool last_seen(struct db *db, int64_t device, struct seen *ret)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT offset_us,at,until FROM device_offset WHERE device=? ORDER BY rowid DESC LIMIT 1",
-		"i", device);
+		"SELECT offset_us,at,until FROM device_offset WHERE device=? AND at>=? ORDER BY rowid "
+		"DESC LIMIT 1",
+		"ii", device, CLOCK_PLAUSIBLE_US);
 	if (row_next(r) <= 0)
 		return false;
 	*ret = (struct seen){row_int(r, 0), row_int(r, 1), row_int(r, 2)};
 	return true;
 }
 
+static int insert(struct db *db, const struct unit *u)
+{
+	return error_only(db_run(db,
+		"INSERT INTO device_offset(device,at,boot_id,boot_us,offset_us,until) "
+		"VALUES(?1,?2,?3,?4,?5,?2)",
+		"iibii", u->device_row, u->arrived_us, clock_boot_id(), (size_t)16, u->boot_us,
+		u->offset_us));
+}
+
+/* Our clock is not set: what the device's shows waits for epochs_follow(), once for all of the same. */
+static int keep_for_later(struct db *db, const struct unit *u)
+{
+	int64_t last_us = db_int(db, INT64_MIN,
+		"SELECT offset_us+at-boot_us FROM device_offset WHERE device=? AND boot_id=? AND at<? "
+		"ORDER BY rowid DESC LIMIT 1",
+		"ibi", u->device_row, clock_boot_id(), (size_t)16, CLOCK_PLAUSIBLE_US);
+	int64_t now_us = u->offset_us + u->arrived_us - u->boot_us;
+	bool same = last_us != INT64_MIN && llabs(last_us - now_us) <= NEWS_US;
+	return same ? 0 : insert(db, u);
+}
+
 int epoch_observe(struct db *db, const struct unit *u)
 {
 	if (!u->offset_known)
 		return 0;
+	if (!clock_plausible(u->arrived_us))
+		return keep_for_later(db, u);
 	struct seen now = {u->offset_us, u->arrived_us, u->arrived_us}, last;
 	bool known = last_seen(db, u->device_row, &last);
 	bool same = known && llabs(last.offset_us - now.offset_us) <= NEWS_US;
@@ -45,15 +69,19 @@ int epoch_observe(struct db *db, const struct unit *u)
 	if (rc >= 0 && same)
 		rc = db_run(db,
 			"UPDATE device_offset SET until=?1 WHERE rowid=(SELECT max(rowid) FROM "
-			"device_offset WHERE device=?2)",
-			"ii", now.at_us, u->device_row);
+			"device_offset WHERE device=?2 AND at>=?3)",
+			"iii", now.at_us, u->device_row, CLOCK_PLAUSIBLE_US);
 	else if (rc >= 0)
-		rc = db_run(db,
-			"INSERT INTO device_offset(device,at,boot_id,boot_us,offset_us,until) "
-			"VALUES(?1,?2,?3,?4,?5,?2)",
-			"iibii", u->device_row, now.at_us, clock_boot_id(), (size_t)16, u->boot_us,
-			now.offset_us);
+		rc = insert(db, u);
 	return rc < 0 ? rc : known && !same && !drifted(&last, &now);
+}
+
+int epochs_follow(struct db *db, int64_t shift_us)
+{
+	return error_only(db_run(db,
+		"UPDATE device_offset SET at=boot_us+?1, until=until-at+boot_us+?1, "
+		"offset_us=offset_us+at-boot_us-?1 WHERE boot_id=?2",
+		"ib", shift_us, clock_boot_id(), (size_t)16));
 }
 
 size_t epochs_read(struct db *db, int64_t device, struct clock_epoch out[static CLOCK_EPOCHS_MAX])
@@ -62,9 +90,9 @@ size_t epochs_read(struct db *db, int64_t device, struct clock_epoch out[static 
 	size_t n = 0, epochs = 0;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT offset_us,at,until FROM device_offset WHERE device=? ORDER BY rowid "
-			"DESC LIMIT 32",
-			"i", device);
+			"SELECT offset_us,at,until FROM device_offset WHERE device=? AND at>=? ORDER "
+			"BY rowid DESC LIMIT 32",
+			"ii", device, CLOCK_PLAUSIBLE_US);
 		while (n < ROWS && row_next(r) > 0)
 			rows[n++] = (struct seen){row_int(r, 0), row_int(r, 1), row_int(r, 2)};
 	}

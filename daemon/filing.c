@@ -98,8 +98,7 @@ static char *doubts_of(const struct reading *r, const struct filing *f)
 	return json_take(&j);
 }
 
-/* The alert as it stands now, for the platform. */
-static int tell_alert(struct gateway *g, struct db *db, const struct uuid *id)
+int filing_tell(struct gateway *g, struct db *db, const struct uuid *id)
 {
 	int64_t row = 0;
 	int revision = 0;
@@ -128,7 +127,7 @@ static int raise_again(struct gateway *g, struct db *db, const struct uuid *id,
 		"ptttitttb", f->who.resident ? &f->who.resident : NULL, severity_name(severity),
 		f->recipient, f->role, (int64_t)f->in_contract, body, doubts,
 		alert_rules_version(g->rules), id->bytes, sizeof(id->bytes));
-	return rc <= 0 ? rc : tell_alert(g, db, id);
+	return rc <= 0 ? rc : filing_tell(g, db, id);
 }
 
 /* The same reading raises the same alert, here or elsewhere, once. */
@@ -142,16 +141,18 @@ int filing_raise(struct gateway *g, struct db *db, const struct raising *a)
 	const struct filing *to = a->to;
 	int rc = db_run(db,
 		"INSERT INTO alert(uuid,revision,reading,resident,severity,state,recipient,role,"
-		"in_contract,body,doubts,raised,rules_version,place,device,since,study) "
-		"VALUES(?,1,?,?,?,'active',?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(uuid) DO NOTHING",
-		"bbptttittittppb", a->id.bytes, sizeof(a->id.bytes),
+		"in_contract,body,doubts,raised,rules_version,place,device,since,study,boot_id,"
+		"raised_boot) VALUES(?,1,?,?,?,'active',?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(uuid) "
+		"DO NOTHING",
+		"bbptttittittppbbi", a->id.bytes, sizeof(a->id.bytes),
 		a->reading ? a->reading->bytes : NULL,
 		a->reading ? sizeof(a->reading->bytes) : (size_t)0,
 		to->who.resident ? &to->who.resident : NULL, a->severity, to->recipient, to->role,
 		(int64_t)to->in_contract, a->body, a->doubts, a->raised_us,
 		alert_rules_version(g->rules), a->place, a->place ? &a->device : NULL,
 		a->place ? &a->since_us : NULL, a->study ? a->study->bytes : NULL,
-		a->study ? sizeof(a->study->bytes) : (size_t)0);
+		a->study ? sizeof(a->study->bytes) : (size_t)0, clock_boot_id(), (size_t)16,
+		a->raised_boot_us);
 	if (rc <= 0)
 		return rc;
 	int64_t row = db_last_id(db);
@@ -189,7 +190,8 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 		.why = v.rules[0]->id,
 		.body = body,
 		.doubts = doubts,
-		.raised_us = u->arrived_us};
+		.raised_us = u->arrived_us,
+		.raised_boot_us = u->boot_us};
 	if (repeat)
 		return repeat_ask(g, db, u, r, &a, &v);
 	int rc = filing_raise(g, db, &a);
@@ -212,7 +214,7 @@ int filing_move_alert(
 		"bpiitt", alert->bytes, sizeof(alert->bytes),
 		f->who.resident ? &f->who.resident : NULL, (int64_t)f->in_contract, stays,
 		f->recipient, f->role);
-	return rc <= 0 ? rc : tell_alert(g, db, alert);
+	return rc <= 0 ? rc : filing_tell(g, db, alert);
 }
 
 int filing_acknowledge(struct gateway *g, struct db *db, const struct uuid *id, const char *author,
@@ -226,7 +228,7 @@ int filing_acknowledge(struct gateway *g, struct db *db, const struct uuid *id, 
 		id->bytes, sizeof(id->bytes));
 	if (rc <= 0)
 		return rc;
-	rc = tell_alert(g, db, id);
+	rc = filing_tell(g, db, id);
 	return rc < 0 ? rc : 1;
 }
 
@@ -235,7 +237,7 @@ int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int6
 	int rc = db_run(db,
 		"UPDATE alert SET revision=revision+1, state='resolved', ended=? WHERE uuid=?",
 		"ib", at_us, id->bytes, sizeof(id->bytes));
-	return rc <= 0 ? rc : tell_alert(g, db, id);
+	return rc <= 0 ? rc : filing_tell(g, db, id);
 }
 
 int filing_retire(struct db *db, const struct uuid *id, int revision)

@@ -56,7 +56,7 @@ struct raising {
 	const struct uuid *study;   /* NULL: of none; with `reading`: that was measured in it */
 	const char *severity, *why; /* `why`: for the log */
 	const char *body, *doubts;  /* JSON: members of an object; labels in an array */
-	int64_t raised_us;
+	int64_t raised_us, raised_boot_us; /* by both clocks of this boot */
 	/* of a place */
 	const char *place; /* NULL: of a person */
 	int64_t device, since_us;
@@ -73,5 +73,7 @@ int filing_raise(struct gateway *g, struct db *db, const struct raising *a);
  * first; -errno. */
 int filing_acknowledge(struct gateway *g, struct db *db, const struct uuid *id, const char *author,
 	const char *outcome);
+/* Its present revision is on its way. */
+int filing_tell(struct gateway *g, struct db *db, const struct uuid *id);
 /* What an alert was about is over by itself: its next revision says so, whether it was acknowledged or not. */
 int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);

@@ -9,6 +9,7 @@
 #include "place.h"
 #include "repeat.h"
 #include "resident.h"
+#include "span.h"
 #include "study.h"
 #include "visit.h"
 
@@ -345,6 +346,8 @@ static int file_clock(struct gateway *g, struct db *db, struct unit *u)
 int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 {
 	int rc = check_marks(db, u);
+	if (rc >= 0) /* it has to be known before the first reading that bears its stamp */
+		rc = span_note(db, &(struct instant){u->arrived_us, u->boot_us}, false);
 	if (rc >= 0)
 		rc = file_device(db, u);
 	if (rc >= 0)

@@ -11,6 +11,7 @@
 #include "radio.h"
 #include "reload.h"
 #include "retention.h"
+#include "span.h"
 #include "studies.h"
 #include "watch.h"
 
@@ -125,7 +126,8 @@ struct cleaning {
 
 static int run_cleaning(struct job *job, struct db *db)
 {
-	int rc = retention_run(db, clock_utc_us(), ((struct cleaning *)job)->days);
+	struct instant now = {clock_utc_us(), clock_boot_us()};
+	int rc = retention_run(db, &now, ((struct cleaning *)job)->days);
 	if (rc > 0)
 		log_info("store", "%d readings left after their time", rc);
 	return rc < 0 ? rc : 0;

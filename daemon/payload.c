@@ -89,7 +89,7 @@ static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 	if (row_int(r, 15) != INT64_MAX)
 		json_int(j, "uncertainty_s", row_int(r, 15) / CLOCK_SECOND_US);
 	json_str(j, "device", row_text(r, 9));
-	if (!row_null(r, 13))
+	if (!row_null(r, 13) && clock_plausible(row_int(r, 10)))
 		json_milli(j, "device_offset_s", row_int(r, 13) / 1000, 3);
 	json_time(j, "arrived", row_int(r, 10));
 	const void *boot = row_blob(r, 11, &len);

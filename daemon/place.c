@@ -3,16 +3,12 @@
 
 #include "filing.h"
 #include "gateway.h"
+#include "span.h"
 #include "watch.h"
 
 #include <errno.h>
 
 #define TOLD_MAX 64 /* in one look; the rest in the next, which is at once */
-
-/* An instant by both clocks. */
-struct instant {
-	int64_t utc_us, boot_us;
-};
 
 static char *body_of(const struct alert_rule *rule, const struct quantity *q)
 {
@@ -211,6 +207,7 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 			.body = d.body,
 			.doubts = doubts,
 			.raised_us = utc_us,
+			.raised_boot_us = boot_us,
 			.place = rule->place,
 			.device = d.device,
 			.since_us = d.since_us});

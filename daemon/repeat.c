@@ -195,7 +195,8 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 			.why = "no clean repeat",
 			.body = body,
 			.doubts = doubts,
-			.raised_us = utc_us});
+			.raised_us = utc_us,
+			.raised_boot_us = boot_us});
 	if (rc >= 0)
 		rc = db_run(db, "DELETE FROM pending_repeat WHERE reading=?", "b", reading.bytes,
 			sizeof(reading.bytes));

@@ -195,7 +195,8 @@ static int raise_critical(
 			.why = REPORT_CRITICAL_RULE,
 			.body = body,
 			.doubts = "[\"centre_report\"]",
-			.raised_us = clock_utc_us()});
+			.raised_us = clock_utc_us(),
+			.raised_boot_us = clock_boot_us()});
 	return MIN(rc, 0);
 }
 
@@ -405,6 +406,7 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 			.body = body,
 			.doubts = "[]",
 			.raised_us = utc_us,
+			.raised_boot_us = boot_us,
 			.place = PLACE,
 			.device = d.device,
 			.since_us = d.since_us});

@@ -2,6 +2,7 @@
 #include "retention.h"
 
 #include "clock.h"
+#include "span.h"
 #include "util.h"
 
 #define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
@@ -77,7 +78,7 @@ static int delete_studies(struct db *db, int64_t before_us)
 	return MIN(rc, 0);
 }
 
-int retention_run(struct db *db, int64_t now_us, unsigned days)
+int retention_run(struct db *db, const struct instant *now, unsigned days)
 {
 	static const struct {
 		const char *sql;
@@ -93,8 +94,9 @@ int retention_run(struct db *db, int64_t now_us, unsigned days)
 		{"DELETE FROM command WHERE at<?", RETENTION_COMMAND_DAYS},
 		{"DELETE FROM audit WHERE at<?", RETENTION_AUDIT_DAYS},
 	};
-	if (!clock_plausible(now_us))
+	if (!span_sure(db, now))
 		return 0;
+	int64_t now_us = now->utc_us;
 	int rc = 0, deleted = delete_readings(db, now_us - days * DAY_US);
 	if (deleted >= 0)
 		rc = delete_studies(db, now_us - days * DAY_US);

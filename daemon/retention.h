@@ -17,6 +17,8 @@
 #define RETENTION_COMMAND_DAYS 30  /* replies that may be asked for again */
 #define RETENTION_FULL_DISK_DAYS 7 /* what stays when the disk is full */
 
-/* Deletes one portion of what is older than `days` at `now_us`; number of readings deleted, or -errno.
- * Does nothing while the clock is not set. */
-int retention_run(struct db *db, int64_t now_us, unsigned days);
+struct instant; /* span.h */
+
+/* Deletes one portion of what is older than `days`; number of readings deleted, or -errno. Does nothing while it is not
+ * sure that what is old by the clock is old (span_sure()). */
+int retention_run(struct db *db, const struct instant *now, unsigned days);

@@ -287,13 +287,29 @@ CREATE TABLE digest (                   -- a morning's list, a month's rates
 	UNIQUE (kind, period)
 );
 
-CREATE TABLE clock_span (               -- how our clock ran against CLOCK_BOOTTIME, until it was set
+CREATE TABLE clock_span (               -- how our clock ran against CLOCK_BOOTTIME, until it was set; the rules: span.h
+	id INTEGER PRIMARY KEY,         -- a later one is higher
 	boot_id BLOB NOT NULL,
 	from_boot INTEGER NOT NULL,
-	to_boot INTEGER NOT NULL,       -- last seen so
+	to_boot INTEGER NOT NULL,       -- last seen so, or when the next one began
 	shift_us INTEGER NOT NULL,      -- CLOCK_REALTIME minus CLOCK_BOOTTIME
 	synced INTEGER NOT NULL,        -- 1: the kernel said that a time server disciplines it
-	PRIMARY KEY (boot_id, from_boot)
+	reading INTEGER NOT NULL,       -- the newest rows of these tables when it began
+	study INTEGER NOT NULL,
+	alert INTEGER NOT NULL,
+	told INTEGER NOT NULL,          -- 0: nobody heard yet that the clock was set
+	repaired INTEGER                -- shift_us by which what came in it was dated again
+);
+
+CREATE TABLE clock_repair (             -- what came while our clock was wrong is dated again: one row, until it is done
+	boot_id BLOB PRIMARY KEY,
+	shift_us INTEGER NOT NULL,      -- of the clock that is right, as was known at
+	at_boot INTEGER NOT NULL,       -- CLOCK_BOOTTIME of that boot
+	synced INTEGER NOT NULL,        -- 1: because a time server says so
+	reading INTEGER NOT NULL,       -- rows that were looked at
+	study INTEGER NOT NULL,
+	alert INTEGER NOT NULL,
+	readings INTEGER NOT NULL       -- that were dated again
 ) WITHOUT ROWID;
 
 CREATE TABLE alert (
@@ -318,7 +334,9 @@ CREATE TABLE alert (
 	device INTEGER,
 	since INTEGER,                  -- when its limit was broken first, or the sensor last heard
 	ended INTEGER,                  -- when it was resolved
-	study BLOB                      -- study.uuid; NULL: of no study
+	study BLOB,                     -- study.uuid; NULL: of no study
+	boot_id BLOB,                   -- of this CLOCK_BOOTTIME, at which it was raised
+	raised_boot INTEGER
 );
 CREATE INDEX alert_open ON alert(id)
 	WHERE state = 'active' OR (state = 'resolved' AND acked IS NULL);

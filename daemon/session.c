@@ -67,7 +67,7 @@ static void submit(struct vg_session *s)
 	u->arrived_us = s->now->utc_us;
 	u->boot_us = s->now->boot_us;
 	u->offset_known = s->offset_known;
-	u->offset_us = s->offset_us;
+	u->offset_us = s->offset_known ? session_offset(s) : 0;
 	u->clock_set_us = s->clock_set_us;
 	memcpy(u->counts, s->counts, sizeof(u->counts));
 	memset(s->counts, 0, sizeof(s->counts));

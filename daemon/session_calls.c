@@ -86,15 +86,20 @@ struct happening *session_add_event(struct vg_session *s, const char *type, cons
 	return e;
 }
 
+int64_t session_offset(const struct vg_session *s)
+{
+	return s->ahead_us - (s->now->utc_us - s->now->boot_us);
+}
+
 static void note_clock(struct vg_session *s, const struct vg_event *e)
 {
 	int64_t device_us;
-	if (!e->civil || !clock_plausible(s->now->utc_us) || !clock_civil_utc(e->civil, &device_us))
+	if (!e->civil || !clock_civil_utc(e->civil, &device_us))
 		return;
-	int64_t offset = device_us - s->now->utc_us;
-	/* A message that says an earlier time may have waited: that is no proof of a slow clock. */
-	s->offset_known = e->value != 1 || offset > -60 * CLOCK_SECOND_US;
-	s->offset_us = offset;
+	s->ahead_us = device_us - s->now->boot_us;
+	/* A message that says an earlier time may have waited: that is no proof of a slow clock, nor of a time in 1970. */
+	s->offset_known = e->value != 1 || (clock_plausible(s->now->utc_us) &&
+						   session_offset(s) > -60 * CLOCK_SECOND_US);
 }
 
 vg_ticket vg_event(struct vg_session *s, const struct vg_event *in)
@@ -124,13 +129,13 @@ bool vg_clock_set(struct vg_session *s, unsigned tolerance_s, struct vg_civil *r
 {
 	const char *policy = vg_option(s, "clock");
 	bool off = !tolerance_s ||
-		   (s->offset_known && llabs(s->offset_us) > tolerance_s * CLOCK_SECOND_US);
+		   (s->offset_known && llabs(session_offset(s)) > tolerance_s * CLOCK_SECOND_US);
 	if (!policy || !streq(policy, "set") || !off || !clock_plausible(s->now->utc_us))
 		return false;
 	char detail[48] = "before: unknown";
 	if (s->offset_known)
 		snprintf(detail, sizeof(detail), "before: off by %lld s",
-			(long long)(s->offset_us / CLOCK_SECOND_US));
+			(long long)(session_offset(s) / CLOCK_SECOND_US));
 	struct happening *e = session_add_event(s, "clock_set", detail);
 	if (!e)
 		return false;

@@ -27,7 +27,7 @@ struct vg_session {
 	uint32_t counts[VG_RESULTS]; /* not yet part of a unit */
 	const char *ack_mode;
 	bool offset_known;
-	int64_t offset_us;
+	int64_t ahead_us; /* its clock minus CLOCK_BOOTTIME: ours may be set in between */
 	int64_t clock_set_us; /* when its clock was set in this session; 0: it was not */
 	bool ended;
 	bool closed;	      /* session_end() was here */
@@ -46,6 +46,8 @@ struct vg_session {
 
 void session_trace_it(struct vg_session *s, enum trace what, int channel, const void *bytes,
 	size_t len, vg_ticket ticket);
+/* Its clock minus ours, as ours shows now. */
+int64_t session_offset(const struct vg_session *s);
 /* The unit of the callback at hand. NULL when memory is short: then nothing is acknowledged. */
 struct unit *session_unit(struct vg_session *s);
 /* Adds to that unit; NULL when memory is short. */

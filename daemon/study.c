@@ -266,12 +266,12 @@ static int send_it(struct gateway *g, struct db *db, const struct filed *s)
 
 /* what follows from it */
 
-static struct uuid rate_id(const struct uuid *study)
+struct uuid study_rate_id(const struct uuid *study)
 {
 	return uuid_of("study rate", study->bytes, sizeof(study->bytes));
 }
 
-static struct uuid statement_id(const struct uuid *study)
+struct uuid study_statement_id(const struct uuid *study)
 {
 	return uuid_of("study statement", study->bytes, sizeof(study->bytes));
 }
@@ -307,7 +307,7 @@ static int file_rate(struct gateway *g, struct db *db, struct filed *s)
 	}
 	enum vg_result result = reading_take(made, &in, s->driver, g->codes, why);
 	reading_identify(made, s->unit.uid, s->driver, s->id.bytes, sizeof(s->id.bytes));
-	made->id = rate_id(&s->id);
+	made->id = study_rate_id(&s->id);
 	made->has_study = true;
 	made->study = s->id;
 	made->of = &s->filing.who;
@@ -396,14 +396,15 @@ static int raise_statement(struct gateway *g, struct db *db, const struct filed 
 	if (!a.first)
 		return 0;
 	int rc = filing_raise(g, db,
-		&(struct raising){.id = statement_id(&s->id),
+		&(struct raising){.id = study_statement_id(&s->id),
 			.to = &s->filing,
 			.study = &s->id,
 			.severity = severity_name(SEVERITY_CRITICAL),
 			.why = a.first->id,
 			.body = body_text,
 			.doubts = doubts,
-			.raised_us = s->unit.arrived_us});
+			.raised_us = s->unit.arrived_us,
+			.raised_boot_us = s->unit.boot_us});
 	return MIN(rc, 0);
 }
 
@@ -570,7 +571,7 @@ int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_
 		f.who.grade, (int64_t)f.in_contract, row);
 	if (rc >= 0)
 		rc = study_tell(g, db, row);
-	struct uuid rate = rate_id(id), statement = statement_id(id);
+	struct uuid rate = study_rate_id(id), statement = study_statement_id(id);
 	if (rc >= 0)
 		rc = filing_move_alert(g, db, &statement, &f);
 	if (rc >= 0)

@@ -417,7 +417,7 @@ static void record_tell(struct vg_session *s, const struct record *r, const stru
 	notes_of(st, r, &notes);
 	vg_reading(s, &(struct vg_reading){.kind = "glucose",
 			      .taken = st->dated ? &taken : NULL,
-			      .live = true, /* undated, it is not from a report */
+			      .live = !st->dated, /* then it is not from a report */
 			      .user = -1,
 			      .seq = r->minutes,
 			      .quantities = &q,

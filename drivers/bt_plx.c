@@ -26,9 +26,9 @@
  * final and in doubt. SpO2 above 100 % and a pulse of 0 cannot be true and are refused whole. SpO2
  * without a number is a failed measurement; a pulse or an amplitude index without one is left out.
  *
- * Time: with "clock not set" the date is ignored (ChoiceMMed sends 2017-01-01). A spot check
- * without a date is live unless it is from storage, or may be: the oximeter stores and sends no
- * status. Identity: date, SpO2 and pulse. One from storage whose clock was not set is known by all
+ * Time: with "clock not set" the date is ignored (ChoiceMMed sends 2017-01-01). A spot check is live
+ * when its status says that it is not from storage; without a status, when it has no date and the
+ * oximeter does not store. Identity: date, SpO2 and pulse. One from storage whose clock was not set is known by all
  * its bytes, the date of a clock that ran all the same among them, as it is read again each time.
  * A dated one may come at once and from storage later: that bit is 0 in the raw bytes that are passed
  * on, so that both are one.
@@ -287,7 +287,7 @@ static void spot_tell(
 	struct vg_reading r = {
 		.kind = "spo2",
 		.taken = dated ? &m->taken : NULL,
-		.live = !stored && (m->has_status || !st->stores),
+		.live = !stored && (m->has_status || (!dated && !st->stores)),
 		.user = -1,
 		.seq = -1,
 		.quantities = quantities,

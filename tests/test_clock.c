@@ -264,7 +264,7 @@ static void test_names(void **state)
 		    TRUST_DEVICE < TRUST_ARRIVAL && TRUST_ARRIVAL < TRUST_UNKNOWN);
 }
 
-/* What was measured as it came is dated to seconds; a device time that came is looked at first. */
+/* What was measured as it came is dated to seconds, whatever nonsense its device shows beside it. */
 static void test_live(void **state)
 {
 	(void)state;
@@ -274,9 +274,36 @@ static void test_live(void **state)
 	assert_true(w.uncertainty_us <= 60 * CLOCK_SECOND_US);
 	in.arrived_us = 5 * CLOCK_SECOND_US; /* 1970: nobody knows when that was */
 	check(clock_decide(&in), TRUST_UNKNOWN, in.arrived_us);
-	static const struct vg_civil useless = {0, 11, 21, 16, 1, 0};
-	in = (struct when_input){.live = true, .device = &useless, .arrived_us = ARRIVED};
-	check(clock_decide(&in), TRUST_ARRIVAL, ARRIVED);
+	static const struct vg_civil nonsense[] = {{0, 11, 21, 16, 1, 0}, {2015, 1, 1, 0, 3, 0},
+		{2026, 10, 21, 7, 58, 0}, {2026, 10, 21, 8, 2, 0}, {2036, 10, 21, 8, 0, 0}};
+	for (size_t i = 0; i < ELEMENTS(nonsense); i++) {
+		in = (struct when_input){
+			.live = true, .device = &nonsense[i], .arrived_us = ARRIVED};
+		check(clock_decide(&in), TRUST_LIVE, ARRIVED);
+	}
+	struct vg_civil c = shown(ARRIVED - SECONDS(30));
+	in.device = &c; /* nobody compared it */
+	check(clock_decide(&in), TRUST_LIVE, ARRIVED);
+}
+
+/* A clock that was compared dates it to the second; one that says another time than the delivery does not. */
+static void test_live_compared(void **state)
+{
+	(void)state;
+	struct clock_epoch e = {-SECONDS(7200), INT64_MIN, INT64_MAX}; /* it is two hours behind */
+	struct vg_civil c = shown(ARRIVED - SECONDS(7200 + 59));
+	struct when_input in = {
+		.live = true, .device = &c, .epochs = &e, .n_epochs = 1, .arrived_us = ARRIVED};
+	check(clock_decide(&in), TRUST_CORRECTED, ARRIVED - SECONDS(59));
+	c = shown(ARRIVED - SECONDS(7200 + 61));
+	check(clock_decide(&in), TRUST_LIVE, ARRIVED);
+	in.live = false;
+	check(clock_decide(&in), TRUST_CORRECTED, ARRIVED - SECONDS(61));
+	in.live = true;
+	c = shown(ARRIVED + SECONDS(3600)); /* ahead of what it shows */
+	check(clock_decide(&in), TRUST_LIVE, ARRIVED);
+	in.arrived_us = 5 * CLOCK_SECOND_US;
+	check(clock_decide(&in), TRUST_UNKNOWN, in.arrived_us);
 }
 
 static void test_arrival(void **state)
@@ -491,6 +518,7 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_live),
+		cmocka_unit_test(test_live_compared),
 		cmocka_unit_test(test_arrival),
 		cmocka_unit_test(test_device),
 		cmocka_unit_test(test_corrected),

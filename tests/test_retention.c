@@ -3,6 +3,7 @@
 #include "study_rig.h"
 
 #include "retention.h"
+#include "span.h"
 
 #define DAY_US (INT64_C(86400) * CLOCK_SECOND_US)
 #define COUNT(table) rig_int(&rig, "SELECT count(*) FROM " table)
@@ -25,10 +26,18 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* By a clock of which a time server says that it is right. */
+static int run_at(int64_t utc_us, unsigned days)
+{
+	struct instant now = {utc_us, clock_boot_us()};
+	assert_true(span_note(rig.db, &now, true) >= 0);
+	return retention_run(rig.db, &now, days);
+}
+
 /* Days after the readings came; 30 days are kept. */
 static int after(int days)
 {
-	return retention_run(rig.db, RIG_NOW + days * DAY_US, 30);
+	return run_at(RIG_NOW + days * DAY_US, 30);
 }
 
 static void receipts(void)
@@ -142,8 +151,28 @@ static void test_clock_not_set(void **state)
 	rig_script(&rig, "DELETE FROM binding");
 	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
 	receipts();
-	assert_int_equal(retention_run(rig.db, 5 * DAY_US, 1), 0);
+	assert_int_equal(run_at(5 * DAY_US, 1), 0);
 	assert_int_equal(COUNT("reading"), 1);
+}
+
+/* Ten years ahead of a moment ago: nothing is old that was not, until the clock has stood so for a day. */
+static void test_clock_jumped(void **state)
+{
+	(void)state;
+	rig_script(&rig, "DELETE FROM binding");
+	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+	receipts();
+	struct instant now = {RIG_NOW, clock_boot_us()};
+	assert_true(span_note(rig.db, &now, true) >= 0);
+	now.utc_us += 3653 * DAY_US;
+	assert_int_equal(retention_run(rig.db, &now, 30), 0); /* not even noted */
+	assert_int_equal(span_note(rig.db, &now, false), 1);
+	assert_int_equal(retention_run(rig.db, &now, 30), 0);
+	assert_int_equal(COUNT("reading"), 1);
+	now.utc_us += DAY_US;
+	now.boot_us += DAY_US;
+	assert_int_equal(span_note(rig.db, &now, false), 0);
+	assert_int_equal(retention_run(rig.db, &now, 30), 1);
 }
 
 static void test_the_rest(void **state)
@@ -299,7 +328,7 @@ static void test_study_portions(void **state)
 	after(31);
 	assert_int_equal(OF_STUDIES, 0);
 	settled(99);
-	assert_int_equal(retention_run(rig.db, 5 * DAY_US, 1), 0); /* a clock that is not set */
+	assert_int_equal(run_at(5 * DAY_US, 1), 0); /* a clock that is not set */
 	assert_int_equal(COUNT("study"), 1);
 }
 
@@ -314,6 +343,7 @@ int main(void)
 		T(test_what_waits_stays),
 		T(test_portions),
 		T(test_clock_not_set),
+		T(test_clock_jumped),
 		T(test_the_rest),
 		T(test_studies_leave),
 		T(test_study_leaves_whole),

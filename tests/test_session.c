@@ -204,9 +204,19 @@ static void test_clock(void **state)
 	assert_false(rig.units[4]->offset_known);
 	rig_close(&rig);
 	open_gatt("");
-	rig.now.utc_us = 100 * CLOCK_SECOND_US; /* 1970: our own clock is no measure */
-	hear("c", false);
+	int64_t now_us = rig.now.utc_us;
+	rig.now.utc_us = 100 * CLOCK_SECOND_US; /* 1970: nothing is early by it */
+	hear("o", false);
 	assert_false(rig.units[0]->offset_known);
+	hear("c", false);
+	assert_true(rig.units[1]->offset_known);
+	assert_int_equal(rig.units[1]->offset_us, now_us - 40 * CLOCK_SECOND_US);
+	rig.now.utc_us = now_us; /* it was set in the middle of the session */
+	hear("r", false);
+	assert_int_equal(rig.units[2]->offset_us, 60 * CLOCK_SECOND_US);
+	rig.now.utc_us -= 3600 * CLOCK_SECOND_US;
+	hear("r", false);
+	assert_int_equal(rig.units[3]->offset_us, 3660 * CLOCK_SECOND_US);
 }
 
 static void open_with_clock(const char *policy)
