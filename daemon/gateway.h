@@ -42,6 +42,7 @@ struct gateway {
 	struct enrolment *enrolment; /* NULL: nobody enrolled anything yet */
 	struct ble_turns *turns;
 	struct studies *studies;
+	struct timekeeper *timekeeper;
 	struct watch *watch; /* the store thread calls watch_expect() */
 	int64_t started_boot_us, cleaned_boot_us;
 	char config_fault[CONFIG_ERROR_MAX]; /* why the file is not what is in force; "" */

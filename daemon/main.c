@@ -13,6 +13,7 @@
 #include "retention.h"
 #include "span.h"
 #include "studies.h"
+#include "timekeeper.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -228,6 +229,8 @@ static int start_rooms(struct gateway *g)
 	if (rc >= 0)
 		rc = store_run(g->store);
 	if (rc >= 0)
+		rc = timekeeper_new(g, &g->timekeeper);
+	if (rc >= 0)
 		rc = watch_new(g, &g->watch);
 	if (rc >= 0)
 		rc = studies_new(g, &g->studies);
@@ -247,6 +250,7 @@ static void stop(struct gateway *g)
 	sd_notify(0, "STOPPING=1");
 	devices_stop(g->devices);
 	store_free(TAKE(g->store));
+	timekeeper_free(TAKE(g->timekeeper));
 	watch_free(TAKE(g->watch));
 	studies_free(TAKE(g->studies));
 	forward_free(TAKE(g->forward));
