@@ -55,6 +55,7 @@ extern const struct command_entry person_commands[]; /* person_command.c: what p
 extern const struct command_entry ecg_commands[];   /* ecg_command.c: studies and their reports */
 extern const struct command_entry roster_commands[]; /* roster_command.c: who the residents are */
 extern const struct command_entry resident_commands[]; /* resident_command.c: one of them */
+extern const struct command_entry visit_commands[]; /* visit_command.c: follow-up visits */
 /* ecg_command.c: of a study that is still with the decoder. */
 int command_refuse_undecoded(struct command *c);
 /* query.c, enrol_command.c: about what only the loop knows. They run there, without `db`, and only through the local door. */

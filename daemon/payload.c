@@ -4,6 +4,7 @@
 #include "gateway.h"
 #include "report.h"
 #include "study.h"
+#include "visit_body.h"
 
 #include <errno.h>
 
@@ -289,80 +290,6 @@ static int piece(struct db *db, int64_t row, int64_t seq, struct json *j)
 	return 1;
 }
 
-/* The latest usable fact of each kind that a form asks for: a form never rests on an unknown time. */
-static size_t facts_read(const struct forms *forms, struct db *db, int64_t resident,
-	struct followup_fact *facts, size_t max)
-{
-	size_t n = 0;
-	const char *kind;
-	for (unsigned i = 0; n < max && (kind = forms_kind(forms, i)); i++) {
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT e.milli,e.decimals,e.comparator,e.taken,e.trust,reading.uuid FROM "
-			"evidence e JOIN reading ON reading.id=e.reading WHERE e.resident=? AND "
-			"e.kind=? AND e.trust<>'unknown' ORDER BY e.taken DESC LIMIT 1",
-			"it", resident, kind);
-		if (row_next(r) <= 0)
-			continue;
-		struct followup_fact *f = &facts[n++];
-		const char *comparator = row_text(r, 2);
-		size_t len;
-		const void *id = row_blob(r, 5, &len);
-		*f = (struct followup_fact){.milli = row_int(r, 0),
-			.decimals = (unsigned)row_int(r, 1),
-			.comparator = comparator ? comparator[0] : 0,
-			.taken_us = row_int(r, 3)};
-		text_copy(f->kind, sizeof(f->kind), kind, strlen(kind));
-		text_copy(f->trust, sizeof(f->trust), row_text(r, 4), strlen(row_text(r, 4)));
-		hex(f->reading, id, MIN(len, (size_t)16));
-	}
-	return n;
-}
-
-int payload_draft(
-	const struct gateway *g, struct db *db, int64_t resident, const char *form, struct json *j)
-{
-	struct followup_fact facts[64];
-	char token[64] = "";
-	struct followup_resident who = {.token = token};
-	{
-		_cleanup_(row_endp) struct row *r = db_query(
-			db, "SELECT token,birth_date FROM resident WHERE id=?", "i", resident);
-		int rc = row_next(r);
-		if (rc <= 0)
-			return rc;
-		const char *birth = row_text(r, 1);
-		text_copy(token, sizeof(token), row_text(r, 0), strlen(row_text(r, 0)));
-		who.birth_year = birth ? atoi(birth) : 0;
-	}
-	followup_draft(g->forms, form, &who, facts,
-		facts_read(g->forms, db, resident, facts, ELEMENTS(facts)), j);
-	return 1;
-}
-
-static int draft(const struct gateway *g, struct db *db, int64_t row, int64_t seq, struct json *j)
-{
-	char form[64];
-	int64_t resident;
-	{
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT draft.uuid,revision,form,resident,token,draft.changed FROM draft "
-			"JOIN resident ON resident.id=draft.resident WHERE draft.id=?",
-			"i", row);
-		int rc = row_next(r);
-		if (rc <= 0)
-			return rc;
-		text_copy(form, sizeof(form), row_text(r, 2), strlen(row_text(r, 2)));
-		resident = row_int(r, 3);
-		head(j, r, seq);
-		json_str(j, "status", "proposed");
-		json_str(j, "resident", row_text(r, 4));
-		json_time(j, "changed", row_int(r, 5));
-	}
-	payload_draft(g, db, resident, form, j);
-	json_object_end(j);
-	return 1;
-}
-
 int payload_object(const struct gateway *g, struct db *db, enum object kind, int64_t row,
 	int64_t seq, struct json *j)
 {
@@ -374,7 +301,7 @@ int payload_object(const struct gateway *g, struct db *db, enum object kind, int
 	case OBJECT_EVENT:
 		return event(db, row, seq, j);
 	case OBJECT_FOLLOWUP:
-		return draft(g, db, row, seq, j);
+		return visit_json(g, db, row, seq, j);
 	case OBJECT_STUDY:
 		return study(db, row, seq, j);
 	case OBJECT_PIECE:

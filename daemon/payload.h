@@ -19,6 +19,3 @@ int payload_object(const struct gateway *g, struct db *db, enum object kind, int
 void payload_open(const struct gateway *g, enum object kind, struct json *j);
 void payload_close(struct json *j);
 const char *payload_topic(enum object kind);
-/* The draft of one form into an open object. */
-int payload_draft(
-	const struct gateway *g, struct db *db, int64_t resident, const char *form, struct json *j);

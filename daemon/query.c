@@ -138,45 +138,6 @@ static int query_events(struct command *c)
 	return list(c, "events", OBJECT_EVENT, r);
 }
 
-static int query_followup(struct command *c)
-{
-	const char *token = command_text(c, "resident");
-	char programmes[128] = "";
-	int64_t who = 0;
-	{
-		_cleanup_(row_endp) struct row *r = db_query(
-			c->db, "SELECT id,programmes FROM resident WHERE token=?", "t", token);
-		if (row_next(r) > 0) {
-			who = row_int(r, 0);
-			text_copy(programmes, sizeof(programmes), row_text(r, 1),
-				strlen(row_text(r, 1)));
-		}
-	}
-	if (!who)
-		return refuse_resident(c);
-	unsigned n = 0;
-	char *save = NULL;
-	json_str(c->result, "resident", token);
-	json_array_begin(c->result, "drafts");
-	for (char *p = strtok_r(programmes, ";", &save); p; p = strtok_r(NULL, ";", &save)) {
-		const char *form = followup_form(p);
-		if (!form)
-			continue;
-		json_object_begin(c->result, NULL);
-		int rc = payload_draft(c->gateway, c->db, who, form, c->result);
-		json_object_end(c->result);
-		if (rc < 0)
-			return rc;
-		n++;
-	}
-	json_array_end(c->result);
-	if (!n)
-		return command_refuse(c, "no_programme",
-			"This resident is in no programme with a follow-up form (hypertension, t2dm).",
-			"该居民未纳入有随访表的项目（高血压、2型糖尿病）。");
-	return 0;
-}
-
 static int query_devices(struct command *c)
 {
 	static const char *const results[] = {
@@ -350,7 +311,6 @@ const struct command_entry query_commands[] = {
 	{"unassigned", query_unassigned, NULL},
 	{"alerts", query_alerts, NULL},
 	{"events", query_events, NULL},
-	{"followup", query_followup, NULL},
 	{0},
 };
 

@@ -12,6 +12,13 @@
 	row ".arrived<?1 AND (" row ".arrived>=?3 OR coalesce((SELECT n.arrived FROM " table " n " \
 	    "WHERE n.id>" row ".id AND n.arrived>=?3 ORDER BY n.id LIMIT 1),?1)<?1)"
 
+/* A visit that nobody confirmed yet still rests on it. */
+#define OF_PROPOSAL                                                                                 \
+	"EXISTS (SELECT 1 FROM visit v JOIN visit_window w ON w.visit=v.id LEFT JOIN checkin c ON " \
+	"c.id=w.checkin WHERE v.resident=r.resident AND v.state IN ('open','closed') AND "          \
+	"(w.checkin=r.checkin OR r.taken BETWEEN coalesce(c.from_us,w.from_us) AND "                \
+	"coalesce(c.to_us,w.to_us,r.taken)))"
+
 /* Oldest rows first, so that a clock that is wrong for an hour costs one portion of delivered rows. */
 static int delete_readings(struct db *db, int64_t before_us)
 {
@@ -29,7 +36,8 @@ static int delete_readings(struct db *db, int64_t before_us)
 				     "EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid))) AND NOT EXISTS "
 				     "(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "
 				     "FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind AND "
-				     "n.taken>e.taken)) ORDER BY id LIMIT ?2",
+				     "n.taken>e.taken)) AND NOT " OF_PROPOSAL
+				     " ORDER BY id LIMIT ?2",
 			"iii", before_us, (int64_t)RETENTION_ROWS, CLOCK_PLAUSIBLE_US);
 	if (rc >= 0)
 		rc = db_run(
@@ -78,6 +86,38 @@ static int delete_studies(struct db *db, int64_t before_us)
 	return MIN(rc, 0);
 }
 
+/* The last confirmed visit of a form stays: what is due is counted from it. */
+static int delete_visits(struct db *db, int64_t before_us)
+{
+	static const char *const parts[] = {
+		"DELETE FROM visit_window WHERE visit IN (SELECT id FROM leaving)",
+		"DELETE FROM visit_revision WHERE visit IN (SELECT id FROM leaving)",
+		"DELETE FROM visit WHERE id IN (SELECT id FROM leaving)",
+	};
+	int rc = db_run(db, "DELETE FROM leaving", "");
+	if (rc >= 0)
+		rc = db_run(db,
+			"INSERT INTO leaving SELECT id FROM visit v WHERE changed<? AND changed>=? AND "
+			"NOT EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=v.uuid) AND (state<>'confirmed' "
+			"OR EXISTS (SELECT 1 FROM visit n WHERE n.resident=v.resident AND n.form=v.form "
+			"AND n.state='confirmed' AND (n.day,n.id)>(v.day,v.id))) ORDER BY id LIMIT ?",
+			"iii", before_us, CLOCK_PLAUSIBLE_US, (int64_t)RETENTION_ROWS);
+	for (size_t i = 0; i < ELEMENTS(parts) && rc >= 0; i++)
+		rc = db_run(db, parts[i], "");
+	return MIN(rc, 0);
+}
+
+/* A check-in stays as long as anything names it. */
+static int delete_checkins(struct db *db, int64_t before_us)
+{
+	return error_only(db_run(db,
+		"DELETE FROM checkin WHERE id IN (SELECT id FROM checkin c WHERE "
+		"coalesce(to_us,activity_us)<? AND from_us>=? AND NOT EXISTS (SELECT 1 FROM "
+		"visit_window w WHERE w.checkin=c.id) AND NOT EXISTS (SELECT 1 FROM reading r WHERE "
+		"r.checkin=c.id) ORDER BY id LIMIT ?)",
+		"iii", before_us, CLOCK_PLAUSIBLE_US, (int64_t)RETENTION_ROWS));
+}
+
 int retention_run(struct db *db, const struct instant *now, unsigned days)
 {
 	static const struct {
@@ -100,6 +140,10 @@ int retention_run(struct db *db, const struct instant *now, unsigned days)
 	int rc = 0, deleted = delete_readings(db, now_us - days * DAY_US);
 	if (deleted >= 0)
 		rc = delete_studies(db, now_us - days * DAY_US);
+	if (deleted >= 0 && rc >= 0)
+		rc = delete_visits(db, now_us - RETENTION_VISIT_DAYS * DAY_US);
+	if (deleted >= 0 && rc >= 0)
+		rc = delete_checkins(db, now_us - days * DAY_US);
 	for (size_t i = 0; i < ELEMENTS(others) && deleted >= 0 && rc >= 0; i++)
 		rc = db_run(db, others[i].sql, "i",
 			now_us - (others[i].days ? others[i].days : days) * DAY_US);

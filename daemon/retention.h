@@ -2,7 +2,8 @@
 /*
  * The gateway is not the record: what the platform has, and nobody needs here, leaves after its time.
  * Never deleted: what still has to be sent or was refused, an alert that nobody acknowledged and its
- * reading, and the latest value of each kind of a resident, which the follow-up draft rests on. A report that was not
+ * reading, the latest value of each kind of a resident, and what a visit rests on that nobody confirmed yet. Visits stay
+ * for three years, and the last confirmed one of each form for ever: what is due is counted from it. A report that was not
  * given in all that time is waited for no longer.
  */
 #pragma once
@@ -14,6 +15,7 @@
 #define RETENTION_ROWS 500	   /* at most in one transaction: nobody waits for us */
 #define RETENTION_STUDIES 16	   /* the same of studies, which are large */
 #define RETENTION_AUDIT_DAYS 1095  /* who did what */
+#define RETENTION_VISIT_DAYS 1095
 #define RETENTION_COMMAND_DAYS 30  /* replies that may be asked for again */
 #define RETENTION_FULL_DISK_DAYS 7 /* what stays when the disk is full */
 

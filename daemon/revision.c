@@ -100,6 +100,8 @@ static int follow(struct gateway *g, struct db *db, const struct uuid *id, const
 		rc = visit_touch(g, db, now);
 	if (rc >= 0 && old->resident && old->resident != now)
 		rc = visit_touch(g, db, old->resident);
+	if (rc >= 0)
+		rc = visit_reading_changed(g, db, id, old->resident);
 	struct uuid alert = filing_alert_id(id);
 	if (rc >= 0 && (old->resident != now || old->in_contract != f->in_contract))
 		rc = filing_move_alert(g, db, &alert, f);

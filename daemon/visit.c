@@ -105,31 +105,51 @@ int visit_filed(struct gateway *g, struct db *db, int64_t resident, int64_t take
 	return rc;
 }
 
+/* Something that a form may rest on: not only more evidence of whose it is. */
+static bool differs(struct db *db, const struct uuid *reading)
+{
+	return db_int(db, 0,
+		       "SELECT 1 FROM reading n JOIN reading o ON o.uuid=n.uuid AND "
+		       "o.revision=n.revision-1 WHERE n.uuid=? AND n.superseded=0 AND (n.resident IS NOT "
+		       "o.resident OR n.kind<>o.kind OR n.body<>o.body OR n.taken<>o.taken OR "
+		       "n.trust<>o.trust OR n.status='entered-in-error' OR EXISTS (SELECT 1 FROM "
+		       "annotation a WHERE a.reading=n.uuid AND a.key IN ('arm','meal') AND "
+		       "a.at>=(SELECT max(confirmed_at) FROM visit WHERE resident=o.resident)))",
+		       "b", reading->bytes, sizeof(reading->bytes)) == 1;
+}
+
+static int evidence_changed(struct gateway *g, struct db *db, int64_t visit)
+{
+	char text[33];
+	struct uuid id = {0};
+	{
+		_cleanup_(row_endp) struct row *r =
+			db_query(db, "SELECT uuid FROM visit WHERE id=?", "i", visit);
+		if (row_next(r) <= 0 || !row_uuid(r, 0, &id))
+			return -EIO;
+	}
+	int rc = db_run(db, "UPDATE visit SET evidence_changed=1 WHERE id=?", "i", visit);
+	return rc < 0 ? rc
+		      : intake_event(g, db, 0, "confirmed_visit_changed",
+				hex(text, id.bytes, sizeof(id.bytes)), NULL, clock_utc_us(), true);
+}
+
 /* Its id in hex stands in the frozen form, wherever it was used. */
 int visit_reading_changed(
 	struct gateway *g, struct db *db, const struct uuid *reading, int64_t before)
 {
-	char text[33], id[33];
+	char text[33];
 	int64_t visit = 0;
 	int rc = 0;
 	hex(text, reading->bytes, sizeof(reading->bytes));
+	if (!before || !differs(db, reading))
+		return 0;
 	while (rc >= 0 &&
 		(visit = db_int(db, 0,
 			 "SELECT id FROM visit WHERE resident=? AND state='confirmed' AND id>? AND "
 			 "evidence_changed=0 AND instr(body,?)>0 ORDER BY id LIMIT 1",
-			 "iit", before, visit, text))) {
-		struct uuid of = {0};
-		{
-			_cleanup_(row_endp) struct row *r =
-				db_query(db, "SELECT uuid FROM visit WHERE id=?", "i", visit);
-			if (row_next(r) <= 0 || !row_uuid(r, 0, &of))
-				return -EIO;
-		}
-		rc = db_run(db, "UPDATE visit SET evidence_changed=1 WHERE id=?", "i", visit);
-		if (rc >= 0)
-			rc = intake_event(g, db, 0, "confirmed_visit_changed",
-				hex(id, of.bytes, sizeof(of.bytes)), NULL, clock_utc_us(), true);
-	}
+			 "iit", before, visit, text)))
+		rc = evidence_changed(g, db, visit);
 	return rc;
 }
 

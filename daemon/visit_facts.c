@@ -356,6 +356,7 @@ int visit_facts_read(const struct gateway *g, struct db *db, int64_t visit, int6
 	f->in.forms = g->forms;
 	f->in.codes = g->codes;
 	f->in.numbers = g->numbers;
+	f->in.ws = g->ws;
 	f->in.form = f->form;
 	f->in.birth = f->birth;
 	f->in.conditions = f->conditions;
