@@ -66,6 +66,10 @@ TESTED_BY = {
     "daemon/report_state.c": "tests/test_report.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
+    "daemon/proposal_answer.c": "tests/test_proposal.c",  # one rule each
+    "daemon/proposal_bp.c": "tests/test_proposal.c",
+    "daemon/proposal_decide.c": "tests/test_proposal.c",
+    "daemon/proposal_fields.c": "tests/test_proposal.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
     "daemon/config_check.c": "tests/test_config.c",
     "daemon/bluez_adapter.c": "tests/test_bluez_bus.c",
