@@ -70,7 +70,7 @@ int filing_all_evidence(
 		if (rc < 0)
 			return rc;
 	}
-	return visit_filed(g, db, f->who.resident, f->when.taken_us);
+	return visit_filed(g, db, f->who.resident, f->revision > 1 ? INT64_MIN : f->when.taken_us);
 }
 
 /* alerts */

@@ -286,8 +286,8 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 		return rc < 0 ? rc : place_judge(g, db, u, r, &id);
 	if (rc >= 0 && f.who.resident)
 		rc = filing_all_evidence(g, db, r, &f);
-	if (rc >= 0 && before)
-		rc = visit_touch(g, db, before); /* what it rested on is gone, or another */
+	if (rc >= 0 && before && before != f.who.resident)
+		rc = visit_touch(g, db, before); /* what it rested on is gone */
 	if (rc >= 0 && before)
 		rc = visit_reading_changed(g, db, &id, before);
 	if (rc >= 0)

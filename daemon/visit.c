@@ -87,7 +87,7 @@ int visit_touch(struct gateway *g, struct db *db, int64_t resident)
 	return visit_filed(g, db, resident, INT64_MIN);
 }
 
-/* A window that is open ends when its check-in has been idle for long enough. */
+/* A check-in that is open ends when it has been idle for long enough. */
 int visit_filed(struct gateway *g, struct db *db, int64_t resident, int64_t taken_us)
 {
 	const struct numbers *n = g->numbers;
@@ -96,11 +96,11 @@ int visit_filed(struct gateway *g, struct db *db, int64_t resident, int64_t take
 	while (rc >= 0 &&
 		(visit = db_int(db, 0,
 			 "SELECT id FROM visit v WHERE resident=?1 AND state IN ('open','closed') "
-			 "AND id>?2 AND (?3=?4 OR EXISTS (SELECT 1 FROM visit_window w LEFT JOIN "
-			 "checkin c ON c.id=w.checkin WHERE w.visit=v.id AND coalesce(c.to_us,"
-			 "c.activity_us+?5,w.to_us,?3)>=?3-?6)) ORDER BY id LIMIT 1",
-			 "iiiiii", resident, visit, taken_us, INT64_MIN,
-			 n->identity_idle_s * CLOCK_SECOND_US, DOUBT_US)))
+			 "AND id>?2 AND ?3<=coalesce((SELECT max(coalesce(c.to_us+?6,c.activity_us+?5,"
+			 "w.to_us+?6,?4)) FROM visit_window w LEFT JOIN checkin c ON c.id=w.checkin "
+			 "WHERE w.visit=v.id),?4) ORDER BY id LIMIT 1",
+			 "iiiiii", resident, visit, taken_us, INT64_MAX,
+			 n->identity_idle_s * CLOCK_SECOND_US + DOUBT_US, DOUBT_US)))
 		rc = visit_tell(g, db, visit);
 	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "payload.h"
 #include "util.h"
+#include "visit.h"
 
 #include <jansson.h>
 
@@ -210,16 +211,26 @@ static void test_packing(void **state)
 	assert_int_equal(n, 200);
 }
 
+/* R-0001 is visited: what is filed changes what the visit says. */
+static void open_visit(void)
+{
+	int64_t visit;
+	assert_int_equal(visit_open(&rig.gateway, rig.db, 1, "hypertension_followup_v3", "S-0001",
+				 "", &visit),
+		0);
+}
+
 /* A message has one topic: rows of another kind end it. */
 static void test_one_kind_in_a_message(void **state)
 {
 	(void)state;
 	rig_bind(&rig, 1);
+	open_visit();
 	reading(120);
 	reading(121);
 	up();
 	serve();
-	assert_int_equal(rig.n_posted, 2); /* the first draft was superseded by the second */
+	assert_int_equal(rig.n_posted, 2); /* what the visit said first was superseded */
 	assert_string_equal(topic(0), "up/reading");
 	assert_string_equal(topic(1), "up/followup");
 	assert_int_equal(objects(rig.posted[0], NULL) + objects(rig.posted[1], NULL), 3);
@@ -676,14 +687,15 @@ static void test_old_revision_again(void **state)
 	assert_true(COUNT("kind=0") > 0 || rig_int(&rig, "SELECT count(*) FROM reading") == 2);
 }
 
-static void test_draft_supersedes(void **state)
+static void test_visit_supersedes(void **state)
 {
 	(void)state;
 	rig_bind(&rig, 1);
+	open_visit();
 	for (int i = 0; i < 5; i++)
 		reading(120 + i);
 	assert_int_equal(COUNT("kind=2"), 1);
-	assert_int_equal(COUNT("kind=2 AND revision=5"), 1);
+	assert_int_equal(COUNT("kind=2 AND revision=6"), 1);
 	assert_int_equal(COUNT("kind=0"), 5);
 }
 
@@ -849,7 +861,7 @@ int main(void)
 		T(test_recover),
 		T(test_alert_of_two_revisions),
 		T(test_old_revision_again),
-		T(test_draft_supersedes),
+		T(test_visit_supersedes),
 		T(test_object_is_missing),
 		T(test_wrong_receipts),
 		T(test_random_receipts),

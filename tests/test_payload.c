@@ -5,6 +5,8 @@
 #include "payload.h"
 #include "study_rig.h"
 #include "util.h"
+#include "visit.h"
+#include "visit_freeze.h"
 
 #include <jansson.h>
 
@@ -287,52 +289,64 @@ static void test_event(void **state)
 	json_decref(root);
 }
 
-/* The field of a form by its key. */
-static const json_t *form_field(const json_t *draft, const char *kind)
+/* A visit of R-0002 that began an hour before RIG_NOW. */
+static int64_t visited(const char *way)
 {
-	size_t i;
-	json_t *field;
-	json_array_foreach(json_object_get(draft, "fields"), i, field)
-	{
-		char *text = json_dumps(field, JSON_COMPACT);
-		bool here = strstr(text, kind) != NULL;
-		free(text);
-		if (here)
-			return field;
-	}
-	return NULL;
+	int64_t visit = 0;
+	assert_int_equal(visit_open(&rig.gateway, rig.db, 2, "hypertension_followup_v3",
+				 "local:n/N-1", way, &visit),
+		0);
+	rig_script(&rig, "UPDATE visit_window SET from_us=1794996400000000");
+	assert_int_equal(visit_tell(&rig.gateway, rig.db, visit), 0);
+	return visit;
 }
 
-static void test_draft(void **state)
+static void test_visit(void **state)
 {
 	(void)state;
-	const struct vg_civil old = {2026, 11, 18, 10, 0, 0}, new = {2026, 11, 18, 11, 0, 0};
-	rig_bind(&rig, 2);
-	rig_bp(&rig, (struct rig_bp){150, 95, 70, .identity = "1", .taken = &new});
-	rig_bp(&rig, (struct rig_bp){130, 85, 70, .identity = "2", .taken = &old});
-	json_t *root = message(OBJECT_FOLLOWUP, 1, 5);
-	const json_t *draft = json_array_get(json_object_get(root, "followups"), 0);
+	int64_t visit = visited("1");
+	json_t *root = message(OBJECT_FOLLOWUP, visit, 5);
 	expect(root, "followups.0.status", "\"proposed\"");
+	expect(root, "followups.0.state", "\"open\"");
+	expect(root, "followups.0.origin", "\"here\"");
 	expect(root, "followups.0.resident", "\"R-0002\"");
 	expect(root, "followups.0.form", "\"hypertension_followup_v3\"");
 	expect(root, "followups.0.revision", "2");
-	const json_t *field = form_field(draft, "150");
-	assert_non_null(field); /* the latest taken, not the latest told */
-	assert_null(form_field(draft, ":130"));
+	expect(root, "followups.0.seq", "5");
+	expect(root, "followups.0.day", "\"2026-11-18\"");
+	expect(root, "followups.0.way", "1");
+	expect(root, "followups.0.answers", "{\"visit_way\":\"1\"}");
+	expect(root, "followups.0.windows", "[{\"from\":\"2026-11-18T10:06:40.000Z\"}]");
+	expect(root, "followups.0.rules.numbers", "\"1\"");
 	json_decref(root);
 }
 
-/* A form never rests on an unknown time. */
-static void test_draft_without_time(void **state)
+/* What was confirmed leaves as it was then, whatever happened since. */
+static void test_confirmed_visit(void **state)
 {
 	(void)state;
-	rig_bind(&rig, 1);
-	struct unit *u = rig_unit(&rig);
-	u->arrived_us = CLOCK_SECOND_US;
-	rig_add(&rig, u, &(struct rig_bp){157, 95, 70, .identity = "1"});
-	assert_int_equal(rig_file(&rig, u), 0);
-	json_t *root = message(OBJECT_FOLLOWUP, 1, 5);
-	assert_null(form_field(json_array_get(json_object_get(root, "followups"), 0), "157"));
+	int64_t visit = visited("2");
+	rig_script(
+		&rig, "UPDATE visit SET answers='{\"visit_way\":\"2\",\"classification\":\"1\"}'");
+	const struct freezing f = {.visit = visit, .by = "D-0002", .author = "local:n/D-0002"};
+	assert_int_equal(visit_freeze(&rig.gateway, rig.db, &f), 0);
+	rig_script(&rig, "UPDATE visit SET answers='{\"visit_way\":\"3\"}'");
+	json_t *root = message(OBJECT_FOLLOWUP, visit, 5);
+	expect(root, "followups.0.status", "\"confirmed\"");
+	expect(root, "followups.0.state", "\"confirmed\"");
+	expect(root, "followups.0.revision", "3");
+	expect(root, "followups.0.way", "2");
+	expect(root, "followups.0.confirmed.by", "\"D-0002\"");
+	assert_null(json_object_get(
+		json_array_get(json_object_get(root, "followups"), 0), "evidence_changed"));
+	json_decref(root);
+	rig_script(
+		&rig, "UPDATE visit SET evidence_changed=1, state='entered-in-error', reason='x'");
+	root = message(OBJECT_FOLLOWUP, visit, 5);
+	expect(root, "followups.0.status", "\"entered-in-error\"");
+	expect(root, "followups.0.reason", "\"x\"");
+	expect(root, "followups.0.evidence_changed", "true");
+	expect(root, "followups.0.way", "2");
 	json_decref(root);
 }
 
@@ -522,6 +536,9 @@ static void test_nothing_of_a_person(void **state)
 	(void)state;
 	static const char typed[] = "TYPED-BY-HAND-19580314";
 	rig_bind(&rig, 2);
+	int64_t visit = 0;
+	visit_open(&rig.gateway, rig.db, 2, "hypertension_followup_v3", "x", "", &visit);
+	visit_open(&rig.gateway, rig.db, 2, "t2dm_followup_v3", "x", "", &visit);
 	for (int field = PATIENT_FIELD_IGNORE; field <= PATIENT_FIELD_TOKEN; field++) {
 		struct unit *u = rig_unit(&rig);
 		u->patient_field =
@@ -530,7 +547,7 @@ static void test_nothing_of_a_person(void **state)
 			&(struct rig_bp){190, 115, 70, .identity = NULL, .patient = typed});
 		assert_int_equal(rig_file(&rig, u), 0);
 	}
-	static const char *const tables[] = {"reading", "alert", "draft"};
+	static const char *const tables[] = {"reading", "alert", "visit"};
 	static const enum object kinds[] = {OBJECT_READING, OBJECT_ALERT, OBJECT_FOLLOWUP};
 	for (size_t i = 0; i < ELEMENTS(tables); i++)
 		for (int64_t row = 1; row <= 2; row++) {
@@ -579,8 +596,8 @@ int main(void)
 		T(test_silent_sensor),
 		T(test_no_clean_repeat),
 		T(test_event),
-		T(test_draft),
-		T(test_draft_without_time),
+		T(test_visit),
+		T(test_confirmed_visit),
 		T(test_study),
 		T(test_study_of_nobody),
 		T(test_pieces),

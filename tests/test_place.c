@@ -389,7 +389,7 @@ static void test_of_a_place(void **state)
 		/* 34.0 of a person would be critical; of a place it is nobody's */
 		assert_int_equal(
 			rig_int(&rig,
-				"SELECT (SELECT count(*) FROM evidence)+(SELECT count(*) FROM draft)+"
+				"SELECT (SELECT count(*) FROM evidence)+(SELECT count(*) FROM visit)+"
 				"(SELECT count(*) FROM alert)"),
 			0);
 		assert_int_equal(rig_int(&rig, "SELECT count(*) FROM outbox WHERE kind=0"), 1);

@@ -55,7 +55,7 @@ static void test_young_and_old(void **state)
 	assert_int_equal(after(29), 0);
 	assert_int_equal(COUNT("reading"), 2);
 	assert_int_equal(after(31), 1);
-	/* the latest of each kind stays: the follow-up draft rests on it */
+	/* the latest of each kind stays: a follow-up form shows it */
 	assert_int_equal(COUNT("reading WHERE id=2"), 1);
 	assert_int_equal(COUNT("reading"), 1);
 	assert_int_equal(COUNT("evidence WHERE reading=1"), 0);
