@@ -56,6 +56,7 @@ extern const struct command_entry ecg_commands[];   /* ecg_command.c: studies an
 extern const struct command_entry roster_commands[]; /* roster_command.c: who the residents are */
 extern const struct command_entry resident_commands[]; /* resident_command.c: one of them */
 extern const struct command_entry visit_commands[]; /* visit_command.c: follow-up visits */
+extern const struct command_entry lists_commands[]; /* lists_command.c: due lists and rates */
 /* ecg_command.c: of a study that is still with the decoder. */
 int command_refuse_undecoded(struct command *c);
 /* query.c, enrol_command.c: about what only the loop knows. They run there, without `db`, and only through the local door. */

@@ -115,9 +115,12 @@ struct config {
 	uint16_t retention_days;	     /* how long what was delivered stays here */
 	uint16_t commit_rows;		     /* rows of one transaction */
 	enum contract_start contract_start;
-	char label_key[256];		     /* file; "" = label.key in the store */
-	char ecg_centre[32];		     /* sink that is the ECG centre; "" = the first one */
-	char ecg_hours[160];	       /* its hours, as centre_parse() takes them (centre.h) */
+	char label_key[256]; /* file; "" = label.key in the store */
+	bool lists_due,
+		lists_kpi;   /* tell the platform: a list every morning, the rates of a month */
+	char lists_at[6];    /* "07:00" */
+	char ecg_centre[32]; /* sink that is the ECG centre; "" = the first one */
+	char ecg_hours[160]; /* its hours, as centre_parse() takes them (centre.h) */
 	uint16_t ecg_report_minutes;   /* of its hours, after which its report is due */
 	uint16_t ecg_not_sent_minutes; /* until it must have received a study */
 	unsigned n_sinks;

@@ -66,6 +66,17 @@ static bool is_adapter(const char *text)
 	return !*text || (n > 3 && !text[n]);
 }
 
+/* "07:00" */
+static bool is_wall_time(const char *text)
+{
+	static const char highest[] = "29:59";
+	size_t n = 0;
+	while (text[n] && n < 5 &&
+		(n == 2 ? text[n] == ':' : text[n] >= '0' && text[n] <= highest[n]))
+		n++;
+	return n == 5 && !text[n] && (text[0] < '2' || text[1] <= '3');
+}
+
 /* A file of the time zone database begins with "TZif" (RFC 8536, 3.1). */
 static bool is_zone(const char *text)
 {
@@ -89,6 +100,8 @@ static const struct text_rule file = {
 	is_file_or_none, "a path that begins with '/', or " CONFIG_CREDENTIAL "NAME"};
 static const struct text_rule host = {is_host, "a host name or address"};
 static const struct text_rule adapter = {is_adapter, "hci0, hci1 ... or nothing"};
+static const struct text_rule wall_time = {
+	is_wall_time, "a time of the day, \"00:00\" to \"23:59\""};
 static const struct text_rule zone = {
 	is_zone, "a zone of /usr/share/zoneinfo, such as Asia/Shanghai"};
 
@@ -161,6 +174,14 @@ const struct key config_keys[] = {
 	 .meaning = "how long delivered readings stay here"},
 	{"commit_rows", NUMBER(1, 5000), .fallback = "256", IN_CONFIG(commit_rows), FIXED,
 	 .meaning = "most readings that share one transaction"},
+	{"lists", KEY_GROUP,
+	 .meaning = "lists and rates for the platform, of the residents whom this gateway owns"},
+	{"lists.due", KEY_BOOL, .fallback = "false", IN_CONFIG(lists_due),
+	 .meaning = "true: every morning one message of who should be seen"},
+	{"lists.kpi", KEY_BOOL, .fallback = "false", IN_CONFIG(lists_kpi),
+	 .meaning = "true: on the first of a month one message of the rates of the month that ended"},
+	{"lists.at", TEXT(wall_time), .fallback = "07:00", IN_CONFIG(lists_at),
+	 .meaning = "when, by the clock of the zone above"},
 	{"ecg", KEY_GROUP,
 	 .meaning = "the centre that reports on electrocardiograms"},
 	{"ecg.centre", TEXT(token), .fallback = "", IN_CONFIG(ecg_centre), FIXED,

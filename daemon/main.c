@@ -3,6 +3,7 @@
 #include "command.h"
 #include "control.h"
 #include "devices.h"
+#include "digest.h"
 #include "enrol_gateway.h"
 #include "forward.h"
 #include "gateway.h"
@@ -233,6 +234,8 @@ static int start_rooms(struct gateway *g)
 	if (rc >= 0)
 		rc = watch_new(g, &g->watch);
 	if (rc >= 0)
+		rc = digest_new(g, &g->digest);
+	if (rc >= 0)
 		rc = studies_new(g, &g->studies);
 	if (rc >= 0)
 		rc = devices_start(g->devices);
@@ -252,6 +255,7 @@ static void stop(struct gateway *g)
 	store_free(TAKE(g->store));
 	timekeeper_free(TAKE(g->timekeeper));
 	watch_free(TAKE(g->watch));
+	digest_free(TAKE(g->digest));
 	studies_free(TAKE(g->studies));
 	forward_free(TAKE(g->forward));
 	control_free(TAKE(g->control));

@@ -18,14 +18,25 @@
 #define FAILED_MAX 8			/* then it is called rejected */
 
 /* A lane carries one kind of object, in the order in which lanes are served. Stored in outbox.lane. */
-enum lane { LANE_ALERT, LANE_READING, LANE_FOLLOWUP, LANE_EVENT, LANE_STUDY, LANE_PIECE, LANES };
+enum lane {
+	LANE_ALERT,
+	LANE_READING,
+	LANE_FOLLOWUP,
+	LANE_EVENT,
+	LANE_STUDY,
+	LANE_PIECE,
+	LANE_DIGEST,
+	LANES
+};
 
 static const enum lane lane_of[OBJECTS] = {[OBJECT_ALERT] = LANE_ALERT,
 	[OBJECT_READING] = LANE_READING,
 	[OBJECT_FOLLOWUP] = LANE_FOLLOWUP,
 	[OBJECT_EVENT] = LANE_EVENT,
 	[OBJECT_STUDY] = LANE_STUDY,
-	[OBJECT_PIECE] = LANE_PIECE};
+	[OBJECT_PIECE] = LANE_PIECE,
+	[OBJECT_DUE] = LANE_DIGEST,
+	[OBJECT_KPI] = LANE_DIGEST};
 
 /* A publish on its way: given to the uplink, no PUBACK yet. Memory only: after a crash it goes again. */
 struct flight {
@@ -159,10 +170,11 @@ int outbox_recover(struct db *db)
 
 /* handing over */
 
-/* Large ones: a piece, so that an alert waits for no more; a study with its reports, which fits no two times. */
+/* Large ones: a piece or a part of a list, so that an alert waits for no more; a study with its reports, which fits
+ * no two times. */
 static bool goes_alone(enum object kind)
 {
-	return kind == OBJECT_STUDY || kind == OBJECT_PIECE;
+	return kind == OBJECT_STUDY || kind == OBJECT_PIECE || kind == OBJECT_DUE;
 }
 
 static struct flight *flight_free(struct sink *s)

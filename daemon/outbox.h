@@ -32,6 +32,8 @@ enum object {
 	OBJECT_EVENT,
 	OBJECT_STUDY,
 	OBJECT_PIECE, /* of a study's original; its uuid is that of the study */
+	OBJECT_DUE,   /* a part of a morning's list */
+	OBJECT_KPI,   /* the rates of a month */
 	OBJECTS
 };
 enum outbox_state { OUTBOX_PENDING = 0, OUTBOX_SENT = 1, OUTBOX_REJECTED = 3 };

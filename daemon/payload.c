@@ -17,6 +17,8 @@ static const struct {
 	[OBJECT_EVENT] = {"up/event", "events"},
 	[OBJECT_STUDY] = {"up/ecg", "studies"},
 	[OBJECT_PIECE] = {"up/ecg/chunk", "chunks"},
+	[OBJECT_DUE] = {"up/due", "lists"},
+	[OBJECT_KPI] = {"up/kpi", "rates"},
 };
 
 const char *payload_topic(enum object kind)
@@ -290,6 +292,19 @@ static int piece(struct db *db, int64_t row, int64_t seq, struct json *j)
 	return 1;
 }
 
+static int digest(struct db *db, int64_t row, int64_t seq, struct json *j)
+{
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT uuid,revision,body FROM digest WHERE id=?", "i", row);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	head(j, r, seq);
+	json_members(j, row_text(r, 2));
+	json_object_end(j);
+	return 1;
+}
+
 int payload_object(const struct gateway *g, struct db *db, enum object kind, int64_t row,
 	int64_t seq, struct json *j)
 {
@@ -306,6 +321,9 @@ int payload_object(const struct gateway *g, struct db *db, enum object kind, int
 		return study(db, row, seq, j);
 	case OBJECT_PIECE:
 		return piece(db, row, seq, j);
+	case OBJECT_DUE:
+	case OBJECT_KPI:
+		return digest(db, row, seq, j);
 	case OBJECTS:
 		break;
 	}

@@ -205,6 +205,12 @@ static void counts(struct command *c)
 	json_object_begin(c->result, "counts");
 	for (size_t i = 0; i < ELEMENTS(all); i++)
 		json_int(c->result, all[i].name, db_int(c->db, 0, all[i].sql, ""));
+	if (c->gateway->config->lists_due) /* of the last morning */
+		json_int(c->result, "due",
+			db_int(c->db, 0,
+				"SELECT json_extract(body,'$.total') FROM digest WHERE kind='due' "
+				"ORDER BY id DESC LIMIT 1",
+				""));
 	json_object_end(c->result);
 }
 
@@ -212,7 +218,7 @@ static void counts(struct command *c)
 static int rejected(struct command *c)
 {
 	static const char *const names[OBJECTS] = {
-		"reading", "alert", "followup", "event", "study", "piece"};
+		"reading", "alert", "followup", "event", "study", "piece", "due", "kpi"};
 	int rc;
 	json_array_begin(c->result, "rejected");
 	_cleanup_(row_endp) struct row *r = db_query(c->db,

@@ -3,6 +3,7 @@
 
 #include "config_diff.h"
 #include "devices.h"
+#include "digest.h"
 #include "lastgood.h"
 #include "log.h"
 #include "news.h"
@@ -227,6 +228,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 	follow(g, p);
 	devices_follow(g->devices, p);
 	watch_follow(g->watch);
+	digest_follow(g->digest);
 	log_note("config", "%s was read again; differences: %u", path, n);
 	return 0;
 }

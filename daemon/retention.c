@@ -131,6 +131,12 @@ int retention_run(struct db *db, const struct instant *now, unsigned days)
 		 "EXISTS (SELECT 1 FROM outbox WHERE outbox.uuid=alert.uuid)",
 			0},
 		{"DELETE FROM device_offset WHERE until<?", 0},
+		{"DELETE FROM digest WHERE at<? AND kind='due' AND NOT EXISTS (SELECT 1 FROM outbox "
+		 "WHERE outbox.uuid=digest.uuid)",
+			0},
+		{"DELETE FROM digest WHERE at<? AND NOT EXISTS (SELECT 1 FROM outbox WHERE "
+		 "outbox.uuid=digest.uuid)",
+			RETENTION_KPI_DAYS},
 		{"DELETE FROM command WHERE at<?", RETENTION_COMMAND_DAYS},
 		{"DELETE FROM audit WHERE at<?", RETENTION_AUDIT_DAYS},
 	};

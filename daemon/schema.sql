@@ -281,10 +281,11 @@ CREATE TABLE digest (                   -- a morning's list, a month's rates
 	uuid BLOB NOT NULL UNIQUE,
 	kind TEXT NOT NULL,             -- due, kpi
 	period TEXT NOT NULL,           -- YYYY-MM-DD, YYYY-MM
+	part INTEGER NOT NULL,          -- 1, 2 ... of a list that fits no single message
 	revision INTEGER NOT NULL,
 	body TEXT NOT NULL,             -- JSON as forwarded
 	at INTEGER NOT NULL,
-	UNIQUE (kind, period)
+	UNIQUE (kind, period, part)
 );
 
 CREATE TABLE clock_span (               -- how our clock ran against CLOCK_BOOTTIME, until it was set; the rules: span.h

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "due_facts.h"
+
+#include "clock.h"
+#include "reading.h"
+#include "util.h"
+
+#include <jansson.h>
+
+/* A JSON list that names something, or a word of a person. */
+static bool says_something(const char *text)
+{
+	if (!text || !text[0])
+		return false;
+	json_t *root = json_loads(text, JSON_DECODE_ANY, NULL);
+	bool some = !root || json_array_size(root) || json_object_size(root) ||
+		    json_string_length(root);
+	json_decref(root);
+	return some;
+}
+
+/* The last two confirmed visits of each form. */
+static int read_visits(struct db *db, int64_t resident, unsigned form, struct due_visit *v)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT day,class,next_day,referral,referral_result,confirmed_at FROM visit WHERE "
+		"resident=? AND form=? AND state='confirmed' ORDER BY day DESC,id DESC LIMIT 2",
+		"it", resident, due_forms[form].form);
+	*v = (struct due_visit){.next = DAY_NONE, .plan = DAY_NONE};
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	v->known = true;
+	v->day = day_read(row_text(r, 0));
+	v->class = (int)row_int(r, 1);
+	v->next = day_read(row_text(r, 2));
+	v->referral = says_something(row_text(r, 3));
+	v->answered = says_something(row_text(r, 4));
+	v->confirmed_us = row_int(r, 5);
+	rc = row_next(r);
+	v->class_before = rc > 0 ? (int)row_int(r, 1) : 0;
+	return MIN(rc, 0);
+}
+
+static int read_plans(struct db *db, int64_t resident, struct due_visit *visits)
+{
+	int rc;
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT form,day,at FROM plan WHERE resident=?", "i", resident);
+	while ((rc = row_next(r)) > 0)
+		for (unsigned i = 0; i < DUE_FORMS; i++)
+			if (streq(row_text(r, 0), due_forms[i].form)) {
+				visits[i].plan = day_read(row_text(r, 1));
+				visits[i].plan_us = row_int(r, 2);
+			}
+	return rc;
+}
+
+#define TRUSTED "trust IN ('corrected','live')"
+
+/* Visits are looked at first: a reading matters only when none of them is new enough. */
+static int read_contact(
+	struct db *db, const struct numbers *n, int64_t resident, int32_t day, struct due_facts *f)
+{
+	f->contact = DAY_NONE;
+	for (unsigned i = 0; i < DUE_FORMS; i++)
+		if (f->visits[i].known)
+			f->contact = MAX(f->contact, f->visits[i].day);
+	if (f->contact != DAY_NONE && day - f->contact <= n->due_no_contact_days)
+		return 0;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT taken FROM reading WHERE resident=? AND superseded=0 AND test=0 AND "
+		"status<>'entered-in-error' AND " TRUSTED " ORDER BY taken DESC LIMIT 1",
+		"i", resident);
+	int rc = row_next(r);
+	if (rc > 0)
+		f->contact = MAX(f->contact, day_of(row_int(r, 0)));
+	return MIN(rc, 0);
+}
+
+/* When a pressure was high enough that the mean of its day can be; INT64_MAX: never. Means are rounded. */
+static int64_t first_raised(struct db *db, const struct numbers *n, int64_t resident)
+{
+#define FIRST(kind)                                                   \
+	"SELECT taken FROM evidence WHERE resident=? AND kind='" kind \
+	"' AND milli>=? AND " TRUSTED " ORDER BY taken LIMIT 1"
+	int64_t systolic =
+		db_int(db, INT64_MAX, FIRST("bp.sbp"), "ii", resident, n->recheck_sbp - 500);
+	int64_t diastolic =
+		db_int(db, INT64_MAX, FIRST("bp.dbp"), "ii", resident, n->recheck_dbp - 500);
+#undef FIRST
+	return MIN(systolic, diastolic);
+}
+
+/* A cuff that moved, or sat badly. `body` is JSON that we wrote. */
+static bool doubtful(const char *body)
+{
+	static const char *const flags[] = {
+		"\"body_movement\"", "\"cuff_too_loose\"", "\"improper_position\""};
+	const char *list = strstr(body, "\"flags\":[");
+	const char *end = list ? strchr(list, ']') : NULL;
+	for (size_t i = 0; end && i < ELEMENTS(flags); i++) {
+		const char *at = strstr(list, flags[i]);
+		if (at && at < end)
+			return true;
+	}
+	return false;
+}
+
+static int read_pressures(struct db *db, int64_t resident, int64_t from_us, struct recheck *recheck)
+{
+	int rc;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT s.taken,s.milli,d.milli,reading.body FROM evidence s CROSS JOIN evidence d "
+		"ON d.reading=s.reading AND d.kind='bp.dbp' CROSS JOIN reading ON "
+		"reading.id=s.reading WHERE s.resident=? AND s.kind='bp.sbp' AND s.taken>=? AND "
+		"s." TRUSTED " AND s.comparator IS NULL AND d.comparator IS NULL ORDER BY s.taken",
+		"ii", resident, from_us);
+	while ((rc = row_next(r)) > 0)
+		if (!doubtful(row_text(r, 3)))
+			recheck_add(recheck, day_of(row_int(r, 0)), row_int(r, 1), row_int(r, 2));
+	return rc;
+}
+
+static int read_recheck(struct db *db, const struct numbers *n, const struct owned *who,
+	int32_t day, struct recheck *recheck)
+{
+	recheck_begin(recheck, n, who->birth, day);
+	if (owned_in(who, due_forms[DUE_HTN].programme))
+		return 0;
+	int64_t first_us = first_raised(db, n, who->id);
+	/* from the beginning of its day: what was measured before it that day is in the mean, too */
+	int rc = first_us == INT64_MAX
+			 ? 0
+			 : read_pressures(db, who->id, day_begin_us(day_of(first_us)), recheck);
+	recheck_end(recheck);
+	return rc;
+}
+
+int due_facts(struct db *db, const struct numbers *n, const struct owned *who, int32_t day,
+	struct due_facts *ret)
+{
+	int rc = 0;
+	for (unsigned i = 0; i < DUE_FORMS && rc >= 0; i++) {
+		ret->enrolled[i] = owned_in(who, due_forms[i].programme);
+		rc = read_visits(db, who->id, i, &ret->visits[i]);
+	}
+	if (rc >= 0)
+		rc = read_plans(db, who->id, ret->visits);
+	if (rc >= 0)
+		rc = read_contact(db, n, who->id, day, ret);
+	return rc < 0 ? rc : read_recheck(db, n, who, day, &ret->recheck);
+}
+
+void due_json(const struct due_item *item, const struct owned *who, int32_t day, struct json *j)
+{
+	char date[DAY_TEXT];
+	json_object_begin(j, NULL);
+	json_str(j, "resident", who->token);
+	json_str(j, "list", due_lists[item->list]);
+	json_str(j, "form", item->form);
+	json_str(j, "reason", item->reason);
+	json_str(j, "date", day_text(date, item->date));
+	json_int(j, "days", item->days);
+	json_str(j, "level", item->level);
+	json_bool(j, "in_contract", owned_in_contract(who, day_begin_us(day)));
+	json_object_end(j);
+}
