@@ -13,8 +13,8 @@ static bool says_something(const char *text)
 	if (!text || !text[0])
 		return false;
 	json_t *root = json_loads(text, JSON_DECODE_ANY, NULL);
-	bool some = !root || json_array_size(root) || json_object_size(root) ||
-		    json_string_length(root);
+	bool some = !root || json_is_number(root) || json_array_size(root) ||
+		    json_object_size(root) || json_string_length(root);
 	json_decref(root);
 	return some;
 }
