@@ -39,7 +39,7 @@ PY_TESTS := $(filter-out tests/test_bluez.py,$(wildcard tests/test_*.py))
 LE_DRIVERS := $(patsubst drivers/%.c,%,$(shell grep -lE 'VG_BUS_(GATT|ADVERT)' drivers/*.c))
 FUZZERS := $(filter-out gatt,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))) $(LE_DRIVERS:%=gatt_%)
 ECG_FUZZERS := scp aecg ecg90a dicom
-TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/codes_probe $(B)/tests/xmodem_probe
+TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/codes_probe $(B)/tests/xmodem_probe $(B)/tests/scenario
 FUZZ_RUN ?= 30s
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= -1
@@ -96,6 +96,12 @@ $(B)/tests/test_%: tests/test_%.c $$(wildcard tests/$$*/*.[ch]) $(wildcard tests
 $(B)/tests/codes_probe $(B)/tests/xmodem_probe: $(B)/tests/%: tests/%.c $(B)/core.a
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CORE_LIBS)
+
+# Its clock is the scenario's.
+$(B)/tests/scenario: tests/scenario.c $(wildcard tests/scenario/*.[ch]) $(B)/core.a
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $(LDFLAGS) -Wl,--wrap=clock_utc_us,--wrap=clock_boot_us -o $@ $(filter %.c %.a,$^) $(CORE_LIBS)
 
 # A fuzz target sees the sources it needs and nothing else, always with sanitizers.
 fuzz_main = tests/fuzz/fuzz_$(if $(filter gatt_%,$1),gatt,$1).c

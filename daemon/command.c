@@ -92,7 +92,7 @@ int command_find_id(struct command *c, const char *name, const char *sql, struct
 	return 0;
 }
 
-static const struct command_entry *find(const char *name)
+const struct command_entry *command_find(const char *name)
 {
 	static const struct command_entry *const tables[] = {query_commands, act_commands,
 		person_commands, roster_commands, resident_commands, visit_commands, lists_commands,
@@ -157,7 +157,7 @@ static int run_entry(
 
 static int carry_out(struct order *o, struct command *c, const char *name, const char *id)
 {
-	const struct command_entry *e = find(name);
+	const struct command_entry *e = command_find(name);
 	if (!e)
 		return command_refuse(c, "unknown_command",
 			"This command does not exist. `vitalgate help` lists them.",

@@ -59,6 +59,8 @@ extern const struct command_entry visit_commands[]; /* visit_command.c: follow-u
 extern const struct command_entry lists_commands[]; /* lists_command.c: due lists and rates */
 /* ecg_command.c: of a study that is still with the decoder. */
 int command_refuse_undecoded(struct command *c);
+/* Of all these and the next; NULL: there is none of this name. */
+const struct command_entry *command_find(const char *name);
 /* query.c, enrol_command.c: about what only the loop knows. They run there, without `db`, and only through the local door. */
 extern const struct command_entry loop_commands[];
 

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Runs scenarios of tests/sim/FOLLOWUP.md, section 9, through the rooms of the daemon: units through intake, commands
+ * through their table, at a clock that the scenario sets. No thread, no loop, no platform, and nothing is kept.
+ */
+#pragma once
+
+#include "command.h"
+#include "gateway.h"
+#include "util.h"
+
+#include <jansson.h>
+
+struct site {
+	char dir[64];
+	struct gateway gateway;
+	struct db *db;
+	bool stands;	  /* the first line was read */
+	unsigned pending; /* what was done since the last commit */
+	unsigned units, entered;
+	json_t *names;	 /* "c1", "c1.htn" -> id */
+	json_t *ids;	 /* key of a reading -> id */
+	json_t *keys;	 /* and back */
+	json_t *devices; /* id -> its part of the first line */
+};
+
+/* Ends the program with one sentence about the line. */
+_Noreturn void refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* "2026-03-10T08:00:00" as the site's wall shows it. */
+int64_t instant(const char *text);
+/* What is now. */
+void set_now(int64_t utc_us);
+
+/* site.c */
+void site_open(struct site *s, const json_t *config);
+void site_close(struct site *s);
+/* In a savepoint of its own, as the store runs a job. */
+void site_begin(struct site *s);
+void site_end(struct site *s, bool keep);
+
+/* unit.c */
+void unit_deliver(struct site *s, const json_t *unit, int64_t at_us);
+
+/* answers.c: the one line that answers. */
+void answer(struct site *s, const json_t *line);
+/* A command's result; NULL: it was refused, and `code` says why. */
+json_t *run_command(
+	struct site *s, const char *name, const json_t *args, const char *by, char code[static 32]);
