@@ -357,7 +357,7 @@ class Commands:
             raise Refused("way_missing")
         evidence = self.collect(visit)
         result = conclude(evidence, visit.answers)
-        if result["class"] is None and has_class(visit.form):
+        if result["class"] is None:
             raise Refused("class_missing")
         visit.evidence, visit.result, visit.confirmed_at = evidence, result, self.now
 
@@ -408,7 +408,3 @@ def kind_of(values):
     """What kind of reading these values are."""
     first = next(iter(values)).split(".")[0]
     return {"bp": "blood_pressure", "glu": "glucose", "lipid": "lipids", "temp": "temperature"}.get(first, first)
-
-
-def has_class(form):
-    return form != "elderly"

@@ -125,7 +125,7 @@ class Field:
     def __init__(self, row):
         self.key, self.kinds = row["key"], row["kinds"].split()
         self.fillable = row["device_fillable"] == "y"
-        self.fill = row.get("fill") or ""
+        self.fill = row["fill"]
 
 
 FORMS = {short: [] for short in SHORT.values()}

@@ -13,13 +13,9 @@ BY_PURPOSE = {"follow-up": ("htn", "t2dm", "copd"), "home-bed": ("htn", "t2dm", 
               "hut": ()}
 ARMS = ("right", "left", None)
 PULSES = ("bp.pulse", "spo2.pulse", "ecg.hr")
-HEART_RATES = ("ecg.hr", "hr.form", "bp.pulse", "spo2.pulse")
 URGENT_REASONS = {"bp_urgent", "pregnant_bp", "glucose_high", "glucose_low", "pregnant_glucose", "temperature",
                   "heart_rate"}
 TWICE_REASONS = {"complication", "adverse_twice", "not_controlled_twice"}
-FILL = {"visit_date": "visit_date", "bp": "bp", "bp_left": "bp_left", "bp_right": "bp_right", "bmi": "bmi",
-        "heart_rate": "heart_rate", "height": "height", "fasting_glucose": "fasting", "fasting": "fasting",
-        "auxiliary_tests": "aux", "next_visit_date": "next"}
 
 
 def field_of(value, by, readings=(), **more):
@@ -167,7 +163,7 @@ def conclude(evidence, answers):
     measures = 4 if URGENT_REASONS & set(reasons) else 3 if TWICE_REASONS & set(reasons) else \
         {1: 1, 2: 2, 3: 2}.get(level)
     fields = dict(evidence["fields"])
-    if after and any(field.key == "next_visit_date" for field in FORMS[evidence["form"]]):
+    if after and any(field.fill == "next_visit" for field in FORMS[evidence["form"]]):
         fields["next_visit_date"] = field_of(after, "derived")
     for key, text in answers.items():
         fields[key] = field_of(text, "person")
@@ -255,14 +251,14 @@ class Visits:
             if field.fillable:
                 self.fill(evidence, visit, field, readings)
         evidence["urgent"] = self.urgent(evidence, resident, readings)
-        if any(FILL.get(field.key) == "bp" for field in FORMS[form]):
+        if any(field.fill == "bp" for field in FORMS[form]):
             evidence["home_week"] = self.home_week(resident, day)
         if form == "t2dm":
             evidence["hypo"] = self.low_episodes(visit, day)
         return evidence
 
     def fill(self, evidence, visit, field, readings):
-        how = field.fill or FILL.get(field.key, "last")
+        how = field.fill
         filled = evidence["fields"]
         if how in ("bp", "bp_left", "bp_right"):
             found = pressure_of(readings, ARMS if how == "bp" else (how[3:],))
@@ -271,7 +267,7 @@ class Visits:
                 if how == "bp":
                     evidence["pressure"] = found[:2]
         elif how == "heart_rate":
-            found = last_usable(readings, HEART_RATES,
+            found = last_usable(readings, field.kinds,
                                 lambda r, kind: kind == "bp.pulse" and "irregular_pulse" in r.flags)
             if found:
                 filled[field.key] = field_of(shown_kind(found[1], found[2]), "device", [found[0]], origin=found[1])
@@ -284,7 +280,7 @@ class Visits:
                                              **self.from_day(found))
         elif how == "bmi":
             self.fill_mass_index(filled, field, visit, readings)
-        elif how == "last":
+        elif how in ("last", "other_glucose"):
             found = last_usable(readings, field.kinds)
             if found:
                 filled[field.key] = field_of(shown_kind(found[1], found[2]), "device", [found[0]])
