@@ -38,7 +38,7 @@ const char *severity_priority(enum severity s)
 }
 
 /* "glu.*" = every kind that begins so. */
-static bool kind_matches(const char *pattern, const char *kind)
+bool alert_kind_matches(const char *pattern, const char *kind)
 {
 	const char *star = strchr(pattern, '*');
 	return star ? strncmp(pattern, kind, (size_t)(star - pattern)) == 0 : streq(pattern, kind);
@@ -101,7 +101,7 @@ static bool milli_of(struct vg_decimal d, int64_t *ret)
 
 /* A pattern that matches nothing would be a rule that is silent for ever. Technical rules judge places and no
  * other rule does. */
-static bool kind_fits(const struct codes *codes, const char *pattern, bool technical)
+bool alert_kind_fits(const struct codes *codes, const char *pattern, bool technical)
 {
 	const struct code *code;
 	const char *star = strchr(pattern, '*');
@@ -109,7 +109,7 @@ static bool kind_fits(const struct codes *codes, const char *pattern, bool techn
 	if (star && (star[1] || technical))
 		return false;
 	for (size_t i = 0; (code = codes_at(codes, i)); i++)
-		if (kind_matches(pattern, code->kind)) {
+		if (alert_kind_matches(pattern, code->kind)) {
 			bool place = strncmp(code->kind, ENVIRONMENT, strlen(ENVIRONMENT)) == 0;
 			if (place != technical)
 				return false;
@@ -148,7 +148,7 @@ static const char *rule_fault(const struct codes *codes, struct rule_text *t)
 		return "silent_s, for_s and margin are for technical rules";
 	if (silent && (r->kind[0] || r->for_s || t->margin.mantissa != ABSENT))
 		return "a rule with silent_s has no kind, for_s or margin";
-	if (!silent && !kind_fits(codes, r->kind, technical))
+	if (!silent && !alert_kind_fits(codes, r->kind, technical))
 		return technical ? "expected one kind of codes.csv that is of a place (env.)"
 				 : "expected a kind of codes.csv that is of a person, or such as "
 				   "\"glu.*\"";
@@ -221,7 +221,7 @@ static int repeat_read(
 	if (rc >= 0)
 		rc = words_read(y, t.kinds, "kinds", rules->repeat.kinds, &rules->repeat.n_kinds);
 	for (unsigned i = 0; rc >= 0 && i < rules->repeat.n_kinds; i++)
-		if (!kind_fits(codes, rules->repeat.kinds[i], false))
+		if (!alert_kind_fits(codes, rules->repeat.kinds[i], false))
 			rc = yamlmap_fail(y, t.kinds,
 				"kinds: expected kinds of codes.csv that are of a person, found "
 				"\"%s\"",
@@ -350,11 +350,23 @@ static const struct alert_rule *worst(const struct alert_rules *rules, const str
 	const struct alert_rule *hit = NULL;
 	for (unsigned i = 0; i < rules->n; i++) {
 		const struct alert_rule *r = &rules->rules[i];
-		if (!r->place[0] && kind_matches(r->kind, q->code->kind) && alert_breaks(r, q) &&
-			(!hit || r->severity > hit->severity))
+		if (!r->place[0] && alert_kind_matches(r->kind, q->code->kind) &&
+			alert_breaks(r, q) && (!hit || r->severity > hit->severity))
 			hit = r;
 	}
 	return hit;
+}
+
+void alert_hit(struct alert_verdict *v, const struct alert_rule *rule, unsigned quantity)
+{
+	if (rule->severity < v->severity)
+		return;
+	if (rule->severity > v->severity)
+		*v = (struct alert_verdict){.severity = rule->severity};
+	if (v->n < ALERT_HITS_MAX) {
+		v->rules[v->n] = rule;
+		v->quantity[v->n++] = quantity;
+	}
 }
 
 struct alert_verdict alert_judge(const struct alert_rules *rules, const struct reading *reading)
@@ -362,14 +374,8 @@ struct alert_verdict alert_judge(const struct alert_rules *rules, const struct r
 	struct alert_verdict v = {0};
 	for (unsigned i = 0; i < reading->n_quantities; i++) {
 		const struct alert_rule *hit = worst(rules, &reading->quantities[i]);
-		if (!hit || hit->severity < v.severity)
-			continue;
-		if (hit->severity > v.severity)
-			v = (struct alert_verdict){.severity = hit->severity};
-		if (v.n < ALERT_HITS_MAX) {
-			v.rules[v.n] = hit;
-			v.quantity[v.n++] = i;
-		}
+		if (hit)
+			alert_hit(&v, hit, i);
 	}
 	return v;
 }
@@ -394,7 +400,7 @@ bool alert_wants_repeat(const struct alert_rules *rules, const struct reading *r
 	for (unsigned i = 0; i < verdict->n; i++) {
 		bool listed = false;
 		for (unsigned k = 0; k < rules->repeat.n_kinds; k++)
-			listed |= kind_matches(rules->repeat.kinds[k],
+			listed |= alert_kind_matches(rules->repeat.kinds[k],
 				r->quantities[verdict->quantity[i]].code->kind);
 		if (!listed)
 			return false;

@@ -61,6 +61,13 @@ struct alert_verdict {
  */
 struct alert_verdict alert_judge(const struct alert_rules *rules, const struct reading *r);
 
+/* One more rule that one of the numbers fired: of several severities the highest counts. */
+void alert_hit(struct alert_verdict *v, const struct alert_rule *rule, unsigned quantity);
+/* "glu.*": every kind that begins so. */
+bool alert_kind_matches(const char *pattern, const char *kind);
+/* A kind, or such a pattern, that is of a person (of a place: `technical`). */
+bool alert_kind_fits(const struct codes *codes, const char *pattern, bool technical);
+
 /* One limit and one number of the rule's kind: is it broken, and is it good again? Between the two lies the
  * margin. */
 bool alert_breaks(const struct alert_rule *rule, const struct quantity *q);

@@ -2,6 +2,7 @@
 #include "filing.h"
 
 #include "gateway.h"
+#include "limit.h"
 #include "log.h"
 #include "repeat.h"
 #include "visit.h"
@@ -174,8 +175,10 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 {
 	const struct alert_rules *rules = g->rules;
 	struct alert_verdict v = alert_judge(rules, r);
-	if (!g->config->alerts || u->test || v.severity < SEVERITY_WARNING)
-		return 0;
+	struct limit_rules personal;
+	int rc = limit_judge(db, f->who.resident, r, &f->when, &personal, &v);
+	if (rc < 0 || !g->config->alerts || u->test || v.severity < SEVERITY_WARNING)
+		return rc;
 	struct uuid id = filing_alert_id(reading);
 	bool repeat = alert_wants_repeat(rules, r, &v) && !raised(db, &id);
 	_cleanup_(freep) char *body = alert_body(r, &v);
@@ -194,10 +197,34 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 		.raised_boot_us = u->boot_us};
 	if (repeat)
 		return repeat_ask(g, db, u, r, &a, &v);
-	int rc = filing_raise(g, db, &a);
+	rc = filing_raise(g, db, &a);
 	if (rc == 0 && f->revision > 1)
 		rc = raise_again(g, db, &id, f, v.severity, body, doubts);
 	return MIN(rc, 0);
+}
+
+int filing_alert_late(struct gateway *g, struct db *db, const struct reading *r,
+	const struct uuid *reading, const struct filing *f, const struct alert_verdict *v)
+{
+	struct uuid id = filing_alert_id(reading);
+	_cleanup_(freep) char *body = alert_body(r, v);
+	_cleanup_(freep) char *doubts = doubts_of(r, f);
+	if (!body || !doubts)
+		return -ENOMEM;
+	int rc = filing_raise(g, db,
+		&(struct raising){.id = id,
+			.to = f,
+			.reading = reading,
+			.severity = severity_name(v->severity),
+			.why = v->rules[0]->id,
+			.body = body,
+			.doubts = doubts,
+			.raised_us = clock_utc_us()});
+	if (rc || v->severity < SEVERITY_CRITICAL)
+		return MIN(rc, 0);
+	bool lower = db_int(db, 0, "SELECT severity='warning' FROM alert WHERE uuid=?", "b",
+			     id.bytes, sizeof(id.bytes)) == 1;
+	return lower ? raise_again(g, db, &id, f, v->severity, body, doubts) : 0;
 }
 
 int filing_move_alert(

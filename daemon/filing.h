@@ -43,6 +43,11 @@ int filing_retire(struct db *db, const struct uuid *id, int revision);
  * that it is stored under. */
 int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
 	const struct uuid *reading, const struct filing *f);
+struct alert_verdict;
+/* A stored reading turns out to be dangerous for whoever it belongs to now: its alert is raised, or raised again when it
+ * was a lesser one. */
+int filing_alert_late(struct gateway *g, struct db *db, const struct reading *r,
+	const struct uuid *reading, const struct filing *f, const struct alert_verdict *v);
 /* An alert, if it was raised, follows what it is about to whom that concerns now. An acknowledgement stays, and so does
  * what staff were told because no clean repeat came. */
 int filing_move_alert(

@@ -2,6 +2,7 @@
 #include "revision.h"
 
 #include "gateway.h"
+#include "limit.h"
 #include "visit.h"
 
 #include <errno.h>
@@ -105,6 +106,8 @@ static int follow(struct gateway *g, struct db *db, const struct uuid *id, const
 	struct uuid alert = filing_alert_id(id);
 	if (rc >= 0 && (old->resident != now || old->in_contract != f->in_contract))
 		rc = filing_move_alert(g, db, &alert, f);
+	if (rc >= 0 && now && now != old->resident && !streq(f->status, REVISION_VOID))
+		rc = limit_assigned(g, db, id, body, f);
 	return rc;
 }
 

@@ -544,11 +544,11 @@ bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *re
 	return text && strlen(text) == 32 && unhex(ret->bytes, 16, text) && study_row(db, ret);
 }
 
-int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
+int study_move(struct gateway *g, struct db *db, const struct uuid *id,
+	const struct resident_decision *who)
 {
-	struct filing f = {
-		.who = {.resident = resident, .grade = resident ? "person" : "none"}};
-	int64_t row;
+	struct filing f = {.who = *who};
+	int64_t row, resident = who->resident;
 	{
 		_cleanup_(row_endp) struct row *r =
 			db_query(db, "SELECT id,taken,resident,test,status FROM study WHERE uuid=?",
@@ -565,18 +565,26 @@ int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_
 	}
 	filing_route(g, db, &f);
 	int rc = db_run(db,
-		"UPDATE study SET status=?, resident=?, evidence='assigned_by_person', grade=?, "
-		"in_contract=? WHERE id=?",
-		"tptii", resident ? "amended" : "unassigned", resident ? &resident : NULL,
-		f.who.grade, (int64_t)f.in_contract, row);
+		"UPDATE study SET status=?, resident=?, evidence=?, grade=?, in_contract=? WHERE id=?",
+		"tpttii", resident ? "amended" : "unassigned", resident ? &resident : NULL,
+		who->evidence, who->grade, (int64_t)f.in_contract, row);
 	if (rc >= 0)
 		rc = study_tell(g, db, row);
-	struct uuid rate = study_rate_id(id), statement = study_statement_id(id);
+	struct uuid statement = study_statement_id(id);
 	if (rc >= 0)
 		rc = filing_move_alert(g, db, &statement, &f);
-	if (rc >= 0)
-		rc = report_follow(g, db, row, id, &f);
-	if (rc >= 0)
-		rc = intake_assign(g, db, &rate, resident);
+	return rc < 0 ? rc : report_follow(g, db, row, id, &f);
+}
+
+int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
+{
+	const struct resident_decision who = {.resident = resident,
+		.evidence = "assigned_by_person",
+		.grade = resident ? "person" : "none"};
+	struct uuid rate = study_rate_id(id);
+	int rc = study_move(g, db, id, &who);
+	if (rc < 0)
+		return rc;
+	rc = intake_assign(g, db, &rate, resident);
 	return rc == -ENOENT || rc == -EALREADY ? 0 : rc;
 }

@@ -46,6 +46,9 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *ret);
 /* A person says whose it is (0: nobody's), with the heart rate that was measured in it. As intake_assign(). */
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
+/* The same without what was measured in it, for whoever decided and by whatever evidence. */
+int study_move(struct gateway *g, struct db *db, const struct uuid *id,
+	const struct resident_decision *who);
 /* It is decoded anew, as its next revision: whose it is stays, and so does what was told of it. */
 int study_again(struct gateway *g, struct db *db, int64_t row);
 /* It arrived at another time than our clock said: when it was recorded, and with it whose it is, is decided again, as its
