@@ -146,13 +146,15 @@ static void op_submit(void *arg, struct unit *u)
 {
 	static const int fields[] = {[PATIENT_IGNORE] = PATIENT_FIELD_IGNORE,
 		[PATIENT_TOKEN] = PATIENT_FIELD_TOKEN,
-		[PATIENT_SAMPLE] = PATIENT_FIELD_SAMPLE};
+		[PATIENT_SAMPLE] = PATIENT_FIELD_SAMPLE,
+		[PATIENT_TYPED] = PATIENT_FIELD_TYPED};
 	struct device *d = arg;
 	u->device = d;
 	u->device_row = d->row;
 	u->patient_field = fields[d->config->patient_id];
 	u->test = d->config->test;
 	u->place = d->config->place;
+	u->station = d->config->station;
 	u->stranger = (d->uid[0] && !streq(d->uid, u->uid)) ||
 		      devices_namesake(d->gateway->devices, d->config->id, u->uid);
 	/* Nobody is told of a round, and limits hold for minutes: rounds share commits and messages. */

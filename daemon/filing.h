@@ -16,6 +16,8 @@ struct gateway;
 struct filing {
 	struct when when;
 	struct resident_decision who;
+	bool has_named; /* the message names somebody: */
+	int64_t named;	/* as reading.named */
 	bool in_contract;
 	bool conflict;
 	char recipient[32]; /* token */

@@ -9,14 +9,15 @@
 #include "place.h"
 #include "repeat.h"
 #include "resident.h"
+#include "revision.h"
 #include "span.h"
 #include "study.h"
 #include "visit.h"
+#include "whose.h"
 
 #include <errno.h>
 #include <sha2.h>
 
-#define BINDINGS_MAX 64
 #define EVENTS_KEPT 20000 /* events that nobody waits for: the newest ones stay */
 
 int64_t intake_device(
@@ -93,52 +94,61 @@ static int file_event(
 
 /* who and when */
 
-static size_t bindings_read(struct db *db, int64_t device, struct resident_binding *out)
-{
-	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT resident,user_slot,valid_from,valid_to FROM binding WHERE device=? ORDER "
-		"BY valid_from DESC LIMIT 64",
-		"i", device);
-	size_t n = 0;
-	while (n < BINDINGS_MAX && row_next(r) > 0)
-		out[n++] = (struct resident_binding){.resident = row_int(r, 0),
-			.has_slot = !row_null(r, 1),
-			.slot = (int)row_int(r, 1),
-			.from_us = row_int(r, 2),
-			.to_us = row_null(r, 3) ? INT64_MAX : row_int(r, 3)};
-	return n;
-}
-
 static bool of_place(const struct reading *r)
 {
 	return streq(r->kind, READING_ENVIRONMENT);
 }
 
-static struct resident_decision whose(struct db *db, const struct unit *u, const struct reading *r,
-	const struct when *when, bool conflict)
+/* When it was told first: a correction of its numbers may come when somebody else stands there. */
+static int64_t first_told(
+	struct db *db, const struct uuid *id, struct station_instant *ret, uint8_t boot_id[16])
 {
-	struct resident_binding bindings[BINDINGS_MAX];
-	bool named = r->has_patient && u->patient_field == PATIENT_FIELD_TOKEN;
-	struct resident_evidence e = {.test = u->test,
+	struct uuid boot;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT id,arrived,boot_us,boot_id FROM reading WHERE uuid=? AND revision=1", "b",
+		id->bytes, sizeof(id->bytes));
+	if (row_next(r) <= 0 || !row_uuid(r, 3, &boot))
+		return 0;
+	memcpy(boot_id, boot.bytes, sizeof(boot.bytes));
+	*ret = (struct station_instant){row_int(r, 1), row_int(r, 2), boot_id};
+	return row_int(r, 0);
+}
+
+static struct station_instant arrival(const struct unit *u)
+{
+	if (u->other_boot.id)
+		return (struct station_instant){u->arrived_us, u->other_boot.us, u->other_boot.id};
+	return (struct station_instant){u->arrived_us, u->boot_us, clock_boot_id()};
+}
+
+static int whose(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
+	struct filing *f)
+{
+	uint8_t boot_id[16];
+	struct whose w = {.test = u->test,
 		.stranger = u->stranger,
-		.conflict = conflict,
-		.when = *when,
-		.arrived_us = u->arrived_us,
+		.conflict = f->conflict,
+		.device = u->device_row,
 		.user = r->user,
-		.bindings = bindings,
-		.n_bindings = bindings_read(db, u->device_row, bindings),
-		.has_patient = named,
-		.patient_resident = named ? db_int(db, 0, "SELECT id FROM resident WHERE token=?",
-						    "t", r->patient)
-					  : 0};
-	return resident_decide(&e);
+		.arrived_us = u->arrived_us,
+		.station = u->station,
+		.reading = {
+			.kind = r->kind, .when = f->when, .live = r->live, .arrived = arrival(u)}};
+	if (r->status == VG_CORRECTED)
+		w.reading.row = first_told(db, &r->id, &w.reading.arrived, boot_id);
+	int rc = whose_named(db, u, r, &f->named);
+	if (rc < 0)
+		return rc;
+	f->has_named = rc > 0;
+	w.named = f->has_named ? &f->named : NULL;
+	return whose_decide(g, db, &w, &f->who);
 }
 
 /* A reading of a place is nobody's, and nobody has to look for its owner. */
-struct filing intake_decide(struct gateway *g, struct db *db, const struct unit *u,
-	const struct reading *r, bool conflict)
+int intake_decide(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
+	bool conflict, struct filing *f)
 {
-	struct filing f = {
+	*f = (struct filing){
 		.when = clock_decide(&(struct when_input){.device = r->has_taken ? &r->taken : NULL,
 			.live = r->live,
 			.epochs = u->epochs,
@@ -149,14 +159,23 @@ struct filing intake_decide(struct gateway *g, struct db *db, const struct unit 
 		.status = "final",
 		.conflict = conflict,
 		.revision = 1};
-	if (r->at)
-		f.when = *r->at;
 	if (of_place(r))
-		return f;
-	f.who = r->of && !conflict ? *r->of : whose(db, u, r, &f.when, conflict);
-	f.status = f.who.resident ? "final" : "unassigned";
-	filing_route(g, db, &f);
-	return f;
+		return 0;
+	int rc = 0;
+	if (r->of && !conflict)
+		f->who = *r->of;
+	else
+		rc = whose(g, db, u, r, f);
+	f->status = f->who.resident ? "final" : "unassigned";
+	filing_route(g, db, f);
+	return rc;
+}
+
+/* Whoever is checked in there is still measured. */
+int intake_claimed(struct gateway *g, struct db *db, const struct unit *u, const struct filing *f)
+{
+	struct station_instant at = arrival(u);
+	return f->who.checkin ? station_claimed(g, db, f->who.checkin, &at) : 0;
 }
 
 /* rows */
@@ -202,18 +221,22 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 	char device_time[24], driver[48];
 	int64_t user = r->user;
 	const char *place = of_place(r) && u->place && u->place[0] ? u->place : NULL;
-	if (!body)
+	const char *station = u->station && u->station[0] ? u->station : NULL;
+	const struct resident_decision *who = &f->who;
+	_cleanup_(freep) char *reasons = filing_reasons(who);
+	if (!body || !reasons != !who->n_claims)
 		return -ENOMEM;
 	snprintf(driver, sizeof(driver), "%s/%u", u->driver, u->driver_version);
 	int rc = db_run(db,
 		"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
 		"in_contract,test,device_time,arrived,boot_id,boot_us,offset_us,taken,"
 		"uncertainty_us,trust,user_slot,seq,body,patient_hash,content,conflicts_with,raw,"
-		"driver,tables_version,committed_boot_us,place) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,"
-		"?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		"bittipttiitibipiitpptbbbbttit", id->bytes, sizeof(id->bytes), (int64_t)f->revision,
-		f->status, r->kind, u->device_row, f->who.resident ? &f->who.resident : NULL,
-		f->who.evidence, f->who.grade, (int64_t)f->in_contract, (int64_t)u->test,
+		"driver,tables_version,committed_boot_us,place,live,named,checkin,reasons,station) "
+		"VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+		"bittipttiitibipiitpptbbbbttitipptt", id->bytes, sizeof(id->bytes),
+		(int64_t)f->revision, f->status, r->kind, u->device_row,
+		who->resident ? &who->resident : NULL, who->evidence, who->grade,
+		(int64_t)f->in_contract, (int64_t)u->test,
 		r->has_taken ? clock_civil_text(device_time, &r->taken) : NULL, u->arrived_us,
 		clock_boot_id(), (size_t)16, u->boot_us, u->offset_known ? &u->offset_us : NULL,
 		f->when.taken_us, f->when.uncertainty_us, trust_name(f->when.trust),
@@ -221,7 +244,9 @@ static int insert_reading(struct gateway *g, struct db *db, const struct unit *u
 		has_patient ? patient : NULL, has_patient ? sizeof(patient) : 0, r->content.bytes,
 		sizeof(r->content.bytes), conflicts_with ? conflicts_with->bytes : NULL,
 		conflicts_with ? sizeof(conflicts_with->bytes) : 0, r->raw.at, r->raw.len, driver,
-		codes_version(g->codes), clock_boot_us(), place);
+		codes_version(g->codes), clock_boot_us(), place, (int64_t)r->live,
+		f->has_named ? &f->named : NULL, who->checkin ? &who->checkin : NULL, reasons,
+		station);
 	if (rc < 0)
 		return rc;
 	f->row = db_last_id(db);
@@ -236,10 +261,15 @@ static bool known_content(struct db *db, const struct uuid *id, const struct uui
 		       id->bytes, sizeof(id->bytes), content->bytes, sizeof(content->bytes)) == 1;
 }
 
-/* A correction of the instrument's numbers does not undo what a person decided about whose they are. */
+/* A correction of the instrument's numbers does not undo what a person decided about them: whose they are, and that
+ * they are void. */
 static void keep_person(
 	struct gateway *g, struct db *db, const struct uuid *id, int revision, struct filing *f)
 {
+	if (db_int(db, 0,
+		    "SELECT status='entered-in-error' FROM reading WHERE uuid=? AND revision=?",
+		    "bi", id->bytes, sizeof(id->bytes), (int64_t)revision) == 1)
+		f->status = REVISION_VOID;
 	int64_t resident = db_int(db, -1,
 		"SELECT coalesce(resident,0) FROM reading WHERE uuid=? AND revision=? AND "
 		"evidence='assigned_by_person'",
@@ -269,22 +299,27 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 		if (known_content(db, &id, &r->content))
 			return 0;
 	}
-	struct filing f = intake_decide(g, db, u, r, conflict);
+	struct filing f;
 	int64_t before = 0;
-	int rc = 0;
+	int rc = intake_decide(g, db, u, r, conflict, &f);
+	if (rc < 0)
+		return rc;
 	if (amends) {
 		before = db_int(db, 0, "SELECT resident FROM reading WHERE uuid=? AND revision=?",
 			"bi", id.bytes, sizeof(id.bytes), (int64_t)last);
-		keep_person(g, db, &id, last, &f);
 		f.revision = last + 1;
-		f.status = f.who.resident || of_place(r) ? "amended" : "unassigned";
+		keep_person(g, db, &id, last, &f);
+		if (!streq(f.status, REVISION_VOID))
+			f.status = f.who.resident || of_place(r) ? "amended" : "unassigned";
 		rc = filing_retire(db, &id, f.revision);
 	}
 	if (rc >= 0)
 		rc = insert_reading(g, db, u, r, &id, conflict ? &r->id : NULL, &f);
 	if (of_place(r))
 		return rc < 0 ? rc : place_judge(g, db, u, r, &id);
-	if (rc >= 0 && f.who.resident)
+	if (rc >= 0)
+		rc = intake_claimed(g, db, u, &f);
+	if (rc >= 0 && f.who.resident && !streq(f.status, REVISION_VOID))
 		rc = filing_all_evidence(g, db, r, &f);
 	if (rc >= 0 && before && before != f.who.resident)
 		rc = visit_touch(g, db, before); /* what it rested on is gone */

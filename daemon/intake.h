@@ -16,9 +16,12 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u);
 
 /* One reading of a unit, for those that are made from something else: whose it is, alert and follow-up included. */
 int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r);
-/* Whose it is and when it was, as the evidence stands; `conflict`: it contradicts what is known. */
-struct filing intake_decide(struct gateway *g, struct db *db, const struct unit *u,
-	const struct reading *r, bool conflict);
+/* Whose it is and when it was, as the evidence stands; `conflict`: it contradicts what is known. 0, -errno. */
+int intake_decide(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
+	bool conflict, struct filing *ret);
+/* What was filed so was claimed by a check-in, perhaps, which goes on or is complete. */
+int intake_claimed(
+	struct gateway *g, struct db *db, const struct unit *u, const struct filing *f);
 /* SHA-256, keyed, of what was typed as patient; false: nothing was, or it is not to be kept. */
 bool intake_patient_hash(
 	const struct gateway *g, const struct unit *u, const struct reading *r, uint8_t out[32]);

@@ -93,7 +93,7 @@ static int move_studies(
 	}
 	for (size_t i = 0; i < l.n && rc >= 0; i++) {
 		struct resident_decision who = decision(&l.at[i], into);
-		rc = study_move(g, db, &l.at[i].id, &who);
+		rc = study_move(g, db, study_row(db, &l.at[i].id), &l.at[i].id, &who);
 	}
 	ret->studies = (unsigned)l.n;
 	free(l.at);
@@ -127,9 +127,9 @@ int merge_residents(
 		rc = db_run(db,
 			"UPDATE resident SET state='merged',state_at=?,merged_into=? WHERE id=?",
 			"iii", clock_utc_us(), into, from);
+	if (rc >= 0) /* studies first: with each goes the heart rate that was measured in it */
+		rc = move_studies(g, db, from, into, ret);
 	if (rc >= 0)
 		rc = move_readings(g, db, from, into, ret);
-	if (rc >= 0)
-		rc = move_studies(g, db, from, into, ret);
 	return rc < 0 ? rc : visit_touch(g, db, into);
 }

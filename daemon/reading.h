@@ -106,12 +106,22 @@ struct unit {
 	const char *driver; /* static */
 	uint16_t driver_version;
 	const char *ack_mode; /* static: "held", "unheld", "none" */
-	enum { PATIENT_FIELD_IGNORE, PATIENT_FIELD_TOKEN, PATIENT_FIELD_SAMPLE } patient_field;
+	enum {
+		PATIENT_FIELD_IGNORE,
+		PATIENT_FIELD_TOKEN,
+		PATIENT_FIELD_SAMPLE,
+		PATIENT_FIELD_TYPED
+	} patient_field;
 	const char *
 		place; /* what the device watches; borrowed from its configuration; NULL, "": nothing */
+	const char *station; /* where it stands; likewise */
 	bool stranger; /* the device says it is another one than was enrolled */
 	bool test;
 	int64_t arrived_us, boot_us;
+	struct {
+		const uint8_t *id; /* NULL: it arrived in this boot, at boot_us */
+		int64_t us;
+	} other_boot; /* in which it arrived */
 	bool offset_known;
 	int64_t offset_us;			     /* device clock minus ours */
 	struct clock_epoch epochs[CLOCK_EPOCHS_MAX]; /* store thread */

@@ -49,10 +49,11 @@ int study_arrive(struct gateway *g, struct db *db, const struct unit *u)
 	snprintf(driver, sizeof(driver), "%s/%u", u->driver, u->driver_version);
 	int rc = db_run(db,
 		"INSERT INTO study(uuid,revision,status,device,driver,arrived,boot_id,boot_us,test,"
-		"stranger,bytes,sha256) VALUES(?,0,'undecoded',?,?,?,?,?,?,?,?,?)",
-		"bitibiiiib", id.bytes, sizeof(id.bytes), u->device_row, driver, u->arrived_us,
+		"stranger,bytes,sha256,station) VALUES(?,0,'undecoded',?,?,?,?,?,?,?,?,?,?)",
+		"bitibiiiibt", id.bytes, sizeof(id.bytes), u->device_row, driver, u->arrived_us,
 		clock_boot_id(), (size_t)16, u->boot_us, (int64_t)u->test, (int64_t)u->stranger,
-		(int64_t)u->study.len, sha, (size_t)SHA256_DIGEST_LENGTH);
+		(int64_t)u->study.len, sha, (size_t)SHA256_DIGEST_LENGTH,
+		u->station && u->station[0] ? u->station : NULL);
 	int64_t row = db_last_id(db);
 	if (rc >= 0)
 		rc = store_pieces(db, row, &u->study);
@@ -118,7 +119,8 @@ struct filed {
 	int64_t row;
 	struct uuid id;
 	char device[32];
-	char driver[48];
+	char driver[48], station[32];
+	uint8_t boot_id[16];
 	struct unit unit;
 	struct reading reading; /* its head: who and when; then the heart rate that was measured */
 	const json_t *said;
@@ -135,7 +137,7 @@ static int load(struct db *db, struct filed *s)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT study.uuid,device,device.name,study.driver,arrived,boot_id,boot_us,test,"
-		"stranger,device.uid,revision,format,resident,evidence,grade FROM study JOIN device ON device.id=device WHERE study.id=?",
+		"stranger,device.uid,revision,format,resident,evidence,grade,station,checkin FROM study JOIN device ON device.id=device WHERE study.id=?",
 		"i", s->row);
 	struct unit *u = &s->unit;
 	size_t len;
@@ -153,6 +155,14 @@ static int load(struct db *db, struct filed *s)
 	const void *boot = row_blob(r, 5, &len);
 	bool same_boot = len == 16 && memcmp(boot, clock_boot_id(), len) == 0;
 	u->boot_us = same_boot ? row_int(r, 6) : clock_boot_us();
+	if (!same_boot && len == 16) {
+		memcpy(s->boot_id, boot, len);
+		u->other_boot.id = s->boot_id;
+		u->other_boot.us = row_int(r, 6);
+	}
+	if (!row_null(r, 15))
+		text_copy(s->station, sizeof(s->station), row_text(r, 15), strlen(row_text(r, 15)));
+	u->station = s->station;
 	u->test = row_int(r, 7);
 	u->stranger = row_int(r, 8);
 	if (!row_null(r, 9))
@@ -161,8 +171,10 @@ static int load(struct db *db, struct filed *s)
 	s->readable = !row_null(r, 11);
 	text_copy(s->evidence, sizeof(s->evidence), row_text(r, 13), strlen(row_text(r, 13)));
 	text_copy(s->grade, sizeof(s->grade), row_text(r, 14), strlen(row_text(r, 14)));
-	s->who = (struct resident_decision){
-		.resident = row_int(r, 12), .evidence = s->evidence, .grade = s->grade};
+	s->who = (struct resident_decision){.resident = row_int(r, 12),
+		.evidence = s->evidence,
+		.grade = s->grade,
+		.checkin = row_int(r, 16)};
 	return 0;
 }
 
@@ -175,7 +187,8 @@ static void take_head(struct gateway *g, struct filed *s)
 {
 	static const int fields[] = {[PATIENT_IGNORE] = PATIENT_FIELD_IGNORE,
 		[PATIENT_TOKEN] = PATIENT_FIELD_TOKEN,
-		[PATIENT_SAMPLE] = PATIENT_FIELD_SAMPLE};
+		[PATIENT_SAMPLE] = PATIENT_FIELD_SAMPLE,
+		[PATIENT_TYPED] = PATIENT_FIELD_TYPED};
 	const struct config_device *c = config_device_named(g->config, s->device);
 	const char *id = text_of(json_object_get(s->said, "patient"), "id");
 	struct reading *r = &s->reading;
@@ -214,16 +227,17 @@ static char *body_of(const json_t *said)
 }
 
 /* A decoder that knows more changes what was measured, and not whose it is: that was decided, perhaps by a person. */
-static void decide(struct gateway *g, struct db *db, struct filed *s)
+static int decide(struct gateway *g, struct db *db, struct filed *s)
 {
 	struct filing *f = &s->filing;
-	*f = intake_decide(g, db, &s->unit, &s->reading, false);
-	if (!s->before)
-		return;
+	int rc = intake_decide(g, db, &s->unit, &s->reading, false, f);
+	if (rc < 0 || !s->before)
+		return rc;
 	if (s->readable || streq(s->evidence, "assigned_by_person"))
 		f->who = s->who;
 	f->status = f->who.resident ? "amended" : "unassigned";
 	filing_route(g, db, f);
+	return 0;
 }
 
 static int write_down(struct gateway *g, struct db *db, const struct filed *s)
@@ -232,17 +246,21 @@ static int write_down(struct gateway *g, struct db *db, const struct filed *s)
 	const struct reading *r = &s->reading;
 	uint8_t patient[SHA256_DIGEST_LENGTH];
 	bool has_patient = intake_patient_hash(g, &s->unit, r, patient);
+	_cleanup_(freep) char *reasons = filing_reasons(&f->who);
 	char device_time[24];
 	int rc = db_run(db,
 		"UPDATE study SET revision=revision+1, status=?, body=?, format=?, resident=?, evidence=?, "
 		"grade=?, in_contract=?, device_time=?, taken=?, uncertainty_us=?, trust=?, "
-		"patient_hash=? WHERE id=?",
-		"tttpttitiitbi", f->status, s->body, s->rejected ? NULL : s->format,
+		"patient_hash=?, named=?, checkin=?, reasons=CASE WHEN ? THEN reasons ELSE ? "
+		"END WHERE id=?",
+		"tttpttitiitbppiti", f->status, s->body, s->rejected ? NULL : s->format,
 		f->who.resident ? &f->who.resident : NULL, f->who.evidence, f->who.grade,
 		(int64_t)f->in_contract,
 		r->has_taken ? clock_civil_text(device_time, &r->taken) : NULL, f->when.taken_us,
 		f->when.uncertainty_us, trust_name(f->when.trust), has_patient ? patient : NULL,
-		has_patient ? sizeof(patient) : (size_t)0, s->row);
+		has_patient ? sizeof(patient) : (size_t)0, f->has_named ? &f->named : NULL,
+		f->who.checkin ? &f->who.checkin : NULL, (int64_t)(f->who.evidence == s->evidence),
+		reasons, s->row);
 	return MIN(rc, 0);
 }
 
@@ -265,16 +283,6 @@ static int send_it(struct gateway *g, struct db *db, const struct filed *s)
 }
 
 /* what follows from it */
-
-struct uuid study_rate_id(const struct uuid *study)
-{
-	return uuid_of("study rate", study->bytes, sizeof(study->bytes));
-}
-
-struct uuid study_statement_id(const struct uuid *study)
-{
-	return uuid_of("study statement", study->bytes, sizeof(study->bytes));
-}
 
 /* The heart rate that the cart measured is a reading like any other: judged, filed, forwarded. */
 static int file_rate(struct gateway *g, struct db *db, struct filed *s)
@@ -440,8 +448,11 @@ static int file_it(struct gateway *g, struct db *db, struct filed *s)
 	if (rc < 0)
 		return rc;
 	take_head(g, s);
-	decide(g, db, s);
-	rc = write_down(g, db, s);
+	rc = decide(g, db, s);
+	if (rc >= 0)
+		rc = write_down(g, db, s);
+	if (rc >= 0)
+		rc = intake_claimed(g, db, &s->unit, &s->filing);
 	if (rc >= 0 && s->rejected && (!s->before || s->readable))
 		rc = tell_unreadable(g, db, s);
 	if (rc >= 0 && s->filing.who.resident != s->who.resident)
@@ -499,92 +510,4 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 	json_decref(said);
 	free(s);
 	return rc;
-}
-
-/* later */
-
-int study_again(struct gateway *g, struct db *db, int64_t row)
-{
-	int rc = db_run(db, "UPDATE study SET status='undecoded', tries=0 WHERE id=?", "i", row);
-	bool expected =
-		db_int(db, 0,
-			"SELECT 1 FROM study s WHERE id=? AND NOT test AND received IS NULL AND "
-			"NOT EXISTS (SELECT 1 FROM report WHERE study=s.id)",
-			"i", row) == 1;
-	return rc < 0 || !expected ? MIN(rc, 0) : report_expect(g, db, row);
-}
-
-int study_tell(struct gateway *g, struct db *db, int64_t row)
-{
-	int rc = db_run(db,
-		"UPDATE study SET revision=revision+1 WHERE id=? AND status<>'undecoded'", "i",
-		row);
-	struct uuid id;
-	int revision = 0;
-	if (rc <= 0)
-		return rc; /* it is told when it is decoded */
-	{
-		_cleanup_(row_endp) struct row *r =
-			db_query(db, "SELECT uuid,revision FROM study WHERE id=?", "i", row);
-		if (row_next(r) <= 0 || !row_uuid(r, 0, &id))
-			return -EIO;
-		revision = (int)row_int(r, 1);
-	}
-	rc = outbox_supersede(db, &id, revision);
-	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_STUDY, row, &id, revision);
-}
-
-bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *ret)
-{
-	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT json_extract(body,'$.notes.study') FROM reading WHERE uuid=? AND superseded=0 "
-		"AND kind='ecg'",
-		"b", reading->bytes, sizeof(reading->bytes));
-	const char *text = row_next(r) > 0 ? row_text(r, 0) : NULL;
-	return text && strlen(text) == 32 && unhex(ret->bytes, 16, text) && study_row(db, ret);
-}
-
-int study_move(struct gateway *g, struct db *db, const struct uuid *id,
-	const struct resident_decision *who)
-{
-	struct filing f = {.who = *who};
-	int64_t row, resident = who->resident;
-	{
-		_cleanup_(row_endp) struct row *r =
-			db_query(db, "SELECT id,taken,resident,test,status FROM study WHERE uuid=?",
-				"b", id->bytes, sizeof(id->bytes));
-		int rc = row_next(r);
-		if (rc <= 0 || streq(row_text(r, 4), "undecoded"))
-			return rc < 0 ? rc : -ENOENT;
-		if (row_int(r, 3))
-			return -EPERM;
-		if (row_int(r, 2) == resident)
-			return -EALREADY;
-		row = row_int(r, 0);
-		f.when.taken_us = row_int(r, 1);
-	}
-	filing_route(g, db, &f);
-	int rc = db_run(db,
-		"UPDATE study SET status=?, resident=?, evidence=?, grade=?, in_contract=? WHERE id=?",
-		"tpttii", resident ? "amended" : "unassigned", resident ? &resident : NULL,
-		who->evidence, who->grade, (int64_t)f.in_contract, row);
-	if (rc >= 0)
-		rc = study_tell(g, db, row);
-	struct uuid statement = study_statement_id(id);
-	if (rc >= 0)
-		rc = filing_move_alert(g, db, &statement, &f);
-	return rc < 0 ? rc : report_follow(g, db, row, id, &f);
-}
-
-int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
-{
-	const struct resident_decision who = {.resident = resident,
-		.evidence = "assigned_by_person",
-		.grade = resident ? "person" : "none"};
-	struct uuid rate = study_rate_id(id);
-	int rc = study_move(g, db, id, &who);
-	if (rc < 0)
-		return rc;
-	rc = intake_assign(g, db, &rate, resident);
-	return rc == -ENOENT || rc == -EALREADY ? 0 : rc;
 }

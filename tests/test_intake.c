@@ -18,7 +18,8 @@ static int setup(void **state)
 		"'hypertension_followup_v3','open','here','2026-11-18',0,'a',0,''),"
 		"(x'02020202020202020202020202020202',2,'hypertension_followup_v3','open','here',"
 		"'2026-11-18',0,'a',0,''),(x'03030303030303030303030303030303',2,"
-		"'t2dm_followup_v3','closed','here','2026-11-18',0,'a',0,'')");
+		"'t2dm_followup_v3','open','here','2026-11-18',0,'a',0,'');"
+		"INSERT INTO visit_window(visit,from_us) SELECT id,0 FROM visit");
 	return 0;
 }
 
