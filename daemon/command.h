@@ -42,6 +42,8 @@ int command_audit(struct command *c, const char *action, const char *object, con
 /* The text argument `name`: a whole id, or its beginning when that is unique (at least 4 digits, as lists print it). `sql`
  * selects the ids between its two parameters. 0, or the command is refused. */
 int command_find_id(struct command *c, const char *name, const char *sql, struct uuid *ret);
+/* person_command.c: a reading by its id, or "last@desk-1", what arrived last at a station; "last" where there is but one. */
+int command_find_reading(struct command *c, const char *name, struct uuid *ret);
 
 struct command_entry {
 	const char *name;

@@ -267,6 +267,15 @@ int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int6
 	return rc <= 0 ? rc : filing_tell(g, db, id);
 }
 
+int filing_withdraw(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)
+{
+	int rc = db_run(db,
+		"UPDATE alert SET revision=revision+1, state='resolved', ended=?, "
+		"doubts=json_insert(doubts,'$[#]','voided') WHERE uuid=? AND state<>'resolved'",
+		"ib", at_us, id->bytes, sizeof(id->bytes));
+	return rc <= 0 ? rc : filing_tell(g, db, id);
+}
+
 int filing_retire(struct db *db, const struct uuid *id, int revision)
 {
 	int rc = db_run(db,

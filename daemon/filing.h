@@ -82,5 +82,7 @@ int filing_acknowledge(struct gateway *g, struct db *db, const struct uuid *id, 
 	const char *outcome);
 /* Its present revision is on its way. */
 int filing_tell(struct gateway *g, struct db *db, const struct uuid *id);
+/* The alert of a reading that was measured in error: it ends, labelled "voided". Whoever was told hears of it. */
+int filing_withdraw(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);
 /* What an alert was about is over by itself: its next revision says so, whether it was acknowledged or not. */
 int filing_resolve(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);

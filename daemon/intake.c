@@ -6,6 +6,7 @@
 #include "gateway.h"
 #include "loan.h"
 #include "log.h"
+#include "person.h"
 #include "place.h"
 #include "repeat.h"
 #include "resident.h"
@@ -300,18 +301,23 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 			return 0;
 	}
 	struct filing f;
+	struct reading carried;
 	int64_t before = 0;
 	int rc = intake_decide(g, db, u, r, conflict, &f);
 	if (rc < 0)
 		return rc;
 	if (amends) {
+		carried = *r;
+		rc = person_carry(g, db, &id, &carried);
+		r = &carried;
 		before = db_int(db, 0, "SELECT resident FROM reading WHERE uuid=? AND revision=?",
 			"bi", id.bytes, sizeof(id.bytes), (int64_t)last);
 		f.revision = last + 1;
 		keep_person(g, db, &id, last, &f);
 		if (!streq(f.status, REVISION_VOID))
 			f.status = f.who.resident || of_place(r) ? "amended" : "unassigned";
-		rc = filing_retire(db, &id, f.revision);
+		if (rc >= 0)
+			rc = filing_retire(db, &id, f.revision);
 	}
 	if (rc >= 0)
 		rc = insert_reading(g, db, u, r, &id, conflict ? &r->id : NULL, &f);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "person.h"
 
+#include "filing.h"
 #include "gateway.h"
 #include "intake.h"
-#include "resident.h"
+#include "revision.h"
+#include "yamlmap.h"
 
 #include <errno.h>
 
@@ -12,16 +14,23 @@
 
 /* annotations */
 
-/* What a glucose is when somebody knows of the meal; NULL: this kind says more than a meal could, or is no blood glucose. */
-static const struct code *after_meal(const struct codes *codes, const char *kind, const char *meal)
+/* What becomes another kind when somebody knows of the meal; others say more than a meal could, or are no blood. */
+static const char *const blood[] = {"glu.fasting", "glu.postprandial_2h", "glu.random",
+	"glu.capillary_plasma", "glu.undetermined_plasma"};
+
+static const struct code *meal_code(const struct codes *codes, const char *meal)
 {
-	static const char *const blood[] = {"glu.fasting", "glu.postprandial_2h", "glu.random",
-		"glu.capillary_plasma", "glu.undetermined_plasma"};
 	char name[32];
 	snprintf(name, sizeof(name), "glu.%s", meal);
+	return codes_find(codes, name);
+}
+
+/* NULL: a meal does not change this kind. */
+static const struct code *after_meal(const struct codes *codes, const char *kind, const char *meal)
+{
 	for (size_t i = 0; i < ELEMENTS(blood); i++)
 		if (streq(blood[i], kind))
-			return codes_find(codes, name);
+			return meal_code(codes, meal);
 	return NULL;
 }
 
@@ -108,4 +117,237 @@ int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t re
 	r->of = NULL; /* they end with this call */
 	r->at = NULL;
 	return rc;
+}
+
+/* stored readings */
+
+/* One text out of the store; NULL: none, or no memory. */
+static char *taken(struct row *r)
+{
+	const char *text = row_next(r) > 0 ? row_text(r, 0) : NULL;
+	char *copy = text ? strdup(text) : NULL;
+	row_end(r);
+	return copy;
+}
+
+/* SQLite keeps numbers as they are written: 6.0 does not become 6. */
+static int body_note(struct db *db, char **body, const char *key, const char *value)
+{
+	char *next = taken(
+		db_query(db, "SELECT json_set(?1,'$.notes.'||?2,?3)", "ttt", *body, key, value));
+	if (!next)
+		return -ENOMEM;
+	free(*body);
+	*body = next;
+	return 0;
+}
+
+static int body_rename(struct db *db, char **body, const char *kind, const struct code *code)
+{
+	const char *const codes[][2] = {
+		{"ws", code->ws}, {"loinc", code->loinc}, {"mdc", code->mdc}};
+	struct json j = {0};
+	json_object_begin(&j, NULL); /* as a patch: what is null goes away */
+	for (size_t i = 0; i < ELEMENTS(codes); i++)
+		json_str(&j, codes[i][0], codes[i][1][0] ? codes[i][1] : NULL);
+	json_object_end(&j);
+	_cleanup_(freep) char *patch = json_take(&j);
+	char *next = !patch ? NULL
+			    : taken(db_query(db,
+				      "SELECT json_set(json_remove(?1,'$.values.\"'||?2||'\"'),"
+				      "'$.values.\"'||?3||'\"',json_patch(json_extract(?1,"
+				      "'$.values.\"'||?2||'\"'),?4))",
+				      "tttt", *body, kind, code->kind, patch));
+	if (!next)
+		return -ENOMEM;
+	free(*body);
+	*body = next;
+	return 0;
+}
+
+/* 1: the kind of its glucose is another now. */
+static int body_meal(struct gateway *g, struct db *db, char **body, const char *meal)
+{
+	const struct code *code = meal_code(g->codes, meal);
+	const char *found = NULL;
+	for (size_t i = 0; i < ELEMENTS(blood); i++) {
+		if (!db_int(db, 0, "SELECT json_type(?1,'$.values.\"'||?2||'\"') IS NOT NULL", "tt",
+			    *body, blood[i]))
+			continue;
+		if (found)
+			return -EINVAL;
+		found = blood[i];
+	}
+	if (!found || !code || streq(found, code->kind))
+		return 0;
+	int rc = body_rename(db, body, found, code);
+	return rc < 0 ? rc : 1;
+}
+
+/* What the alert rules look at, read out of a body. `flags` holds the words. */
+static int body_read(struct gateway *g, struct db *db, const char *body,
+	char flags[static VG_FLAGS_MAX + 2][32], struct reading *ret)
+{
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT key,json_extract(value,'$.value'),json_extract(value,'$.comparator') "
+			"FROM json_each(?,'$.values')",
+			"t", body);
+		while (ret->n_quantities < VG_QUANTITIES_MAX && row_next(r) > 0) {
+			struct quantity *q = &ret->quantities[ret->n_quantities];
+			const char *number = row_text(r, 1), *comparator = row_text(r, 2);
+			struct vg_decimal d;
+			q->code = codes_find(g->codes, row_text(r, 0));
+			if (!q->code || !number ||
+				!yamlmap_decimal(number, &d.mantissa, &d.exponent))
+				continue; /* of a table that is not ours any more */
+			codes_convert(g->codes, q->code, d, NULL, &q->value);
+			q->comparator = comparator ? comparator[0] : 0;
+			ret->n_quantities++;
+		}
+	}
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT value FROM json_each(?,'$.flags')", "t", body);
+	while (ret->n_flags < VG_FLAGS_MAX + 2 && row_next(r) > 0) {
+		const char *word = row_text(r, 0);
+		text_copy(flags[ret->n_flags], 32, word, strlen(word));
+		ret->flags[ret->n_flags] = flags[ret->n_flags];
+		ret->n_flags++;
+	}
+	return 0;
+}
+
+static int severity_told(struct db *db, const struct uuid *reading)
+{
+	struct uuid alert = filing_alert_id(reading);
+	int found = SEVERITY_NONE;
+	_cleanup_(row_endp) struct row *r = db_query(db, "SELECT severity FROM alert WHERE uuid=?",
+		"b", alert.bytes, sizeof(alert.bytes));
+	const char *name = row_next(r) > 0 ? row_text(r, 0) : "";
+	for (int s = SEVERITY_NONE; s <= SEVERITY_CRITICAL; s++)
+		if (streq(severity_name((enum severity)s), name))
+			found = s;
+	return found;
+}
+
+/* A fasting value may be dangerous where a random one is not. What was told already is told again only when it is worse:
+ * an acknowledgement holds. */
+static int judge_again(struct gateway *g, struct db *db, const struct uuid *id, const char *body,
+	const struct filing *f)
+{
+	char flags[VG_FLAGS_MAX + 2][32], kind[32] = "";
+	struct reading r = {.kind = kind, .user = -1, .seq = -1};
+	struct unit u = {.arrived_us = clock_utc_us(), .boot_us = clock_boot_us()};
+	{
+		_cleanup_(row_endp) struct row *row = db_query(
+			db, "SELECT device,test,kind FROM reading WHERE id=?", "i", f->row);
+		if (row_next(row) <= 0)
+			return -EIO;
+		u.device_row = row_int(row, 0);
+		u.test = row_int(row, 1);
+		text_copy(kind, sizeof(kind), row_text(row, 2), strlen(row_text(row, 2)));
+	}
+	int rc = body_read(g, db, body, flags, &r);
+	struct alert_verdict v = alert_judge(g->rules, &r);
+	if (rc < 0 || (int)v.severity <= severity_told(db, id))
+		return rc;
+	return filing_alert(g, db, &u, &r, id, f);
+}
+
+/* The body of a reading that a person may still say something about; free() it. */
+static int body_open(struct db *db, const struct uuid *id, char **ret)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT body,status,evidence FROM reading WHERE uuid=? AND superseded=0", "b",
+		id->bytes, sizeof(id->bytes));
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc < 0 ? rc : -ENOENT;
+	if (streq(row_text(r, 2), "place"))
+		return -ENOTSUP;
+	if (streq(row_text(r, 1), REVISION_VOID))
+		return -ECANCELED;
+	*ret = strdup(row_text(r, 0));
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* 1: it is new. */
+static int keep_annotation(
+	struct db *db, const struct uuid *id, const struct annotation *a, const char *author)
+{
+	int rc = db_run(db,
+		"INSERT INTO annotation(reading,key,value,author,at) VALUES(?1,?2,?3,?4,?5) ON "
+		"CONFLICT(reading,key) DO UPDATE SET value=?3, author=?4, at=?5 WHERE value<>?3",
+		"bttti", id->bytes, sizeof(id->bytes), a->key, a->value, author, clock_utc_us());
+	return MIN(rc, 1);
+}
+
+int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
+	const struct annotation *a, unsigned n, const char *author)
+{
+	_cleanup_(freep) char *body = NULL;
+	int rc = body_open(db, id, &body), news = 0, renamed = 0;
+	for (unsigned i = 0; i < n && rc >= 0; i++) {
+		rc = keep_annotation(db, id, &a[i], author);
+		news += rc > 0;
+		if (rc >= 0)
+			rc = body_note(db, &body, a[i].key, a[i].value);
+		if (rc >= 0 && streq(a[i].key, "meal"))
+			rc = renamed = body_meal(g, db, &body, a[i].value);
+	}
+	if (rc >= 0 && !news)
+		return -EALREADY;
+	struct filing f = {0};
+	if (rc >= 0)
+		rc = revision_make(g, db, id, &(struct revision){.body = body}, &f);
+	if (rc >= 0 && renamed > 0)
+		rc = judge_again(g, db, id, body, &f);
+	return rc;
+}
+
+/* Nobody has to repeat what was no measurement. */
+static int stop_waiting(struct gateway *g, struct db *db, const struct uuid *id)
+{
+	char detail[64], name[33];
+	int64_t device = db_int(db, 0, "SELECT device FROM pending_repeat WHERE reading=?", "b",
+		id->bytes, sizeof(id->bytes));
+	int rc = db_run(db, "DELETE FROM pending_repeat WHERE reading=?", "b", id->bytes,
+		sizeof(id->bytes));
+	if (rc <= 0)
+		return rc;
+	snprintf(detail, sizeof(detail), "reading %.8s: voided",
+		hex(name, id->bytes, sizeof(id->bytes)));
+	return intake_event(g, db, device, "repeat_done", detail, NULL, clock_utc_us(), true);
+}
+
+int person_void(struct gateway *g, struct db *db, const struct uuid *id, const char *reason)
+{
+	_cleanup_(freep) char *body = NULL;
+	struct uuid alert = filing_alert_id(id);
+	int rc = body_open(db, id, &body);
+	if (rc == -ECANCELED)
+		return -EALREADY;
+	if (rc >= 0)
+		rc = body_note(db, &body, "voided", reason);
+	if (rc >= 0)
+		rc = revision_make(
+			g, db, id, &(struct revision){.body = body, .status = REVISION_VOID}, NULL);
+	if (rc >= 0)
+		rc = stop_waiting(g, db, id);
+	return rc < 0 ? rc : filing_withdraw(g, db, &alert, clock_utc_us());
+}
+
+int person_carry(struct gateway *g, struct db *db, const struct uuid *id, struct reading *r)
+{
+	struct annotation a[ANNOTATIONS_MAX];
+	unsigned n = 0;
+	_cleanup_(row_endp) struct row *row =
+		db_query(db, "SELECT key,value FROM annotation WHERE reading=?", "b", id->bytes,
+			sizeof(id->bytes));
+	int rc = 0;
+	while (n < ELEMENTS(a) && (rc = row_next(row)) > 0)
+		n += annotation_find(row_text(row, 0), row_text(row, 1), &a[n]);
+	if (rc >= 0)
+		person_note(g->codes, r, a, n);
+	return MIN(rc, 0);
 }

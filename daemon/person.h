@@ -17,6 +17,19 @@ struct gateway;
 int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t resident,
 	const struct vg_civil *taken);
 
+/* Adds to a stored reading what a person knows of it: its next revision, with the kind of its glucose, and judged again
+ * where that is another now. -EALREADY: it says so already; -ECANCELED: it is void; -ENOTSUP: it is of a place; -EINVAL:
+ * two values would be of one kind. */
+int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
+	const struct annotation *a, unsigned n, const char *author);
+
+/* Takes a reading back that was measured in error: its evidence is gone, its alert is withdrawn, and what waited for a
+ * clean repeat of it waits no longer. -EALREADY, -ENOTSUP as above. */
+int person_void(struct gateway *g, struct db *db, const struct uuid *id, const char *reason);
+
+/* Puts what persons added to a reading into the correction that its instrument sent. */
+int person_carry(struct gateway *g, struct db *db, const struct uuid *id, struct reading *r);
+
 /* The kind of the reading that consists of these values: "blood_pressure", "glucose" .., "entry" when they are of several. */
 const char *person_kind(const struct reading *r);
 

@@ -9,6 +9,7 @@
 
 #define MERGES_MAX 8 /* records that were merged one into the other */
 #define TYPED_MAX 600
+#define REASON_MAX 200
 
 /* arguments */
 
@@ -61,6 +62,171 @@ static int annotations_asked(
 	}
 	*ret_n = n;
 	return 0;
+}
+
+/* "last@desk-1": what arrived last, within the hour. An older one is not what somebody means who stands beside it. "last"
+ * may have been typed, too. */
+#define LAST_US (3600 * CLOCK_SECOND_US)
+#define LAST_ROWS 5000 /* so far back it is looked for */
+
+static int refuse_station(struct command *c)
+{
+	return command_refuse(c, "unknown_station",
+		"There is no such station, or there are several and none is named: last@desk-1. "
+		"`vitalgate stations` lists them.",
+		"没有此工位；有多个工位时须注明，如 last@desk-1。vitalgate stations 可查看工位。");
+}
+
+/* The only station, or the one that is named; "" when there is none at all. NULL: which one is meant is not clear. */
+static const char *station_asked(const struct config *config, const char *name)
+{
+	const char *only = "";
+	for (unsigned i = 0; i < config->n_devices; i++) {
+		const char *station = config->devices[i].station;
+		if (!station[0] || (name && !streq(station, name)))
+			continue;
+		if (only[0] && !streq(only, station))
+			return NULL;
+		only = station;
+	}
+	return name && !only[0] ? NULL : only;
+}
+
+static int last_reading(struct command *c, const char *text, struct uuid *ret)
+{
+	const char *station = station_asked(c->gateway->config, text[4] ? text + 5 : NULL);
+	if (!station)
+		return refuse_station(c);
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT uuid FROM reading WHERE id>(SELECT max(id) FROM reading)-?1 AND revision=1 AND "
+		"evidence<>'place' AND NOT test AND (?2='' OR station=?2 OR (?3 AND "
+		"evidence='entered_by_person')) AND boot_id=?4 AND boot_us>=?5 ORDER BY id DESC LIMIT 1",
+		"itibi", (int64_t)LAST_ROWS, station, (int64_t)!text[4], clock_boot_id(),
+		(size_t)16, clock_boot_us() - LAST_US);
+	int rc = row_next(r);
+	if (rc == 0)
+		return command_refuse(c, "unknown_id",
+			"Nothing arrived in the last hour. `vitalgate readings` lists what is there.",
+			"最近一小时没有收到读数。vitalgate readings 可查看已有读数。");
+	if (rc > 0 && row_uuid(r, 0, ret))
+		return 0;
+	return rc < 0 ? rc : -EIO;
+}
+
+int command_find_reading(struct command *c, const char *name, struct uuid *ret)
+{
+	const char *text = command_text(c, name);
+	if (!strncmp(text, "last", 4) && (!text[4] || text[4] == '@'))
+		return last_reading(c, text, ret);
+	return command_find_id(c, name,
+		"SELECT DISTINCT uuid FROM reading WHERE uuid BETWEEN ? AND ? LIMIT 2", ret);
+}
+
+/* stored readings */
+
+static int refuse_of_person(struct command *c, int rc)
+{
+	switch (rc) {
+	case -EALREADY:
+		return command_refuse(
+			c, "already_so", "This reading says so already.", "该读数已是如此。");
+	case -ECANCELED:
+		return command_refuse(c, "voided",
+			"This reading is void: it was measured in error. Measure again.",
+			"该读数已作废，请重新测量。");
+	case -ENOTSUP:
+		return command_refuse(c, "place_reading",
+			"This reading is of a place, not of a person.",
+			"该读数属于场所，不属于居民。");
+	case -EINVAL:
+		return command_refuse(c, "bad_argument",
+			"It has two blood glucose values, which cannot both be of this meal.",
+			"该读数含两个血糖值，不能同属一个用餐状态。");
+	default:
+		return rc;
+	}
+}
+
+/* The reading as it is now, so that whoever named it sees whether it is the one that was meant. */
+static int say_reading(struct command *c, const struct uuid *id)
+{
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT revision,status,reading.kind,token,taken,body FROM reading LEFT JOIN resident ON "
+		"resident.id=reading.resident WHERE uuid=? AND superseded=0",
+		"b", id->bytes, sizeof(id->bytes));
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc < 0 ? rc : -EIO;
+	json_hex(c->result, "reading", id->bytes, sizeof(id->bytes));
+	json_int(c->result, "revision", row_int(r, 0));
+	json_str(c->result, "status", row_text(r, 1));
+	json_str(c->result, "kind", row_text(r, 2));
+	json_str(c->result, "resident", row_text(r, 3));
+	json_time(c->result, "taken", row_int(r, 4));
+	json_members(c->result, row_text(r, 5));
+	return 0;
+}
+
+static int act_annotate(struct command *c)
+{
+	struct annotation a[ANNOTATIONS_MAX];
+	struct uuid id;
+	unsigned n = 0;
+	char text[33], detail[200] = "";
+	int rc = annotations_asked(c, a, &n);
+	if (rc < 0)
+		return rc;
+	if (!n)
+		return command_refuse(c, "bad_argument",
+			"Expected what to add: meal, arm, posture, sample or operator.",
+			"请给出要补充的信息：meal、arm、posture、sample 或 operator。");
+	rc = command_find_reading(c, "reading", &id);
+	if (rc < 0)
+		return rc;
+	rc = person_annotate(c->gateway, c->db, &id, a, n, c->author);
+	if (rc < 0)
+		return refuse_of_person(c, rc);
+	for (unsigned i = 0; i < n; i++) {
+		size_t at = strlen(detail);
+		snprintf(detail + at, sizeof(detail) - at, "%s%s=%s", i ? " " : "", a[i].key,
+			a[i].value);
+	}
+	rc = command_audit(c, "annotate", hex(text, id.bytes, sizeof(id.bytes)), detail);
+	return rc < 0 ? rc : say_reading(c, &id);
+}
+
+/* Digits in a row, as in the number of an identity card or a phone: they must not be kept. */
+static bool names_somebody(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		size_t n = strspn(p, "0123456789");
+		if (n >= 11)
+			return true;
+		p += n ? n - 1 : 0;
+	}
+	return false;
+}
+
+static int act_void(struct command *c)
+{
+	const char *reason = command_text(c, "reason");
+	struct uuid id;
+	char text[33];
+	if (!reason[strspn(reason, " ")])
+		return command_refuse(
+			c, "reason_missing", "Say why this reading is void.", "请说明作废原因。");
+	if (strlen(reason) > REASON_MAX || names_somebody(reason))
+		return command_refuse(c, "bad_argument",
+			"The reason: at most 200 bytes, without the number of an identity card or phone.",
+			"原因不超过200字节，且不得包含身份证号或电话号码。");
+	int rc = command_find_reading(c, "reading", &id);
+	if (rc < 0)
+		return rc;
+	rc = person_void(c->gateway, c->db, &id, reason);
+	if (rc < 0)
+		return refuse_of_person(c, rc);
+	rc = command_audit(c, "void", hex(text, id.bytes, sizeof(id.bytes)), reason);
+	return rc < 0 ? rc : say_reading(c, &id);
 }
 
 /* typed readings */
@@ -240,13 +406,12 @@ static int act_enter(struct command *c)
 	if (rc >= 0)
 		rc = command_audit(c, "enter", hex(id, r.id.bytes, sizeof(r.id.bytes)),
 			command_text(c, "resident"));
-	json_hex(c->result, "reading", r.id.bytes, sizeof(r.id.bytes));
-	json_str(c->result, "kind", r.kind);
-	reading_json_body(&r, c->result, false);
-	return rc;
+	return rc < 0 ? rc : say_reading(c, &r.id);
 }
 
 const struct command_entry person_commands[] = {
+	{"annotate", act_annotate, NULL},
 	{"enter", act_enter, NULL},
+	{"void", act_void, NULL},
 	{0},
 };

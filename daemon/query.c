@@ -70,11 +70,11 @@ static int query_unassigned(struct command *c)
 	json_int(c->result, "total",
 		db_int(c->db, 0,
 			"SELECT count(*) FROM reading INDEXED BY reading_unassigned WHERE "
-			"resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0",
+			"resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0 AND status<>'entered-in-error'",
 			""));
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT id FROM reading INDEXED BY reading_unassigned WHERE resident IS NULL AND "
-		"superseded=0 AND evidence<>'place' AND test=0 ORDER BY id DESC LIMIT ?",
+		"superseded=0 AND evidence<>'place' AND test=0 AND status<>'entered-in-error' ORDER BY id DESC LIMIT ?",
 		"i", page(c));
 	int rc = list(c, "readings", OBJECT_READING, r);
 	if (rc < 0)
@@ -194,7 +194,8 @@ static void counts(struct command *c)
 		{"reading_rows", "SELECT max(id) FROM reading"},
 		{"unassigned",
 			"SELECT count(*) FROM reading INDEXED BY reading_unassigned"
-			" WHERE resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0"},
+			" WHERE resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0 AND "
+			"status<>'entered-in-error'"},
 		{"alerts_active", "SELECT count(*) FROM alert WHERE state='active'"},
 		{"repeats_pending", "SELECT count(*) FROM pending_repeat"},
 		{"residents", "SELECT count(*) FROM resident"},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What persons do to readings, by command: each answer, each refusal, and what is left behind. */
+/* Readings that persons type: each answer, each refusal, and what is left behind. */
 #include "command_rig.h"
 
 #include "day.h"
