@@ -228,8 +228,8 @@ static void show_proposed(const struct cli *cli, const json_t *p, bool confirmed
 	}
 	line(cli, "At goal", "是否达标", goal);
 	char classified[256];
-	snprintf(classified, sizeof(classified), "%s%s%s", said(cli, classes, class),
-		class[0] && *why ? " " : "", *why ? why : "");
+	snprintf(classified, sizeof(classified), *why ? say(cli, "%s (%s)", "%s（%s）") : "%s",
+		*class ? said(cli, classes, class) : "____", why);
 	line(cli, "Class of this visit", "此次随访分类", classified);
 	line(cli, "Referral", "转诊", list);
 	line(cli, "Next measure", "下一步管理措施", said(cli, measures, measure));

@@ -314,14 +314,29 @@ static int run_kpi(const struct words *w)
 	return words_ask(w, "kpi", json_pack("{s:s}", "month", w->word[0]), show_kpi);
 }
 
+#define MORE_EN                                                                                    \
+	"  open R htn|t2dm|elderly|copd [--way 1|2|3]\n"                                           \
+	"  set VISIT|R KEY=VALUE... [--form F]   such as visit_way=1 complication=1\n"             \
+	"  close VISIT|R [--form F]\n"                                                             \
+	"  confirm VISIT|R [--form F] --by D     the resident's doctor, or a doctor of the team\n" \
+	"  correct VISIT KEY=VALUE... --reason TEXT --by D\n"                                      \
+	"  void VISIT REASON\n"                                                                    \
+	"  elsewhere R FORM DAY [way= class= next_day= referral= institution= referral_result= by=]"
+#define MORE_ZH                                                                                    \
+	"  open 居民 htn|t2dm|elderly|copd [--way 1|2|3]   方式：1门诊 2家庭 3电话\n"   \
+	"  set 编号|居民 项=值... [--form 表]      如 visit_way=1 complication=1\n"        \
+	"  close 编号|居民 [--form 表]\n"                                                     \
+	"  confirm 编号|居民 [--form 表] --by 医生  由责任医生或团队医生确认\n" \
+	"  correct 编号 项=值... --reason 原因 --by 医生\n"                                \
+	"  void 编号 原因\n"                                                                   \
+	"  elsewhere 居民 表 日期 [way= class= next_day= referral= institution= referral_result= by=]"
+
 const struct words_command visit_commands[] = {
 	{"visit", run_visit, 1, WORDS_MAX, WORDS_WAY | WORDS_FORM | WORDS_REASON | WORDS_BY,
-		"open R FORM | set VISIT|R KEY=VALUE... | close|confirm VISIT|R | correct VISIT KEY=VALUE... "
-		"--reason TEXT | void VISIT REASON | elsewhere R FORM DAY [KEY=VALUE...] [--by D]",
-		"what a person opens, answers and confirms",
-		"open 居民 表 | set 编号|居民 项=值... | close|confirm 编号|居民 | correct 编号 项=值... "
-		"--reason 原因 | void 编号 原因 | elsewhere 居民 表 日期 [项=值...] [--by 医生]",
-		"随访的开始、填写、结束、确认、更正"},
+		"open|set|close|confirm|correct|void|elsewhere ... [--by D]",
+		"what a person opens, answers and confirms; visit --help\n" MORE_EN,
+		"open|set|close|confirm|correct|void|elsewhere ... [--by 医生]",
+		"随访的开始、填写、结束、确认、更正；visit --help\n" MORE_ZH},
 	{"plan", run_plan, 3, 3, WORDS_BY, "R htn|t2dm|elderly|copd DAY", "when the next visit is",
 		"居民 表 日期", "设定下次随访日期"},
 	{"due", run_due, 0, 1, 0, "[DAY]", "who is to be seen, called or measured again", "[日期]",

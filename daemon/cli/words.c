@@ -17,13 +17,25 @@ const struct words_command *words_find(const char *name)
 	return NULL;
 }
 
+/* On a terminal: a Chinese character takes two. */
+static int columns(const char *text)
+{
+	int n = 0;
+	for (const uint8_t *p = (const uint8_t *)text; *p; p++)
+		n += *p < 0x80 ? 1 : *p >= 0xe0 ? 2 : 0;
+	return n;
+}
+
 void words_help(const struct cli *cli, FILE *to)
 {
 	for (size_t i = 0; i < ELEMENTS(tables); i++)
 		for (const struct words_command *c = tables[i]; c->name; c++) {
 			const char *takes = cli->chinese ? c->takes_zh : c->takes_en;
 			const char *does = cli->chinese ? c->does_zh : c->does_en;
-			fprintf(to, "  %s%s%s    %s\n", c->name, *takes ? " " : "", takes, does);
+			char line[400];
+			snprintf(line, sizeof(line), "%s%s%s", c->name, *takes ? " " : "", takes);
+			fprintf(to, "  %s%*s  %.*s\n", line, MAX(30 - columns(line), 0), "",
+				(int)strcspn(does, "\n"), does);
 		}
 }
 
@@ -37,6 +49,9 @@ int words_expected(const struct words *w, const char *en, const char *zh)
 		fprintf(stderr, "vitalgate %s: %s\n", c->name, more);
 	fprintf(stderr, chinese ? "用法：vitalgate %s%s%s\n" : "usage: vitalgate %s%s%s\n", c->name,
 		*takes ? " " : "", takes);
+	const char *lines = strchr(chinese ? c->does_zh : c->does_en, '\n');
+	if (!more && lines)
+		fprintf(stderr, "%s\n", lines + 1);
 	return 2;
 }
 

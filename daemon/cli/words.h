@@ -37,6 +37,7 @@ struct words_command {
 	int (*run)(const struct words *w);
 	int min, max; /* words */
 	unsigned options;
+	/* what it does: one line, and more of them for --help */
 	const char *takes_en, *does_en; /* "STATION R [--purpose P]", "who is measured there" */
 	const char *takes_zh, *does_zh;
 };

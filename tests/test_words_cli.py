@@ -1,0 +1,376 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the companion program asks a daemon for when persons do something, and how it shows the answer. The daemon here
+answers what the test says; the real one is tested in its own rooms and end to end."""
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = ROOT / os.environ.get("VITALGATE_BUILD", "build") / "vitalgate"
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+class Daemon(threading.Thread):
+    """Takes one line on each connection, keeps it, and gives the next answer."""
+
+    def __init__(self, folder):
+        super().__init__(daemon=True)
+        self.path = str(Path(folder) / "control.sock")
+        self.asked, self.answers = [], []
+        self.door = socket.socket(socket.AF_UNIX)
+        self.door.bind(self.path)
+        self.door.listen()
+
+    def run(self):
+        while True:
+            link, _ = self.door.accept()
+            with link, link.makefile("rw", encoding="utf-8") as f:
+                self.asked.append(json.loads(f.readline()))
+                result = self.answers.pop(0) if self.answers else {}
+                refused = "error" in result
+                f.write(json.dumps({"v": 1, "id": "", "ok": not refused,
+                                    **(result if refused else {"result": result})}))
+
+
+FOLDER = tempfile.TemporaryDirectory()
+DAEMON = Daemon(FOLDER.name)
+DAEMON.start()
+
+
+def run(*words, answers=({},), stdin="", lang="en"):
+    DAEMON.asked.clear()
+    DAEMON.answers[:] = answers
+    done = subprocess.run([PROGRAM, "--socket", DAEMON.path, "--lang", lang, *words], input=stdin,
+                          capture_output=True, text=True, timeout=60, check=False,
+                          env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]})
+    assert done.returncode >= 0 and "Sanitizer" not in done.stderr, f"{words}: {done.stderr}"
+    return done
+
+
+def asks(words, cmd, args, by=None, **more):
+    """It asks exactly this, and prints something."""
+    done = run(*words, **more)
+    assert done.returncode == 0, f"{words}: {done.returncode} {done.stderr}"
+    last = DAEMON.asked[-1]
+    assert last["cmd"] == cmd and last["args"] == args, f"{words}: {last}"
+    assert last.get("by") == by, f"{words}: by {last.get('by')}"
+    return done.stdout
+
+
+def expects(words, *says, **more):
+    """Used wrongly: status 2, what is expected on stderr, and the daemon was not asked."""
+    for lang in ("en", "zh"):
+        done = run(*words, lang=lang, **more)
+        assert done.returncode == 2 and not done.stdout, f"{words}: {done.returncode} {done.stdout}"
+        assert not DAEMON.asked, f"{words}: {DAEMON.asked}"
+        assert bool(CHINESE.search(done.stderr)) == (lang == "zh"), f"{words}: {done.stderr}"
+        for text in says:
+            assert lang == "zh" or text in done.stderr, f"{words}: \"{text}\" is not in: {done.stderr}"
+
+
+# --- stations
+
+def check_checkin():
+    asks(("checkin", "desk-1", "R-0001"), "checkin", {"station": "desk-1", "resident": "R-0001"})
+    asks(("checkin", "desk-1", "R-0001", "--purpose", "exam", "--way", "1", "--by", "N-0001"), "checkin",
+         {"station": "desk-1", "resident": "R-0001", "purpose": "exam", "way": "1"}, by="N-0001")
+    asks(("checkin", "desk-1", "R-0001", "--card"), "checkin",
+         {"station": "desk-1", "resident": "R-0001", "source": "card"})
+    asks(("checkin", "desk-1", "R-0001", "--barcode"), "checkin",
+         {"station": "desk-1", "resident": "R-0001", "source": "barcode"})
+    # the number of a card comes by standard input: a command line is seen by everybody
+    asks(("checkin", "desk-1", "--card"), "checkin",
+         {"station": "desk-1", "card": "CARD-7", "source": "card"}, stdin="CARD-7\r\n")
+    asks(("checkin", "desk-1", "--barcode"), "checkin",
+         {"station": "desk-1", "resident": "R-0001", "source": "barcode"}, stdin="R-0001\n")
+    assert run("checkin", "desk-1", "--card").returncode == 1 and not DAEMON.asked
+    asks(("checkin", "desk-1", "R-0002", "--instead"), "checkin",
+         {"station": "desk-1", "resident": "R-0002", "instead": True})
+    asks(("checkin", "desk-1", "--undo"), "checkin", {"station": "desk-1", "undo": True})
+    asks(("checkout", "desk-1"), "checkout", {"station": "desk-1"})
+    shown = asks(("checkin", "desk-1", "R-0001"), "checkin", {"station": "desk-1", "resident": "R-0001"},
+                 answers=({"station": "desk-1", "resident": "R-0001", "purpose": "follow-up",
+                           "visits": {"htn": "1a2b3c4d5e6f708192a3b4c5d6e7f809"}},))
+    assert shown == "desk-1: R-0001 (follow-up) visit htn 1a2b3c4d\n", shown
+    for words in (("checkin",), ("checkin", "desk-1"), ("checkin", "desk-1", "R-0001", "R-0002"),
+                  ("checkin", "desk-1", "R-0001", "--undo"), ("checkin", "desk-1", "--undo", "--instead"),
+                  ("checkin", "desk-1", "R-0001", "--form", "htn"), ("checkin", "desk-1", "R-0001", "--purpose")):
+        expects(words, "usage: vitalgate checkin STATION R")
+    expects(("checkout",), "usage: vitalgate checkout STATION")
+
+
+def check_stations():
+    answer = {"stations": [{"id": "desk-1", "resident": "R-0001", "purpose": "exam", "devices": ["cuff-1", "lab-1"],
+                            "booked": [{"resident": "R-0002", "at": "08:30", "purpose": "follow-up"}]},
+                           {"id": "desk-2", "resident": None, "devices": []}]}
+    shown = asks(("stations",), "stations", {}, answers=(answer,))
+    assert shown == ("desk-1: R-0001 (exam); cuff-1 lab-1\n  08:30 R-0002 follow-up\ndesk-2: nobody\n"), shown
+    expects(("stations", "desk-1"))
+
+
+def check_book():
+    day = {"station": "desk-1", "day": "2026-11-21"}
+    asks(("book", "desk-1", "R-0001", "R-0002@08:30", "--day", "2026-11-21"), "book",
+         {**day, "residents": [{"resident": "R-0001"}, {"resident": "R-0002", "at": "08:30"}]})
+    path = Path(FOLDER.name) / "list.csv"
+    path.write_text("token,at,purpose\nR-0001,08:00,exam\nR-0002,,\n", encoding="utf-8")
+    asks(("book", "desk-1", path, "--day", "2026-11-21"), "book",
+         {**day, "residents": [{"resident": "R-0001", "at": "08:00", "purpose": "exam"}, {"resident": "R-0002"}]})
+    run("book", "desk-1", "R-0001")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", DAEMON.asked[-1]["args"]["day"])
+    path.write_text("name,at\nR-0001,08:00\n", encoding="utf-8")
+    done = run("book", "desk-1", path)
+    assert done.returncode == 1 and "list.csv:2: expected a resident" in done.stderr and not DAEMON.asked
+    assert run("book", "desk-1", "none.csv").returncode == 1 and not DAEMON.asked
+    expects(("book", "desk-1", "R-0001", "--day", "21.11."), "2026-11-21")
+    expects(("book", "desk-1"), "usage")
+
+
+# --- readings
+
+def check_readings():
+    asks(("split", "1a2b", "R-0002"), "split", {"reading": "1a2b", "resident": "R-0002"})
+    asks(("void", "last@desk-1", "cuff", "over", "the", "coat"), "void",
+         {"reading": "last@desk-1", "reason": "cuff over the coat"})
+    one = {"reading": "1a2b3c4d5e6f", "resident": "R-0001", "revision": 2, "status": "amended",
+           "values": {"glu.fasting": {"value": 6.8, "unit": "mmol/L"}}, "notes": {"meal": "fasting"}}
+    shown = asks(("annotate", "last", "fasting", "arm=left", "坐位", "operator=nurse"), "annotate",
+                 {"reading": "last", "meal": "fasting", "arm": "left", "posture": "sitting", "operator": "nurse"},
+                 answers=(one,))
+    assert shown == "1a2b3c4d  R-0001  glu.fasting 6.8 mmol/L  meal=fasting  done\n", shown
+    asks(("annotate", "last", "2h"), "annotate", {"reading": "last", "meal": "postprandial_2h"})
+    for words in (("annotate", "last", "hungry"), ("annotate", "last", "arm=foot"), ("annotate", "last", "leg=left"),
+                  ("annotate", "last", "fasting", "=")):
+        expects(words, "expected one of", "arm: left, right", "meal: fasting", "operator: nurse")
+    expects(("annotate", "last"), "usage: vitalgate annotate READING")
+    expects(("void", "last"), "usage: vitalgate void READING REASON")
+    expects(("split", "last"), "usage")
+
+
+def check_enter():
+    asks(("enter", "R-0001", "bp=150/90"), "enter",
+         {"resident": "R-0001", "values": {"bp.sbp": "150", "bp.dbp": "90"}})
+    asks(("enter", "R-0001", "bp=150/90/72", "left", "sitting", "--at", "08:05"), "enter",
+         {"resident": "R-0001", "values": {"bp.sbp": "150", "bp.dbp": "90", "bp.pulse": "72"}, "arm": "left",
+          "posture": "sitting", "taken": "08:05"})
+    asks(("enter", "R-0001", "weight=130jin", "waist=88 cm", "temp=36.6", "glu.random=>33.3", "spo2=97%",
+          "lipid.tc=200mg/dL", "meal=fasting"), "enter",
+         {"resident": "R-0001",
+          "values": {"weight": "130", "waist": "88", "temp": "36.6", "glu.random": ">33.3", "spo2": "97",
+                     "lipid.tc": "200"},
+          "units": {"weight": "jin", "waist": "cm", "spo2": "%", "lipid.tc": "mg/dL"}, "meal": "fasting"})
+    # what is no number goes to the daemon as it is: it knows what was expected
+    asks(("enter", "R-0001", "waist=wide"), "enter", {"resident": "R-0001", "values": {"waist": "wide"}})
+    refused = {"error": {"code": "bad_value", "en": "expected 30.0 to 250.0 cm", "zh": "应为"}}
+    done = run("enter", "R-0001", "waist=8", answers=(refused,))
+    assert done.returncode == 1 and "expected 30.0" in done.stderr and not done.stdout
+    expects(("enter", "R-0001"), "usage: vitalgate enter R")
+    expects(("enter", "R-0001", "waist=88", "foot"), "expected one of")
+    expects(("enter", "R-0001", "meal=hungry"), "meal: fasting, postprandial_2h, random")
+
+
+# --- residents
+
+def check_people():
+    asks(("card", "R-0001"), "card", {"resident": "R-0001", "card": "CARD-7"}, stdin="CARD-7\n")
+    assert run("card", "R-0001").returncode == 1 and not DAEMON.asked
+    expects(("card", "R-0001", "CARD-7"), "usage")
+    asks(("merge", "R-0002", "R-0001", "--by", "D-0001"), "merge", {"resident": "R-0002", "into": "R-0001"}, by="D-0001")
+    for command in ("died", "moved", "withdraw"):
+        asks((command, "R-0001"), command, {"resident": "R-0001"})
+        asks((command, "R-0001", "2026-11-20"), command, {"resident": "R-0001", "on": "2026-11-20"})
+        expects((command, "R-0001", "yesterday"), "2026-11-21")
+        expects((command,), f"usage: vitalgate {command} R")
+    shown = asks(("erase", "R-0001", "asked", "by", "the", "resident"), "erase",
+                 {"resident": "R-0001", "reason": "asked by the resident"}, answers=({"readings": 12, "visits": 2},))
+    assert "readings: 12" in shown and "visits: 2" in shown
+    expects(("erase", "R-0001"), "usage")
+    asks(("team", "T-1"), "team", {"team": "T-1"})
+    asks(("team", "T-1", "D-0001=doctor", "N-0001=nurse,08:00-17:00"), "team",
+         {"team": "T-1", "members": [{"member": "D-0001", "role": "doctor"},
+                                     {"member": "N-0001", "role": "nurse", "hours": "08:00-17:00"}]})
+    expects(("team", "T-1", "D-0001"), "D-0001=doctor")
+    shown = asks(("resident", "R-0001"), "resident", {"resident": "R-0001"},
+                 answers=({"resident": "R-0001", "state": "active", "age": [60, 64]},))
+    assert "state: active" in shown and "range" in shown
+
+
+# --- visits and lists
+
+def check_visit():
+    vid = "1a2b3c4d5e6f708192a3b4c5d6e7f809"
+    shown = asks(("visit", "open", "R-0001", "htn", "--way", "3"), "visit_open",
+                 {"resident": "R-0001", "form": "htn", "way": "3"}, answers=({"visit": vid},))
+    assert shown == "1a2b3c4d\n"
+    asks(("visit", "close", "1a2b"), "visit_close", {"visit": "1a2b"})
+    asks(("visit", "set", "1a2b", "complication=1", "adverse_reaction=1"), "visit_set",
+         {"visit": "1a2b", "answers": {"complication": "1", "adverse_reaction": "1"}})
+    asks(("visit", "confirm", "1a2b", "--by", "D-0001"), "visit_confirm", {"visit": "1a2b"}, by="D-0001")
+    asks(("visit", "correct", "1a2b", "weight=65", "--reason", "typing error"), "visit_correct",
+         {"visit": "1a2b", "answers": {"weight": "65"}, "reason": "typing error"})
+    asks(("visit", "void", "1a2b", "wrong", "resident"), "visit_void", {"visit": "1a2b", "reason": "wrong resident"})
+    asks(("visit", "elsewhere", "R-0001", "t2dm", "2026-10-01", "way=1", "class=2", "by=D-0009", "--by", "N-0001"),
+         "visit_elsewhere", {"resident": "R-0001", "form": "t2dm", "day": "2026-10-01", "way": "1", "class": "2",
+                             "by": "D-0009"}, by="N-0001")
+    for words, says in ((("open", "R-0001"), "open R htn"), (("open", "R-0001", "hypertension"), "htn, t2dm"),
+                        (("set", "1a2b"), "set VISIT"), (("set", "1a2b", "complication"), "set VISIT"),
+                        (("close",), "close VISIT"), (("confirm", "1a2b", "1a2c"), "confirm VISIT"),
+                        (("correct", "1a2b", "weight=65"), "--reason"), (("void", "1a2b"), "void VISIT REASON"),
+                        (("elsewhere", "R-0001", "htn"), "elsewhere R FORM DAY"),
+                        (("elsewhere", "R-0001", "htn", "2026-10-01", "doctor=D"), "class="),
+                        (("elsewhere", "R-0001", "htn", "October"), "elsewhere"), (("delete", "1a2b"), "correct VISIT KEY=VALUE"),
+                        ((), "usage: vitalgate visit")):
+        expects(("visit", *words), says)
+
+
+def check_visit_of_a_resident():
+    """Who stands before the nurse is a resident, not a number of 32 digits."""
+    def visits(*states):
+        return {"visits": [{"id": f"{i}a2b3c4d5e6f708192a3b4c5d6e7f809", "state": state, "form": "hypertension_followup_v3",
+                            "day": "2026-11-21"} for i, state in enumerate(states, 1)]}
+    asks(("visit", "confirm", "R-0001", "--by", "D-0001"), "visit_confirm",
+         {"visit": "2a2b3c4d5e6f708192a3b4c5d6e7f809"}, by="D-0001",
+         answers=(visits("confirmed", "closed", "entered-in-error"), {}))
+    assert DAEMON.asked[0]["cmd"] == "followup" and DAEMON.asked[0]["args"] == {"resident": "R-0001"}
+    asks(("visit", "set", "R-0001", "complication=1", "--form", "t2dm"), "visit_set",
+         {"visit": "1a2b3c4d5e6f708192a3b4c5d6e7f809", "answers": {"complication": "1"}}, answers=(visits("open"), {}))
+    assert DAEMON.asked[0]["args"] == {"resident": "R-0001", "form": "t2dm"}
+    for states, says in ((("open", "open"), ("2 visits", "1a2b3c4d", "2a2b3c4d")), (("confirmed",), ("0 visits",))):
+        done = run("visit", "close", "R-0001", answers=(visits(*states),))
+        assert done.returncode == 1 and len(DAEMON.asked) == 1, DAEMON.asked
+        assert all(text in done.stderr for text in says), done.stderr
+    done = run("visit", "close", "R-0009", answers=({"error": {"code": "unknown_resident", "en": "no such", "zh": "无"}},))
+    assert done.returncode == 1 and "no such" in done.stderr and len(DAEMON.asked) == 1
+
+
+def check_lists():
+    asks(("plan", "R-0001", "htn", "2026-12-01"), "plan", {"resident": "R-0001", "form": "htn", "day": "2026-12-01"})
+    expects(("plan", "R-0001", "htn", "soon"), "2026-11-21")
+    expects(("plan", "R-0001", "high", "2026-12-01"), "htn, t2dm, elderly or copd")
+    item = {"resident": "R-0001", "list": "due", "form": "htn", "reason": "refollowup", "date": "2026-11-14", "days": 7,
+            "level": "yellow", "in_contract": True}
+    answer = {"items": [item, {**item, "list": "recheck", "form": None, "reason": "open", "days": 1, "level": None,
+                               "in_contract": False}]}
+    shown = asks(("due", "2026-11-21"), "due", {"day": "2026-11-21"}, answers=(answer,))
+    assert shown == ("due\n  R-0001           htn      2026-11-14  overdue, 7 days  re-follow-up\n"
+                     "re-check pressure\n  R-0001                    2026-11-14  open  no contract\n"), shown
+    assert "血压复测" in run("due", answers=(answer,), lang="zh").stdout
+    assert DAEMON.asked[-1]["args"] == {}
+    assert asks(("due",), "due", {}, answers=({"items": []},)) == "nothing is due\n"
+    expects(("due", "today"), "2026-11-21")
+    shown = asks(("kpi", "2026-11"), "kpi", {"month": "2026-11"},
+                 answers=({"htn": {"enrolled": 300, "managed": 200, "visits": 500, "standard": 150, "controlled": 120,
+                                   "in_contract": 180}, "elderly": {"enrolled": 9, "managed": 3, "age_unknown": 1}},))
+    assert "300  enrolled" in shown and "120  controlled" in shown and "of unknown age" in shown, shown
+    for month in ("2026", "2026-13", "2026-11-01", "november"):
+        expects(("kpi", month), "2026-11")
+
+
+# --- the form
+
+FORM = {"resident": "R-0001", "visits": [{
+    "id": "1a2b3c4d5e6f708192a3b4c5d6e7f809", "state": "open", "day": "2026-11-21", "way": None,
+    "form": "hypertension_followup_v3", "fields": [
+        {"key": "visit_date", "zh": "随访日期", "en": "Date of the visit", "filled": True, "by": "derived", "value": "2026-11-21"},
+        {"key": "bp", "zh": "血压", "en": "Blood pressure", "filled": True, "by": "device", "systolic": 151, "diastolic": 92,
+         "unit": "mm[Hg]", "note": "third_needed", "readings": ["aabbccdd00112233", "eeff001122334455"]},
+        {"key": "weight", "zh": "体重", "en": "Weight", "filled": True, "by": "device", "value": 65.0, "unit": "kg", "text": "65.00"},
+        {"key": "complication", "zh": "并发症", "en": "Complication", "filled": True, "by": "person", "value": "1"},
+        {"key": "symptoms", "zh": "症状", "en": "Symptoms", "filled": False}],
+    "proposed": {"at_goal": "no", "class": 2, "class_why": "answers_missing", "referrals": ["bp_urgent"],
+                 "next_visit_date": "2026-12-05", "measures": 4}}],
+    "forms": [{"form": "t2dm_followup_v3", "fields": [
+        {"key": "fasting", "zh": "空腹血糖", "en": "Fasting glucose", "filled": False,
+         "latest": {"value": 6.8, "unit": "mmol/L", "day": "2026-11-01"}},
+        {"key": "symptoms", "zh": "症状", "en": "Symptoms", "filled": False}]}]}
+
+
+def check_followup():
+    shown = asks(("followup", "R-0001", "--text"), "followup", {"resident": "R-0001"}, answers=(FORM,), lang="zh")
+    rows = {re.split(r"  +", line.strip())[0]: line for line in shown.splitlines()}
+    assert "〔建议〕" in rows["血压"] and "151/92 mmHg" in rows["血压"] and "aabbccdd eeff0011" in rows["血压"]
+    assert "请测第三次" in rows["血压"]
+    assert "65.00 kg" in rows["体重"] and "〔建议〕" in rows["体重"]
+    assert "〔本人填写〕" in rows["并发症"] and "〔建议〕" not in rows["并发症"]
+    assert rows["症状"].rstrip().endswith("____"), rows["症状"]
+    assert "未达标" in rows["是否达标"] and "2 控制不满意" in rows["此次随访分类"]
+    assert "血压危急升高" in rows["转诊"] and "4 紧急转诊" in rows["下一步管理措施"]
+    assert "2026-12-05" in rows["下次随访日期"] and "随访方式：____" in shown and "建议，未确认" in shown
+    assert "最近：6.8 mmol/L，2026-11-01" in rows["空腹血糖"] and "____" in rows["空腹血糖"]
+    order = [shown.index(f"\n  {label} ") for label in ("随访日期", "血压", "体重", "并发症", "症状", "是否达标")]
+    assert order == sorted(order)
+    # the marks are words: they survive a black and white printer
+    assert "\x1b" not in shown
+    english = asks(("followup", "R-0001", "--form", "htn"), "followup", {"resident": "R-0001", "form": "htn"}, answers=(FORM,))
+    assert not CHINESE.search(english) and "[proposed]" in english and "[answered]" in english and "____" in english
+    assert json.loads(asks(("followup", "R-0001", "--json"), "followup", {"resident": "R-0001"}, answers=(FORM,))) == FORM
+    expects(("followup", "R-0001", "--form", "diabetes"), "htn, t2dm, elderly or copd")
+    expects(("followup",), "usage: vitalgate followup R")
+
+
+def check_followup_confirmed():
+    visit = {**FORM["visits"][0], "state": "confirmed", "way": 1}
+    shown = run("followup", "R-0001", answers=({"resident": "R-0001", "visits": [visit]},), lang="zh").stdout
+    body = shown.split("\n", 1)[1]  # behind the legend
+    assert "〔建议〕" not in body and "建议，未确认" not in body, body
+    assert body.count("〔已确认〕") == 3 and "〔本人填写〕" in body and "确认结果" in body and "门诊" in body
+    open_one = run("followup", "R-0001", answers=({"resident": "R-0001", "visits": [FORM["visits"][0]]},), lang="zh").stdout
+    assert "〔已确认〕" not in open_one.split("\n", 1)[1]
+
+
+# --- all of them
+
+def check_help():
+    for lang in ("en", "zh"):
+        text = run("help", lang=lang).stdout
+        for command in ("checkin checkout stations book split void annotate enter visit plan due kpi followup resident "
+                        "card team merge died moved withdraw erase").split():
+            assert re.search(rf"^  {command}\b", text, re.M), command
+            shown = run(command, "--help", lang=lang)
+            assert shown.returncode == 0 and f"vitalgate {command}" in shown.stdout, shown
+            assert command != "visit" or "elsewhere" in shown.stdout and len(shown.stdout.splitlines()) > 7
+            assert bool(CHINESE.search(shown.stdout)) == (lang == "zh")
+
+
+def check_options():
+    """Everywhere on the line; what a command does not take is refused; a word of ours behind another command is its argument."""
+    asks(("--json", "checkout", "desk-1"), "checkout", {"station": "desk-1"})
+    assert run("checkout", "desk-1", "--json", answers=({"station": "desk-1"},)).stdout.startswith("{")
+    assert run("checkout", "--lang", "zh", "desk-1").stdout == "完成\n"
+    asks(("--by", "N-0001", "checkout", "desk-1"), "checkout", {"station": "desk-1"}, by="N-0001")
+    expects(("checkout", "desk-1", "--undo"), "usage")
+    expects(("checkout", "desk-1", "--frobnicate"), "usage")
+    asks(("ack", "1234", "reached", "--by", "D-0001"), "ack", {"alert": "1234", "outcome": "reached"}, by="D-0001")
+    asks(("assign", "1234", "team", "--by", "D-0001"), "assign", {"reading": "1234", "resident": "team"}, by="D-0001")
+
+
+def check_not_utf8():
+    done = subprocess.run([str(PROGRAM).encode(), b"--socket", DAEMON.path.encode(), b"void", b"last", b"\xb4\xed"],
+                          capture_output=True, timeout=60, check=False, env={"LC_ALL": "C.UTF-8"})
+    assert done.returncode == 1 and b"UTF-8" in done.stderr
+
+
+def main():
+    checks = [(name[6:], check) for name, check in globals().items() if name.startswith("check_")]
+    failed = 0
+    for number, (name, check) in enumerate(checks, 1):
+        try:
+            check()
+            print(f"ok {number} - {name}", flush=True)
+        except (AssertionError, OSError, KeyError, ValueError, IndexError, subprocess.SubprocessError) as why:
+            failed += 1
+            print(f"not ok {number} - {name}\n" +
+                  "\n".join("# " + line for line in f"{type(why).__name__}: {why}".splitlines()), flush=True)
+    print(f"1..{len(checks)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
