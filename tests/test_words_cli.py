@@ -207,8 +207,9 @@ def check_people():
 def check_visit():
     vid = "1a2b3c4d5e6f708192a3b4c5d6e7f809"
     shown = asks(("visit", "open", "R-0001", "htn", "--way", "3"), "visit_open",
-                 {"resident": "R-0001", "form": "htn", "way": "3"}, answers=({"visit": vid},))
-    assert shown == "1a2b3c4d\n"
+                 {"resident": "R-0001", "form": "htn", "way": "3"}, answers=({"visit": vid, "form": "hypertension_followup_v3", "day": "2026-11-21",
+                                                                           "state": "open"},))
+    assert shown == "1a2b3c4d  hypertension_followup_v3  2026-11-21  open\n", shown
     asks(("visit", "close", "1a2b"), "visit_close", {"visit": "1a2b"})
     asks(("visit", "set", "1a2b", "complication=1", "adverse_reaction=1"), "visit_set",
          {"visit": "1a2b", "answers": {"complication": "1", "adverse_reaction": "1"}})

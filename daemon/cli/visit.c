@@ -88,6 +88,20 @@ static char *visit_named(const struct words *w, const char *word)
 	return NULL;
 }
 
+/* "1a2b3c4d hypertension_followup_v3 2026-11-21 open": by its beginning it is named from now on. */
+static void show_visit(const struct cli *cli, const json_t *result)
+{
+	static const char *const states[][3] = {{"open", "open", "进行中"},
+		{"closed", "closed", "已结束"}, {"confirmed", "confirmed", "已确认"},
+		{"entered-in-error", "void", "已作废"}};
+	const char *state = text(result, "state");
+	for (size_t i = 0; i < ELEMENTS(states); i++)
+		if (streq(states[i][0], state))
+			state = states[i][cli->chinese ? 2 : 1];
+	printf("%.8s  %s  %s  %s\n", text(result, "visit"), text(result, "form"),
+		text(result, "day"), state);
+}
+
 /* The visit of word 1, for a command that takes it. */
 static int ask_visit(const struct words *w, const char *command, json_t *args)
 {
@@ -98,7 +112,7 @@ static int ask_visit(const struct words *w, const char *command, json_t *args)
 	}
 	words_put(args, "visit", id);
 	free(id);
-	return words_ask(w, command, args, NULL);
+	return words_ask(w, command, args, show_visit);
 }
 
 /* "complication=1 adverse_reaction=1" from word `first` on; NULL: one is no pair. */
@@ -116,12 +130,6 @@ static json_t *pairs(const struct words *w, int first)
 	return all;
 }
 
-static void show_opened(const struct cli *cli, const json_t *result)
-{
-	(void)cli;
-	printf("%.8s\n", text(result, "visit"));
-}
-
 static int visit_open(const struct words *w)
 {
 	if (w->n != 3)
@@ -131,7 +139,7 @@ static int visit_open(const struct words *w)
 	return words_ask(w, "visit_open",
 		json_pack("{s:s,s:s,s:s*}", "resident", w->word[1], "form", w->word[2], "way",
 			w->way),
-		show_opened);
+		show_visit);
 }
 
 static int visit_close(const struct words *w)
@@ -195,7 +203,7 @@ static int visit_elsewhere(const struct words *w)
 	words_put(more, "resident", w->word[1]);
 	words_put(more, "form", w->word[2]);
 	words_put(more, "day", w->word[3]);
-	return words_ask(w, "visit_elsewhere", more, show_opened);
+	return words_ask(w, "visit_elsewhere", more, show_visit);
 }
 
 static int run_visit(const struct words *w)
