@@ -210,7 +210,7 @@ struct filling filling_rule(const struct proposal_input *in, const struct form_f
 	struct filling f;
 	switch (field->fill) {
 	case FILL_VISIT_DATE:
-		return filling_day(in->day);
+		return in->day == DAY_NONE ? empty() : filling_day(in->day);
 	case FILL_BP:
 		bp_groups(in, groups);
 		f = fill_bp(in, bp_higher(groups));

@@ -240,12 +240,17 @@ int visit_open(struct gateway *g, struct db *db, int64_t resident, const char *f
 	return 0;
 }
 
-int visit_close(struct gateway *g, struct db *db, int64_t visit)
+int visit_end_windows(struct db *db, int64_t visit)
 {
-	int ended = db_run(db,
+	return db_run(db,
 		"UPDATE visit_window SET to_us=? WHERE visit=? AND checkin IS NULL AND to_us IS "
 		"NULL",
 		"ii", clock_utc_us(), visit);
+}
+
+int visit_close(struct gateway *g, struct db *db, int64_t visit)
+{
+	int ended = visit_end_windows(db, visit);
 	int rc = ended < 0
 			 ? ended
 			 : db_run(db, "UPDATE visit SET state='closed' WHERE id=? AND state='open'",

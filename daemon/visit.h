@@ -46,6 +46,8 @@ int visit_checkin_lost(struct gateway *g, struct db *db, int64_t checkin);
 /* By a person, at now. `ret_visit`: the row of the new visit, or of the one that goes on. */
 int visit_open(struct gateway *g, struct db *db, int64_t resident, const char *form,
 	const char *author, const char *way, int64_t *ret_visit);
+/* What a person opened ends now: number of windows, or -errno. */
+int visit_end_windows(struct db *db, int64_t visit);
 /* 1; 0: it is closed already. */
 int visit_close(struct gateway *g, struct db *db, int64_t visit);
 /* It says something else now: its next revision, for the platform. */

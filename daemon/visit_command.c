@@ -201,7 +201,7 @@ static int act_confirm(struct command *c)
 	if (rc >= 0)
 		rc = must_be_allowed(c, &v);
 	if (rc >= 0)
-		rc = visit_close(c->gateway, c->db, v.row);
+		rc = visit_end_windows(c->db, v.row);
 	if (rc >= 0)
 		rc = freeze(c, &v, token_of(c->author), NULL);
 	if (rc >= 0)

@@ -217,10 +217,8 @@ static void test_what_is_missing(void **state)
 	done(NULL, "visit_set", "{'visit':'$V','answers':{'complication':'2'}}"); /* class 4 */
 	done("D-0001", "visit_confirm", "{'visit':'$V'}");
 	expect_text("SELECT class FROM visit", "4");
-	/* the yearly check has no class */
 	done(NULL, "visit_open", "{'resident':'R-0001','form':'elderly','way':'1'}");
-	done("D-0001", "visit_confirm", "{'visit':'$V'}");
-	expect_text("SELECT coalesce(class,'-') FROM visit WHERE id=2", "-");
+	is_refused("D-0001", "visit_confirm", "{'visit':'$V'}", "class_missing");
 }
 
 static void test_confirmed(void **state)
