@@ -63,25 +63,35 @@ static struct proposal told(const json_t *answers)
 	return p;
 }
 
-/* Every reading that the frozen form names is there still, in whatever revision. */
-static bool evidence_stored(struct db *db, const char *body)
+static bool reading_stored(struct db *db, const json_t *id)
 {
+	uint8_t uuid[16];
+	const char *text = json_string_value(id);
+	return !text || strlen(text) != 32 || !unhex(uuid, sizeof(uuid), text) ||
+	       db_int(db, 0, "SELECT 1 FROM reading WHERE uuid=? LIMIT 1", "b", uuid,
+		       sizeof(uuid)) == 1;
+}
+
+/* Every "reading" and each of "readings" in the frozen form is there still, in whatever revision. */
+static bool evidence_stored(struct db *db, const json_t *at)
+{
+	size_t i;
+	const char *key;
+	json_t *value, *id;
 	bool all = true;
-	size_t i, k;
-	json_t *field, *id;
-	json_t *root = json_loads(body, 0, NULL);
-	json_array_foreach(json_object_get(root, "fields"), i, field)
+	json_array_foreach(at, i, value)
 	{
-		json_array_foreach(json_object_get(field, "readings"), k, id)
-		{
-			uint8_t uuid[16];
-			const char *text = json_string_value(id);
-			if (text && strlen(text) == 32 && unhex(uuid, sizeof(uuid), text))
-				all &= db_int(db, 0, "SELECT 1 FROM reading WHERE uuid=? LIMIT 1",
-					       "b", uuid, sizeof(uuid)) == 1;
-		}
+		all = all && evidence_stored(db, value);
 	}
-	json_decref(root);
+	json_object_foreach((json_t *)at, key, value)
+	{
+		if (streq(key, "reading"))
+			all = all && reading_stored(db, value);
+		else if (!streq(key, "readings"))
+			all = all && evidence_stored(db, value);
+		else
+			json_array_foreach(value, i, id) all = all && reading_stored(db, id);
+	}
 	return all;
 }
 
@@ -101,7 +111,9 @@ static int look(struct db *db, int64_t visit, struct frozen *ret)
 	ret->elsewhere = streq(row_text(r, 0), "elsewhere");
 	text_copy(ret->form, sizeof(ret->form), row_text(r, 1), strlen(row_text(r, 1)));
 	ret->answers = json_loads(row_text(r, 2), 0, NULL);
-	ret->stored = row_null(r, 3) || evidence_stored(db, row_text(r, 3));
+	json_t *body = row_null(r, 3) ? NULL : json_loads(row_text(r, 3), 0, NULL);
+	ret->stored = evidence_stored(db, json_object_get(body, "fields"));
+	json_decref(body);
 	return ret->answers ? 0 : -EIO;
 }
 

@@ -64,6 +64,9 @@ TESTED_BY = {
     "daemon/filing.c": "tests/test_intake.c",  # what follows from a reading
     "daemon/assign.c": "tests/test_intake.c",
     "daemon/report_state.c": "tests/test_report.c",
+    "daemon/visit_ask.c": "tests/test_visit_command.c",
+    "daemon/visit_body.c": "tests/test_visit_command.c",
+    "daemon/visit_freeze.c": "tests/test_visit_command.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
     "daemon/proposal_answer.c": "tests/test_proposal.c",  # one rule each
