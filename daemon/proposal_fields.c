@@ -52,6 +52,15 @@ static struct filling number(
 	return f;
 }
 
+/* As it was rounded when it was received, whatever the table says by now. */
+static struct filling value(
+	const struct proposal_input *in, const struct visit_reading *r, const struct visit_value *v)
+{
+	struct filling f = number(in, v->kind, v->milli, r->id);
+	f.decimals = v->decimals;
+	return f;
+}
+
 /* The last reading of the visit that has the kind; `usable`: as a number that was counted to its end. */
 static const struct visit_reading *last(const struct proposal_input *in, const char *kind,
 	bool usable, const struct visit_value **ret)
@@ -76,7 +85,7 @@ static struct filling fill_last(const struct proposal_input *in, const char *kin
 		const struct visit_value *v;
 		const struct visit_reading *r = last(in, kind, true, &v);
 		if (r)
-			return number(in, kind, v->milli, r->id);
+			return value(in, r, v);
 	}
 	return empty();
 }
@@ -89,7 +98,7 @@ static struct filling fill_fasting(const struct proposal_input *in, const char *
 	if (list_next(&kinds, kind, sizeof(kind)))
 		r = last(in, kind, false, &v);
 	if (r && !v->comparator)
-		return number(in, kind, v->milli, r->id);
+		return value(in, r, v);
 	struct filling f = empty();
 	if (r)
 		f.note = "beyond_range";
@@ -128,6 +137,7 @@ static struct filling fill_height(const struct proposal_input *in)
 	if (f.filled || !stands_in(in))
 		return f;
 	f = number(in, "height", in->height.milli, in->height.id);
+	f.decimals = in->height.decimals;
 	f.from = in->height.day;
 	return f;
 }
