@@ -71,7 +71,7 @@ static int read_choice(const struct form_field *f, struct filling *ret)
 			ret->choice = *p - '0';
 		p += 1 + strspn(p + 1, " ,;");
 	}
-	if (*p && !f->worded)
+	if (*p && (!f->worded || (*p >= '0' && *p <= '9'))) /* a number that is no choice */
 		return -EINVAL;
 	return n || f->several ? 0 : -EINVAL;
 }

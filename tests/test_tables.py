@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config"
 SHARED = Path(os.environ.get("VITALGATE_SHARED", ROOT.parent / "shared"))
+FILLS = ["visit_date", "bp", "bp_left", "bp_right", "last", "height", "bmi", "heart_rate", "fasting",
+         "other_glucose", "aux", "next_visit", "class", "referral", "measures"]
 WS = re.compile(r"DE\d\d\.\d\d\.\d\d\d\.\d\d")
 OK, RANGE, OVERFLOW = 0, -34, -75  # -ERANGE, -EOVERFLOW
 
@@ -123,14 +125,62 @@ def check_forms():
         assert re.fullmatch(r"[a-z][a-z0-9_]*", row["key"]), row
         assert all(WS.fullmatch(code) for code in row["ws_de"].split()), row
         assert row["device_fillable"] == "y" or not row["kinds"], row
-    assert set(forms) == {"hypertension_followup_v3", "t2dm_followup_v3"}
+        assert row["fill"] in ["", *FILLS], row
+        assert (row["fill"] in FILLS[:12]) == (row["device_fillable"] == "y"), row
+    assert set(forms) == {"hypertension_followup_v3", "t2dm_followup_v3",
+                          "elderly_health_check_65plus", "copd_followup_2024plus"}
     for form, rows in forms.items():
         assert [int(row["order"]) for row in rows] == list(range(1, len(rows) + 1)), form
         keys = [row["key"] for row in rows]
         assert len(set(keys)) == len(keys), form
         never = {row["key"]: row["device_fillable"] for row in rows}
-        for key in ("symptoms", "visit_way", "classification", "doctor_signature", "referral"):
+        for key in ("visit_way", "classification", "doctor_signature", "referral", "complication",
+                    "referral_result"):
             assert never[key] == "n", f"{form}: {key}"
+        assert never.get("symptoms", "n") == "n", form
+        for key in ("visit_date", "next_visit_date"):
+            assert key in keys, f"{form}: {key}"
+
+
+def check_fills():
+    """The rules that the table names are those that the program knows, each of them used."""
+    known = re.findall(r"\[FILL_\w+\] = \"(\w*)\"", (ROOT / "daemon/followup.c").read_text("utf-8"))
+    assert known[0] == "" and sorted(known[1:]) == sorted(FILLS), known
+    assert {row["fill"] for row in read("forms.csv")} == set(FILLS) | {""}
+    for row in read("forms.csv"):
+        by_arm = {"bp_left": "bp_left", "bp_right": "bp_right"}
+        assert row["fill"] == by_arm.get(row["key"], row["fill"]), row
+        if row["fill"] == "fasting":
+            assert row["kinds"] == "glu.fasting", row
+        if row["fill"] == "heart_rate":
+            assert "hr" not in row["kinds"].split(), row  # a strap's
+
+
+def check_ws_elements():
+    """Only elements that forms and codes use; a kind fits the element that prints it."""
+    known = kinds()
+    rows = {row["ws_de"]: row for row in read("ws_elements.csv")}
+    used = {code for row in read("forms.csv") for code in row["ws_de"].split()}
+    used |= {row["ws_de"] for row in known.values()}
+    assert rows.keys() <= used, rows.keys() - used
+    for code, row in rows.items():
+        assert WS.fullmatch(code) and row["name"] and row["source"] and row["confidence"], row
+        found = re.fullmatch(r"N(\d*)(?:(\.\.)(\d+))?(?:,(\d))?", row["format"])
+        for kind in known.values() if found else ():
+            if kind["ws_de"] != code:
+                continue
+            decimals, longest = int(found[4] or 0), int(found[3] or found[1])
+            assert int(kind["decimals"]) == decimals, (kind["kind"], row)
+            for end in (kind["min"], kind["max"]):
+                text = f"{Fraction(end).limit_denominator(1000).__float__():.{decimals}f}"
+                assert int(found[1] or 0) <= len(text) <= longest, (kind["kind"], text, row)
+
+
+def check_pressures():
+    """Means of a week are whole numbers of mm[Hg] in daemon/home_week.c, which does not see this table."""
+    known = kinds()
+    assert known["bp.sbp"]["decimals"] == known["bp.dbp"]["decimals"] == "0"
+    assert "#define PRESSURE_DECIMALS 0\n" in (ROOT / "daemon/home_week.c").read_text("utf-8")
 
 
 def check_roster():
@@ -175,19 +225,37 @@ def check_facts_codes():
 
 
 def check_facts_forms():
+    """Every field of ours is one of the shared form's, in its order; what is not in it says "project" or which variant
+    has it. The elderly check and COPD are split into single fields."""
     facts = {}
     for row in shared("forms.csv"):
         facts.setdefault(row["form"], []).append(row)
-    ours = {}
-    for row in read("forms.csv"):
-        ours.setdefault(row["form"], []).append(row)
-    for form, rows in ours.items():
-        their_ws = {code for row in facts[form] for code in WS.findall(row["ws_de"])}
+    of_kinds = {row["ws_de"] for row in kinds().values()}
+    for form, theirs in facts.items():
+        rows = [row for row in read("forms.csv") if row["form"] == form]
+        their_ws = {code for row in theirs for code in WS.findall(row["ws_de"])} | of_kinds
         assert {code for row in rows for code in row["ws_de"].split()} <= their_ws, form
-        # Only the last line of the diabetes form holds two fields (date and signature).
-        assert len(rows) in (len(facts[form]), len(facts[form]) + 1), form
-        for row, fact in zip(rows, facts[form]):
-            assert row["label_zh"].split()[0] in fact["field"], f"{form}: {row['label_zh']}"
+        at = 0
+        for row in rows:
+            if "project" in row["source"]:
+                continue
+            label = row["label_zh"].split()
+            while not all(word in theirs[at]["field"] for word in label[:1]):
+                at += 1
+                assert at < len(theirs), f"{form}: {row['label_zh']}"
+        assert at == len(theirs) - 1, form
+
+
+def check_facts_elements():
+    """Format, as far as anybody has read it, and name are the shared table's."""
+    facts = {row["ws_de"]: row for row in shared("ws_elements.csv")}
+    for row in read("ws_elements.csv"):
+        theirs = facts[row["ws_de"]]
+        assert row["name"] == theirs["name_zh"] and row["unit"] == theirs["unit"], row
+        asked = row["format"].rstrip("?")
+        assert asked in theirs["format"] or theirs["format"].startswith("as "), row
+        if "recalled" in theirs["format"].split("/")[-1] or "?" in theirs["format"]:
+            assert row["format"].endswith("?"), row
 
 
 def check_facts_ranges():

@@ -69,10 +69,6 @@ TESTED_BY = {
     "daemon/visit_freeze.c": "tests/test_visit_command.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
-    "daemon/proposal_answer.c": "tests/test_proposal.c",  # one rule each
-    "daemon/proposal_bp.c": "tests/test_proposal.c",
-    "daemon/proposal_decide.c": "tests/test_proposal.c",
-    "daemon/proposal_fields.c": "tests/test_proposal.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
     "daemon/config_check.c": "tests/test_config.c",
     "daemon/bluez_adapter.c": "tests/test_bluez_bus.c",
