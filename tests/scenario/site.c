@@ -2,6 +2,7 @@
 /* The gateway of a scenario, on a directory that goes with it. */
 #include "scenario.h"
 
+#include "intake.h"
 #include "log.h"
 #include "reload.h"
 
@@ -54,7 +55,7 @@ static void write_config(const struct site *s, const char *path, const json_t *c
 		refuse("cannot write %s", path);
 	fprintf(f,
 		"version: 1\norg: demo\nsite: village\ngateway: %s\nzone: %s\nsite_contact: S-0001\n"
-		"alerts: false\npaths: {store: %s, runtime: %s, tables: %s/config, profiles: %s}\n",
+		"alerts: false\npaths: {store: %s, runtime: %s, tables: %s/config, profiles: %s/none}\n",
 		text_of(config, "gateway", "gw-0001"), text_of(config, "zone", "Asia/Shanghai"),
 		s->dir, s->dir, cwd, s->dir);
 	if (json_object_get(config, "contract_start"))
@@ -78,6 +79,7 @@ void site_open(struct site *s, const json_t *config)
 {
 	const json_t *d;
 	size_t i;
+	char uid[96];
 	*s = (struct site){.dir = "/tmp/vitalgate-scenario-XXXXXX"};
 	log_init("scenario", LOG_ERROR);
 	if (!mkdtemp(s->dir))
@@ -95,7 +97,12 @@ void site_open(struct site *s, const json_t *config)
 	s->keys = json_object();
 	s->devices = json_object();
 	json_array_foreach(json_object_get(config, "devices"), i, d)
-		json_object_set(s->devices, text_of(d, "id", "?"), (json_t *)d);
+	{
+		const char *id = text_of(d, "id", "?");
+		json_object_set(s->devices, id, (json_t *)d);
+		if (intake_device(s->db, id, "lis01", id, uid) < 0)
+			refuse("%s", db_error(s->db));
+	}
 	s->stands = true;
 }
 
