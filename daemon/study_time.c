@@ -65,12 +65,15 @@ static int decide(struct gateway *g, struct db *db, int64_t row, struct dated *s
 	head->user = -1;
 	head->seq = -1;
 	head->has_taken = clock_civil_read(s->device_time, &head->taken);
-	struct filing f = intake_decide(g, db, &s->unit, head, false);
+	struct filing f;
+	int rc = intake_decide(g, db, &s->unit, head, false, &f);
+	if (rc < 0)
+		return rc;
 	if (s->stays)
 		f.who = (struct resident_decision){
 			.resident = s->resident, .evidence = s->evidence, .grade = s->grade};
 	filing_route(g, db, &f);
-	int rc = db_run(db,
+	rc = db_run(db,
 		"UPDATE study SET status=?, resident=?, evidence=?, grade=?, in_contract=?, taken=?, "
 		"uncertainty_us=?, trust=? WHERE id=?",
 		"tpttiiiti", f.who.resident ? "amended" : "unassigned",
