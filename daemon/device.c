@@ -200,6 +200,7 @@ static void on_up(void *arg, const char *uid)
 		.codes = d->policy->codes,
 		.number = ++d->number,
 		.uid = uid,
+		.site_key = d->gateway->site_key,
 		.ops = &d->ops};
 	if (d->capture)
 		capture_session_begins(d->capture, d->marks, DEVICE_MARKS_MAX, &now);

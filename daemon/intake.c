@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "intake.h"
 
+#include "card.h"
 #include "epoch.h"
 #include "filing.h"
 #include "gateway.h"
@@ -67,7 +68,7 @@ static bool worth_telling(const char *type)
 {
 	static const char *const types[] = {"failed_measurement", "device_error", "memory_full",
 		"implausible", "unsupported", "control_solution", "device_identity_changed",
-		"episode"};
+		"episode", "unknown_card"};
 	for (size_t i = 0; i < ELEMENTS(types); i++)
 		if (streq(type, types[i]))
 			return true;
@@ -84,6 +85,11 @@ static int file_event(
 		return 0; /* filed with the unit's offset */
 	if (streq(e->type, "drained"))
 		return 0; /* after the readings of this unit */
+	if (streq(e->type, "identity_presented")) {
+		int rc = card_presented(g, db, u, e);
+		if (rc < 0)
+			return rc;
+	}
 	if (streq(e->type, "clock_set"))
 		return error_only(db_run(db,
 			"INSERT INTO audit(at,author,action,object,detail) SELECT "

@@ -84,6 +84,9 @@ struct happening {
 	int64_t value;
 	char detail[96];
 	struct bytes raw;
+	bool has_card; /* identity_presented: the hash of a card (card.h), else a token: */
+	uint8_t card[32];
+	char token[32];
 };
 
 struct mark {

@@ -3,6 +3,7 @@
 #include "session_state.h"
 
 #include "aggregate.h"
+#include "card.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -149,9 +150,17 @@ bool vg_clock_set(struct vg_session *s, unsigned tolerance_s, struct vg_civil *r
 vg_ticket vg_identity(struct vg_session *s, enum vg_identity_type type, const void *id, size_t len)
 {
 	static const char *const types[] = {"token", "id_card", "card"};
-	(void)id; /* who may be identified by a card, and for how long, is a station's business */
-	(void)len;
-	return session_add_event(s, "identity_presented", types[type]) ? s->unit->ticket : 0;
+	static const uint8_t no_key[32];
+	struct happening *e = session_add_event(s, "identity_presented", types[type]);
+	if (!e)
+		return 0;
+	/* a token too long is nobody's; of a number nothing but its hash goes further than here */
+	if (type == VG_IDENTITY_TOKEN && len < sizeof(e->token))
+		text_copy(e->token, sizeof(e->token), id, len);
+	if (type != VG_IDENTITY_TOKEN)
+		e->has_card =
+			card_hash(s->start.site_key ? s->start.site_key : no_key, id, len, e->card);
+	return s->unit->ticket;
 }
 
 void vg_sample(struct vg_session *s, const struct vg_sample *x)
