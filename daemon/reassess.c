@@ -4,6 +4,7 @@
 #include "epoch.h"
 #include "gateway.h"
 #include "revision.h"
+#include "roster.h"
 #include "study.h"
 #include "whose.h"
 
@@ -170,7 +171,7 @@ static int decide(
 	if (!s->of_study && !fixed(s->evidence))
 		return whose_decide(g, db, &s->input, ret);
 	*ret = s->who;
-	int64_t under = s->who.resident ? whose_files_under(db, s->who.resident) : 0;
+	int64_t under = s->who.resident ? roster_files_under(db, s->who.resident) : 0;
 	ret->resident = under ? under : s->who.resident;
 	return 0;
 }
@@ -208,7 +209,7 @@ static int again(struct gateway *g, struct db *db, struct standing *s, const int
 	if (same_who && !moved)
 		return 0;
 	if (s->study)
-		rc = study_move(g, db, s->row, &s->id, &who);
+		rc = study_move(g, db, s->row, &s->id, &who, moved ? &when : NULL);
 	else
 		rc = revision_make(g, db, &s->id,
 			&(struct revision){.who = same_who ? NULL : &who,
@@ -230,16 +231,16 @@ int reassess(struct gateway *g, struct db *db, const struct uuid *id, const int6
 	/* a heart rate is nobody else's than the ECG that it was measured in */
 	s.of_study = streq(s.kind, "ecg") && study_of_reading(db, id, &of);
 	if (s.of_study && !arrived_us)
-		return reassess_study(g, db, study_row(db, &of));
+		return reassess_study(g, db, study_row(db, &of), NULL);
 	return again(g, db, &s, arrived_us);
 }
 
-int reassess_study(struct gateway *g, struct db *db, int64_t row)
+int reassess_study(struct gateway *g, struct db *db, int64_t row, const int64_t *arrived_us)
 {
 	struct standing s;
 	int rc = load(db, NULL, row, &s);
 	_cleanup_(freep) char *reasons = s.reasons;
-	return rc < 0 ? rc : again(g, db, &s, NULL);
+	return rc < 0 ? rc : again(g, db, &s, arrived_us);
 }
 
 /* windows */
@@ -318,7 +319,7 @@ int reassess_window(struct gateway *g, struct db *db, const char *station,
 			return rc;
 	c.row = INT64_MAX;
 	while (rc >= 0 && (rc = next_study(db, station, c.row, n, w, checkin, &c)) > 0)
-		if (c.concerned && (rc = reassess_study(g, db, c.row)) < 0)
+		if (c.concerned && (rc = reassess_study(g, db, c.row, NULL)) < 0)
 			return rc;
 	return rc;
 }

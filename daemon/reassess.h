@@ -14,8 +14,8 @@ struct gateway;
 /* `arrived_us`: when it arrived, by a clock that is better known now; NULL: as it stands. 1: it is another now, 0: it
  * stays as it was, -errno; -ENOENT: there is no such reading. */
 int reassess(struct gateway *g, struct db *db, const struct uuid *id, const int64_t *arrived_us);
-/* The same for a study, by its row, with the heart rate that was measured in it. */
-int reassess_study(struct gateway *g, struct db *db, int64_t row);
+/* The same for a study that was decoded, by its row, with the heart rate that was measured in it. */
+int reassess_study(struct gateway *g, struct db *db, int64_t row, const int64_t *arrived_us);
 
 struct station_window;
 /* What a station claims is another in this window, which began when `last_reading` was the newest: all that was measured

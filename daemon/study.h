@@ -46,9 +46,10 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *ret);
 /* A person says whose it is (0: nobody's), with the heart rate that was measured in it. As intake_assign(). */
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
-/* It is this one's now, as decided, with its heart rate, report and alert. */
+/* It is this one's now, as decided, with its heart rate, report and alert. `when`: when it was recorded, by a better
+ * clock; NULL: as it stands. */
 int study_move(struct gateway *g, struct db *db, int64_t row, const struct uuid *id,
-	const struct resident_decision *who);
+	const struct resident_decision *who, const struct when *when);
 /* Under which ids its heart rate, as a reading, and the alert of its statements stand. */
 struct uuid study_rate_id(const struct uuid *study);
 struct uuid study_statement_id(const struct uuid *study);
@@ -57,7 +58,6 @@ int study_again(struct gateway *g, struct db *db, int64_t row);
 /* It arrived at another time than our clock said: when it was recorded, and with it whose it is, is decided again, as its
  * next revision. 1: it is another now, 0, -errno. (study_time.c) */
 int study_redate(struct gateway *g, struct db *db, int64_t row, int64_t arrived_us);
-/* The ids of the reading and of the alert that come of a study. */
 /* It changed: its next revision is on its way, unless it is with the decoder, which brings one. */
 int study_tell(struct gateway *g, struct db *db, int64_t row);
 /* The row of a study; 0: there is none. */

@@ -60,20 +60,44 @@ bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *re
 	return text && strlen(text) == 32 && unhex(ret->bytes, 16, text) && study_row(db, ret);
 }
 
+/* Nothing to do when there is none, or it was said to be so already. */
+static int follow_rate(struct gateway *g, struct db *db, const struct uuid *rate,
+	const struct resident_decision *who)
+{
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT resident,evidence,grade,checkin FROM reading WHERE uuid=? AND superseded=0",
+			"b", rate->bytes, sizeof(rate->bytes));
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc;
+		if (row_int(r, 0) == who->resident && streq(row_text(r, 1), who->evidence) &&
+			streq(row_text(r, 2), who->grade) && row_int(r, 3) == who->checkin)
+			return 0;
+	}
+	return revision_make(g, db, rate, &(struct revision){.who = who}, NULL);
+}
+
 /* With the heart rate that was measured in it, its report and its alert. */
 int study_move(struct gateway *g, struct db *db, int64_t row, const struct uuid *id,
-	const struct resident_decision *who)
+	const struct resident_decision *who, const struct when *when)
 {
 	struct filing f = {.who = *who};
 	_cleanup_(freep) char *reasons = filing_reasons(who);
-	f.when.taken_us = db_int(db, 0, "SELECT taken FROM study WHERE id=?", "i", row);
+	if (when)
+		f.when = *when;
+	else
+		f.when.taken_us = db_int(db, 0, "SELECT taken FROM study WHERE id=?", "i", row);
 	filing_route(g, db, &f);
 	int rc = db_run(db,
 		"UPDATE study SET status=?, resident=?, evidence=?, grade=?, in_contract=?, checkin=?, "
-		"reasons=? WHERE id=?",
-		"tpttipti", who->resident ? "amended" : "unassigned",
+		"reasons=?, taken=coalesce(?,taken), uncertainty_us=coalesce(?,uncertainty_us), "
+		"trust=coalesce(?,trust) WHERE id=?",
+		"tpttiptppti", who->resident ? "amended" : "unassigned",
 		who->resident ? &who->resident : NULL, who->evidence, who->grade,
-		(int64_t)f.in_contract, who->checkin ? &who->checkin : NULL, reasons, row);
+		(int64_t)f.in_contract, who->checkin ? &who->checkin : NULL, reasons,
+		when ? &when->taken_us : NULL, when ? &when->uncertainty_us : NULL,
+		when ? trust_name(when->trust) : NULL, row);
 	if (rc >= 0)
 		rc = study_tell(g, db, row);
 	struct uuid rate = study_rate_id(id), statement = study_statement_id(id);
@@ -82,8 +106,8 @@ int study_move(struct gateway *g, struct db *db, int64_t row, const struct uuid 
 	if (rc >= 0)
 		rc = report_follow(g, db, row, id, &f);
 	if (rc >= 0)
-		rc = revision_make(g, db, &rate, &(struct revision){.who = who}, NULL);
-	return rc == -ENOENT ? 0 : rc;
+		rc = follow_rate(g, db, &rate, who);
+	return rc;
 }
 
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
@@ -105,5 +129,6 @@ int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_
 	return study_move(g, db, row, id,
 		&(struct resident_decision){.resident = resident,
 			.evidence = "assigned_by_person",
-			.grade = resident ? "person" : "none"});
+			.grade = resident ? "person" : "none"},
+		NULL);
 }

@@ -3,23 +3,16 @@
 
 #include "day.h"
 #include "reading.h"
+#include "roster.h"
 #include "typed.h"
 #include "util.h"
 
 #define BINDINGS_MAX 64
 
-int64_t whose_files_under(struct db *db, int64_t resident)
-{
-	return db_int(db, resident,
-		"SELECT CASE state WHEN 'merged' THEN merged_into WHEN 'withdrawn' THEN 0 WHEN 'erased' "
-		"THEN 0 ELSE id END FROM resident WHERE id=?",
-		"i", resident);
-}
-
 /* Two records of one person are one claim; who withdrew consent is still somebody, and not somebody else. */
 static int64_t claimed(struct db *db, int64_t resident)
 {
-	int64_t under = whose_files_under(db, resident);
+	int64_t under = roster_files_under(db, resident);
 	return under ? under : resident;
 }
 
@@ -75,7 +68,7 @@ int whose_decide(
 			return rc;
 	}
 	*ret = resident_decide(&e);
-	if (ret->resident && !whose_files_under(db, ret->resident))
+	if (ret->resident && !roster_files_under(db, ret->resident))
 		*ret = (struct resident_decision){.evidence = "consent_withdrawn", .grade = "none"};
 	return 0;
 }

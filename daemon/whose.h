@@ -30,6 +30,3 @@ int whose_decide(
 
 /* Whom the message names, when the site lets it: 1 and *ret, 0: nobody, -errno. */
 int whose_named(struct db *db, const struct unit *u, const struct reading *r, int64_t *ret);
-
-/* Under whom readings of this resident are filed: after a merge another one. */
-int64_t whose_files_under(struct db *db, int64_t resident);
