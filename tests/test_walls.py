@@ -67,6 +67,9 @@ TESTED_BY = {
     "daemon/visit_ask.c": "tests/test_visit_command.c",
     "daemon/visit_body.c": "tests/test_visit_command.c",
     "daemon/visit_freeze.c": "tests/test_visit_command.c",
+    "daemon/merge.c": "tests/test_resident_command.c",
+    "daemon/erase.c": "tests/test_resident_command.c",
+    "daemon/roster_command.c": "tests/test_roster.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
