@@ -53,7 +53,7 @@ static int collect(struct filed_list *l, struct row *r)
 static struct resident_decision decision(const struct filed *f, int64_t into)
 {
 	return (struct resident_decision){.resident = into,
-		.evidence = streq(f->grade, "person") ? f->evidence : "merged",
+		.evidence = f->evidence,
 		.grade = f->grade,
 		.checkin = f->checkin};
 }

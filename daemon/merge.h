@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Two records of one resident become one. What was filed under the one is filed under the other by its next revision
- * (evidence `merged`, its grade as it was; what a person decided stays a person's decision); bindings, check-ins, visits,
- * plans and limits go along. The emptied record stays as the sign where to look. Store thread.
+ * Two records of one resident become one. What was filed under the one is filed under the other by its next revision; its
+ * evidence and grade stay, because they would say the same again if they were asked (reassess.h); bindings, check-ins,
+ * visits, plans and limits go along. The emptied record stays as the sign where to look. Store thread.
  */
 #pragma once
 

@@ -172,7 +172,7 @@ static void test_merge(void **state)
 	assert_int_equal(int_in(done(), "readings"), 3);
 	expect("SELECT group_concat(resident||evidence||grade||status||revision,' ') FROM (SELECT * "
 	       "FROM reading WHERE superseded=0 ORDER BY body)",
-		"2assigned_by_personpersonamended3 2mergeddeviceamended2 2mergeddeviceamended2");
+		"2assigned_by_personpersonamended3 2device_bindingdeviceamended2 2device_bindingdeviceamended2");
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM evidence WHERE resident=2"), evidence);
 	assert_int_equal(ROWS("evidence"), evidence);
 	expect("SELECT group_concat(resident||state||evidence_changed,' ') FROM visit",
@@ -223,7 +223,7 @@ static void test_merge_study(void **state)
 	give("merge", "{'resident':'R-0001','into':'R-0002'}");
 	assert_int_equal(int_in(done(), "studies"), 1);
 	expect("SELECT resident||evidence||grade||status||revision||in_contract FROM study",
-		"2mergedmessageamended21");
+		"2message_tokenmessageamended21");
 }
 
 /* erasing */
