@@ -85,12 +85,15 @@ static bool evidence_stored(struct db *db, const json_t *at)
 	}
 	json_object_foreach((json_t *)at, key, value)
 	{
+		bool ids = streq(key, "readings");
 		if (streq(key, "reading"))
 			all = all && reading_stored(db, value);
-		else if (!streq(key, "readings"))
+		else if (!ids)
 			all = all && evidence_stored(db, value);
-		else
-			json_array_foreach(value, i, id) all = all && reading_stored(db, id);
+		json_array_foreach(ids ? value : NULL, i, id)
+		{
+			all = all && reading_stored(db, id);
+		}
 	}
 	return all;
 }

@@ -143,6 +143,7 @@ LONG = {
     "tests/test_sim_modbus.py": "each fault on both kinds of link",
     "tests/test_study.c": "every word of a decoder and what follows from it, with one rig",
     "tests/test_report.c": "every word of the centre and every clock, with one rig",
+    "tests/test_visit_facts.c": "every condition under which a reading is a visit's, with one rig",
     "tests/test_intake.c": "every decision about a unit, with one rig",
     "tests/test_session.c": "every call of a driver and every word to it, with one rig",
     "tests/test_xmodem.c": "the receiver against captures, a clock and a model sender, with one rig",
