@@ -185,7 +185,7 @@ static void test_busy(void **state)
 static void test_no_space(void **state)
 {
 	(void)state;
-	struct rlimit was, tight = {64 * 4096, RLIM_INFINITY};
+	struct rlimit was, tight = {128 * 4096, RLIM_INFINITY};
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
