@@ -5,28 +5,10 @@
  */
 #pragma once
 
-#include "clock.h"
 #include "codes.h"
-#include "json.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* One filed measurement that may fill a field. */
-struct followup_fact {
-	char kind[32];
-	int64_t milli;
-	unsigned decimals;
-	char comparator; /* 0, '<', '>' */
-	int64_t taken_us;
-	char trust[16];
-	char reading[33]; /* id of the reading in hex */
-};
-
-struct followup_resident {
-	const char *token;
-	int birth_year; /* 0: unknown */
-};
 
 /* The named rules; what each does is written in tests/sim/FOLLOWUP.md, section 4, and done in proposal_fields.c. */
 enum fill {
@@ -75,11 +57,3 @@ const char *forms_kind(const struct forms *f, unsigned index);
 /* The fields of a form in its order; NULL after the last. */
 const struct form_field *forms_field(const struct forms *f, const char *form, unsigned index);
 const struct form_field *forms_find(const struct forms *f, const char *form, const char *key);
-
-/* The form of a programme ("hypertension" -> "hypertension_followup_v3"); NULL: none of ours. */
-const char *followup_form(const char *programme);
-
-/* "form", "version", "fields":[{key,label_zh,label_en,fillable,value..,evidence..}] into an open object.
- * `facts`: the latest usable one of each kind, at most one per kind. */
-void followup_draft(const struct forms *f, const char *form, const struct followup_resident *who,
-	const struct followup_fact *facts, size_t n_facts, struct json *j);

@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/*
- * The follow-up draft: the form's fields in its order, filled only with what facts prove. Reads the draft
- * back as JSON, as the platform does.
- */
+/* The table of forms: which rule fills which field, what a person may choose, and what a table may not say. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <jansson.h>
-#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "csv.h"
 #include "followup.h"
 #include "util.h"
 
 #define HTN "hypertension_followup_v3"
 #define DM "t2dm_followup_v3"
-#define NONE ((struct followup_resident){"R-0001", 1980})
 
 static struct codes *codes;
 static struct forms *forms;
@@ -27,7 +23,6 @@ static int load(void **state)
 {
 	(void)state;
 	char error[400] = "";
-	clock_set_zone("Asia/Shanghai");
 	codes = codes_load("config", error, sizeof(error));
 	forms = codes ? forms_load("config/forms.csv", codes, error, sizeof(error)) : NULL;
 	if (!forms)
@@ -41,133 +36,6 @@ static int unload(void **state)
 	forms_free(forms);
 	codes_free(codes);
 	return 0;
-}
-
-static int64_t at(unsigned y, unsigned mo, unsigned d, unsigned h)
-{
-	struct vg_civil c = {(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, 30, 0};
-	int64_t us = 0;
-	assert_true(clock_civil_utc(&c, &us));
-	return us;
-}
-
-static struct followup_fact fact(
-	const char *kind, int64_t milli, int64_t taken_us, const char *reading)
-{
-	struct followup_fact f = {.milli = milli, .taken_us = taken_us, .trust = "corrected"};
-	const struct code *code = codes_find(codes, kind);
-	assert_non_null(code);
-	f.decimals = code->decimals;
-	text_copy(f.kind, sizeof(f.kind), kind, strlen(kind));
-	text_copy(f.reading, sizeof(f.reading), reading, strlen(reading));
-	return f;
-}
-
-static json_t *draft(
-	const char *form, struct followup_resident who, const struct followup_fact *facts, size_t n)
-{
-	struct json j = {0};
-	json_object_begin(&j, NULL);
-	followup_draft(forms, form, &who, facts, n, &j);
-	json_object_end(&j);
-	json_error_t e;
-	json_t *d = json_loads(json_text(&j), JSON_REJECT_DUPLICATES, &e);
-	if (!d)
-		print_error("%s\n%s\n", e.text, json_text(&j));
-	assert_non_null(d);
-	json_free(&j);
-	assert_string_equal(json_string_value(json_object_get(d, "form")), form);
-	assert_string_equal(
-		json_string_value(json_object_get(d, "forms_version")), forms_version(forms));
-	return d;
-}
-
-static const json_t *field(const json_t *d, const char *key)
-{
-	size_t i;
-	const json_t *f, *found = NULL;
-	json_array_foreach(json_object_get(d, "fields"), i, f)
-	{
-		if (streq(json_string_value(json_object_get(f, "key")), key)) {
-			assert_null(found);
-			found = f;
-		}
-	}
-	assert_non_null(found);
-	return found;
-}
-
-static bool filled(const json_t *d, const char *key)
-{
-	return json_is_true(json_object_get(field(d, key), "filled"));
-}
-
-static const char *text(const json_t *d, const char *key, const char *member)
-{
-	const char *t = json_string_value(json_object_get(field(d, key), member));
-	return t ? t : "-";
-}
-
-static double number(const json_t *d, const char *key, const char *member)
-{
-	return json_number_value(json_object_get(field(d, key), member));
-}
-
-static unsigned count_filled(const json_t *d)
-{
-	size_t i;
-	const json_t *f;
-	unsigned n = 0;
-	json_array_foreach(json_object_get(d, "fields"), i, f) n +=
-		json_is_true(json_object_get(f, "filled"));
-	return n;
-}
-
-/* the form */
-
-static void test_order(void **state)
-{
-	(void)state;
-	static const char *const names[] = {HTN, DM};
-	for (size_t k = 0; k < ELEMENTS(names); k++) {
-		struct csv csv;
-		char error[400];
-		size_t i = 0;
-		json_t *d = draft(names[k], NONE, NULL, 0);
-		const json_t *fields = json_object_get(d, "fields");
-		assert_int_equal(csv_open_file(&csv, "config/forms.csv", error, sizeof(error)), 0);
-		while (csv_row(&csv, error, sizeof(error)) > 0) {
-			if (!streq(csv_get(&csv, "form"), names[k]))
-				continue;
-			const json_t *f = json_array_get(fields, i++);
-			assert_non_null(f);
-			assert_int_equal(atoi(csv_get(&csv, "order")), i);
-			assert_string_equal(
-				json_string_value(json_object_get(f, "key")), csv_get(&csv, "key"));
-			assert_string_equal(json_string_value(json_object_get(f, "zh")),
-				csv_get(&csv, "label_zh"));
-			assert_string_equal(json_string_value(json_object_get(f, "en")),
-				csv_get(&csv, "label_en"));
-			assert_int_equal(json_is_true(json_object_get(f, "device_fillable")),
-				streq(csv_get(&csv, "device_fillable"), "y"));
-		}
-		csv_close(&csv);
-		assert_int_equal(i, json_array_size(fields));
-		assert_true(i > 20);
-		json_decref(d);
-	}
-}
-
-static void test_programmes(void **state)
-{
-	(void)state;
-	assert_string_equal(followup_form("hypertension"), HTN);
-	assert_string_equal(followup_form("t2dm"), DM);
-	assert_null(followup_form("elderly"));
-	assert_null(followup_form(""));
-	json_t *d = draft("no_such_form", NONE, NULL, 0);
-	assert_int_equal(json_array_size(json_object_get(d, "fields")), 0);
-	json_decref(d);
 }
 
 static void test_kinds(void **state)
@@ -185,273 +53,6 @@ static void test_kinds(void **state)
 	assert_true(n > 10 && pressure && !control);
 	assert_null(forms_kind(forms, n));
 	assert_null(forms_kind(forms, 1000000));
-}
-
-static void test_nothing_without_facts(void **state)
-{
-	(void)state;
-	for (int i = 0; i < 2; i++) {
-		json_t *d = draft(i ? DM : HTN, NONE, NULL, 0);
-		assert_int_equal(count_filled(d), 0);
-		json_decref(d);
-	}
-}
-
-/* Every kind at once: what only a person can answer stays open. */
-static void test_only_fillable(void **state)
-{
-	(void)state;
-	struct followup_fact facts[64];
-	size_t n = 0;
-	for (const char *k; (k = forms_kind(forms, (unsigned)n)); n++)
-		facts[n] = fact(k, 5000, at(2026, 11, 20, 8), "aa");
-	for (int i = 0; i < 2; i++) {
-		json_t *d = draft(i ? DM : HTN, NONE, facts, n);
-		size_t k;
-		const json_t *f;
-		json_array_foreach(json_object_get(d, "fields"), k, f)
-		{
-			bool may = json_is_true(json_object_get(f, "device_fillable"));
-			print_message("# %s\n", json_string_value(json_object_get(f, "key")));
-			assert_int_equal(json_is_true(json_object_get(f, "filled")), may);
-			if (may)
-				continue;
-			assert_null(json_object_get(f, "value"));
-			assert_null(json_object_get(f, "reading"));
-		}
-		for (const char *const *open = (const char *const[]){"symptoms", "visit_way",
-			     "classification", "medication", "referral", "doctor_signature", NULL};
-			*open; open++)
-			assert_false(filled(d, *open));
-		json_decref(d);
-	}
-}
-
-/* A low value is no answer to "how often does the resident feel low". */
-static void test_hypoglycaemia(void **state)
-{
-	(void)state;
-	const struct followup_fact f[] = {fact("glu.random", 3100, at(2026, 11, 20, 8), "aa"),
-		fact("glu.fasting", 3200, at(2026, 11, 20, 7), "bb")};
-	json_t *d = draft(DM, NONE, f, 2);
-	assert_false(filled(d, "hypoglycaemia"));
-	assert_null(json_object_get(field(d, "hypoglycaemia"), "value"));
-	assert_true(filled(d, "fasting_glucose"));
-	json_decref(d);
-}
-
-/* values */
-
-static void test_pressure(void **state)
-{
-	(void)state;
-	struct followup_fact f[] = {fact("bp.sbp", 138000, at(2026, 11, 20, 8), "aa"),
-		fact("bp.dbp", 86000, at(2026, 11, 20, 8), "aa")};
-	json_t *d = draft(HTN, NONE, f, 2);
-	assert_true(filled(d, "bp"));
-	assert_int_equal(number(d, "bp", "systolic"), 138);
-	assert_int_equal(number(d, "bp", "diastolic"), 86);
-	assert_string_equal(text(d, "bp", "reading"), "aa");
-	assert_string_equal(text(d, "bp", "unit"), "mm[Hg]");
-	assert_string_equal(text(d, "bp", "trust"), "corrected");
-	assert_string_equal(text(d, "bp", "taken"), "2026-11-20T00:30:00.000Z");
-	assert_string_equal(text(d, "bp", "ws"), "DE04.10.174.00 DE04.10.176.00");
-	json_decref(d);
-
-	strcpy(f[1].reading, "bb"); /* never of two measurements */
-	d = draft(HTN, NONE, f, 2);
-	assert_false(filled(d, "bp"));
-	assert_null(json_object_get(field(d, "bp"), "systolic"));
-	assert_false(filled(d, "next_visit_date")); /* and nothing that follows from them */
-	json_decref(d);
-	d = draft(HTN, NONE, f, 1);
-	assert_false(filled(d, "bp"));
-	json_decref(d);
-
-	strcpy(f[1].reading, "aa"); /* "> 300" is no number for a form */
-	f[0].comparator = '>';
-	d = draft(HTN, NONE, f, 2);
-	assert_false(filled(d, "bp"));
-	json_decref(d);
-}
-
-static void test_bmi(void **state)
-{
-	(void)state;
-	static const struct {
-		int64_t weight, height;
-		double bmi;
-	} cases[] = {
-		{70000, 170000, 24.2}, /* 24.221 */
-		{72250, 170000, 25.0}, /* 25.000 */
-		{63000, 158000, 25.2}, /* 25.236 */
-		{65000, 200000, 16.3}, /* 16.25: half away from zero */
-		{64990, 200000, 16.2}, /* 16.2475 */
-		{1000, 30000, 11.1},
-		{300000, 250000, 48.0},
-	};
-	for (size_t i = 0; i < ELEMENTS(cases); i++) {
-		const struct followup_fact f[] = {
-			fact("weight", cases[i].weight, at(2026, 11, 20, 8), "aa"),
-			fact("height", cases[i].height, at(2026, 3, 2, 8), "bb")};
-		json_t *d = draft(i % 2 ? HTN : DM, NONE, f, 2);
-		assert_true(filled(d, "bmi"));
-		assert_true(fabs(number(d, "bmi", "value") - cases[i].bmi) < 0.0001);
-		assert_true(json_is_true(json_object_get(field(d, "bmi"), "derived")));
-		assert_string_equal(text(d, "bmi", "reading"), "aa");
-		json_decref(d);
-	}
-}
-
-/* A weight is no body mass index, a height is none, and neither is what lies beyond a scale. */
-static void test_no_bmi(void **state)
-{
-	(void)state;
-	struct followup_fact f[] = {fact("weight", 70000, at(2026, 11, 20, 8), "aa"),
-		fact("height", 170000, at(2026, 3, 2, 8), "bb"),
-		fact("bmi", 24500, at(2026, 1, 1, 8), "cc")};
-	json_t *d = draft(HTN, NONE, f, 1);
-	assert_false(filled(d, "bmi"));
-	assert_true(filled(d, "weight"));
-	json_decref(d);
-	d = draft(HTN, NONE, f + 1, 1);
-	assert_false(filled(d, "bmi"));
-	json_decref(d);
-	f[0].comparator = '>';
-	d = draft(HTN, NONE, f, 2);
-	assert_false(filled(d, "bmi"));
-	assert_string_equal(text(d, "weight", "comparator"), ">");
-	json_decref(d);
-	f[0].comparator = 0;
-	f[1].milli = 0;
-	d = draft(HTN, NONE, f, 2);
-	assert_false(filled(d, "bmi"));
-	json_decref(d);
-	d = draft(HTN, NONE, f + 2, 1); /* the scale's own */
-	assert_true(filled(d, "bmi"));
-	assert_true(fabs(number(d, "bmi", "value") - 24.5) < 0.0001);
-	assert_null(json_object_get(field(d, "bmi"), "derived"));
-	json_decref(d);
-}
-
-/* The newest of the kinds that may fill a field; at the same instant the one that stands first. */
-static void test_newest(void **state)
-{
-	(void)state;
-	struct followup_fact f[] = {fact("spo2.pulse", 70000, at(2026, 11, 20, 9), "aa"),
-		fact("bp.pulse", 80000, at(2026, 11, 20, 8), "bb")};
-	json_t *d = draft(HTN, NONE, f, 2);
-	assert_string_equal(text(d, "heart_rate", "kind"), "spo2.pulse");
-	assert_int_equal(number(d, "heart_rate", "value"), 70);
-	json_decref(d);
-	f[0].taken_us = f[1].taken_us;
-	d = draft(HTN, NONE, f, 2);
-	assert_string_equal(text(d, "heart_rate", "kind"), "bp.pulse");
-	json_decref(d);
-	f[1] = fact("glu.random", 33300, at(2026, 11, 20, 8), "cc");
-	f[1].comparator = '>';
-	d = draft(DM, NONE, f, 2);
-	assert_string_equal(text(d, "other_glucose", "comparator"), ">");
-	assert_false(filled(d, "fasting_glucose")); /* nobody said that it was fasting */
-	json_decref(d);
-}
-
-/* dates */
-
-static void test_visit_date(void **state)
-{
-	(void)state;
-	const struct followup_fact f[] = {fact("bp.sbp", 138000, at(2026, 11, 20, 0), "aa"),
-		fact("bp.dbp", 86000, at(2026, 11, 20, 0), "aa"),
-		fact("weight", 70000, at(2026, 11, 18, 8), "bb"),
-		fact("temp", 36500, at(2026, 11, 21, 8), "cc")}; /* not a kind of the form */
-	json_t *d = draft(HTN, NONE, f, 4);
-	assert_string_equal(
-		text(d, "visit_date", "value"), "2026-11-20"); /* local: 16:30 UTC before */
-	json_decref(d);
-}
-
-static const char *next_visit(
-	const char *form, int birth_year, int64_t systolic, int64_t diastolic, int64_t taken_us)
-{
-	static char out[16];
-	const struct followup_fact f[] = {
-		fact(streq(form, DM) ? "glu.fasting" : "bp.sbp", systolic, taken_us, "aa"),
-		fact("bp.dbp", diastolic, taken_us, "aa")};
-	json_t *d = draft(form, (struct followup_resident){"R-0001", birth_year}, f, 2);
-	strcpy(out, text(d, "next_visit_date", "value"));
-	json_decref(d);
-	return out;
-}
-
-static void test_next_visit(void **state)
-{
-	(void)state;
-	static const struct {
-		unsigned y, m, d;
-		const char *quarter, *fortnight;
-	} cases[] = {
-		{2026, 11, 20, "2027-02-20", "2026-12-04"},
-		{2026, 8, 31, "2026-11-30", "2026-09-14"},
-		{2026, 11, 30, "2027-02-28", "2026-12-14"},
-		{2027, 11, 29, "2028-02-29", "2027-12-13"}, /* leap */
-		{2027, 11, 30, "2028-02-29", "2027-12-14"},
-		{2026, 1, 31, "2026-04-30", "2026-02-14"},
-		{2026, 12, 31, "2027-03-31", "2027-01-14"},
-		{2026, 9, 30, "2026-12-30", "2026-10-14"},
-		{2026, 10, 1, "2027-01-01", "2026-10-15"},
-		{2028, 2, 29, "2028-05-29", "2028-03-14"},
-		{2026, 10, 20, "2027-01-20", "2026-11-03"}, /* over a change of the clocks */
-		{2026, 3, 20, "2026-06-20", "2026-04-03"},
-	};
-	static const char *const zones[] = {
-		"Asia/Shanghai", "Europe/Berlin", "<-03>3<-02>,M11.1.0/0,M2.3.0/0", "UTC"};
-	for (size_t z = 0; z < ELEMENTS(zones); z++) {
-		clock_set_zone(zones[z]);
-		for (size_t i = 0; i < ELEMENTS(cases); i++)
-			for (unsigned h = 0; h < 24; h += 23) {
-				int64_t t = at(cases[i].y, cases[i].m, cases[i].d, h);
-				assert_string_equal(
-					next_visit(HTN, 1980, 139000, 89000, t), cases[i].quarter);
-				assert_string_equal(next_visit(HTN, 1980, 140000, 89000, t),
-					cases[i].fortnight);
-			}
-	}
-	clock_set_zone("Asia/Shanghai");
-}
-
-#define QUARTER "2027-02-20"
-#define FORTNIGHT "2026-12-04"
-
-static void test_goal(void **state)
-{
-	(void)state;
-	int64_t t = at(2026, 11, 20, 8);
-	assert_string_equal(next_visit(HTN, 1980, 139000, 89000, t), QUARTER);
-	assert_string_equal(next_visit(HTN, 1980, 140000, 80000, t), FORTNIGHT);
-	assert_string_equal(next_visit(HTN, 1980, 120000, 90000, t), FORTNIGHT);
-	/* from 65 years on: 150, and still 90 */
-	assert_string_equal(next_visit(HTN, 1961, 149000, 89000, t), QUARTER);
-	assert_string_equal(next_visit(HTN, 1961, 150000, 89000, t), FORTNIGHT);
-	assert_string_equal(next_visit(HTN, 1961, 140000, 90000, t), FORTNIGHT);
-	assert_string_equal(next_visit(HTN, 1962, 140000, 80000, t), FORTNIGHT);
-	assert_string_equal(next_visit(HTN, 0, 140000, 80000, t), FORTNIGHT); /* age unknown */
-	/* fasting glucose: under 7.0; a low one is to be looked after soon */
-	assert_string_equal(next_visit(DM, 1980, 6900, 80000, t), QUARTER);
-	assert_string_equal(next_visit(DM, 1980, 7000, 80000, t), FORTNIGHT);
-	assert_string_equal(next_visit(DM, 1980, 4000, 80000, t), QUARTER);
-	assert_string_equal(next_visit(DM, 1980, 3900, 80000, t), FORTNIGHT);
-
-	struct followup_fact f = fact("glu.fasting", 6000, t, "aa");
-	f.comparator = '<';
-	json_t *d = draft(DM, NONE, &f, 1);
-	assert_string_equal(text(d, "next_visit_date", "value"), FORTNIGHT);
-	json_decref(d);
-	f = fact("glu.random", 6000, t, "aa"); /* not fasting: says nothing about the goal */
-	d = draft(DM, NONE, &f, 1);
-	assert_false(filled(d, "next_visit_date"));
-	assert_true(filled(d, "visit_date"));
-	json_decref(d);
 }
 
 /* files */
@@ -616,19 +217,7 @@ static void test_choices(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_order),
-		cmocka_unit_test(test_programmes),
 		cmocka_unit_test(test_kinds),
-		cmocka_unit_test(test_nothing_without_facts),
-		cmocka_unit_test(test_only_fillable),
-		cmocka_unit_test(test_hypoglycaemia),
-		cmocka_unit_test(test_pressure),
-		cmocka_unit_test(test_bmi),
-		cmocka_unit_test(test_no_bmi),
-		cmocka_unit_test(test_newest),
-		cmocka_unit_test(test_visit_date),
-		cmocka_unit_test(test_next_visit),
-		cmocka_unit_test(test_goal),
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_too_many_fields),
 		cmocka_unit_test(test_fields),
