@@ -5,26 +5,13 @@
 #include "reading.h"
 #include "util.h"
 
-#include <jansson.h>
-
-/* A JSON list that names something, or a word of a person. */
-static bool says_something(const char *text)
-{
-	if (!text || !text[0])
-		return false;
-	json_t *root = json_loads(text, JSON_DECODE_ANY, NULL);
-	bool some = !root || json_is_number(root) || json_array_size(root) ||
-		    json_object_size(root) || json_string_length(root);
-	json_decref(root);
-	return some;
-}
-
 /* The last two confirmed visits of each form. */
 static int read_visits(struct db *db, int64_t resident, unsigned form, struct due_visit *v)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT day,class,next_day,referral,referral_result,confirmed_at FROM visit WHERE "
-		"resident=? AND form=? AND state='confirmed' ORDER BY day DESC,id DESC LIMIT 2",
+		"SELECT day,class,next_day,coalesce(referral,'') NOT IN ('','[]','null'),"
+		"coalesce(referral_result,'')<>'',confirmed_at FROM visit WHERE resident=? AND "
+		"form=? AND state='confirmed' ORDER BY day DESC,id DESC LIMIT 2",
 		"it", resident, due_forms[form].form);
 	*v = (struct due_visit){.next = DAY_NONE, .plan = DAY_NONE};
 	int rc = row_next(r);
@@ -34,8 +21,8 @@ static int read_visits(struct db *db, int64_t resident, unsigned form, struct du
 	v->day = day_read(row_text(r, 0));
 	v->class = (int)row_int(r, 1);
 	v->next = day_read(row_text(r, 2));
-	v->referral = says_something(row_text(r, 3));
-	v->answered = says_something(row_text(r, 4));
+	v->referral = row_int(r, 3);
+	v->answered = row_int(r, 4);
 	v->confirmed_us = row_int(r, 5);
 	rc = row_next(r);
 	v->class_before = rc > 0 ? (int)row_int(r, 1) : 0;

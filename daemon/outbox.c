@@ -17,7 +17,7 @@
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
 #define FAILED_MAX 8			/* then it is called rejected */
 
-/* A lane carries one kind of object, in the order in which lanes are served. Stored in outbox.lane. */
+/* A lane carries one kind of object, or such that go alone, in the order in which lanes are served. Stored in outbox.lane. */
 enum lane {
 	LANE_ALERT,
 	LANE_READING,
@@ -29,14 +29,9 @@ enum lane {
 	LANES
 };
 
-static const enum lane lane_of[OBJECTS] = {[OBJECT_ALERT] = LANE_ALERT,
-	[OBJECT_READING] = LANE_READING,
-	[OBJECT_FOLLOWUP] = LANE_FOLLOWUP,
-	[OBJECT_EVENT] = LANE_EVENT,
-	[OBJECT_STUDY] = LANE_STUDY,
-	[OBJECT_PIECE] = LANE_PIECE,
-	[OBJECT_DUE] = LANE_DIGEST,
-	[OBJECT_KPI] = LANE_DIGEST};
+/* In the order of enum object. */
+static const enum lane lane_of[OBJECTS] = {LANE_READING, LANE_ALERT, LANE_FOLLOWUP, LANE_EVENT,
+	LANE_STUDY, LANE_PIECE, LANE_DIGEST, LANE_DIGEST};
 
 /* A publish on its way: given to the uplink, no PUBACK yet. Memory only: after a crash it goes again. */
 struct flight {
@@ -170,11 +165,10 @@ int outbox_recover(struct db *db)
 
 /* handing over */
 
-/* Large ones: a piece or a part of a list, so that an alert waits for no more; a study with its reports, which fits
- * no two times. */
+/* Large ones: a piece or a list, so that an alert waits for no more; a study with its reports. */
 static bool goes_alone(enum object kind)
 {
-	return kind == OBJECT_STUDY || kind == OBJECT_PIECE || kind == OBJECT_DUE;
+	return kind >= OBJECT_STUDY;
 }
 
 static struct flight *flight_free(struct sink *s)

@@ -182,17 +182,17 @@ static void test_keys_refused(void **state)
 	refuse(HEAD "resident_limits: 1\n",
 		"5: unknown key \"resident_limits\"; known here: version, org, site, gateway, "
 		"zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 	refuse(HEAD "paths:\n  stores: /x\n",
 		"6: paths: unknown key \"stores\"; did you mean \"store\"?");
 	refuse(DEVICES LINE "   buad: 9600\n",
 		"10: devices[0]: unknown key \"buad\"; did you mean \"baud\"?");
 	refuse(HEAD "devices[].baud: 9600\n",
 		"5: unknown key \"devices[].baud\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 	refuse(HEAD "paths.store: /x\n",
 		"5: unknown key \"paths.store\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
+		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 	refuse(HEAD "org: other\n", "5: the key \"org\" is there twice, first in line 2");
 	refuse(HEAD "paths: {}\npaths: {}\n",
 		"6: the key \"paths\" is there twice, first in line 5");
@@ -413,7 +413,7 @@ static void test_files_refused(void **state)
 	refuse(HEAD "sinks: &p []\n", "5: sinks: anchors (&p) are not read; write values out");
 	refuse(HEAD "<<: {org: x}\n",
 		"5: unknown key \"<<\"; known here: version, org, site, gateway, zone, language, "
-		"site_contact, alerts, paths, contract_start, retention_days, commit_rows, ecg, sinks, stations, devices");
+		"site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 }
 
 static void test_size_and_depth(void **state)
@@ -560,6 +560,31 @@ static void test_shared_lines(void **state)
 	refuse(DEVICES CUFF "   slave: 3\n",
 		"10: devices[0]: \"slave\" has no meaning for transport ble");
 #undef SLAVE
+}
+
+static void test_lists(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {"24:00", "7:00", "07:60", "19:0", "29:00", "0700",
+		"07:000", "07.00", "2x:00", "-1:00"};
+	accept(HEAD);
+	assert_false(config.lists_due || config.lists_kpi);
+	assert_string_equal(config.lists_at, "07:00");
+	accept(HEAD "lists: {due: true, at: \"23:59\"}\n");
+	assert_true(config.lists_due && !config.lists_kpi);
+	assert_string_equal(config.lists_at, "23:59");
+	accept(HEAD "lists: {kpi: true, at: \"00:00\"}\n");
+	assert_true(config.lists_kpi && !config.lists_due);
+	accept(HEAD "lists: {at: \"19:30\"}\n");
+	for (size_t i = 0; i < ELEMENTS(wrong); i++) {
+		char yaml[200], says[200];
+		snprintf(yaml, sizeof(yaml), HEAD "lists: {at: \"%s\"}\n", wrong[i]);
+		snprintf(says, sizeof(says),
+			"5: lists.at: expected a time of the day, \"00:00\" to \"23:59\", at most 5 "
+			"bytes, found \"%s\"",
+			wrong[i]);
+		refuse(yaml, says);
+	}
 }
 
 static void test_ecg(void **state)
@@ -732,6 +757,7 @@ int main(void)
 		cmocka_unit_test(test_size_and_depth),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_shared_lines),
+		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_ecg),
 		cmocka_unit_test(test_stations),
 		cmocka_unit_test(test_example),

@@ -248,6 +248,21 @@ static void test_rates(void **state)
 	assert_string_equal(json_string_value(json_object_get(one, "month")), "2026-10");
 	assert_null(strstr(rig.posted[0]->payload, "R-0")); /* no identities */
 	json_decref(root);
+	/* with a list behind it: a message of its own */
+	assert_true(outbox_landed(rig.gateway.outbox, 0, rig.posted[0]->tag));
+	rig_forget(&rig);
+	make(DIGEST_DUE, "2026-11-01", at("2026-11-01T07:00:00"));
+	make(DIGEST_KPI, "2026-09", at("2026-11-01T07:00:00"));
+	outbox_after_commit(rig.gateway.outbox, rig.db, clock_boot_us());
+	assert_int_equal(rig.n_posted, 2);
+	assert_string_equal(rig.posted[0]->topic, "up/due");
+	assert_string_equal(rig.posted[1]->topic, "up/kpi");
+	make(DIGEST_KPI, "2026-08", at("2026-11-01T07:00:00"));
+	make(DIGEST_DUE, "2026-11-02", at("2026-11-02T07:00:00"));
+	outbox_after_commit(rig.gateway.outbox, rig.db, clock_boot_us());
+	assert_int_equal(rig.n_posted, 4);
+	assert_string_equal(rig.posted[2]->topic, "up/kpi");
+	assert_string_equal(rig.posted[3]->topic, "up/due");
 }
 
 /* A clock that was a year ahead made lists of days that are still to come. */

@@ -144,8 +144,7 @@ static void test_referrals(void **state)
 	} all[] = {{"[\"bp_urgent\"]", NULL, true}, {"[\"bp_urgent\"]", "", true},
 		{"[\"bp_urgent\"]", "1", false}, {"[\"bp_urgent\"]", "2", false},
 		{"[]", NULL, false}, {NULL, NULL, false}, {"", NULL, false}, {"null", NULL, false},
-		{"\"\"", NULL, false}, {"\"dizzy\"", NULL, true}, {"dizzy", NULL, true},
-		{"{\"reason\":\"x\"}", NULL, true}};
+		{"[\"a\",\"b\"]", NULL, true}, {"dizzy", NULL, true}};
 	for (size_t i = 0; i < ELEMENTS(all); i++) {
 		char token[16];
 		snprintf(token, sizeof(token), "R-%04zu", i);
@@ -307,7 +306,7 @@ static void test_indexes(void **state)
 	static const struct {
 		const char *sql, *index;
 	} all[] = {
-		{"EXPLAIN QUERY PLAN SELECT day,class,next_day,referral,referral_result,confirmed_at "
+		{"EXPLAIN QUERY PLAN SELECT day,class,next_day,referral,confirmed_at "
 		 "FROM visit WHERE resident=1 AND form='x' AND state='confirmed' ORDER BY day "
 		 "DESC,id DESC LIMIT 2",
 			"SEARCH visit USING INDEX visit_resident (resident=? AND form=?)"},

@@ -175,6 +175,33 @@ static void test_clock_jumped(void **state)
 	assert_int_equal(retention_run(rig.db, &now, 30), 1);
 }
 
+/* One of a morning goes with the readings; the rates of a month stay, or they would be made again. */
+static void test_lists(void **state)
+{
+	(void)state;
+	static const char *const kinds[] = {"due", "due", "kpi"};
+	struct uuid ids[3] = {uuid_random(), uuid_random(), uuid_random()};
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(
+			db_run(rig.db,
+				"INSERT INTO digest(uuid,kind,period,part,revision,body,at) "
+				"VALUES(?,?,'2026-10',?,1,'{}',?)",
+				"btii", ids[i].bytes, sizeof(ids[i].bytes), kinds[i], (int64_t)i,
+				RIG_NOW),
+			1);
+	assert_int_equal(outbox_add(rig.gateway.outbox, rig.db, OBJECT_DUE, 2, &ids[1], 1), 0);
+	after(7);
+	assert_int_equal(COUNT("digest"), 3);
+	after(31);
+	assert_int_equal(COUNT("digest"), 2); /* the other one is still to be told */
+	rig_script(&rig, "DELETE FROM outbox");
+	after(31);
+	assert_int_equal(COUNT("digest WHERE kind='due'"), 0);
+	assert_int_equal(COUNT("digest"), 1);
+	after(RETENTION_KPI_DAYS + 1);
+	assert_int_equal(COUNT("digest"), 0);
+}
+
 static void test_the_rest(void **state)
 {
 	(void)state;
@@ -344,6 +371,7 @@ int main(void)
 		T(test_portions),
 		T(test_clock_not_set),
 		T(test_clock_jumped),
+		T(test_lists),
 		T(test_the_rest),
 		T(test_studies_leave),
 		T(test_study_leaves_whole),
