@@ -35,15 +35,15 @@ static struct uuid glucose(const char *kind, int64_t tenths, bool corrected, con
 {
 	struct unit *u = rig_unit(&rig);
 	const struct vg_quantity q = {.kind = kind, .value = {tenths, -1}, .unit = "mmol/L"};
-	const struct vg_note note = {"meal", "after", 5};
+	const struct vg_note said[] = {{"meal", "after", 5}, {"food", "40 g", 4}};
 	struct vg_reading in = {.kind = "glucose",
 		.user = -1,
 		.seq = 1,
 		.status = corrected ? VG_CORRECTED : VG_FINAL,
 		.quantities = &q,
 		.n_quantities = 1,
-		.notes = &note,
-		.n_notes = 1,
+		.notes = said,
+		.n_notes = 2,
 		.flags = &flag,
 		.n_flags = flag ? 1 : 0};
 	char why[96], raw[16];
@@ -138,7 +138,7 @@ static void test_annotation_is_carried(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT max(revision) FROM reading"), 3);
 	expect_text("SELECT kind||milli FROM evidence", "glu.fasting7200");
 	expect_text("SELECT json_extract(body,'$.notes') FROM reading WHERE superseded=0",
-		"{\"meal\":\"fasting\",\"sample\":\"capillary\"}");
+		"{\"meal\":\"fasting\",\"food\":\"40 g\",\"sample\":\"capillary\"}");
 	/* and an assignment */
 	ask_of("assign", "{'reading':'%s','resident':'R-0001'}");
 	result();
@@ -189,6 +189,19 @@ static void test_annotate_judges_again(void **state)
 	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=1");
 	ask_of("annotate", "{'reading':'%s','meal':'random'}");
 	expect_text("SELECT severity||state||revision FROM alert", "criticalacknowledged2");
+	/* as bad as it was told to be: nobody is called again */
+	rig_script(&rig, "DELETE FROM reading; DELETE FROM alert; DELETE FROM annotation");
+	glucose("glu.random", 139, false, NULL);
+	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=1");
+	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
+	expect_text("SELECT severity||state||revision FROM alert", "warningacknowledged1");
+	/* a test is a test */
+	rig_script(&rig, "DELETE FROM reading; DELETE FROM alert; DELETE FROM annotation");
+	glucose("glu.random", 120, false, NULL);
+	rig_script(&rig, "UPDATE reading SET test=1");
+	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
+	result();
+	assert_int_equal(COUNT("alert"), 0);
 	rig.gateway.rules = before;
 	alert_rules_free(rules);
 }
@@ -248,6 +261,25 @@ static void test_void(void **state)
 	ask_of("assign", "{'reading':'%s','resident':'R-0002'}");
 	expect_filed("bp|entered-in-error|R-0002|assigned_by_person|person|arrival");
 	assert_int_equal(COUNT("evidence"), 0);
+}
+
+/* What ended already is not told again. */
+static void test_void_after_the_alert(void **state)
+{
+	(void)state;
+	measured((struct rig_bp){190, 95, 70, .identity = "1"});
+	rig_script(&rig, "UPDATE alert SET state='resolved', ended=1");
+	ask_of("void", "{'reading':'%s','reason':'artefact'}");
+	result();
+	expect_text("SELECT revision||':'||ended||doubts FROM alert",
+		"1:1[\"unconfirmed\",\"time_of_arrival\"]");
+	/* one that was acknowledged ends, too, and stays acknowledged */
+	measured((struct rig_bp){191, 95, 70, .identity = "2"});
+	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=5, ack_author='D-0001'");
+	ask_of("void", "{'reading':'%s','reason':'artefact'}");
+	result();
+	expect_text("SELECT state||acked||ack_author FROM alert ORDER BY id DESC LIMIT 1",
+		"resolved5D-0001");
 }
 
 /* What the instrument corrects stays void, and a danger is told all the same. */
@@ -358,6 +390,10 @@ static void test_last(void **state)
 	/* the next revision of an older one does not make it the last */
 	snprintf(id, sizeof(id), "%s", first);
 	ask_of("annotate", "{'reading':'%s','arm':'right'}");
+	rig_script(&rig, "UPDATE reading SET test=1 WHERE id=2");
+	ask("annotate", "{'reading':'last','posture':'lying'}");
+	assert_string_equal(text_of(result(), "reading"), first);
+	rig_script(&rig, "UPDATE reading SET test=0");
 	ask("annotate", "{'reading':'last','posture':'lying'}");
 	assert_string_not_equal(text_of(result(), "reading"), first);
 	ask("assign", "{'reading':'last','resident':'R-0002'}");
@@ -399,9 +435,9 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, command_teardown)
 	const struct CMUnitTest tests[] = {TEST(test_annotate), TEST(test_annotate_meal),
 		TEST(test_annotation_is_carried), TEST(test_annotate_judges_again),
-		TEST(test_annotate_refused), TEST(test_void), TEST(test_void_is_carried),
-		TEST(test_void_unassigned), TEST(test_void_stops_a_repeat), TEST(test_void_refused),
-		TEST(test_last)};
+		TEST(test_annotate_refused), TEST(test_void), TEST(test_void_after_the_alert),
+		TEST(test_void_is_carried), TEST(test_void_unassigned),
+		TEST(test_void_stops_a_repeat), TEST(test_void_refused), TEST(test_last)};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests_name("person", tests, NULL, NULL);
 }

@@ -204,6 +204,12 @@ static void test_enter_refused(void **state)
 		assert_non_null(
 			strstr(text_of(json_object_get(last, "error"), "en"), cases[i].says));
 	}
+	ask("enter",
+		"{'resident':'R-0001','values':{'waist':'88','bp.sbp':'120','bp.dbp':'80','bp.pulse':'70',"
+		"'weight':'65','height':'170','temp':'36.6','spo2':'97','hba1c':'6','resp':'18',"
+		"'lipid.tc':'5','lipid.tg':'1','lipid.ldl':'2','lipid.hdl':'1','creatinine':'80',"
+		"'glu.fasting':'6','spo2.pulse':'70'}}");
+	refused("bad_argument");
 	assert_int_equal(COUNT("reading"), 0);
 	assert_int_equal(COUNT("audit"), 0);
 	assert_int_equal(COUNT("outbox"), 0);
