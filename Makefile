@@ -47,7 +47,7 @@ FUZZ_RUNS ?= -1
 TEST_JOBS ?= 4
 timed = $(patsubst %/test_serial,"alone %/test_serial",$1)
 
-.PHONY: all test check have-deps test-san sanitized test-bluez demo bench accept lint format install clean deps fuzz
+.PHONY: all test check have-deps test-san sanitized test-bluez test-township demo bench accept lint format install clean deps fuzz
 all: $(PROGRAMS)
 
 $(B)/core.a: $(CORE_OBJ)
@@ -142,6 +142,10 @@ sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
 
 test-bluez: $(PROGRAMS) $(TEST_HELPERS)
 	@tests/run --verbose --timeout 2400 tests/test_bluez.py
+
+# A scripted year of 3,000 residents against the independent model: make test-township TOWNSHIP="--seed 2"
+test-township: $(B)/tests/scenario
+	@/usr/bin/python3 tests/township_test.py $(TOWNSHIP)
 
 demo: have-deps
 	@$(MAKE) -s -j2 all

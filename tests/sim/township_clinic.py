@@ -110,7 +110,7 @@ class Clinic:
         name = self.fresh("c")
         args = {"station": desk.id, "resident": person.name_now(), "purpose": purpose, **more}
         if self.dice.random() < 0.6:
-            args["way"] = "1"
+            args.setdefault("way", "1")
         self.cmd(t, "checkin", args, name=name)
         desk.alive = t
         self.last_way = args.get("way")
@@ -182,16 +182,17 @@ class Clinic:
         name = self.check_in(person, desk, t, "follow-up")
         way = self.last_way
         t, first, fasting = self.measured_at(person, desk, t, True)
-        if t > desk.last_reading + 55:
-            t = desk.last_reading + 55
-        t = max(t, desk.last_reading + 45) + 30
-        key = self.station_reading(desk, "cuff", second, t, "blood_pressure", self.pressure_values(second))
-        other = self.fresh("s")
-        self.cmd(t + 20, "split", {"reading": "@" + key, "resident": second.name_now()}, name=other)
+        t = desk.last_reading + 75
+        if desk.lives(t):
+            key = self.station_reading(desk, "cuff", second, t, "blood_pressure", self.pressure_values(second))
+            other = self.fresh("s")
+            self.cmd(t + 20, "split", {"reading": "@" + key, "resident": second.name_now()}, name=other)
+        else:
+            other = self.check_in(second, desk, t + 20, "follow-up", way="1")
         self.last_way = way
         self.write_visits(person, name, t + 60, "follow-up", bool(first), fasting)
         t, first, fasting = self.measured_at(second, desk, t + 21, True)
-        self.last_way = None
+        self.last_way = None if other[0] == "s" else "1"
         self.write_visits(second, other, t, "follow-up", bool(first), fasting)
         self.check_out(desk, t + 3)
         return t + 10
