@@ -263,6 +263,8 @@ class Township(People, Clinic, Places):
         keys = [key for key in self.voidable if key not in self.assigned]
         if keys and dice.random() < 0.5:
             self.cmd(self.at(day, 23, 55), "void", {"reading": "@" + dice.choice(keys), "reason": "over the coat"})
+        if self.voidable and day % 9 == 4:
+            self.ask(self.at(day, 23, 56), "filing", keys=self.voidable[:60])
         self.voidable = []
         if day % 14 == 5:
             self.ask(self.at(day, 7, 30), "due", day=day_text(day))
