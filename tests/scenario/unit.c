@@ -81,6 +81,7 @@ static int patient_field(const char *means)
 {
 	return !means			? PATIENT_FIELD_IGNORE
 	       : streq(means, "token")	? PATIENT_FIELD_TOKEN
+	       : streq(means, "typed")	? PATIENT_FIELD_TYPED
 	       : streq(means, "sample") ? PATIENT_FIELD_SAMPLE
 					: PATIENT_FIELD_IGNORE;
 }
@@ -100,6 +101,7 @@ static struct unit *begin(struct site *s, const char *device, int64_t at_us)
 	u->serial = 1;
 	u->ack_mode = "held";
 	u->patient_field = patient_field(json_string_value(json_object_get(d, "patient_id")));
+	u->station = json_string_value(json_object_get(d, "station"));
 	u->arrived_us = at_us;
 	u->boot_us = clock_boot_us();
 	return u;
