@@ -13,6 +13,7 @@
 #include "label.h"
 #include "limit.h"
 #include "merge.h"
+#include "resident_show.h"
 #include "roster.h"
 
 #include <errno.h>
@@ -313,8 +314,8 @@ static int refuse_key(struct command *c, int rc)
 	const char *why = rc == -EPERM
 				  ? "it must be a file of 32 bytes that only the gateway may read"
 				  : strerror(-rc);
-	snprintf(en, sizeof(en), "The key of the labels, %.100s, cannot be used: %.80s.", path,
-		why);
+	snprintf(
+		en, sizeof(en), "The key of the labels, %.100s, cannot be used: %.80s.", path, why);
 	snprintf(zh, sizeof(zh),
 		"标签密钥 %.120s 无法使用：应为仅网关可读的32字节文件（权限0600）。", path);
 	return command_refuse(c, "label_key", en, zh);
@@ -358,153 +359,8 @@ static int run_label(struct command *c)
 	return rc < 0 ? rc : command_audit(c, label[0] ? "label" : "unlabel", w.token, NULL);
 }
 
-/* Of those who stand at the gateway; a lost key is said, and is all that is lost. */
-static void show_label(struct command *c, int64_t id, const void *sealed, size_t len)
-{
-	char path[LABEL_PATH_MAX], text[LABEL_MAX + 1];
-	if (c->platform || !len)
-		return;
-	label_key_path(c->gateway->config, path);
-	int rc = label_open(path, id, sealed, len, text);
-	json_str(c->result, "label", rc < 0 ? NULL : text);
-	if (rc >= 0)
-		return;
-	json_object_begin(c->result, "label_unreadable");
-	json_str(c->result, "en",
-		"The key of this label is lost or another one: give the label again (vitalgate "
-		"label), or put the key back (paths.label_key).");
-	json_str(c->result, "zh",
-		"该标签的密钥已丢失或不符：请重新设置标签（vitalgate label），或恢复密钥文件"
-		"（paths.label_key）。");
-	json_object_end(c->result);
-}
-
-/* showing */
-
-static void show_day(struct json *j, const char *key, struct row *r, int column, int less)
-{
-	char text[DAY_TEXT];
-	if (row_null(r, column))
-		json_none(j, key);
-	else
-		json_str(j, key, day_text(text, day_of(row_int(r, column) - less)));
-}
-
-static void show_list(struct json *j, const char *key, const char *text)
-{
-	json_array_begin(j, key);
-	for (; text && *text; text += strcspn(text, ";"), text += *text == ';')
-		json_string_n(j, NULL, text, strcspn(text, ";"));
-	json_array_end(j);
-}
-
-static void show_record(struct command *c, struct row *r, int64_t now)
-{
-	struct json *j = c->result;
-	struct age age = age_on(row_text(r, 3), day_of(now));
-	json_str(j, "state", row_text(r, 1));
-	show_day(j, "state_on", r, 2, 0);
-	if (!row_null(r, 18))
-		json_str(j, "merged_into", row_text(r, 18));
-	json_str(j, "birth_date", row_text(r, 3));
-	if (age.known) {
-		json_array_begin(j, "age");
-		json_int(j, NULL, age.lo);
-		json_int(j, NULL, age.hi);
-		json_array_end(j);
-	} else {
-		json_none(j, "age");
-	}
-	json_str(j, "sex", row_text(r, 4));
-	show_list(j, "programmes", row_text(r, 5));
-	show_list(j, "populations", row_text(r, 6));
-	show_list(j, "conditions", row_text(r, 7));
-	json_str(j, "setting", row_text(r, 8));
-	json_str(j, "doctor", row_text(r, 9));
-	json_str(j, "team", row_text(r, 10));
-	show_list(j, "chain", row_text(r, 11));
-	json_object_begin(j, "contract");
-	show_day(j, "signed_on", r, 12, 0);
-	show_day(j, "valid_from", r, 13, 0);
-	show_day(j, "valid_to", r, 14, 1); /* stored as the end of its last day */
-	json_object_end(j);
-	json_bool(j, "in_contract",
-		!row_null(r, 13) && now >= row_int(r, 13) &&
-			(row_null(r, 14) || now < row_int(r, 14)));
-	json_str(j, "owner", row_text(r, 15)[0] ? row_text(r, 15) : c->gateway->config->gateway);
-}
-
-static int show_members(struct command *c, int64_t id)
-{
-	int rc;
-	json_array_begin(c->result, "members");
-	_cleanup_(row_endp) struct row *r = db_query(c->db,
-		"SELECT member,role,hours FROM team JOIN resident ON resident.team=team.team WHERE "
-		"resident.id=? ORDER BY member",
-		"i", id);
-	while ((rc = row_next(r)) > 0) {
-		json_object_begin(c->result, NULL);
-		json_str(c->result, "member", row_text(r, 0));
-		json_str(c->result, "role", row_text(r, 1));
-		json_str(c->result, "hours", row_text(r, 2)[0] ? row_text(r, 2) : "always");
-		json_object_end(c->result);
-	}
-	json_array_end(c->result);
-	return rc;
-}
-
-static int show_limits(struct command *c, int64_t id, int64_t now)
-{
-	int rc;
-	json_array_begin(c->result, "limits");
-	_cleanup_(row_endp) struct row *r = db_query(c->db,
-		"SELECT kind,side,milli,severity,author,reason,valid_from,valid_to FROM "
-		"personal_limit WHERE resident=?1 AND valid_to>?2 ORDER BY id",
-		"ii", id, now);
-	while ((rc = row_next(r)) > 0) {
-		json_object_begin(c->result, NULL);
-		json_str(c->result, "kind", row_text(r, 0));
-		json_milli(c->result, row_text(r, 1), row_int(r, 2), row_int(r, 2) % 1000 ? 3 : 0);
-		json_str(c->result, "severity", row_text(r, 3));
-		json_str(c->result, "by", row_text(r, 4));
-		json_str(c->result, "reason", row_text(r, 5));
-		json_time(c->result, "from", row_int(r, 6));
-		show_day(c->result, "until", r, 7, 1);
-		json_object_end(c->result);
-	}
-	json_array_end(c->result);
-	return rc;
-}
-
-static int run_resident(struct command *c)
-{
-	struct who w;
-	int64_t now = clock_utc_us();
-	int rc = who_asked(c, "resident", &w);
-	if (rc < 0)
-		return rc;
-	json_str(c->result, "resident", w.token);
-	{
-		_cleanup_(row_endp) struct row *r = db_query(c->db,
-			"SELECT r.id,r.state,r.state_at,r.birth_date,r.sex,r.programmes,r.populations,"
-			"r.conditions,r.setting,r.doctor,r.team,r.chain,r.signed_on,r.valid_from,"
-			"r.valid_to,r.owner,r.changed,r.label,m.token FROM resident r LEFT JOIN "
-			"resident m ON m.id=r.merged_into WHERE r.id=?",
-			"i", w.id);
-		rc = row_next(r);
-		if (rc <= 0)
-			return rc < 0 ? rc : -EIO;
-		size_t len;
-		const void *label = row_blob(r, 17, &len);
-		show_record(c, r, now);
-		show_label(c, w.id, label, len);
-	}
-	rc = show_members(c, w.id);
-	return rc < 0 ? rc : show_limits(c, w.id, now);
-}
-
 const struct command_entry resident_commands[] = {
-	{"resident", run_resident, NULL},
+	{"resident", resident_show, NULL},
 	{"merge", run_merge, NULL},
 	{"died", run_died, NULL},
 	{"moved", run_moved, NULL},

@@ -51,6 +51,7 @@ struct roster {
 	struct db *db;
 	int64_t now_us;
 	unsigned piece; /* of the platform's; 0: all of it came at once */
+	bool dry;	/* only check: others of its pieces are not here yet */
 	unsigned lines, bad, added, changed, unlisted, kept;
 	char first_en[160], first_zh[160]; /* of what is wrong */
 	struct json faults;		   /* elements {"line","piece","column","en","zh"} */

@@ -370,6 +370,20 @@ static int put_pieces(struct command *c, struct roster *r, const struct sending 
 	return rc;
 }
 
+/* A piece that is wrong by itself is refused when it comes, and not when the last one does. */
+static int check_piece(struct command *c, const struct sending *s)
+{
+	struct roster r;
+	roster_begin(&r, c->gateway, c->db);
+	r.piece = (unsigned)s->n;
+	r.dry = true;
+	int rc = put_piece(&r, c->args);
+	if (rc >= 0 && r.bad)
+		rc = refuse_lines(c, &r);
+	roster_end(&r);
+	return rc;
+}
+
 static int apply(struct command *c, const struct sending *s)
 {
 	struct roster r;
@@ -474,7 +488,9 @@ static int roster_take(struct command *c)
 	if (!s.full && !streq(s.base, s.here))
 		return refuse_base(c, &s);
 	if (s.of > 1) {
-		rc = store_piece(c, &s);
+		rc = check_piece(c, &s);
+		if (rc >= 0)
+			rc = store_piece(c, &s);
 		if (rc < 0)
 			return rc;
 		if (missing(c, &s)) {

@@ -433,24 +433,34 @@ static void test_pieces_mixed(void **state)
 	expect(TOKENS, "R-0001:active R-0002:active");
 }
 
-/* A wrong line in one piece: nothing is applied, the others wait for its repair. */
+/* A wrong line is told when its piece comes; what only the whole shows, with the last piece. Nothing is applied before. */
 static void test_pieces_repaired(void **state)
 {
 	(void)state;
-	piece("7", 1, 2, "{'token':'R-0001'},{'token':'R-0002','sex':'?'}");
-	piece("7", 2, 2, "{'token':'R-0003'}");
-	refused("bad_lines");
-	assert_int_equal(int_in(line_of(0), "piece"), 1);
-	assert_int_equal(int_in(line_of(0), "line"), 2);
-	assert_int_equal(ROWS("resident"), 0);
-	piece("7", 1, 2, "{'token':'R-0001'},{'token':'R-0002','sex':'F'}");
-	waits("[2]");
-	piece("7", 2, 2, "{'token':'R-0001'}"); /* stands in two pieces */
+	piece("7", 2, 3, "{'token':'R-0001'},{'token':'R-0002','sex':'?'}");
 	refused("bad_lines");
 	assert_int_equal(int_in(line_of(0), "piece"), 2);
-	piece("7", 2, 2, "{'token':'R-0003'}");
+	assert_int_equal(int_in(line_of(0), "line"), 2);
+	assert_int_equal(ROWS("roster_piece"), 0);
+	piece("7", 1, 3, "{'token':'R-0001'},{'token':'R-0002','sex':'F'}");
+	waits("[2,3]");
+	piece("7", 2, 3, "{'token':'R-0004'}");
+	piece("7", 3, 3, "{'token':'R-0003'},{'token':'R-0001'}"); /* stands in two pieces */
+	refused("bad_lines");
+	assert_int_equal(int_in(line_of(0), "piece"), 3);
+	assert_int_equal(int_in(line_of(0), "line"), 2);
+	assert_int_equal(ROWS("resident"), 0);
+	piece("7", 3, 3, "{'token':'R-0003'}");
 	assert_string_equal(text_in(done(), "state"), "applied");
-	expect(TOKENS, "R-0001:active R-0002:active R-0003:active");
+	expect(TOKENS, "R-0001:active R-0002:active R-0003:active R-0004:active");
+	/* who is added by one piece is removed by another: whoever wrote this meant something else */
+	roster("{'mode':'delta','version':'8','base':'7','n':1,'of':2,'removed':['R-0009']}");
+	waits("[2]");
+	roster("{'mode':'delta','version':'8','base':'7','n':2,'of':2,'residents':[{'token':'R-0009'}]}");
+	refused("bad_lines");
+	assert_int_equal(int_in(line_of(0), "piece"), 1);
+	assert_string_equal(text_in(line_of(0), "column"), "removed");
+	assert_int_equal(ROWS("resident"), 4);
 }
 
 static void test_owner(void **state)

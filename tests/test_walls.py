@@ -70,6 +70,8 @@ TESTED_BY = {
     "daemon/merge.c": "tests/test_resident_command.c",
     "daemon/erase.c": "tests/test_resident_command.c",
     "daemon/roster_command.c": "tests/test_roster.c",
+    "daemon/roster_check.c": "tests/test_roster.c",
+    "daemon/resident_show.c": "tests/test_resident_command.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys

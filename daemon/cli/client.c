@@ -75,6 +75,22 @@ json_t *client_ask(const struct cli *cli, const char *command, json_t *args)
 	return reply;
 }
 
+/* Of a roster: each that is named. */
+static void wrong_lines(const struct cli *cli, const json_t *lines)
+{
+	size_t i;
+	const json_t *l;
+	json_array_foreach(lines, i, l)
+	{
+		const char *column = json_string_value(json_object_get(l, "column"));
+		const char *text =
+			json_string_value(json_object_get(l, cli->chinese ? "zh" : "en"));
+		fprintf(stderr, cli->chinese ? "  第%lld行 %s%s%s\n" : "  line %lld: %s%s%s\n",
+			(long long)json_integer_value(json_object_get(l, "line")),
+			column ? column : "", column && *column ? ": " : "", text ? text : "");
+	}
+}
+
 json_t *client_result(const struct cli *cli, json_t *reply)
 {
 	if (!reply)
@@ -84,5 +100,6 @@ json_t *client_result(const struct cli *cli, json_t *reply)
 	const json_t *error = json_object_get(reply, "error");
 	const char *text = json_string_value(json_object_get(error, cli->chinese ? "zh" : "en"));
 	fprintf(stderr, "vitalgate: %s\n", text ? text : "refused without a reason");
+	wrong_lines(cli, json_object_get(error, "lines"));
 	return NULL;
 }
