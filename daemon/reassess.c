@@ -209,7 +209,7 @@ static int again(struct gateway *g, struct db *db, struct standing *s, const int
 	if (same_who && !moved)
 		return 0;
 	if (s->study)
-		rc = study_move(g, db, s->row, &s->id, &who, moved ? &when : NULL);
+		rc = study_decide_again(g, db, s->row, &s->id, &who, moved ? &when : NULL);
 	else
 		rc = revision_make(g, db, &s->id,
 			&(struct revision){.who = same_who ? NULL : &who,

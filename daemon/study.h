@@ -46,9 +46,11 @@ int study_decoded(struct gateway *g, struct db *db, int64_t row, const char *tex
 bool study_of_reading(struct db *db, const struct uuid *reading, struct uuid *ret);
 /* A person says whose it is (0: nobody's), with the heart rate that was measured in it. As intake_assign(). */
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
-/* It is this one's now, as decided, with its heart rate, report and alert. `when`: when it was recorded, by a better
- * clock; NULL: as it stands. */
+/* It is this one's now, as decided, with its heart rate, report and alert. */
 int study_move(struct gateway *g, struct db *db, int64_t row, const struct uuid *id,
+	const struct resident_decision *who);
+/* The same, and it was recorded then, by a clock that is better known now; NULL: when it was stays. */
+int study_decide_again(struct gateway *g, struct db *db, int64_t row, const struct uuid *id,
 	const struct resident_decision *who, const struct when *when);
 /* Under which ids its heart rate, as a reading, and the alert of its statements stand. */
 struct uuid study_rate_id(const struct uuid *study);

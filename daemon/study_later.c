@@ -79,7 +79,7 @@ static int follow_rate(struct gateway *g, struct db *db, const struct uuid *rate
 }
 
 /* With the heart rate that was measured in it, its report and its alert. */
-int study_move(struct gateway *g, struct db *db, int64_t row, const struct uuid *id,
+int study_decide_again(struct gateway *g, struct db *db, int64_t row, const struct uuid *id,
 	const struct resident_decision *who, const struct when *when)
 {
 	struct filing f = {.who = *who};
@@ -110,6 +110,12 @@ int study_move(struct gateway *g, struct db *db, int64_t row, const struct uuid 
 	return rc;
 }
 
+int study_move(struct gateway *g, struct db *db, int64_t row, const struct uuid *id,
+	const struct resident_decision *who)
+{
+	return study_decide_again(g, db, row, id, who, NULL);
+}
+
 int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident)
 {
 	int64_t row;
@@ -129,6 +135,5 @@ int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_
 	return study_move(g, db, row, id,
 		&(struct resident_decision){.resident = resident,
 			.evidence = "assigned_by_person",
-			.grade = resident ? "person" : "none"},
-		NULL);
+			.grade = resident ? "person" : "none"});
 }
