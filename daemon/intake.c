@@ -166,6 +166,8 @@ int intake_decide(struct gateway *g, struct db *db, const struct unit *u, const 
 		.status = "final",
 		.conflict = conflict,
 		.revision = 1};
+	if (r->at)
+		f->when = *r->at;
 	if (of_place(r))
 		return 0;
 	int rc = 0;

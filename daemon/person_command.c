@@ -3,11 +3,11 @@
 #include "command.h"
 #include "gateway.h"
 #include "person.h"
+#include "whose.h"
 #include "yamlmap.h"
 
 #include <errno.h>
 
-#define MERGES_MAX 8 /* records that were merged one into the other */
 #define TYPED_MAX 600
 #define REASON_MAX 200
 
@@ -18,25 +18,18 @@ static int resident_asked(struct command *c, int64_t *ret)
 {
 	int64_t id = db_int(c->db, 0, "SELECT id FROM resident WHERE token=?", "t",
 		command_text(c, "resident"));
-	for (unsigned i = 0; id && i < MERGES_MAX; i++) {
-		_cleanup_(row_endp) struct row *r = db_query(
-			c->db, "SELECT state,merged_into FROM resident WHERE id=?", "i", id);
-		if (row_next(r) <= 0)
-			break;
-		const char *state = row_text(r, 0);
-		if (streq(state, "withdrawn") || streq(state, "erased"))
-			return command_refuse(c, "not_active",
-				"This resident took back the consent: nothing is filed any more.",
-				"该居民已撤回同意，不再归档任何数据。");
-		if (!streq(state, "merged") || row_null(r, 1)) {
-			*ret = id;
-			return 0;
-		}
-		id = row_int(r, 1);
-	}
-	return command_refuse(c, "unknown_resident",
-		"There is no such resident. Import the roster, or look for the token in it.",
-		"没有此居民。请先导入名册或核对编号。");
+	if (!id)
+		return command_refuse(c, "unknown_resident",
+			"There is no such resident. Import the roster, or look for the token in it.",
+			"没有此居民。请先导入名册或核对编号。");
+	int64_t under = whose_files_under(c->db, id);
+	*ret = under ? whose_files_under(c->db, under)
+		     : 0; /* who was merged into may have withdrawn since */
+	if (*ret)
+		return 0;
+	return command_refuse(c, "not_active",
+		"This resident took back the consent: nothing is filed any more.",
+		"该居民已撤回同意，不再归档任何数据。");
 }
 
 static int refuse_annotation(struct command *c, const char *key, const char *words)
@@ -80,16 +73,10 @@ static int refuse_station(struct command *c)
 /* The only station, or the one that is named; "" when there is none at all. NULL: which one is meant is not clear. */
 static const char *station_asked(const struct config *config, const char *name)
 {
-	const char *only = "";
-	for (unsigned i = 0; i < config->n_devices; i++) {
-		const char *station = config->devices[i].station;
-		if (!station[0] || (name && !streq(station, name)))
-			continue;
-		if (only[0] && !streq(only, station))
-			return NULL;
-		only = station;
-	}
-	return name && !only[0] ? NULL : only;
+	const struct config_station *s = config_station_named(config, name ? name : "");
+	if (name)
+		return s ? s->id : NULL;
+	return config->n_stations > 1 ? NULL : config->n_stations ? config->stations[0].id : "";
 }
 
 static int last_reading(struct command *c, const char *text, struct uuid *ret)

@@ -139,10 +139,8 @@ static struct when retime(struct db *db, const struct standing *s, int64_t arriv
 {
 	struct clock_epoch e[CLOCK_EPOCHS_MAX];
 	struct when now = s->input.reading.when;
-	if (streq(s->evidence, "entered_by_person")) { /* typed without a time: as it was typed */
-		now.taken_us += now.taken_us == s->input.arrived_us ? arrived_us - now.taken_us : 0;
-		return now;
-	}
+	if (streq(s->evidence, "entered_by_person") && s->has_device_time)
+		return now; /* a person said when */
 	size_t n = epochs(db, s, arrived_us - s->input.arrived_us, e);
 	return clock_decide(
 		&(struct when_input){.device = s->has_device_time ? &s->device_time : NULL,

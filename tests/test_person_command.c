@@ -226,9 +226,6 @@ static void test_enter_states(void **state)
 	ask("enter", "{'resident':'R-0002','values':{'waist':'88'}}");
 	result();
 	expect_filed("entry|final|R-0003|entered_by_person|person|live");
-	rig_script(&rig, "UPDATE resident SET state='merged', merged_into=2 WHERE id=3");
-	ask("enter", "{'resident':'R-0002','values':{'waist':'88'}}");
-	refused("unknown_resident");
 	rig_script(&rig, "UPDATE resident SET state='erased' WHERE id=3");
 	ask("enter", "{'resident':'R-0002','values':{'waist':'88'}}");
 	refused("not_active");
