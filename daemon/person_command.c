@@ -3,7 +3,7 @@
 #include "command.h"
 #include "gateway.h"
 #include "person.h"
-#include "whose.h"
+#include "roster.h"
 #include "yamlmap.h"
 
 #include <errno.h>
@@ -22,9 +22,7 @@ static int resident_asked(struct command *c, int64_t *ret)
 		return command_refuse(c, "unknown_resident",
 			"There is no such resident. Import the roster, or look for the token in it.",
 			"没有此居民。请先导入名册或核对编号。");
-	int64_t under = whose_files_under(c->db, id);
-	*ret = under ? whose_files_under(c->db, under)
-		     : 0; /* who was merged into may have withdrawn since */
+	*ret = roster_files_under(c->db, id);
 	if (*ret)
 		return 0;
 	return command_refuse(c, "not_active",
