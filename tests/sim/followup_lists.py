@@ -5,7 +5,6 @@ import datetime
 import followup_tables as tables
 from followup_tables import number, thousandths
 
-LIST_ORDER = ("due", "referral_result", "no_contact", "twice", "recheck")
 FORMS = ("htn", "t2dm", "elderly", "copd")
 
 
@@ -170,7 +169,7 @@ class Lists:
 
     def ask_due(self, day):
         items = [item for resident in self.counted() for item in self.lists_of(resident, day)]
-        items.sort(key=lambda i: (LIST_ORDER.index(i["list"]), i["resident"], i["form"] or ""))
+        items.sort(key=lambda i: (i["list"], i["resident"], i["form"] or ""))
         return {"items": items}
 
     # --- rates
@@ -184,8 +183,9 @@ class Lists:
         answer = {}
         for form in ("htn", "t2dm", "copd"):
             enrolled = [r for r in residents if tables.PROGRAMME_OF[form] in r.programmes]
-            counts = {"enrolled": len(enrolled), "managed": 0, "visits": 0, "standard": 0, "controlled": 0,
-                      "in_contract": 0}
+            counts = {"enrolled": len(enrolled), "managed": 0, "visits": 0, "standard": 0, "in_contract": 0}
+            if form != "copd":
+                counts["controlled"] = 0
             for resident in enrolled:
                 visits = [v for v in self.history(resident, form) if year <= self.day_of_visit(v) <= day]
                 if not visits:
@@ -193,7 +193,8 @@ class Lists:
                 counts["managed"] += 1
                 counts["visits"] += len(visits)
                 counts["standard"] += len(visits) >= wanted
-                counts["controlled"] += form != "copd" and visits[-1].result["class"] == 1
+                if form != "copd":
+                    counts["controlled"] += visits[-1].result["class"] == 1
                 counts["in_contract"] += self.in_contract(resident, day)
             answer[form] = counts
         ages = [(tables.at_least(r.age(day), number("kpi.elderly_age")), r) for r in residents]

@@ -223,7 +223,7 @@ class Township(People, Clinic, Places):
         """What must be refused, one or two a day."""
         dice, t = self.dice, self.at(day, 20, self.dice.randrange(50))
         person = dice.choice(self.people)
-        if not person.here(day) or person.old_token or day in person.busy_on:
+        if not person.here(day) or person.old_token or day in person.busy_on or not person.ours():
             return
         name = person.token
         programmes = set(person.programmes)

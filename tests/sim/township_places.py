@@ -258,6 +258,9 @@ class Places:
         dice = self.dice
         form = dice.choice(person.forms())
         day = self.day_of(t) - dice.randint(1, 25)
+        if day in person.busy_on:
+            return
+        person.busy_on.add(day)
         args = {"resident": person.token, "form": form, "day": day_text(day)}
         for key, value, share in (("way", dice.choice("12"), 0.9), ("class", dice.choice((1, 1, 2, 2, 3)), 0.9),
                                   ("next_day", day_text(day + dice.randint(14, 100)), 0.7),
