@@ -39,7 +39,7 @@ PY_TESTS := $(filter-out tests/test_bluez.py,$(wildcard tests/test_*.py))
 LE_DRIVERS := $(patsubst drivers/%.c,%,$(shell grep -lE 'VG_BUS_(GATT|ADVERT)' drivers/*.c))
 FUZZERS := $(filter-out gatt,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))) $(LE_DRIVERS:%=gatt_%)
 ECG_FUZZERS := scp aecg ecg90a dicom
-TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/codes_probe $(B)/tests/xmodem_probe $(B)/tests/scenario
+TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/wrongclock.so $(B)/tests/codes_probe $(B)/tests/xmodem_probe $(B)/tests/scenario
 FUZZ_RUN ?= 30s
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= -1
@@ -117,7 +117,8 @@ $(FUZZERS:%=$(B)/tests/fuzz_%): $(B)/tests/fuzz_%: $$(call fuzz_main,$$*) tests/
 
 $(B)/tests/slowdisk.so: tests/bluez/slowdisk.c
 $(B)/tests/escape.so: tests/ecg_sandbox/escape.c
-$(B)/tests/slowdisk.so $(B)/tests/escape.so:
+$(B)/tests/wrongclock.so: tests/clock_steps/wrongclock.c
+$(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/wrongclock.so:
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -fPIC -shared -o $@ $< -ldl -pthread
 

@@ -55,7 +55,7 @@ static int keep_for_later(struct db *db, const struct unit *u)
 
 int epoch_observe(struct db *db, const struct unit *u)
 {
-	if (!u->offset_known)
+	if (!u->offset_known || u->set_us)
 		return 0;
 	if (!clock_plausible(u->arrived_us))
 		return keep_for_later(db, u);
@@ -111,4 +111,15 @@ size_t epochs_read(struct db *db, int64_t device, struct clock_epoch out[static 
 	for (size_t i = 0; i < epochs; i++)
 		out[i] = back[epochs - 1 - i];
 	return epochs;
+}
+
+void epochs_take(struct db *db, struct unit *u)
+{
+	u->n_epochs = u->offset_known ? (unsigned)epochs_read(db, u->device_row, u->epochs) : 0;
+	for (unsigned i = 0; i < u->n_epochs; i++) {
+		struct clock_epoch *e = &u->epochs[i];
+		e->offset_us += u->set_us;
+		e->from_us -= e->from_us == INT64_MIN ? 0 : u->set_us;
+		e->to_us -= e->to_us == INT64_MAX ? 0 : u->set_us;
+	}
 }

@@ -390,15 +390,24 @@ static int file_clock(struct gateway *g, struct db *db, struct unit *u)
 		rc = intake_event(g, db, u->device_row, "clock_epoch",
 			"its clock was set or reset since it was last seen", NULL, u->arrived_us,
 			true);
-	u->n_epochs = u->offset_known ? (unsigned)epochs_read(db, u->device_row, u->epochs) : 0;
+	epochs_take(db, u);
 	return rc;
+}
+
+/* Our clock was set: that is known before the first reading that bears its stamp. */
+static int note_span(struct db *db, struct unit *u)
+{
+	struct instant at = {u->arrived_us, u->boot_us};
+	int rc = span_note(db, &at, false, &u->set_us);
+	return rc == 1 && clock_plausible(at.utc_us) ? epochs_follow(db, at.utc_us - at.boot_us)
+						     : MIN(rc, 0);
 }
 
 int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 {
 	int rc = check_marks(db, u);
-	if (rc >= 0) /* it has to be known before the first reading that bears its stamp */
-		rc = span_note(db, &(struct instant){u->arrived_us, u->boot_us}, false);
+	if (rc >= 0)
+		rc = note_span(db, u);
 	if (rc >= 0)
 		rc = file_device(db, u);
 	if (rc >= 0)

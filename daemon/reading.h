@@ -125,6 +125,7 @@ struct unit {
 		const uint8_t *id; /* NULL: it arrived in this boot, at boot_us */
 		int64_t us;
 	} other_boot; /* in which it arrived */
+	int64_t set_us; /* by so much was our clock set ahead before the store took it */
 	bool offset_known;
 	int64_t offset_us;			     /* device clock minus ours */
 	struct clock_epoch epochs[CLOCK_EPOCHS_MAX]; /* store thread */

@@ -92,7 +92,7 @@ static int begin(struct gateway *g, struct db *db, struct repair *r)
 
 int repair_look(struct gateway *g, struct db *db, const struct instant *now, bool synced)
 {
-	int rc = span_note(db, now, synced);
+	int rc = span_note(db, now, synced, NULL);
 	if (rc >= 0)
 		rc = tell_steps(g, db);
 	if (rc < 0)

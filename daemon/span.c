@@ -119,17 +119,23 @@ static int go_on(struct db *db, const struct clock_span *s, const struct instant
 		"iiii", now->boot_us, now->utc_us - now->boot_us, (int64_t)synced, s->id));
 }
 
-int span_note(struct db *db, const struct instant *now, bool synced)
+int span_note(struct db *db, const struct instant *now, bool synced, int64_t *ret_set_us)
 {
 	struct clock_span s;
 	int rc = latest(db, &s);
+	if (ret_set_us)
+		*ret_set_us = 0;
 	if (rc < 0)
 		return rc;
 	if (rc == 0)
 		return begin(db, now, synced, true);
-	if (now->boot_us < s.from_boot_us)
-		return 0; /* it waited for the store while the clock was set */
-	if (span_same(s.shift_us, now->utc_us - now->boot_us))
+	bool same = span_same(s.shift_us, now->utc_us - now->boot_us);
+	if (now->boot_us < s.from_boot_us) { /* it waited for the store while the clock was set */
+		if (ret_set_us && !same)
+			*ret_set_us = s.shift_us - (now->utc_us - now->boot_us);
+		return 0;
+	}
+	if (same)
 		return go_on(db, &s, now, synced);
 	rc = db_run(db, "UPDATE clock_span SET to_boot=max(to_boot,?) WHERE id=?", "ii",
 		now->boot_us, s.id);

@@ -53,9 +53,10 @@ bool span_doubtful(const struct clock_span *s, const struct span_truth *truth);
 bool span_map(const struct clock_span *spans, size_t n, const struct span_truth *truth,
 	int64_t *utc_us);
 
-/* Store thread. Writes down how the clock runs, as seen at `now`; what was seen before the present span is passed over.
- * `synced`: the kernel says so now. 1: it was set since it was last seen, 0, -errno. */
-int span_note(struct db *db, const struct instant *now, bool synced);
+/* Store thread. Writes down how the clock runs, as seen at `now`. `synced`: the kernel says so now. 1: it was set since it
+ * was last seen, 0, -errno. What was seen before the present span is passed over: `ret_set_us` says by how much the clock
+ * was set ahead since then (0: it was not); may be NULL. */
+int span_note(struct db *db, const struct instant *now, bool synced, int64_t *ret_set_us);
 /* The spans of a boot (16 bytes), oldest first. */
 size_t spans_read(struct db *db, const uint8_t *boot_id, struct clock_span out[static SPANS_MAX]);
 /* Whether what is old by this clock is old: the present span was synced once, stands for a day, or goes on where a boot

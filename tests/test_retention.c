@@ -30,7 +30,7 @@ static int teardown(void **state)
 static int run_at(int64_t utc_us, unsigned days)
 {
 	struct instant now = {utc_us, clock_boot_us()};
-	assert_true(span_note(rig.db, &now, true) >= 0);
+	assert_true(span_note(rig.db, &now, true, NULL) >= 0);
 	return retention_run(rig.db, &now, days);
 }
 
@@ -163,15 +163,15 @@ static void test_clock_jumped(void **state)
 	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
 	receipts();
 	struct instant now = {RIG_NOW, clock_boot_us()};
-	assert_true(span_note(rig.db, &now, true) >= 0);
+	assert_true(span_note(rig.db, &now, true, NULL) >= 0);
 	now.utc_us += 3653 * DAY_US;
 	assert_int_equal(retention_run(rig.db, &now, 30), 0); /* not even noted */
-	assert_int_equal(span_note(rig.db, &now, false), 1);
+	assert_int_equal(span_note(rig.db, &now, false, NULL), 1);
 	assert_int_equal(retention_run(rig.db, &now, 30), 0);
 	assert_int_equal(COUNT("reading"), 1);
 	now.utc_us += DAY_US;
 	now.boot_us += DAY_US;
-	assert_int_equal(span_note(rig.db, &now, false), 0);
+	assert_int_equal(span_note(rig.db, &now, false, NULL), 0);
 	assert_int_equal(retention_run(rig.db, &now, 30), 1);
 }
 
