@@ -159,23 +159,23 @@ size_t spans_read(struct db *db, const uint8_t *boot_id, struct clock_span out[s
  * there while the power was off. */
 bool span_sure(struct db *db, const struct instant *now)
 {
-	bool sure = false;
-	int64_t shift_us = 0, end_us = 0; /* of the one before */
+	bool sure = false, here = false;
+	int64_t from_us = 0, shift_us = 0, end_us = 0; /* of the one before */
 	if (!clock_plausible(now->utc_us))
 		return false;
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT from_boot,to_boot,shift_us,synced,boot_id=?1,boot_id<>lag(boot_id,1,x'') "
 		"OVER (ORDER BY id) FROM clock_span ORDER BY id",
 		"b", clock_boot_id(), (size_t)16);
-	bool here = false;
 	while (row_next(r) > 0) {
-		int64_t from_us = row_int(r, 0), to_us = row_int(r, 1);
+		from_us = row_int(r, 0);
 		shift_us = row_int(r, 2);
 		here = row_int(r, 4);
-				int64_t off_us = from_us + shift_us - end_us;
+		int64_t off_us = from_us + shift_us - end_us;
 		bool goes_on = sure && row_int(r, 5) && off_us > -DAY_US && off_us < OFF_US;
-		sure = goes_on || row_int(r, 3) || to_us - from_us >= DAY_US;
-		end_us = to_us + shift_us;
+		sure = goes_on || row_int(r, 3) || row_int(r, 1) - from_us >= DAY_US;
+		end_us = row_int(r, 1) + shift_us;
 	}
+	sure |= now->boot_us - from_us >= DAY_US;
 	return sure && here && span_same(shift_us, now->utc_us - now->boot_us);
 }
