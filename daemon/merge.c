@@ -93,7 +93,7 @@ static int move_studies(
 	}
 	for (size_t i = 0; i < l.n && rc >= 0; i++) {
 		struct resident_decision who = decision(&l.at[i], into);
-		rc = study_move(g, db, study_row(db, &l.at[i].id), &l.at[i].id, &who, NULL);
+		rc = study_move(g, db, study_row(db, &l.at[i].id), &l.at[i].id, &who);
 	}
 	ret->studies = (unsigned)l.n;
 	free(l.at);
