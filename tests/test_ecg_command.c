@@ -66,6 +66,12 @@ static void test_ecg(void **state)
 	assert_int_equal(COUNT("audit"), 0);
 }
 
+/* What a copy of a study needs. */
+#define REST                                                                                         \
+	"revision,status,device,driver,arrived,boot_id,boot_us,test,stranger,bytes,sha256,evidence," \
+	"grade,in_contract,taken,trust"
+#define COLUMNS "uuid," REST
+
 static void test_no_such_study(void **state)
 {
 	(void)state;
@@ -88,10 +94,9 @@ static void test_no_such_study(void **state)
 		refused(wrong[i].code);
 	}
 	rig_script(&rig,
-		"INSERT INTO study SELECT NULL,CAST(substr(uuid,1,4)||x'000000000000000000000000' AS BLOB),"
-		"revision,status,device,driver,arrived,boot_id,boot_us,test,stranger,bytes,"
-		"sha256,tries,body,format,resident,evidence,grade,in_contract,device_time,taken,"
-		"uncertainty_us,trust,patient_hash,received,due FROM study");
+		"INSERT INTO study(" COLUMNS
+		") SELECT CAST(substr(uuid,1,4)||x'000000000000000000000000' AS BLOB)," REST
+		" FROM study");
 	char part[32];
 	snprintf(part, sizeof(part), "{'study':'%.6s'}", id);
 	ask("ecg", part);
@@ -166,10 +171,7 @@ static void test_open_among_many(void **state)
 	(void)state;
 	rig_script(&rig,
 		"WITH RECURSIVE n(x) AS (SELECT 2 UNION ALL SELECT x+1 FROM n WHERE x<500) INSERT "
-		"INTO study SELECT x,randomblob(16),revision,status,device,driver,arrived,boot_id,"
-		"boot_us,test,stranger,bytes,sha256,tries,body,format,resident,evidence,grade,"
-		"in_contract,device_time,taken,uncertainty_us,trust,patient_hash,received,due FROM "
-		"study,n");
+		"INTO study(id," COLUMNS ") SELECT x,randomblob(16)," REST " FROM study,n");
 	rig_script(&rig,
 		"INSERT INTO report(study,revision,status,author,at) SELECT id,1,'poor_tracing','c',5 "
 		"FROM study WHERE id<499");

@@ -408,7 +408,7 @@ static void told_is_stored(void)
 static void test_no_room(void **state)
 {
 	(void)state;
-	struct rlimit was, tight = {96 * 4096, RLIM_INFINITY};
+	struct rlimit was, tight = {144 * 4096, RLIM_INFINITY};
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
