@@ -69,7 +69,6 @@ TESTED_BY = {
     "daemon/visit_freeze.c": "tests/test_visit_command.c",
     "daemon/merge.c": "tests/test_resident_command.c",
     "daemon/erase.c": "tests/test_resident_command.c",
-    "daemon/roster_command.c": "tests/test_roster.c",
     "daemon/roster_check.c": "tests/test_roster.c",
     "daemon/resident_show.c": "tests/test_resident_command.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
