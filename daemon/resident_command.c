@@ -277,7 +277,26 @@ static int add_member(struct command *c, const char *team, const json_t *m)
 			     : MIN(rc, 0);
 }
 
-/* The members replace those before. */
+/* As they are. */
+static int show_team(struct command *c, const char *team)
+{
+	int rc;
+	json_str(c->result, "team", team);
+	json_array_begin(c->result, "members");
+	_cleanup_(row_endp) struct row *r = db_query(c->db,
+		"SELECT member,role,hours FROM team WHERE team=? ORDER BY member", "t", team);
+	while ((rc = row_next(r)) > 0) {
+		json_object_begin(c->result, NULL);
+		json_str(c->result, "member", row_text(r, 0));
+		json_str(c->result, "role", row_text(r, 1));
+		json_str(c->result, "hours", row_text(r, 2)[0] ? row_text(r, 2) : "always");
+		json_object_end(c->result);
+	}
+	json_array_end(c->result);
+	return rc;
+}
+
+/* The members replace those before; without any the team is shown. */
 static int run_team(struct command *c)
 {
 	const char *team = command_text(c, "team");
@@ -287,6 +306,8 @@ static int run_team(struct command *c)
 	if (!roster_token_good(team) || roster_names_person(team))
 		return command_refuse(c, "bad_argument",
 			"Expected the team's token, such as T-0001.", "应为团队编号，如 T-0001。");
+	if (!members)
+		return show_team(c, team);
 	if (!json_is_array(members) || json_array_size(members) > MEMBERS_MAX)
 		return command_refuse(c, "bad_argument",
 			"Expected members: a list of at most 100 {member, role, hours}.",

@@ -332,7 +332,7 @@ static void test_erase_waiting_repeat(void **state)
 static void test_team(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"{}", "{'team':'T 1','members':[]}", "{'team':'T-1'}",
+	static const char *const bad[] = {"{}", "{'team':'T 1','members':[]}",
 		"{'team':'T-1','members':{}}", "{'team':'T-1','members':['D-1']}",
 		"{'team':'T-1','members':[{'member':'D-1'}]}",
 		"{'team':'T-1','members':[{'member':'D-1','role':'boss'}]}",
@@ -349,6 +349,12 @@ static void test_team(void **state)
 		expect("SELECT group_concat(team||member||role||hours) FROM team",
 			"T-1D-9specialistalways");
 	}
+	int64_t audits = ROWS("audit");
+	give("team", "{'team':'T-1'}");
+	const json_t *m = json_array_get(json_object_get(done(), "members"), 0);
+	assert_string_equal(text_in(m, "member"), "D-9");
+	assert_string_equal(text_in(m, "role"), "specialist");
+	assert_int_equal(ROWS("audit"), audits);
 	give("team", "{'team':'T-1','members':[]}");
 	done();
 	assert_int_equal(ROWS("team"), 0);

@@ -112,7 +112,7 @@ static int run_merge(const struct words *w)
 		json_pack("{s:s,s:s}", "resident", w->word[0], "into", w->word[1]), NULL);
 }
 
-/* died, moved, withdraw: of whom, and since when. */
+/* died, moved, withdraw ...: of whom, and since when. */
 static int run_left(const struct words *w)
 {
 	if (w->n == 2 && day_read(w->word[1]) == DAY_NONE)
@@ -198,6 +198,46 @@ static int run_resident(const struct words *w)
 	return words_ask(w, "resident", json_pack("{s:s}", "resident", w->word[0]), show_resident);
 }
 
+/* "bp.sbp at_least 150 warning --day 2026-12-31 --reason TEXT"; "bp.sbp at_least end". */
+static int run_limit(const struct words *w)
+{
+	const char *side = w->word[2], *value = w->word[3];
+	bool end = streq(value, "end");
+	if ((!streq(side, "at_least") && !streq(side, "at_most")) || (!end && w->n != 5))
+		return words_expected(w, NULL, NULL);
+	json_t *args = json_pack("{s:s,s:s,s:s}", "resident", w->word[0], "kind", w->word[1], side,
+		end ? "0" : value);
+	if (args && end)
+		json_object_set_new(args, "end", json_true());
+	if (args && !end) {
+		words_put(args, "severity", w->word[4]);
+		words_put(args, "until", w->day);
+		words_put(args, "reason", w->reason);
+	}
+	return words_ask(w, "limit", args, show_members);
+}
+
+/* It may be a name, and a command line is seen by everybody. */
+static int run_label(const struct words *w)
+{
+	bool off = w->n == 2 && streq(w->word[1], "-");
+	if (w->n == 2 && !off)
+		return words_expected(w, NULL, NULL);
+	_cleanup_(freep) char *line =
+		off ? strdup("")
+		    : words_line(w, "Type what the console shall show and press Enter.",
+			      "请输入控制台上显示的标签后按回车。");
+	if (!line)
+		return 1;
+	return words_ask(
+		w, "label", json_pack("{s:s,s:s}", "resident", w->word[0], "label", line), NULL);
+}
+
+static int run_release(const struct words *w)
+{
+	return words_ask(w, "roster_release", json_object(), NULL);
+}
+
 const struct words_command people_commands[] = {
 	{"resident", run_resident, 1, 1, 0, "R", "what the roster says", "居民", "名册内容"},
 	{"book", run_book, 2, WORDS_MAX, WORDS_DAY | WORDS_BY,
@@ -207,8 +247,9 @@ const struct words_command people_commands[] = {
 	{"card", run_card, 1, 1, WORDS_BY, "R",
 		"whose card it is; its number comes from the reader", "居民",
 		"登记居民卡，卡号由读卡器输入"},
-	{"team", run_team, 1, 60, WORDS_BY, "TEAM [MEMBER=ROLE[,HOURS]...]", "a team and its roles",
-		"团队 [成员=角色[,时间]...]", "团队成员及角色"},
+	{"team", run_team, 1, 60, WORDS_BY, "TEAM [MEMBER=ROLE[,HOURS]...]",
+		"a team and its roles: shows them, or replaces them", "团队 [成员=角色[,时间]...]",
+		"团队成员及角色（查看或整体替换）"},
 	{"merge", run_merge, 2, 2, WORDS_BY, "R INTO", "two records of one resident", "居民 并入",
 		"合并同一居民的两份档案"},
 	{"died", run_left, 1, 2, WORDS_BY, "R [DAY]", "the resident died", "居民 [日期]",
@@ -218,6 +259,25 @@ const struct words_command people_commands[] = {
 	{"withdraw", run_left, 1, 2, WORDS_BY, "R [DAY]",
 		"consent was withdrawn: nothing is filed any more", "居民 [日期]",
 		"撤回同意：不再归档"},
+	{"consent", run_left, 1, 2, WORDS_BY, "R [DAY]", "consent was given again", "居民 [日期]",
+		"重新同意"},
+	{"returned", run_left, 1, 2, WORDS_BY, "R [DAY]",
+		"the resident came back, or was never gone or dead", "居民 [日期]",
+		"居民迁回，或误登记迁出、死亡"},
+	{"limit", run_limit, 4, 5, WORDS_BY | WORDS_DAY | WORDS_REASON,
+		"R KIND at_least|at_most VALUE|end critical|warning --day UNTIL --reason TEXT --by D",
+		"a doctor wants to hear of this one earlier\n"
+		"  vitalgate limit R-0001 bp.sbp at_least 150 warning --day 2026-12-31 --reason "
+		"\"kidneys\" --by D-0001",
+		"居民 项目 at_least|at_most 数值|end critical|warning --day 截止日 --reason 原因 --by "
+		"医生",
+		"医生设定的个人限值（只可更严）"},
+	{"label", run_label, 1, 2, WORDS_BY, "R [-]",
+		"what this console shows beside the token; read from standard input (-: take it away)",
+		"居民 [-]", "本机显示的标签，从标准输入读取（-：删除）"},
+	{"roster-release", run_release, 0, 0, WORDS_BY, "",
+		"the platform no longer keeps the roster: tables can be imported again", "",
+		"收回名册：平台不再管理，可重新导入"},
 	{"erase", run_erase, 2, WORDS_MAX, WORDS_BY, "R REASON",
 		"erases what is stored of a resident, with a report", "居民 原因",
 		"删除居民全部数据并给出报告"},
