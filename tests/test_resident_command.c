@@ -414,6 +414,50 @@ static void test_label(void **state)
 	refused("not_active");
 }
 
+/* Both tables are asked for every command. */
+static void test_found(void **state)
+{
+	(void)state;
+	for (const struct command_entry *e = resident_commands; e->name; e++)
+		assert_ptr_equal(command_find(e->name), e);
+	for (const struct command_entry *e = roster_commands; e->name; e++)
+		assert_ptr_equal(command_find(e->name), e);
+}
+
+/* Whatever comes by whatever door, it is done or refused with a sentence for each of us. */
+static void test_random(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"resident", "merge", "died", "moved", "returned",
+		"withdraw", "consent", "erase", "team", "limit", "label", "import", "roster",
+		"roster_release"};
+	static const char *const keys[] = {"resident", "into", "on", "reason", "kind", "at_least",
+		"at_most", "severity", "until", "end", "team", "members", "label", "csv", "mode",
+		"version", "base", "n", "of", "residents", "removed"};
+	static const char *const values[] = {"'R-0001'", "'R-0002'", "'R-0003'", "'-'", "''", "7",
+		"2", "-1", "9223372036854775807", "1e300", "null", "true", "{}", "[]",
+		"'2026-01-01'", "'2098-12-31'", "'bp.sbp'", "'critical'", "'full'", "'delta'",
+		"'token\\nR-9\\n'", "['R-0001',7]",
+		"[{'token':'R-0002','sex':['M']},{'member':'D-1','role':'doctor'}]",
+		"'caf\\u00e9'"};
+	char args[600];
+	srandom(20261121);
+	for (int i = 0; i < 4000; i++) {
+		size_t n = 1, used = (size_t)random() % 6;
+		args[0] = '{';
+		for (size_t k = 0; k < used; k++)
+			n += (size_t)snprintf(args + n, sizeof(args) - n, "%s'%s':%s", k ? "," : "",
+				keys[(size_t)random() % ELEMENTS(keys)],
+				values[(size_t)random() % ELEMENTS(values)]);
+		snprintf(args + n, sizeof(args) - n, "}");
+		door_platform = random() % 3 ? NULL : "platform";
+		door_author = random() % 2 ? "local:nurse/D-0001" : "platform:platform";
+		give(names[(size_t)random() % ELEMENTS(names)], args);
+		if (!json_object_get(last, "result"))
+			refused(text_in(json_object_get(last, "error"), "code"));
+	}
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, door_teardown)
@@ -429,6 +473,8 @@ int main(void)
 		T(test_erase_waiting_repeat),
 		T(test_team),
 		T(test_label),
+		T(test_found),
+		T(test_random),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
