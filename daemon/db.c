@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <sys/statvfs.h>
 
-#define STATEMENTS_MAX 512
+#define STATEMENTS_MAX 1024
 #define CHECKPOINT_PAGES 1000
 #define PAGES_MAX 0x3ffffffe	  /* SQLite's own limit */
 #define SMALL_PAGES 16384	  /* 64 MiB */
