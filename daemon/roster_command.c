@@ -418,8 +418,8 @@ static int store_piece(struct command *c, const struct sending *s)
 		return -ENOMEM;
 	int rc = db_run(c->db,
 		"DELETE FROM roster_piece WHERE version<>?1 OR json_extract(body,'$.mode') IS NOT ?2 "
-		"OR coalesce(json_extract(body,'$.base'),'')<>?3 OR json_extract(body,'$.of')<>?4",
-		"ttti", s->version, s->full ? "full" : "delta", s->base, s->of);
+		"OR json_extract(body,'$.of')<>?3",
+		"tti", s->version, s->full ? "full" : "delta", s->of);
 	if (rc > 0)
 		log_info("roster", "%d pieces of a roster that never was complete are dropped", rc);
 	if (rc >= 0)

@@ -167,12 +167,17 @@ static void test_merge(void **state)
 		"INSERT INTO checkin(uuid,station,resident,purpose,source,author,from_us,activity_us,"
 		"boot_id,from_boot,activity_boot,last_reading) VALUES(x'03','s',1,'exam','typed','a',0,"
 		"0,x'00',0,0,0)");
+	rig_script(
+		&rig, "UPDATE reading SET evidence='checkin',grade='station',checkin=1 WHERE id=2");
 	int64_t evidence = ROWS("evidence");
 	give("merge", "{'resident':'R-0001','into':'R-0002'}");
 	assert_int_equal(int_in(done(), "readings"), 3);
 	expect("SELECT group_concat(resident||evidence||grade||status||revision,' ') FROM (SELECT * "
 	       "FROM reading WHERE superseded=0 ORDER BY body)",
-		"2assigned_by_personpersonamended3 2device_bindingdeviceamended2 2device_bindingdeviceamended2");
+		"2assigned_by_personpersonamended3 2device_bindingdeviceamended2 2checkinstationamended2");
+	expect("SELECT group_concat(coalesce(checkin,'-')) FROM (SELECT * FROM reading WHERE "
+	       "superseded=0 ORDER BY body)",
+		"-,-,1");
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM evidence WHERE resident=2"), evidence);
 	assert_int_equal(ROWS("evidence"), evidence);
 	expect("SELECT group_concat(resident||state||evidence_changed,' ') FROM visit",

@@ -152,7 +152,8 @@ static void test_good_tokens(void **state)
 {
 	(void)state;
 	static const char *const good[] = {"R-0001", "a", "R-20261231000001", "3f13912345678b20",
-		"0x0", "9f8-7e6", "R-10101010101010101", "abc_12800000001", "1234567890"};
+		"0x0", "9f8-7e6", "R-10101010101010101", "R-101010581301123", "abc_12800000001",
+		"1234567890"};
 	char text[100];
 	for (size_t i = 0; i < ELEMENTS(good); i++) {
 		snprintf(text, sizeof(text), "token\n%s\n", good[i]);
