@@ -313,12 +313,12 @@ static int correctable(struct gateway *g, struct db *db, const char *station,
 	int rc = latest(g, db, station, now, ret);
 	if (rc < 0)
 		return rc;
-	if (ret->resident == resident)
-		return -EALREADY;
 	struct station_instant from = {
 		ret->window.from_us, ret->window.from_boot_us, ret->window.boot_id};
 	int64_t us = ago(&from, now);
-	return us > limit_us || us < 0 ? -ETIME : 0;
+	if (us > limit_us || us < 0)
+		return -ETIME;
+	return ret->resident == resident ? -EALREADY : 0;
 }
 
 int checkin_undo(struct gateway *g, struct db *db, const char *station,

@@ -103,6 +103,14 @@ static bool contradicted(const struct resident_evidence *e, const struct residen
 	return others;
 }
 
+/* Nobody's; the check-in that claimed it all the same shows that somebody is there. */
+static struct resident_decision against(const struct resident_evidence *e, const char *why)
+{
+	struct resident_decision d = nobody(why);
+	d.checkin = e->station.state == STATION_ONE ? e->station.checkin : 0;
+	return d;
+}
+
 static void claims(struct resident_decision *d, const char *by, int64_t resident)
 {
 	if (resident && d->n_claims < RESIDENT_CLAIMS_MAX)
@@ -113,7 +121,7 @@ static void claims(struct resident_decision *d, const char *by, int64_t resident
 static struct resident_decision contradiction(
 	const struct resident_evidence *e, int64_t bound, const char *why)
 {
-	struct resident_decision d = nobody(why);
+	struct resident_decision d = against(e, why);
 	if (e->has_patient)
 		claims(&d, "message", e->patient_resident);
 	for (size_t i = 0; i < 2; i++)
@@ -139,7 +147,7 @@ static const char *differ(int64_t message, int64_t station, int64_t bound)
 static struct resident_decision by_claims(
 	const struct resident_evidence *e, int64_t station, const struct resident_decision *bound)
 {
-	static const char *const against[] = {
+	static const char *const reasons[] = {
 		[STATION_UNDONE] = "checkin_undone", [STATION_NO_TIME] = "time_unknown_at_station"};
 	struct resident_decision d = *bound;
 	if (e->has_patient)
@@ -153,7 +161,7 @@ static struct resident_decision by_claims(
 	if (station)
 		d.checkin = e->station.checkin;
 	if (!d.resident && e->station.state >= STATION_UNDONE)
-		d = nobody(against[e->station.state]);
+		d = nobody(reasons[e->station.state]);
 	return d;
 }
 
@@ -167,9 +175,9 @@ struct resident_decision resident_decide(const struct resident_evidence *e)
 	if (e->conflict)
 		return nobody("conflicting_content");
 	if (e->has_patient && !e->patient_resident)
-		return nobody("unknown_patient_id");
+		return against(e, "unknown_patient_id");
 	if (e->has_patient && e->patient_unproven)
-		return nobody("typed_id_unproven");
+		return against(e, "typed_id_unproven");
 	struct resident_decision bound = by_binding(e);
 	int64_t message = e->has_patient ? e->patient_resident : 0;
 	int64_t station = s->state == STATION_ONE ? s->residents[0] : 0;

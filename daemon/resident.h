@@ -64,7 +64,7 @@ struct resident_decision {
 				 "identified_after", "message_token", or why not */
 	const char *grade;    /* "none", "device", "slot", "station", "message" (and "person", from a
 				 command) */
-	int64_t checkin;   /* row of the check-in that claims it; 0: none */
+	int64_t checkin;   /* row of the check-in that claims it, even if others contradict; 0: none */
 	struct resident_claim claims[RESIDENT_CLAIMS_MAX]; /* that contradict each other */
 	unsigned n_claims;
 };
