@@ -20,7 +20,11 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 			return -EPERM;
 		if (streq(row_text(r, 2), "place"))
 			return -ENOTSUP;
-		if (row_int(r, 0) == resident)
+		/* what only a device or a slot said, a person may confirm: then it fills forms */
+		const char *evidence = row_text(r, 2);
+		bool by_person = streq(evidence, "assigned_by_person") ||
+				 streq(evidence, "entered_by_person");
+		if (row_int(r, 0) == resident && (by_person || !resident))
 			return -EALREADY;
 	}
 	return revision_make(g, db, id, &(struct revision){.who = &who}, NULL);

@@ -120,15 +120,16 @@ int study_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_
 {
 	int64_t row;
 	{
-		_cleanup_(row_endp) struct row *r =
-			db_query(db, "SELECT id,resident,test,status FROM study WHERE uuid=?", "b",
-				id->bytes, sizeof(id->bytes));
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT id,resident,test,status,evidence FROM study WHERE uuid=?", "b",
+			id->bytes, sizeof(id->bytes));
 		int rc = row_next(r);
 		if (rc <= 0 || streq(row_text(r, 3), "undecoded"))
 			return rc < 0 ? rc : -ENOENT;
 		if (row_int(r, 2))
 			return -EPERM;
-		if (row_int(r, 1) == resident)
+		if (row_int(r, 1) == resident &&
+			(!resident || streq(row_text(r, 4), "assigned_by_person")))
 			return -EALREADY;
 		row = row_int(r, 0);
 	}
