@@ -58,13 +58,49 @@ static void optional_int(struct json *j, const char *key, struct row *r, int col
 		json_int(j, key, row_int(r, column));
 }
 
+/* Which check-in claimed it, if any did, and who says that it is somebody else's: into the object "identity". */
+static int claims(struct db *db, int64_t checkin, const char *reasons, struct json *j)
+{
+	size_t len;
+	int rc = 0;
+	if (checkin) {
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT uuid,station,purpose,source FROM checkin WHERE id=?", "i", checkin);
+		rc = row_next(r);
+		if (rc > 0) {
+			json_object_begin(j, "checkin");
+			const void *id = row_blob(r, 0, &len);
+			json_hex(j, "id", id, len);
+			json_str(j, "station", row_text(r, 1));
+			json_str(j, "purpose", row_text(r, 2));
+			json_str(j, "source", row_text(r, 3));
+			json_object_end(j);
+		}
+	}
+	if (rc < 0 || !reasons)
+		return rc;
+	json_array_begin(j, "reasons");
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT json_extract(value,'$.claim'),token FROM json_each(?) LEFT JOIN resident ON "
+		"resident.id=json_extract(value,'$.resident')",
+		"t", reasons);
+	while ((rc = row_next(r)) > 0) {
+		json_object_begin(j, NULL);
+		json_str(j, "claim", row_text(r, 0));
+		json_str(j, "resident", row_text(r, 1));
+		json_object_end(j);
+	}
+	json_array_end(j);
+	return rc;
+}
+
 static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT uuid,revision,status,kind,token,evidence,grade,in_contract,test,"
 		"device_time,arrived,boot_id,boot_us,reading.offset_us,taken,uncertainty_us,trust,"
 		"user_slot,seq,body,conflicts_with,reading.driver,tables_version,device.name,uid,"
-		"patient_hash IS NOT NULL,committed_boot_us,place FROM reading LEFT JOIN resident ON "
+		"patient_hash IS NOT NULL,committed_boot_us,place,checkin,reasons,station FROM reading LEFT JOIN resident ON "
 		"resident.id=reading.resident LEFT JOIN device ON device.id=reading.device WHERE "
 		"reading.id=?",
 		"i", row);
@@ -84,6 +120,9 @@ static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 	json_bool(j, "in_contract", row_int(r, 7));
 	if (row_int(r, 25))
 		json_bool(j, "patient_id_typed", true);
+	rc = claims(db, row_int(r, 28), row_text(r, 29), j);
+	if (rc < 0)
+		return rc;
 	json_object_end(j);
 	json_bool(j, "test", row_int(r, 8));
 	json_object_begin(j, "time");
@@ -103,6 +142,8 @@ static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 	json_str(j, "id", row_text(r, 23));
 	json_str(j, "uid", row_text(r, 24));
 	json_str(j, "driver", row_text(r, 21));
+	if (!row_null(r, 30))
+		json_str(j, "station", row_text(r, 30));
 	optional_int(j, "user", r, 17);
 	optional_int(j, "seq", r, 18);
 	json_object_end(j);
@@ -220,7 +261,7 @@ static int64_t pieces_of(int64_t bytes)
 }
 
 /* Its own columns; "ecg" is what the decoder said of it. */
-static void study_columns(struct row *r, int64_t seq, struct json *j)
+static int study_columns(struct db *db, struct row *r, int64_t seq, struct json *j)
 {
 	size_t len;
 	head(j, r, seq);
@@ -230,6 +271,7 @@ static void study_columns(struct row *r, int64_t seq, struct json *j)
 	json_str(j, "evidence", row_text(r, 4));
 	json_str(j, "grade", row_text(r, 5));
 	json_bool(j, "in_contract", row_int(r, 6));
+	int rc = claims(db, row_int(r, 19), row_text(r, 20), j);
 	json_object_end(j);
 	json_bool(j, "test", row_int(r, 7));
 	json_object_begin(j, "time");
@@ -253,6 +295,7 @@ static void study_columns(struct row *r, int64_t seq, struct json *j)
 	json_int(j, "chunks", pieces_of(row_int(r, 17)));
 	json_int(j, "chunk_bytes", STUDY_PIECE_BYTES);
 	json_object_end(j);
+	return rc;
 }
 
 static int study(struct db *db, int64_t row, int64_t seq, struct json *j)
@@ -260,14 +303,15 @@ static int study(struct db *db, int64_t row, int64_t seq, struct json *j)
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT study.uuid,revision,status,token,evidence,grade,in_contract,test,taken,"
 		"trust,uncertainty_us,device_time,arrived,device.name,uid,study.driver,body,bytes,"
-		"sha256 FROM study LEFT JOIN resident ON resident.id=study.resident LEFT JOIN "
+		"sha256,checkin,reasons FROM study LEFT JOIN resident ON resident.id=study.resident LEFT JOIN "
 		"device ON device.id=study.device WHERE study.id=?",
 		"i", row);
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
-	study_columns(r, seq, j);
-	rc = report_json(db, row, j);
+	rc = study_columns(db, r, seq, j);
+	if (rc >= 0)
+		rc = report_json(db, row, j);
 	json_object_end(j);
 	return rc < 0 ? rc : 1;
 }
