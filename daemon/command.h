@@ -44,6 +44,8 @@ int command_audit(struct command *c, const char *action, const char *object, con
 int command_find_id(struct command *c, const char *name, const char *sql, struct uuid *ret);
 /* person_command.c: a reading by its id, or "last@desk-1", what arrived last at a station; "last" where there is but one. */
 int command_find_reading(struct command *c, const char *name, struct uuid *ret);
+/* The same, or a study. */
+int command_find_measured(struct command *c, const char *name, struct uuid *ret);
 
 struct command_entry {
 	const char *name;

@@ -68,18 +68,33 @@ static int refuse_station(struct command *c)
 		"没有此工位；有多个工位时须注明，如 last@desk-1。vitalgate stations 可查看工位。");
 }
 
-/* The only station, or the one that is named; "" when there is none at all. NULL: which one is meant is not clear. */
-static const char *station_asked(const struct config *config, const char *name)
+/* The one that is named, by the configuration or by an instrument; NULL: there is none of this name. */
+static const char *station_named(const struct config *config, const char *name)
 {
-	const struct config_station *s = config_station_named(config, name ? name : "");
-	if (name)
-		return s ? s->id : NULL;
-	return config->n_stations > 1 ? NULL : config->n_stations ? config->stations[0].id : "";
+	const struct config_station *s = config_station_named(config, name);
+	for (unsigned i = 0; !s && i < config->n_devices; i++)
+		if (name[0] && streq(config->devices[i].station, name))
+			return config->devices[i].station;
+	return s ? s->id : NULL;
+}
+
+/* "" when there is none at all; NULL: there are several. */
+static const char *only_station(const struct config *config)
+{
+	const char *only = config->n_stations ? config->stations[0].id : "";
+	for (unsigned i = 0; i < config->n_devices; i++) {
+		const char *station = config->devices[i].station;
+		if (only[0] && station[0] && !streq(only, station))
+			return NULL;
+		only = station[0] ? station : only;
+	}
+	return config->n_stations > 1 ? NULL : only;
 }
 
 static int last_reading(struct command *c, const char *text, struct uuid *ret)
 {
-	const char *station = station_asked(c->gateway->config, text[4] ? text + 5 : NULL);
+	const struct config *config = c->gateway->config;
+	const char *station = text[4] ? station_named(config, text + 5) : only_station(config);
 	if (!station)
 		return refuse_station(c);
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
@@ -98,13 +113,29 @@ static int last_reading(struct command *c, const char *text, struct uuid *ret)
 	return rc < 0 ? rc : -EIO;
 }
 
+static bool is_last(const char *text)
+{
+	return !strncmp(text, "last", 4) && (!text[4] || text[4] == '@');
+}
+
 int command_find_reading(struct command *c, const char *name, struct uuid *ret)
 {
 	const char *text = command_text(c, name);
-	if (!strncmp(text, "last", 4) && (!text[4] || text[4] == '@'))
+	if (is_last(text))
 		return last_reading(c, text, ret);
 	return command_find_id(c, name,
 		"SELECT DISTINCT uuid FROM reading WHERE uuid BETWEEN ? AND ? LIMIT 2", ret);
+}
+
+int command_find_measured(struct command *c, const char *name, struct uuid *ret)
+{
+	const char *text = command_text(c, name);
+	if (is_last(text))
+		return last_reading(c, text, ret);
+	return command_find_id(c, name,
+		"SELECT uuid FROM reading WHERE uuid BETWEEN ?1 AND ?2 UNION SELECT uuid FROM study "
+		"WHERE uuid BETWEEN ?1 AND ?2 LIMIT 2",
+		ret);
 }
 
 /* stored readings */

@@ -413,6 +413,25 @@ static void test_last(void **state)
 	assert_string_equal(text_of(result(), "reading"), first);
 	ask("annotate", "{'reading':'last','operator':'nurse'}");
 	assert_string_equal(text_of(result(), "kind"), "entry");
+	/* an instrument's word for it is as good */
+	static struct config_device devices[1] = {{.station = "desk-1"}};
+	rig.config.devices = devices;
+	rig.config.n_devices = 1;
+	ask("annotate", "{'reading':'last','operator':'doctor'}");
+	assert_string_equal(text_of(result(), "kind"), "entry");
+	text_copy(devices[0].station, sizeof(devices[0].station), "desk-3", 6);
+	ask("annotate", "{'reading':'last','operator':'self'}");
+	refused("unknown_station");
+	ask("annotate", "{'reading':'last@desk-3','operator':'self'}");
+	refused("unknown_id");
+	rig.config.n_stations = 0;
+	ask("annotate", "{'reading':'last@desk-1','operator':'self'}");
+	refused("unknown_station");
+	ask("annotate", "{'reading':'last','operator':'self'}");
+	assert_string_equal(text_of(result(), "kind"), "entry");
+	rig.config.devices = NULL;
+	rig.config.n_devices = 0;
+	stand(0, "desk-1");
 	stand(1, "desk-2");
 	ask("annotate", "{'reading':'last','arm':'left'}");
 	refused("unknown_station");
