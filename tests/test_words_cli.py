@@ -108,10 +108,13 @@ def check_checkin():
 
 def check_stations():
     answer = {"stations": [{"id": "desk-1", "resident": "R-0001", "purpose": "exam", "devices": ["cuff-1", "lab-1"],
-                            "booked": [{"resident": "R-0002", "at": "08:30", "purpose": "follow-up"}]},
+                            "measured": [{"reading": "1a"}, {"reading": "2b"}],
+                            "booked": [{"resident": "R-0002", "at": "08:30", "purpose": "follow-up", "was_here": False},
+                                       {"resident": "R-0003", "purpose": "exam", "was_here": True}]},
                            {"id": "desk-2", "resident": None, "devices": []}]}
     shown = asks(("stations",), "stations", {}, answers=(answer,))
-    assert shown == ("desk-1: R-0001 (exam); cuff-1 lab-1\n  08:30 R-0002 follow-up\ndesk-2: nobody\n"), shown
+    assert shown == ("desk-1: R-0001 (exam), 2 readings; cuff-1 lab-1\n  08:30 R-0002 follow-up\n"
+                     "        R-0003 exam  was here\ndesk-2: nobody\n"), shown
     expects(("stations", "desk-1"))
 
 
@@ -123,8 +126,7 @@ def check_book():
     path.write_text("token,at,purpose\nR-0001,08:00,exam\nR-0002,,\n", encoding="utf-8")
     asks(("book", "desk-1", path, "--day", "2026-11-21"), "book",
          {**day, "residents": [{"resident": "R-0001", "at": "08:00", "purpose": "exam"}, {"resident": "R-0002"}]})
-    run("book", "desk-1", "R-0001")
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d", DAEMON.asked[-1]["args"]["day"])
+    asks(("book", "desk-1", "R-0001"), "book", {"station": "desk-1", "residents": [{"resident": "R-0001"}]})
     path.write_text("name,at\nR-0001,08:00\n", encoding="utf-8")
     done = run("book", "desk-1", path)
     assert done.returncode == 1 and "list.csv:2: expected a resident" in done.stderr and not DAEMON.asked
@@ -200,6 +202,9 @@ def check_people():
     shown = asks(("resident", "R-0001"), "resident", {"resident": "R-0001"},
                  answers=({"resident": "R-0001", "state": "active", "age": [60, 64]},))
     assert "state: active" in shown and "range" in shown
+    shown = run("resident", "R-0001", lang="zh", answers=({"resident": "R-0001", "state": "active", "age": [60, 60],
+                                                           "merged_into": None, "chain": [], "setting": ""},)).stdout
+    assert shown == "居民: R-0001\n状态: active\n年龄: [60,60]\n", shown
 
 
 # --- visits and lists
@@ -259,17 +264,27 @@ def check_lists():
             "level": "yellow", "in_contract": True}
     answer = {"items": [item, {**item, "list": "recheck", "form": None, "reason": "open", "days": 1, "level": None,
                                "in_contract": False}]}
-    shown = asks(("due", "2026-11-21"), "due", {"day": "2026-11-21"}, answers=(answer,))
+    shown = asks(("due", "2026-11-21"), "due", {"day": "2026-11-21", "limit": 500}, answers=(answer,))
     assert shown == ("due\n  R-0001           htn      2026-11-14  overdue, 7 days  re-follow-up\n"
                      "re-check pressure\n  R-0001                    2026-11-14  open  no contract\n"), shown
     assert "血压复测" in run("due", answers=(answer,), lang="zh").stdout
-    assert DAEMON.asked[-1]["args"] == {}
-    assert asks(("due",), "due", {}, answers=({"items": []},)) == "nothing is due\n"
+    assert DAEMON.asked[-1]["args"] == {"limit": 500}
+    assert asks(("due",), "due", {"limit": 500}, answers=({"items": []},)) == "nothing is due\n"
+    # pages come resident by resident; lists are shown one after the other
+    pages = ({"items": [{**item, "list": "recheck"}, {**item, "resident": "R-0002"}], "next": "R-0002"},
+             {"items": [{**item, "resident": "R-0003"}, {**item, "resident": "R-0003", "form": "copd"}], "next": None})
+    shown = json.loads(asks(("due", "--json"), "due", {"after": "R-0002", "limit": 500}, answers=pages))
+    assert [(i["list"], i["resident"], i["form"]) for i in shown["items"]] == [
+        ("due", "R-0002", "htn"), ("due", "R-0003", "copd"), ("due", "R-0003", "htn"), ("recheck", "R-0001", "htn")]
+    assert len(DAEMON.asked) == 2 and "next" not in shown
+    done = run("due", answers=(pages[0], {"error": {"code": "clock_not_set", "en": "no clock", "zh": "无"}}))
+    assert done.returncode == 1 and not done.stdout and done.stderr.count("no clock") == 1, done
     expects(("due", "today"), "2026-11-21")
     shown = asks(("kpi", "2026-11"), "kpi", {"month": "2026-11"},
                  answers=({"htn": {"enrolled": 300, "managed": 200, "visits": 500, "standard": 150, "controlled": 120,
                                    "in_contract": 180}, "elderly": {"enrolled": 9, "managed": 3, "age_unknown": 1}},))
     assert "300  enrolled" in shown and "120  controlled" in shown and "of unknown age" in shown, shown
+    asks(("kpi",), "kpi", {})
     for month in ("2026", "2026-13", "2026-11-01", "november"):
         expects(("kpi", month), "2026-11")
 
@@ -277,53 +292,84 @@ def check_lists():
 # --- the form
 
 FORM = {"resident": "R-0001", "visits": [{
-    "id": "1a2b3c4d5e6f708192a3b4c5d6e7f809", "state": "open", "day": "2026-11-21", "way": None,
+    "id": "1a2b3c4d5e6f708192a3b4c5d6e7f809", "state": "open", "origin": "here", "day": "2026-11-21", "way": None,
     "form": "hypertension_followup_v3", "fields": [
-        {"key": "visit_date", "zh": "随访日期", "en": "Date of the visit", "filled": True, "by": "derived", "value": "2026-11-21"},
-        {"key": "bp", "zh": "血压", "en": "Blood pressure", "filled": True, "by": "device", "systolic": 151, "diastolic": 92,
-         "unit": "mm[Hg]", "note": "third_needed", "readings": ["aabbccdd00112233", "eeff001122334455"]},
+        {"key": "visit_date", "zh": "随访日期", "en": "Date of the visit", "filled": True, "by": "derived",
+         "value": "2026-11-21", "text": "2026-11-21", "rule": "visit_date"},
+        {"key": "bp", "zh": "体征-血压", "en": "Blood pressure", "filled": True, "by": "device", "systolic": 151, "diastolic": 92,
+         "unit": "mm[Hg]", "text": "151/92", "note": "third_needed", "readings": ["aabbccdd00112233", "eeff001122334455"],
+         "evidence": {"arms": [{"arm": "left", "systolic": 140, "diastolic": 90}, {"arm": "right", "systolic": 151, "diastolic": 92}],
+                      "home_week": {"from": "2026-11-14", "to": "2026-11-20", "n": 12, "days": 6, "systolic": 138,
+                                    "diastolic": 84, "verdict": "high"}}},
         {"key": "weight", "zh": "体重", "en": "Weight", "filled": True, "by": "device", "value": 65.0, "unit": "kg", "text": "65.00"},
-        {"key": "complication", "zh": "并发症", "en": "Complication", "filled": True, "by": "person", "value": "1"},
+        {"key": "height", "zh": "身高", "en": "Height", "filled": True, "by": "device", "value": 170.0, "unit": "cm", "text": "170.0",
+         "from": "2026-01-05"},
+        {"key": "heart_rate", "zh": "心率", "en": "Heart rate", "filled": True, "by": "person", "value": "70", "text": "70",
+         "evidence": {"proposed": {"by": "device", "value": 72, "unit": "/min", "text": "72"}}},
+        {"key": "fasting", "zh": "空腹血糖", "en": "Fasting", "filled": False, "note": "beyond_range",
+         "evidence": {"beyond_range": [{"kind": "glu.fasting", "comparator": ">", "value": 33.3}]}},
+        {"key": "hypoglycaemia", "zh": "低血糖反应", "en": "Low glucose", "filled": False,
+         "evidence": {"hypo": {"episodes": 2, "lowest": 3.1, "unit": "mmol/L", "since": "2026-08-01"}}},
+        {"key": "auxiliary_tests", "zh": "辅助检查", "en": "Tests", "filled": True, "by": "device", "items": [
+            {"kind": "lipid.tc", "zh": "总胆固醇值", "value": 5.17, "unit": "mmol/L", "text": "5.17", "day": "2026-10-01",
+             "reading": "0123456789abcdef"}]},
+        {"key": "complication", "zh": "并发症", "en": "Complication", "filled": True, "by": "person", "value": "1", "text": "1",
+         "choices": "1无 2有 + which"},
+        {"key": "classification", "zh": "此次随访分类", "en": "Class", "filled": False, "evidence": {"proposed": 2}},
         {"key": "symptoms", "zh": "症状", "en": "Symptoms", "filled": False}],
-    "proposed": {"at_goal": "no", "class": 2, "class_why": "answers_missing", "referrals": ["bp_urgent"],
+    "proposed": {"at_goal": "no", "goal_why": "", "class": 2, "class_why": "answers_missing", "referrals": ["bp_urgent"],
                  "next_visit_date": "2026-12-05", "measures": 4}}],
     "forms": [{"form": "t2dm_followup_v3", "fields": [
-        {"key": "fasting", "zh": "空腹血糖", "en": "Fasting glucose", "filled": False,
-         "latest": {"value": 6.8, "unit": "mmol/L", "day": "2026-11-01"}},
-        {"key": "symptoms", "zh": "症状", "en": "Symptoms", "filled": False}]}]}
+        {"key": "fasting_glucose", "zh": "空腹血糖值", "en": "Fasting glucose", "filled": False}],
+        "latest": {"glu.fasting": {"value": 6.8, "unit": "mmol/L", "day": "2026-11-01", "grade": "device"}}}]}
+
+
+def lines_of(shown):
+    """By label; the first of each."""
+    found = {}
+    for line in shown.splitlines():
+        found.setdefault(re.split(r"  +", line.strip())[0], line)
+    return found
 
 
 def check_followup():
     shown = asks(("followup", "R-0001", "--text"), "followup", {"resident": "R-0001"}, answers=(FORM,), lang="zh")
-    rows = {re.split(r"  +", line.strip())[0]: line for line in shown.splitlines()}
-    assert "〔建议〕" in rows["血压"] and "151/92 mmHg" in rows["血压"] and "aabbccdd eeff0011" in rows["血压"]
-    assert "请测第三次" in rows["血压"]
-    assert "65.00 kg" in rows["体重"] and "〔建议〕" in rows["体重"]
-    assert "〔本人填写〕" in rows["并发症"] and "〔建议〕" not in rows["并发症"]
-    assert rows["症状"].rstrip().endswith("____"), rows["症状"]
-    assert "未达标" in rows["是否达标"] and "2 控制不满意" in rows["此次随访分类"]
-    assert "血压危急升高" in rows["转诊"] and "4 紧急转诊" in rows["下一步管理措施"]
-    assert "2026-12-05" in rows["下次随访日期"] and "随访方式：____" in shown and "建议，未确认" in shown
-    assert "最近：6.8 mmol/L，2026-11-01" in rows["空腹血糖"] and "____" in rows["空腹血糖"]
-    order = [shown.index(f"\n  {label} ") for label in ("随访日期", "血压", "体重", "并发症", "症状", "是否达标")]
+    rows = lines_of(shown)
+    for label, *says in (("体征-血压", "151/92 mmHg", "〔建议〕", "请测第三次", "依据 aabbccdd eeff0011", "左臂 140/90", "右臂 151/92",
+                          "家庭血压 2026-11-14 至 2026-11-20：138/84，偏高"),
+                         ("体重", "65.00 kg", "〔建议〕"), ("身高", "170.0 cm", "测于 2026-01-05"),
+                         ("心率", "70", "〔本人填写〕", "〔建议〕 72 /min"), ("空腹血糖", "____", "超出仪器量程", ">33.3"),
+                         ("低血糖反应", "____", "2 次低血糖（自 2026-08-01），最低 3.1"), ("辅助检查", "〔建议〕"),
+                         ("总胆固醇值", "5.17 mmol/L", "2026-10-01", "01234567"), ("并发症", "1 无", "〔本人填写〕"),
+                         ("此次随访分类", "____", "〔建议〕 2 控制不满意"), ("是否达标", "未达标"), ("转诊", "血压危急升高"),
+                         ("下一步管理措施", "4 紧急转诊"), ("下次随访日期", "2026-12-05"), ("glu.fasting", "6.8 mmol/L", "2026-11-01")):
+        for text in says:
+            assert text in rows[label], f"{label}: {rows[label]}"
+    assert "〔建议〕" not in rows["并发症"] and rows["症状"].rstrip().endswith("____")
+    assert "随访方式：____" in shown and "建议，未确认" in shown and "不填入表格" in shown
+    order = [shown.index(f"\n  {label} ") for label in ("随访日期", "体征-血压", "体重", "并发症", "症状", "是否达标")]
     assert order == sorted(order)
-    # the marks are words: they survive a black and white printer
-    assert "\x1b" not in shown
+    assert "\x1b" not in shown  # the marks are words: they survive a black and white printer
     english = asks(("followup", "R-0001", "--form", "htn"), "followup", {"resident": "R-0001", "form": "htn"}, answers=(FORM,))
-    assert not CHINESE.search(english) and "[proposed]" in english and "[answered]" in english and "____" in english
+    assert "[proposed]" in english and "[answered]" in english and "____" in english
+    assert set(CHINESE.findall(english)) <= set(CHINESE.findall("总胆固醇值")), CHINESE.findall(english)
     assert json.loads(asks(("followup", "R-0001", "--json"), "followup", {"resident": "R-0001"}, answers=(FORM,))) == FORM
     expects(("followup", "R-0001", "--form", "diabetes"), "htn, t2dm, elderly or copd")
     expects(("followup",), "usage: vitalgate followup R")
 
 
 def check_followup_confirmed():
-    visit = {**FORM["visits"][0], "state": "confirmed", "way": 1}
-    shown = run("followup", "R-0001", answers=({"resident": "R-0001", "visits": [visit]},), lang="zh").stdout
-    body = shown.split("\n", 1)[1]  # behind the legend
-    assert "〔建议〕" not in body and "建议，未确认" not in body, body
-    assert body.count("〔已确认〕") == 3 and "〔本人填写〕" in body and "确认结果" in body and "门诊" in body
-    open_one = run("followup", "R-0001", answers=({"resident": "R-0001", "visits": [FORM["visits"][0]]},), lang="zh").stdout
-    assert "〔已确认〕" not in open_one.split("\n", 1)[1]
+    """Nothing of it looks like a proposal any more."""
+    def shows(**more):
+        answer = {"resident": "R-0001", "visits": [{**FORM["visits"][0], **more}]}
+        return run("followup", "R-0001", answers=(answer,), lang="zh").stdout.split("\n", 1)[1]
+    body = shows(state="confirmed", way=1)
+    assert "建议" not in body, body
+    assert "〔本人填写〕" in body and "确认结果" in body and "门诊" in body
+    assert "2 控制不满意" in lines_of(body)["此次随访分类"] and "〔已确认〕" in lines_of(body)["此次随访分类"]
+    assert "〔已确认〕" in lines_of(body)["体征-血压"]
+    assert "〔已确认〕" not in shows() and "〔已确认〕" not in shows(state="closed")
+    assert "外机构" in shows(state="confirmed", origin="elsewhere") and "已作废" in shows(state="entered-in-error")
 
 
 # --- all of them

@@ -140,54 +140,163 @@ static const char *mark(const struct cli *cli, const json_t *field, bool confirm
 	return say(cli, "[proposed]", "〔建议〕");
 }
 
-static void more_members(const json_t *evidence)
+/* "1 无": the form's own words for a number that somebody chose. They are Chinese, as the form is. */
+static void choice_of(const struct cli *cli, const json_t *field, char *value, size_t size)
 {
-	const char *key;
-	json_t *v;
-	char value[64];
-	json_object_foreach((json_t *)evidence, key, v)
+	const char *choices = text(field, "choices");
+	size_t n = strlen(value);
+	for (const char *p = choices; cli->chinese && n == 1 && *p;
+		p += strcspn(p, " ") + (strchr(p, ' ') != NULL))
+		if (*p == *value && (uint8_t)p[1] >= 0x80) {
+			snprintf(value + 1, size - 1, " %.*s", (int)strcspn(p + 1, " "), p + 1);
+			return;
+		}
+}
+
+/* what a field rests on, and what stands beside it */
+
+static void show_readings_of(const struct cli *cli, const json_t *of)
+{
+	size_t i;
+	const json_t *id;
+	json_array_foreach(json_object_get(of, "readings"), i, id)
 	{
-		number(v, value, sizeof(value));
-		if (value[0])
-			printf(" %s=%s", key, value);
+		const char *t = json_string_value(id);
+		printf("%s%.8s", i ? " " : say(cli, "  from ", "  依据 "), t ? t : "");
 	}
 }
 
-/* What it rests on: readings, a rule, an earlier day. */
-static void show_evidence(const struct cli *cli, const json_t *field)
+/* Both arms, when both were measured: only one of them stands on the form. */
+static void show_arms(const struct cli *cli, const json_t *arms)
 {
-	static const char *const shown[] = {"note", "from", "origin", "rule"};
+	static const struct word names[] = {{"left", "left", "左臂"}, {"right", "right", "右臂"},
+		{"not_annotated", "arm not said", "未注明"}, {0}};
 	size_t i;
-	const json_t *id, *evidence = json_object_get(field, "evidence");
-	for (size_t k = 0; k < ELEMENTS(shown); k++)
-		if (text(field, shown[k])[0])
-			printf(" %s", said(cli, notes, text(field, shown[k])));
-	json_array_foreach(json_object_get(field, "readings"), i, id)
+	const json_t *arm;
+	char value[64];
+	json_array_foreach(arms, i, arm)
 	{
-		const char *t = json_string_value(id);
-		printf("%s%.8s", i ? " " : say(cli, " from ", " 依据 "), t ? t : "");
+		value_of(arm, value, sizeof(value));
+		if (json_array_size(arms) > 1)
+			printf("  %s %s", said(cli, names, text(arm, "arm")), value);
 	}
-	if (json_is_object(evidence))
-		more_members(evidence);
-	else if (json_is_string(evidence))
-		printf(" %s", json_string_value(evidence));
+}
+
+static void show_week(const struct cli *cli, const json_t *week)
+{
+	static const struct word verdicts[] = {{"high", "high", "偏高"},
+		{"normal", "normal", "正常"}, {"between", "between", "临界"}, {0}};
+	char value[64];
+	value_of(week, value, sizeof(value));
+	if (*value)
+		printf(say(cli, "  at home %s..%s: %s, %s", "  家庭血压 %s 至 %s：%s，%s"),
+			text(week, "from"), text(week, "to"), value,
+			said(cli, verdicts, text(week, "verdict")));
+}
+
+static void show_hypo(const struct cli *cli, const json_t *hypo)
+{
+	char lowest[32], episodes[32];
+	number(json_object_get(hypo, "episodes"), episodes, sizeof(episodes));
+	number(json_object_get(hypo, "lowest"), lowest, sizeof(lowest));
+	if (*episodes)
+		printf(say(cli, "  low %s times since %s, lowest %s",
+			       "  %s 次低血糖（自 %s），最低 %s"),
+			episodes, text(hypo, "since"), lowest);
+}
+
+static void show_beyond(const json_t *beyond)
+{
+	size_t i;
+	const json_t *v;
+	char value[64];
+	json_array_foreach(beyond, i, v)
+	{
+		value_of(v, value, sizeof(value));
+		printf("  %s", value);
+	}
+}
+
+/* What the rules say where a person said something else, or has still to say it. */
+static void show_other(const struct cli *cli, const json_t *field, const json_t *proposed)
+{
+	char value[160] = "";
+	const struct word *words = streq(text(field, "key"), "classification")	? classes
+				   : streq(text(field, "key"), "next_measures") ? measures
+										: reasons;
+	if (json_is_object(proposed))
+		value_of(proposed, value, sizeof(value));
+	else if (!json_is_array(proposed))
+		number(proposed, value, sizeof(value));
+	if (value[0])
+		printf("  %s %s", say(cli, "[proposed]", "〔建议〕"), said(cli, words, value));
+}
+
+static void show_evidence(const struct cli *cli, const json_t *field, bool proposes)
+{
+	const json_t *evidence = json_object_get(field, "evidence");
+	if (text(field, "note")[0])
+		printf("  %s", said(cli, notes, text(field, "note")));
+	if (text(field, "from")[0])
+		printf(say(cli, "  of %s", "  测于 %s"), text(field, "from"));
+	if (text(field, "origin")[0])
+		printf("  %s", text(field, "origin"));
+	show_readings_of(cli, field);
+	show_arms(cli, json_object_get(evidence, "arms"));
+	show_week(cli, json_object_get(evidence, "home_week"));
+	show_hypo(cli, json_object_get(evidence, "hypo"));
+	show_beyond(json_object_get(evidence, "beyond_range"));
+	if (proposes)
+		show_other(cli, field, json_object_get(evidence, "proposed"));
+}
+
+/* Results of a field that takes several, each with its day. */
+static void show_items(const struct cli *cli, const json_t *items)
+{
+	size_t i;
+	const json_t *item;
+	char value[64];
+	json_array_foreach(items, i, item)
+	{
+		value_of(item, value, sizeof(value));
+		fputs("    ", stdout);
+		cell(text(item, cli->chinese ? "zh" : "kind"), LABEL_COLUMNS - 2);
+		cell(value, VALUE_COLUMNS);
+		printf("%s  %.8s\n", text(item, "day"), text(item, "reading"));
+	}
+}
+
+/* Class and measures are confirmed as they were proposed, unless somebody answered them. */
+static bool decided(const struct cli *cli, const json_t *field, char *value, size_t size)
+{
+	const json_t *proposed = json_object_get(json_object_get(field, "evidence"), "proposed");
+	const struct word *words = streq(text(field, "key"), "classification") ? classes : measures;
+	char n[24];
+	if (!json_is_integer(proposed))
+		return false;
+	number(proposed, n, sizeof(n));
+	snprintf(value, size, "%s", said(cli, words, n));
+	return true;
 }
 
 static void show_field(const struct cli *cli, const json_t *field, bool confirmed)
 {
 	char value[160];
 	const char *label = text(field, cli->chinese ? "zh" : "en");
+	bool filled = json_is_true(json_object_get(field, "filled"));
 	fputs("  ", stdout);
 	cell(*label ? label : text(field, "key"), LABEL_COLUMNS);
 	value_of(field, value, sizeof(value));
-	if (json_is_true(json_object_get(field, "filled")) && value[0]) {
+	choice_of(cli, field, value, sizeof(value));
+	if (confirmed && !filled)
+		filled = decided(cli, field, value, sizeof(value));
+	if (filled && value[0])
 		cell(value, VALUE_COLUMNS);
-		fputs(mark(cli, field, confirmed), stdout);
-	} else {
-		fputs("____", stdout);
-	}
-	show_evidence(cli, field);
+	fputs(filled ? mark(cli, field, confirmed) : "____", stdout);
+	/* once it is confirmed, what might have been said instead is history */
+	show_evidence(cli, field, !confirmed);
 	putchar('\n');
+	show_items(cli, json_object_get(field, "items"));
 }
 
 static void line(const struct cli *cli, const char *en, const char *zh, const char *value)
@@ -218,6 +327,10 @@ static void show_proposed(const struct cli *cli, const json_t *p, bool confirmed
 		: streq(yes, "yes") ? say(cli, "yes", "达标")
 		: streq(yes, "no")  ? say(cli, "no", "未达标")
 				    : say(cli, "not known", "无法判定"));
+	const char *unknown = said(cli, whys, text(p, "goal_why"));
+	if (yes && *unknown)
+		snprintf(goal + strlen(goal), sizeof(goal) - strlen(goal),
+			say(cli, " (%s)", "（%s）"), unknown);
 	json_array_foreach(json_object_get(p, "referrals"), i, reason)
 	{
 		const char *r = json_string_value(
@@ -236,56 +349,54 @@ static void show_proposed(const struct cli *cli, const json_t *p, bool confirmed
 	line(cli, "Next visit", "下次随访日期", text(p, "next_visit_date"));
 }
 
-static void show_form(const struct cli *cli, const json_t *result, const json_t *form, bool visit)
+static void show_visit(const struct cli *cli, const json_t *result, const json_t *visit)
 {
-	const char *state = text(form, "state");
-	bool confirmed = streq(state, "confirmed");
+	static const struct word ways[] = {{"1", "in the clinic", "门诊"}, {"2", "at home", "家庭"},
+		{"3", "by phone", "电话"}, {"", "how it is held: ____", "随访方式：____"}, {0}};
+	bool confirmed = streq(text(visit, "state"), "confirmed");
 	const json_t *field;
 	size_t i;
 	char way[24];
-	number(json_object_get(form, "way"), way, sizeof(way));
-	printf("%s  %s", text(result, "resident"), said(cli, forms, text(form, "form")));
-	if (visit)
-		printf("  %s  %s  [%s] %.8s", text(form, "day"),
-			*way ? streq(way, "1")	  ? say(cli, "in the clinic", "门诊")
-				: streq(way, "2") ? say(cli, "at home", "家庭")
-						  : say(cli, "by phone", "电话")
-			     : say(cli, "how it is held: ____", "随访方式：____"),
-			said(cli, states, state), text(form, "id"));
-	else
-		printf("  %s", say(cli, "no visit is open: these are the latest known values",
-				       "未开始随访：以下为最近已知值"));
-	putchar('\n');
-	json_array_foreach(json_object_get(form, "fields"), i, field)
+	number(json_object_get(visit, "way"), way, sizeof(way));
+	printf("%s  %s  %s  %s  [%s%s] %.8s\n", text(result, "resident"),
+		said(cli, forms, text(visit, "form")), text(visit, "day"), said(cli, ways, way),
+		said(cli, states, text(visit, "state")),
+		streq(text(visit, "origin"), "elsewhere") ? say(cli, ", elsewhere", "，外机构")
+							  : "",
+		text(visit, "id"));
+	json_array_foreach(json_object_get(visit, "fields"), i, field)
+		show_field(cli, field, confirmed);
+	show_proposed(cli, json_object_get(visit, "proposed"), confirmed);
+}
+
+/* Nobody opened a visit of this form: what is known stands here, and fills nothing. */
+static void show_blank(const struct cli *cli, const json_t *form)
+{
+	const char *kind;
+	json_t *v;
+	char value[64];
+	printf("%s  %s\n", said(cli, forms, text(form, "form")),
+		say(cli, "no visit is open; the latest known values, which fill nothing:",
+			"未开始随访；以下为最近已知值，不填入表格："));
+	json_object_foreach(json_object_get(form, "latest"), kind, v)
 	{
-		const json_t *latest = json_object_get(field, "latest");
-		if (visit || !json_is_object(latest)) {
-			show_field(cli, field, confirmed);
-			continue;
-		}
-		char value[160];
-		fputs("  ", stdout);
-		cell(text(field, cli->chinese ? "zh" : "en"), LABEL_COLUMNS);
-		fputs("____  ", stdout);
-		value_of(latest, value, sizeof(value));
-		printf(say(cli, "(latest %s, %s)\n", "（最近：%s，%s）\n"), value,
-			text(latest, "day")[0] ? text(latest, "day") : text(latest, "taken"));
+		value_of(v, value, sizeof(value));
+		fputs("    ", stdout);
+		cell(cli->chinese && text(v, "zh")[0] ? text(v, "zh") : kind, LABEL_COLUMNS - 2);
+		cell(value, VALUE_COLUMNS);
+		puts(text(v, "day"));
 	}
-	if (visit)
-		show_proposed(cli, json_object_get(form, "proposed"), confirmed);
 }
 
 static void show_followup(const struct cli *cli, const json_t *result)
 {
 	size_t i;
-	const json_t *form;
+	const json_t *of;
 	puts(say(cli,
 		"[proposed] from instruments; [answered] by a person; [confirmed] by the doctor; ____ open",
 		"〔建议〕由设备建议；〔本人填写〕由人员填写；〔已确认〕由医生确认；____ 待填写"));
-	json_array_foreach(json_object_get(result, "visits"), i, form)
-		show_form(cli, result, form, true);
-	json_array_foreach(json_object_get(result, "forms"), i, form)
-		show_form(cli, result, form, false);
+	json_array_foreach(json_object_get(result, "visits"), i, of) show_visit(cli, result, of);
+	json_array_foreach(json_object_get(result, "forms"), i, of) show_blank(cli, of);
 }
 
 static int run_followup(const struct words *w)

@@ -1,18 +1,46 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Residents as the roster has them: who is expected today, whose card it is, and what happened to somebody. */
-#include "clock.h"
-#include "config.h"
 #include "csv.h"
 #include "day.h"
 #include "util.h"
 #include "words.h"
 
-#include <time.h>
-
-static const char *text(const json_t *o, const char *key)
+/* A reply, member by member; what is empty says nothing. */
+static void show_members(const struct cli *cli, const json_t *result)
 {
-	const char *t = json_string_value(json_object_get(o, key));
-	return t ? t : "-";
+	static const struct {
+		const char *key, *en, *zh;
+	} labels[] = {{"resident", "resident", "居民"}, {"label", "label", "标签"},
+		{"state", "state", "状态"}, {"state_on", "since", "自"},
+		{"merged_into", "merged into", "已并入"}, {"into", "into", "并入"},
+		{"birth_date", "born", "出生日期"}, {"age", "age", "年龄"}, {"sex", "sex", "性别"},
+		{"programmes", "programmes", "管理项目"},
+		{"populations", "populations", "重点人群"},
+		{"conditions", "conditions", "特殊情况"}, {"setting", "setting", "服务场所"},
+		{"doctor", "doctor", "责任医生"}, {"team", "team", "团队"},
+		{"chain", "escalation", "逐级通知"}, {"contract", "contract", "签约"},
+		{"in_contract", "in contract now", "当前签约有效"},
+		{"owner", "owning gateway", "管理网关"}, {"members", "team members", "团队成员"},
+		{"limits", "personal limits", "个人限值"}, {"station", "station", "工位"},
+		{"day", "day", "日期"}, {"residents", "residents", "居民数"},
+		{"readings", "readings", "读数"}, {"studies", "studies", "心电检查"},
+		{"visits", "visits", "随访"}};
+	const char *key;
+	json_t *v;
+	json_object_foreach((json_t *)result, key, v)
+	{
+		const char *label = key, *t = json_string_value(v);
+		bool empty = json_is_null(v) || (t && !*t) ||
+			     ((json_is_array(v) || json_is_object(v)) && !json_array_size(v) &&
+				     !json_object_size(v));
+		for (size_t i = 0; i < ELEMENTS(labels); i++)
+			if (streq(labels[i].key, key))
+				label = cli->chinese ? labels[i].zh : labels[i].en;
+		_cleanup_(freep) char *more =
+			t ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
+		if (!empty)
+			printf("%s: %s\n", label, t ? t : more ? more : "");
+	}
 }
 
 /* today's list */
@@ -57,21 +85,8 @@ static json_t *booked_file(const char *path)
 	return NULL;
 }
 
-/* Today, as the clocks of the site show it. */
-static const char *today(const struct cli *cli, char out[static DAY_TEXT])
-{
-	static struct config config;
-	char error[CONFIG_ERROR_MAX];
-	if (config_load(cli->config, &config, error, sizeof(error)) >= 0) {
-		clock_set_zone(config.zone);
-		config_free(&config);
-	}
-	return day_text(out, day_of(clock_utc_us()));
-}
-
 static int run_book(const struct words *w)
 {
-	char day[DAY_TEXT];
 	bool file = w->n == 2 && strlen(w->word[1]) > 4 && strstr(w->word[1], ".csv");
 	json_t *list = file ? booked_file(w->word[1]) : json_array();
 	if (!list)
@@ -84,9 +99,9 @@ static int run_book(const struct words *w)
 	for (int i = 1; i < w->n && !file; i++)
 		json_array_append_new(list, booked_word(w->word[i]));
 	return words_ask(w, "book",
-		json_pack("{s:s,s:s,s:o}", "station", w->word[0], "day",
-			w->day ? w->day : today(w->cli, day), "residents", list),
-		NULL);
+		json_pack(
+			"{s:s,s:s*,s:o}", "station", w->word[0], "day", w->day, "residents", list),
+		show_members);
 }
 
 /* cards */
@@ -122,21 +137,6 @@ static int run_left(const struct words *w)
 	if (args && w->n == 2)
 		words_put(args, "on", w->word[1]);
 	return words_ask(w, w->command->name, args, NULL);
-}
-
-/* What was erased is told: somebody asked for it, and has to be answered. */
-static void show_members(const struct cli *cli, const json_t *result)
-{
-	const char *key;
-	json_t *v;
-	(void)cli;
-	json_object_foreach((json_t *)result, key, v)
-	{
-		char *more =
-			json_is_string(v) ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-		printf("%s: %s\n", key, more ? more : json_string_value(v));
-		free(more);
-	}
 }
 
 static int run_erase(const struct words *w)
@@ -179,13 +179,10 @@ static int run_team(const struct words *w)
 		"成员格式应为 D-0001=doctor 或 N-0001=nurse,08:00-17:00");
 }
 
+/* "age: [60,64]": a goal that depends on it may stay open. */
 static void show_resident(const struct cli *cli, const json_t *result)
 {
 	const json_t *age = json_object_get(result, "age");
-	printf("%s", text(result, "resident"));
-	if (json_object_get(result, "label"))
-		printf("  %s", text(result, "label"));
-	putchar('\n');
 	show_members(cli, result);
 	if (json_array_size(age) == 2 &&
 		!json_equal(json_array_get(age, 0), json_array_get(age, 1)))
@@ -244,7 +241,7 @@ const struct words_command people_commands[] = {
 		"STATION FILE.csv|R[@08:30]... [--day D]",
 		"who is expected today; replaces the list",
 		"工位 文件.csv|居民[@08:30]... [--day 日期]", "今日预约名单（整体替换）"},
-	{"card", run_card, 1, 1, WORDS_BY, "R",
+	{"card", run_card, 1, 1, WORDS_BY, "R|-",
 		"whose card it is; its number comes from the reader", "居民",
 		"登记居民卡，卡号由读卡器输入"},
 	{"team", run_team, 1, 60, WORDS_BY, "TEAM [MEMBER=ROLE[,HOURS]...]",

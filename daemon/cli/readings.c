@@ -87,14 +87,20 @@ static void show_stations(const struct cli *cli, const json_t *result)
 				       : "nobody");
 		if (resident)
 			printf(" (%s)", text(s, "purpose"));
+		if (json_array_size(json_object_get(s, "measured")))
+			printf(cli->chinese ? "，已测 %zu 次" : ", %zu readings",
+				json_array_size(json_object_get(s, "measured")));
 		json_array_foreach(json_object_get(s, "devices"), k, b) printf(
 			"%s %s", k ? "" : ";", json_string_value(b) ? json_string_value(b) : "");
 		putchar('\n');
 		json_array_foreach(json_object_get(s, "booked"), k, b)
 		{
 			const char *at = json_string_value(json_object_get(b, "at"));
-			printf("  %-5s %s %s\n", at ? at : "", text(b, "resident"),
-				text(b, "purpose"));
+			const char *here = !json_is_true(json_object_get(b, "was_here")) ? ""
+					   : cli->chinese ? "  已登记"
+							  : "  was here";
+			printf("  %-5s %s %s%s\n", at ? at : "", text(b, "resident"),
+				text(b, "purpose"), here);
 		}
 	}
 }

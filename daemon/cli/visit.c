@@ -222,6 +222,8 @@ static int run_visit(const struct words *w)
 
 /* plans and lists */
 
+#define PAGE 500 /* items that are asked for at once */
+
 static int run_plan(const struct words *w)
 {
 	if (!known_form(w->word[1]))
@@ -253,6 +255,16 @@ static const char *said(const struct cli *cli, const char *word)
 	return word;
 }
 
+static int list_place(const char *list)
+{
+	static const char *const lists[] = {
+		"due", "referral_result", "no_contact", "twice", "recheck"};
+	int i = 0;
+	while (i < (int)ELEMENTS(lists) && !streq(lists[i], list))
+		i++;
+	return i;
+}
+
 static void show_due(const struct cli *cli, const json_t *result)
 {
 	const json_t *items = json_object_get(result, "items"), *item;
@@ -281,11 +293,58 @@ static void show_due(const struct cli *cli, const json_t *result)
 	}
 }
 
+/* In the order of the lists, and of the residents in each: pages come resident by resident. */
+static int compare(const void *a, const void *b)
+{
+	static const char *const keys[] = {"resident", "form"};
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int order = list_place(text(x, "list")) - list_place(text(y, "list"));
+	for (size_t i = 0; i < ELEMENTS(keys) && !order; i++)
+		order = strcmp(text(x, keys[i]), text(y, keys[i]));
+	return order;
+}
+
+static void sort_items(json_t *items)
+{
+	size_t n = json_array_size(items);
+	json_t **all = calloc(n + 1, sizeof(json_t *));
+	for (size_t i = 0; all && i < n; i++)
+		all[i] = json_incref(json_array_get(items, i));
+	if (all) {
+		qsort(all, n, sizeof(*all), compare);
+		json_array_clear(items);
+		for (size_t i = 0; i < n; i++)
+			json_array_append_new(items, all[i]);
+	}
+	free(all);
+}
+
+/* All pages, as one. */
 static int run_due(const struct words *w)
 {
 	if (w->n && day_read(w->word[0]) == DAY_NONE)
 		return expected_day(w);
-	return words_ask(w, "due", json_pack("{s:s*}", "day", w->n ? w->word[0] : NULL), show_due);
+	json_t *items = json_array(), *reply = NULL, *result;
+	char after[64] = "";
+	do {
+		json_decref(reply);
+		reply = client_ask(w->cli, "due",
+			json_pack("{s:s*,s:s*,s:i}", "day", w->n ? w->word[0] : NULL, "after",
+				after[0] ? after : NULL, "limit", PAGE));
+		result = client_result(w->cli, reply);
+		const char *next = json_string_value(json_object_get(result, "next"));
+		snprintf(after, sizeof(after), "%s", next ? next : "");
+		json_array_extend(items, json_object_get(result, "items"));
+	} while (result && after[0]);
+	if (!result) { /* it was said why */
+		json_decref(items);
+		json_decref(reply);
+		return 1;
+	}
+	sort_items(items);
+	json_object_set_new(result, "items", items);
+	json_object_del(result, "next");
+	return words_show(w, reply, show_due);
 }
 
 static void show_kpi(const struct cli *cli, const json_t *result)
@@ -316,10 +375,11 @@ static void show_kpi(const struct cli *cli, const json_t *result)
 static int run_kpi(const struct words *w)
 {
 	char day[16];
-	snprintf(day, sizeof(day), "%.10s-01", w->word[0]);
-	if (strlen(w->word[0]) != 7 || day_read(day) == DAY_NONE)
+	const char *month = w->n ? w->word[0] : NULL;
+	snprintf(day, sizeof(day), "%.10s-01", month ? month : "");
+	if (month && (strlen(month) != 7 || day_read(day) == DAY_NONE))
 		return words_expected(w, "expected a month: 2026-11", "月份应为 2026-11 的格式");
-	return words_ask(w, "kpi", json_pack("{s:s}", "month", w->word[0]), show_kpi);
+	return words_ask(w, "kpi", json_pack("{s:s*}", "month", month), show_kpi);
 }
 
 #define MORE_EN                                                                                    \
@@ -349,7 +409,7 @@ const struct words_command visit_commands[] = {
 		"居民 表 日期", "设定下次随访日期"},
 	{"due", run_due, 0, 1, 0, "[DAY]", "who is to be seen, called or measured again", "[日期]",
 		"待随访、待联系、待复测名单"},
-	{"kpi", run_kpi, 1, 1, 0, "YYYY-MM", "the rates of a month, as counts", "年-月",
+	{"kpi", run_kpi, 0, 1, 0, "[YYYY-MM]", "the rates of a month, as counts", "[年-月]",
 		"月度指标（仅计数）"},
 	{0},
 };

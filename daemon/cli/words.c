@@ -161,7 +161,13 @@ int words_ask(const struct words *w, const char *command, json_t *args,
 				     : "a text is not UTF-8; use a terminal that is");
 		return 1;
 	}
-	json_t *reply = client_ask(cli, command, args);
+	return words_show(w, client_ask(cli, command, args), show);
+}
+
+int words_show(
+	const struct words *w, json_t *reply, void (*show)(const struct cli *, const json_t *))
+{
+	const struct cli *cli = w->cli;
 	json_t *result = client_result(cli, reply);
 	int status = result ? 0 : 1;
 	if (cli->json && reply) {

@@ -60,6 +60,9 @@ int words_expected(const struct words *w, const char *en, const char *zh);
 /* Asks and shows; `args` is taken over. Exit status. */
 int words_ask(const struct words *w, const char *command, json_t *args,
 	void (*show)(const struct cli *, const json_t *));
+/* What was answered; `reply` is taken over. Exit status. */
+int words_show(
+	const struct words *w, json_t *reply, void (*show)(const struct cli *, const json_t *));
 /* A text that may be NULL, as a member. */
 void words_put(json_t *args, const char *key, const char *text);
 /* "key=value": the key, ended, into `key`, and where the value begins; NULL: it is no pair. */
