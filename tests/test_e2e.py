@@ -75,12 +75,13 @@ def alert(site, reading, revision=1, seconds=10):
     return found
 
 
-def drafts(site, resident):
-    return [d for d in site.received("up/followup").values() if d["resident"] == resident]
+def visits(site, resident, form="hypertension_followup_v3"):
+    return [v for v in site.received("up/followup").values()
+            if v["resident"] == resident and v["form"] == form]
 
 
-def draft_fields(draft):
-    return {f["key"]: f for f in draft["fields"] if f["filled"]}
+def filled(visit):
+    return {f["key"]: f for f in visit["fields"] if f["filled"]}
 
 
 def drained(site, seconds=15):
@@ -104,9 +105,10 @@ def device_counts(site, device):
 
 def clinic():
     devices = [cuff_device("cuff-1"), cuff_device("cuff-2"), cuff_device("cuff-3"),
-               cuff_device("cuff-4"), cuff_device("cuff-5"), lab_device("lab-1", "token"),
-               lab_device("lab-2", "ignore"), lab_device("lab-3", "sample")]
-    with Site(devices=devices) as site:
+               cuff_device("cuff-4"), cuff_device("cuff-5"), cuff_device("cuff-6", station="desk-1"),
+               lab_device("lab-1", "token"), lab_device("lab-2", "ignore"),
+               lab_device("lab-3", "sample")]
+    with Site(devices=devices, extra="stations:\n  - {id: desk-1}\n") as site:
         site.all()
         site.cli("import", site.roster())
         for words in (("cuff-1", "R-0001"), ("cuff-2", "R-0002", "--slot", "1"),
@@ -118,6 +120,7 @@ def clinic():
         clinic_unbound(site)
         clinic_out_of_contract(site)
         clinic_faults(site)
+        clinic_visit(site)
         clinic_lab(site)
         clinic_typed(site)
         clinic_same_again(site)
@@ -153,15 +156,13 @@ def clinic_cuff(site):
         same(r["time"]["device"], told_at["record"]["time"], "device time")
         holds(r["committed_boot_us"] <= told_at["t"] * 1e6,
               f"confirmed at {told_at['t']}, committed at {r['committed_boot_us']}")
-    with tap.case("cuff: the draft has it, with its evidence; people's fields stay open", site):
-        draft = wait_until(lambda: drafts(site, "R-0001"))
-        holds(draft, "no draft came")
-        fields = draft_fields(draft[-1])
-        same((fields["bp"]["systolic"], fields["bp"]["diastolic"]), (190, 115))
-        same(fields["bp"]["reading"], site.readings("cuff-1")[0]["id"])
-        same(draft[-1]["status"], "proposed")
-        for key in ("symptoms", "doctor_signature", "medication"):
-            holds(key not in fields, f"{key} was filled by a machine: {fields.get(key)}")
+    with tap.case("cuff: what is measured at home opens no visit and fills none", site):
+        same(site.received("up/followup"), {}, "visits before anybody opened one")
+        site.cli("visit", "open", "R-0001", "htn", "--way", "3")
+        visit = wait_until(lambda: visits(site, "R-0001"))
+        holds(visit, "the visit did not come")
+        same((visit[-1]["status"], visit[-1]["state"], visit[-1]["way"]), ("proposed", "open", 3))
+        same(list(filled(visit[-1])), ["visit_date", "visit_way"])
     with tap.case("cuff: the critical alert goes to the doctor; `ack` makes revision 2", site):
         a = alert(site, site.readings("cuff-1")[0])
         same((a["severity"], a["state"], a["to"]), ("critical", "active",
@@ -174,15 +175,73 @@ def clinic_cuff(site):
         holds(b["acknowledged"]["by"].endswith("/D-0001"), b["acknowledged"])
         again = site.refusal("--lang", "en", "ack", a["id"], "reached")
         holds("before" in again, f"acknowledged twice: {again}")
-    with tap.case("cuff: a later reading makes the next revision of the same draft", site):
-        old = drafts(site, "R-0001")[-1]
+    with tap.case("cuff: a later reading makes the next revision of the same visit", site):
+        old = visits(site, "R-0001")[-1]
         measure(site, "cuff-1", record(131, 79))
-        new = wait_until(lambda: [d for d in drafts(site, "R-0001")
-                                  if d["revision"] > old["revision"]])
+        new = wait_until(lambda: [v for v in visits(site, "R-0001")
+                                  if v["revision"] > old["revision"]])
         holds(new, "no new revision")
         same(new[-1]["id"], old["id"])
-        same(draft_fields(new[-1])["bp"]["systolic"], 131)
+        holds("bp" not in filled(new[-1]), "a cuff that is lent fills a form")
         same(site.alert_of(delivered(site, "cuff-1", 2)[1]), None, "alert of 131/79")
+
+
+def newest(site, resident, status, seconds=10):
+    """The visit of a resident at the platform, once it says so."""
+    def found():
+        of = visits(site, resident)
+        return of[-1] if of and of[-1]["status"] == status else None
+    visit = wait_until(found, seconds)
+    holds(visit, f"no {status} visit of {resident}")
+    return visit
+
+
+def clinic_visit(site):
+    site.cuff("cuff-6")
+    with tap.case("visit: checked in, measured: the form is filled, and people's fields stay open", site):
+        opened = site.cli("checkin", "desk-1", "R-0003", "--purpose", "follow-up", "--way", "1")
+        same(sorted(opened["visits"]), ["htn", "t2dm"])
+        measure(site, "cuff-6", record(152, 93, pulse=72))
+        r, = delivered(site, "cuff-6", 1)
+        same((r["resident"], r["identity"]["evidence"], r["identity"]["grade"]),
+             ("R-0003", "checkin", "station"))
+        drained(site)
+        visit = newest(site, "R-0003", "proposed")
+        same(visit["id"], opened["visits"]["htn"])
+        fields = filled(visit)
+        bp = fields["bp"]
+        same((bp["systolic"], bp["diastolic"], bp["readings"], bp["note"], bp["by"]),
+             (152, 93, [r["id"]], "single", "device"))
+        same((fields["heart_rate"]["value"], fields["heart_rate"]["origin"]), (72, "bp.pulse"))
+        same((visit["proposed"]["at_goal"], visit["proposed"]["class"]), ("no", 2))
+        for key in ("symptoms", "doctor_signature", "medication", "adverse_reaction"):
+            holds(key not in fields, f"{key} was filled by a machine: {fields.get(key)}")
+    with tap.case("visit: answered by the nurse, confirmed by the doctor and by nobody else", site):
+        site.cli("checkout", "desk-1")
+        site.cli("visit", "set", visit["id"], "complication=1", "adverse_reaction=1", "symptoms=1")
+        holds("D-0002" not in site.refusal("--lang", "en", "visit", "confirm", visit["id"], "--by",
+                                           "D-0001"), "another one's doctor")
+        site.cli("visit", "confirm", visit["id"], "--by", "D-0002")
+        visit = newest(site, "R-0003", "confirmed")
+        same((visit["confirmed"]["by"], visit["answers"]["symptoms"], visit["proposed"]["class"]),
+             ("D-0002", "1", 2))
+        same(filled(visit)["bp"]["systolic"], 152)
+        holds(visit["proposed"]["next_visit_date"] > visit["day"], visit["proposed"])
+    with tap.case("visit: what becomes of a reading does not change what was confirmed", site):
+        site.cli("void", r["id"], "wrong cuff")
+        changed = wait_until(lambda: [e for e in site.received("up/event").values()
+                                      if e["type"] == "confirmed_visit_changed"])
+        holds(changed, "the platform does not hear of it")
+        same(changed[0]["detail"], visit["id"])
+        same(visits(site, "R-0003")[-1]["revision"], visit["revision"])
+        shown = site.cli("followup", "R-0003", "--form", "htn")["visits"][0]
+        same((shown["status"], shown["evidence_changed"]), ("confirmed", True))
+        same(filled(shown)["bp"]["systolic"], 152)
+    with tap.case("visit: a correction is a revision with its reason", site):
+        site.cli("visit", "correct", visit["id"], "classification=2", "--reason", "cuff was wrong",
+                 "--by", "D-0002")
+        visit = newest(site, "R-0003", "amended")
+        same((visit["confirmed"]["reason"], "bp" in filled(visit)), ("cuff was wrong", False))
 
 
 def clinic_slots(site):
@@ -212,8 +271,7 @@ def clinic_unbound(site):
         holds("unassigned" in a["labels"], a["labels"])
         listed = [u["id"] for u in site.cli("unassigned")["readings"]]
         holds(r["id"] in listed, f"not in the inbox: {listed}")
-    with tap.case("assign: next revision, evidence, draft; the alert moves to the doctor", site):
-        before = max([d["revision"] for d in drafts(site, "R-0003")], default=0)
+    with tap.case("assign: next revision, evidence; the alert moves to the doctor", site):
         site.cli("assign", r["id"], "R-0003")
         holds(wait_until(lambda: site.readings("cuff-3")[0]["revision"] == 2),
               "no revision 2 at the platform")
@@ -225,21 +283,13 @@ def clinic_unbound(site):
         same((b["id"], b["resident"], b["to"], b["state"]),
              (a["id"], "R-0003", {"role": "doctor", "token": "D-0002"}, "active"))
         holds("unassigned" not in b["labels"], f"stale label: {b['labels']}")
-        new = wait_until(lambda: [d for d in drafts(site, "R-0003") if d["revision"] > before
-                                  and d["form"].startswith("hyper")])
-        holds(new, "no new draft")
-        same(draft_fields(new[-1])["bp"]["reading"], r["id"], "evidence of the draft")
         holds("already" in site.refusal("--lang", "en", "assign", r["id"], "R-0003"), "twice")
-    with tap.case("assign to nobody takes it back: reading, draft and alert follow", site):
+    with tap.case("assign to nobody takes it back: reading and alert follow", site):
         site.cli("assign", r["id"], "-")
         c = alert(site, r, 3)
         same((c["resident"], c["to"]["token"]), (None, "S-0001"))
         holds("unassigned" in c["labels"], c["labels"])
         holds(wait_until(lambda: site.readings("cuff-3")[0]["resident"] is None), "still hers")
-        last = wait_until(lambda: [d for d in drafts(site, "R-0003") if d["revision"] >
-                                   new[-1]["revision"] and d["form"].startswith("hyper")])
-        holds(last, "no new draft")
-        holds(draft_fields(last[-1]).get("bp", {}).get("reading") != r["id"], "evidence stayed")
 
 
 def clinic_out_of_contract(site):
@@ -385,6 +435,7 @@ def clinic_same_again(site):
         same(old["revision"], 1, "the first one")
         a = alert(site, new)
         holds("conflict" in a["labels"], a["labels"])
+    site.cli("visit", "open", "R-0002", "t2dm")
     fixed = civil(0)
     with tap.case("lab: a corrected result is revision 2, amended, of the same resident", site):
         n = len(site.readings("lab-1"))
@@ -396,9 +447,9 @@ def clinic_same_again(site):
         same((r["status"], r["resident"], r["values"]["glu.random"]["value"]),
              ("amended", "R-0002", 7.9))
         holds("conflicts_with" not in r, r)
-        values = [f["value"] for d in drafts(site, "R-0002") for f in d["fields"]
-                  if f.get("reading") == r["id"]]
-        same(values[-1:], [7.9], "in the draft")
+        drained(site)
+        glucose = filled(visits(site, "R-0002", "t2dm_followup_v3")[-1])["other_glucose"]
+        same((glucose["value"], glucose["readings"]), (7.9, [r["id"]]), "in the form")
     with tap.case("lab: a dangerous correction reaches a person, also after an old alert", site):
         measure(site, "lab-1", result("17.7", specimen="S-41", time=fixed))
         measure(site, "lab-1", result("2.7", specimen="S-41", time=fixed, status="C"))
