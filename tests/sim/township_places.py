@@ -182,9 +182,9 @@ class Places:
                 cuff.next_tell = self.dice.randint(1, 2 * cuff.tells_every)
 
     def cuff_day(self, cuff, day, share, place):
-        """A home week in the second week of each other month, else now and then."""
+        """A home week every twelve weeks, else now and then."""
         dice = self.dice
-        week = (day + int(cuff.id[-3:]) * 5) % 56 < 7
+        week = (day + int(cuff.id[-3:]) * 5) % 84 < 7
         times = []
         if week:
             for hour in (6, 7, 8, 18, 20, 21)[dice.randrange(3)::3]:
