@@ -383,6 +383,9 @@ class Commands:
         form = self.form(args["form"])
         resident = self.resident(args["resident"])
         self.enrolled(resident, form)
+        if any(v.elsewhere and v.form == form and v.day == tables.day_of(args["day"]) and not v.void
+               for v in resident.visits):
+            raise Refused("already_so")
         visit = Visit(len(self.visits) + 1, resident, form, self.zone.midnight(tables.day_of(args["day"])))
         visit.elsewhere, visit.day, visit.confirmed_at = True, tables.day_of(args["day"]), self.now
         for key, name in (("visit_way", "way"), ("classification", "class"), ("next_visit_date", "next_day"),
@@ -405,6 +408,8 @@ class Commands:
 
 
 def kind_of(values):
-    """What kind of reading these values are."""
-    first = next(iter(values)).split(".")[0]
-    return {"bp": "blood_pressure", "glu": "glucose", "lipid": "lipids", "temp": "temperature"}.get(first, first)
+    """What kind of reading these values are: by the first."""
+    first = next(iter(values))
+    family = first.split(".")[0]
+    return {"bp": "blood_pressure", "glu": "glucose", "lipid": "lipids", "weight": "weight", "temp": "temperature",
+            "spo2": "spo2", "hba1c": "hba1c", "height": "height"}.get(family, "entry")

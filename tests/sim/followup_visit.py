@@ -280,6 +280,10 @@ class Visits:
                                              **self.from_day(found))
         elif how == "bmi":
             self.fill_mass_index(filled, field, visit, readings)
+        elif how == "aux":
+            items = self.results_since(visit, evidence["day"], field.kinds)
+            if items:
+                filled[field.key] = {"by": "device", "items": items}
         elif how in ("last", "other_glucose"):
             found = last_usable(readings, field.kinds)
             if found:
@@ -361,6 +365,13 @@ class Visits:
                 all(rate > thousandths("urgent.heart_rate_above") for _, rate in rates):
             found.append("heart_rate")
         return found
+
+    def results_since(self, visit, day, kinds):
+        """The last result of each kind since the visit before."""
+        known = self.known_before(visit.resident, self.look_back(visit, day), visit.end(self.now), "station")
+        found = [last_usable(known, [kind]) for kind in kinds]
+        return [{"kind": kind, "value": shown_kind(kind, value), "day": tables.day_text(self.zone.day(reading.taken)),
+                 "reading": reading.key} for reading, kind, value in filter(None, found)]
 
     def low_episodes(self, visit, day):
         since = self.look_back(visit, day)
