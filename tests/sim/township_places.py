@@ -16,7 +16,7 @@ class HomeCuff:
         self.holders = []  # (from which second, Person)
         self.memory, self.told = [], []
         self.offset = dice.choice((0, 0, 0, 3, -45, 3600, -5 * 3600, 8 * 3600))
-        self.drift = dice.choice((0, 0, 1, -2))  # seconds a day
+        self.drift = dice.choice((0, 0, 4, -5))  # seconds a day
         self.reset_on = dice.randrange(60, 300) if dice.random() < 0.15 else None
         self.mended_on = self.reset_on + dice.randint(20, 60) if self.reset_on and dice.random() < 0.5 else None
         if self.reset_on:
