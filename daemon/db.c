@@ -118,6 +118,8 @@ static const char *const steps[] = {
 	"ALTER TABLE study ADD COLUMN checkin INTEGER;"
 	"ALTER TABLE study ADD COLUMN reasons TEXT;"
 	"DROP TABLE draft;"
+	"DROP INDEX evidence_resident;"
+	"CREATE INDEX evidence_resident ON evidence(resident, kind, taken, milli);"
 	"DELETE FROM outbox WHERE kind=2;"
 	"CREATE TABLE team (team TEXT NOT NULL, member TEXT NOT NULL, role TEXT NOT NULL, "
 	"hours TEXT NOT NULL DEFAULT '', PRIMARY KEY (team, member)) WITHOUT ROWID;"

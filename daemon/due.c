@@ -39,14 +39,15 @@ static void close_before(struct recheck *r, int32_t day)
 								   : RECHECK_LAPSED;
 }
 
-/* The day of the sums is complete. */
-static void take_day(struct recheck *r)
+void recheck_day(struct recheck *r)
 {
 	const struct numbers *n = r->numbers;
 	if (!r->n)
 		return;
 	bool raised = mean(r->systolic, r->n) >= n->recheck_sbp ||
 		      mean(r->diastolic, r->n) >= n->recheck_dbp;
+	r->systolic = r->diastolic = 0;
+	r->n = 0;
 	close_before(r, r->at);
 	if (raised && r->state != RECHECK_OPEN && r->state != RECHECK_LIKELY &&
 		age_at_least(age_on(r->birth, r->at), n->recheck_age) == 1) {
@@ -67,10 +68,8 @@ void recheck_add(struct recheck *r, int32_t day, int64_t systolic, int64_t diast
 	if (day > r->until)
 		return;
 	if (day != r->at) {
-		take_day(r);
+		recheck_day(r);
 		r->at = day;
-		r->systolic = r->diastolic = 0;
-		r->n = 0;
 	}
 	r->systolic += systolic;
 	r->diastolic += diastolic;
@@ -79,8 +78,7 @@ void recheck_add(struct recheck *r, int32_t day, int64_t systolic, int64_t diast
 
 void recheck_end(struct recheck *r)
 {
-	take_day(r);
-	r->n = 0;
+	recheck_day(r);
 	close_before(r, r->until);
 }
 

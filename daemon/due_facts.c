@@ -65,17 +65,19 @@ static int read_contact(
 	return MIN(rc, 0);
 }
 
-/* When a pressure was high enough that the mean of its day can be; INT64_MAX: never. Means are rounded. */
-static int64_t first_raised(struct db *db, const struct numbers *n, int64_t resident)
+/* When a pressure was next so high that the mean of its day can be; INT64_MAX: never. Means are rounded. */
+static int64_t next_raised(
+	struct db *db, const struct numbers *n, int64_t resident, int64_t from_us)
 {
-#define FIRST(kind)                                                   \
+#define NEXT(kind)                                                    \
 	"SELECT taken FROM evidence WHERE resident=? AND kind='" kind \
-	"' AND milli>=? AND " TRUSTED " ORDER BY taken LIMIT 1"
-	int64_t systolic =
-		db_int(db, INT64_MAX, FIRST("bp.sbp"), "ii", resident, n->recheck_sbp - 500);
-	int64_t diastolic =
-		db_int(db, INT64_MAX, FIRST("bp.dbp"), "ii", resident, n->recheck_dbp - 500);
-#undef FIRST
+	"' AND taken>=? AND milli>=? "                                \
+	"AND " TRUSTED " ORDER BY taken LIMIT 1"
+	int64_t systolic = db_int(
+		db, INT64_MAX, NEXT("bp.sbp"), "iii", resident, from_us, n->recheck_sbp - 500);
+	int64_t diastolic = db_int(
+		db, INT64_MAX, NEXT("bp.dbp"), "iii", resident, from_us, n->recheck_dbp - 500);
+#undef NEXT
 	return MIN(systolic, diastolic);
 }
 
@@ -94,32 +96,55 @@ static bool doubtful(const char *body)
 	return false;
 }
 
-static int read_pressures(struct db *db, int64_t resident, int64_t from_us, struct recheck *recheck)
+/* Of the days from one to before another. */
+static int read_pressures(
+	struct db *db, int64_t resident, int32_t from, int32_t to, struct recheck *recheck)
 {
 	int rc;
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT s.taken,s.milli,d.milli,reading.body FROM evidence s CROSS JOIN evidence d "
 		"ON d.reading=s.reading AND d.kind='bp.dbp' CROSS JOIN reading ON "
 		"reading.id=s.reading WHERE s.resident=? AND s.kind='bp.sbp' AND s.taken>=? AND "
-		"s." TRUSTED " AND s.comparator IS NULL AND d.comparator IS NULL ORDER BY s.taken",
-		"ii", resident, from_us);
+		"s.taken<? AND s." TRUSTED
+		" AND s.comparator IS NULL AND d.comparator IS NULL ORDER BY s.taken",
+		"iii", resident, day_begin_us(from), day_begin_us(to));
 	while ((rc = row_next(r)) > 0)
 		if (!doubtful(row_text(r, 3)))
 			recheck_add(recheck, day_of(row_int(r, 0)), row_int(r, 1), row_int(r, 2));
 	return rc;
 }
 
+/* Only days that can be raised open a re-check or confirm one: first these, whatever was measured on others. */
+static int find_recheck(struct db *db, int64_t resident, struct recheck *recheck)
+{
+	int64_t at_us = 0;
+	int rc = 0;
+	while (rc >= 0 && recheck->state != RECHECK_LIKELY) {
+		at_us = next_raised(db, recheck->numbers, resident, at_us);
+		int32_t day = at_us == INT64_MAX ? DAY_NONE : day_of(at_us);
+		if (day == DAY_NONE || day > recheck->until)
+			break;
+		rc = read_pressures(db, resident, day, day + 1, recheck);
+		recheck_day(recheck);
+		at_us = day_begin_us(day + 1);
+	}
+	recheck_end(recheck);
+	return rc;
+}
+
+/* Then all that was measured in its time, when it is to be told. */
 static int read_recheck(struct db *db, const struct numbers *n, const struct owned *who,
 	int32_t day, struct recheck *recheck)
 {
 	recheck_begin(recheck, n, who->birth, day);
 	if (owned_in(who, due_forms[DUE_HTN].programme))
 		return 0;
-	int64_t first_us = first_raised(db, n, who->id);
-	/* from the beginning of its day: what was measured before it that day is in the mean, too */
-	int rc = first_us == INT64_MAX
-			 ? 0
-			 : read_pressures(db, who->id, day_begin_us(day_of(first_us)), recheck);
+	int rc = find_recheck(db, who->id, recheck);
+	if (rc < 0 || (recheck->state != RECHECK_OPEN && recheck->state != RECHECK_LIKELY))
+		return rc;
+	int32_t first = recheck->first;
+	recheck_begin(recheck, n, who->birth, day);
+	rc = read_pressures(db, who->id, first, first + (int32_t)n->recheck_within_days, recheck);
 	recheck_end(recheck);
 	return rc;
 }

@@ -315,8 +315,9 @@ static void test_indexes(void **state)
 		 "taken DESC LIMIT 1",
 			"SEARCH reading USING INDEX reading_resident (resident=?)"},
 		{"EXPLAIN QUERY PLAN SELECT taken FROM evidence WHERE resident=1 AND kind='bp.sbp' "
-		 "AND milli>=139500 AND trust IN ('corrected','live') ORDER BY taken LIMIT 1",
-			"SEARCH evidence USING INDEX evidence_resident (resident=? AND kind=?)"},
+		 "AND taken>=5 AND milli>=139500 AND trust IN ('corrected','live') ORDER BY taken LIMIT 1",
+			"SEARCH evidence USING INDEX evidence_resident (resident=? AND kind=? AND "
+			"taken>?)"},
 	};
 	for (size_t i = 0; i < ELEMENTS(all); i++) {
 		_cleanup_(row_endp) struct row *r = db_query(rig.db, all[i].sql, "");
