@@ -39,7 +39,8 @@ static void close_before(struct recheck *r, int32_t day)
 								   : RECHECK_LAPSED;
 }
 
-void recheck_day(struct recheck *r)
+/* The day of the sums is complete. */
+static void take_day(struct recheck *r)
 {
 	const struct numbers *n = r->numbers;
 	if (!r->n)
@@ -68,7 +69,7 @@ void recheck_add(struct recheck *r, int32_t day, int64_t systolic, int64_t diast
 	if (day > r->until)
 		return;
 	if (day != r->at) {
-		recheck_day(r);
+		take_day(r);
 		r->at = day;
 	}
 	r->systolic += systolic;
@@ -78,7 +79,7 @@ void recheck_add(struct recheck *r, int32_t day, int64_t systolic, int64_t diast
 
 void recheck_end(struct recheck *r)
 {
-	recheck_day(r);
+	take_day(r);
 	close_before(r, r->until);
 }
 
@@ -109,8 +110,8 @@ static void list(
 static void judge_due(struct judging *j, const struct due_visit *v, const char *form)
 {
 	/* in the same instant the plan is the later word: without the visit nobody would have made it */
-	bool planned = v->plan != DAY_NONE && (!v->known || v->plan_us >= v->confirmed_us);
-	int32_t next = planned ? v->plan : v->known ? v->next : DAY_NONE;
+	bool planned = v->plan != DAY_NONE && v->plan_us >= v->confirmed_us;
+	int32_t next = planned ? v->plan : v->next;
 	if (next == DAY_NONE || next > j->day + j->numbers->due_ahead_days)
 		return;
 	bool again = !planned && (v->class >= 2 || v->referral);

@@ -46,15 +46,13 @@ struct recheck {
 void recheck_begin(struct recheck *r, const struct numbers *n, const char *birth, int32_t until);
 /* In order of time; thousandths of mm[Hg]. */
 void recheck_add(struct recheck *r, int32_t day, int64_t systolic, int64_t diastolic);
-/* The day of what was added last is complete, and the state is that of its evening. */
-void recheck_day(struct recheck *r);
 void recheck_end(struct recheck *r);
 
 /* What is known of one resident. */
 struct due_facts {
 	bool enrolled[DUE_FORMS];
 	struct due_visit {
-		bool known; /* the last confirmed one of the form */
+		bool known; /* the last confirmed one of the form; if not, 0 and DAY_NONE */
 		int32_t day;
 		int class;     /* 0: not known */
 		int32_t next;  /* DAY_NONE */

@@ -125,7 +125,6 @@ static int find_recheck(struct db *db, int64_t resident, struct recheck *recheck
 		if (day == DAY_NONE || day > recheck->until)
 			break;
 		rc = read_pressures(db, resident, day, day + 1, recheck);
-		recheck_day(recheck);
 		at_us = day_begin_us(day + 1);
 	}
 	recheck_end(recheck);

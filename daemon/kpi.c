@@ -7,8 +7,6 @@
 static int32_t month_read(const char *month)
 {
 	char text[16];
-	if (strlen(month) != KPI_MONTH - 1)
-		return DAY_NONE;
 	snprintf(text, sizeof(text), "%s-01", month);
 	return day_read(text);
 }

@@ -227,6 +227,22 @@ static void test_parts(void **state)
 	}
 }
 
+/* A part that is full, and behind it nobody who is on a list: no part without items. */
+static void test_full_part(void **state)
+{
+	(void)state;
+	due_residents(1000);
+	make(DIGEST_DUE, "2026-11-20", at("2026-11-20T07:00:00"));
+	json_t *root = body(1);
+	int64_t full = (int64_t)json_array_size(json_object_get(root, "items"));
+	json_decref(root);
+	assert_in_range(full, 500, 900);
+	rig_script(&rig, "DELETE FROM digest");
+	assert_true(db_run(rig.db, "UPDATE resident SET programmes='' WHERE id>?", "i", full) > 0);
+	make(DIGEST_DUE, "2026-11-20", at("2026-11-20T07:00:00"));
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM digest"), 1);
+}
+
 static void test_rates(void **state)
 {
 	(void)state;
@@ -369,6 +385,7 @@ int main(void)
 		TEST(test_list),
 		TEST(test_empty),
 		TEST(test_parts),
+		TEST(test_full_part),
 		TEST(test_rates),
 		TEST(test_clock_ahead),
 		TEST(test_timer),

@@ -237,6 +237,10 @@ static void test_recheck(void **state)
 				 .diastolic = 80,
 				 .minute = 1});
 	expect("R-0001", "2026-11-11", "recheck - open 2026-11-11 1 -"); /* 140 */
+	/* the same words, and not a flag */
+	rig_script(&rig, "UPDATE reading SET body=replace(body,'\"notes\":{}',"
+			 "'\"notes\":{\"body_movement\":\"no\"}') WHERE body LIKE '%irregular%'");
+	expect("R-0001", "2026-11-11", "recheck - open 2026-11-11 1 -");
 	expect("R-0001", "2026-11-10", "");
 	a_pressure(&rig,
 		(struct a_pressure){

@@ -83,7 +83,6 @@ static int patient_field(const char *means)
 	       : streq(means, "token")	? PATIENT_FIELD_TOKEN
 	       : streq(means, "typed")	? PATIENT_FIELD_TYPED
 	       : streq(means, "sample") ? PATIENT_FIELD_SAMPLE
-	       : streq(means, "typed")	? PATIENT_FIELD_TYPED
 					: PATIENT_FIELD_IGNORE;
 }
 
