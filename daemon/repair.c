@@ -267,9 +267,10 @@ static int finish(struct gateway *g, struct db *db, const struct repair *r)
 		rc = db_run(db, "DELETE FROM clock_repair WHERE boot_id=?", "b", r->boot_id,
 			sizeof(r->boot_id));
 	snprintf(detail, sizeof(detail), "%lld readings", (long long)r->readings);
+	if (rc < 0 || !r->readings)
+		return rc;
 	log_note("clock", "our clock is known: %s were dated again", detail);
-	return rc < 0 ? rc
-		      : intake_event(g, db, 0, "clock_repaired", detail, NULL, clock_utc_us(), true);
+	return intake_event(g, db, 0, "clock_repaired", detail, NULL, clock_utc_us(), true);
 }
 
 int repair_go_on(struct gateway *g, struct db *db)

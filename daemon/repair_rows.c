@@ -94,7 +94,7 @@ static int repair_visit(struct gateway *g, struct db *db, int64_t visit)
 		return 0;
 	day_text(day, day_of(from_us));
 	int rc = db_run(db, "UPDATE visit SET day=?1 WHERE id=?2 AND day<>?1", "ti", day, visit);
-	return rc <= 0 ? rc : visit_touch(g, db, resident);
+	return rc <= 0 ? rc : visit_tell(g, db, visit);
 }
 
 static int repair_visits_of(struct gateway *g, struct db *db, int64_t checkin)

@@ -39,7 +39,7 @@ bool span_wrong(const struct clock_span *spans, size_t n, const struct span_trut
 
 bool span_doubtful(const struct clock_span *s, const struct span_truth *truth)
 {
-	if (s->repaired && span_same(s->repaired_us, truth->shift_us))
+	if (s->repaired && (!truth->synced || span_same(s->repaired_us, truth->shift_us)))
 		return false;
 	struct instant end = {s->to_boot_us + s->shift_us, s->to_boot_us};
 	return span_wrong(s, 1, truth, &end);

@@ -122,6 +122,12 @@ static void test_repaired_once(void **state)
 	assert_false(span_doubtful(&s, &t));
 	s.repaired_us = RIGHT + 60 * S; /* by what was believed before */
 	assert_true(span_doubtful(&s, &t));
+	s.shift_us = -BOOT;
+	assert_true(span_doubtful(&s, &t));
+	t.synced = false; /* another hand knows no better than the one before */
+	assert_false(span_doubtful(&s, &t));
+	s.repaired = false;
+	assert_true(span_doubtful(&s, &t));
 }
 
 static void test_map(void **state)
