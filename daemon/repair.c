@@ -135,8 +135,7 @@ static int load(struct db *db, struct repair *ret)
 			return rc;
 		const void *boot = row_blob(r, 0, &len);
 		memcpy(ret->boot_id, boot, MIN(len, sizeof(ret->boot_id)));
-		ret->truth =
-			(struct span_truth){row_int(r, 1), row_int(r, 2), row_int(r, 3) == 1};
+		ret->truth = (struct span_truth){row_int(r, 1), row_int(r, 2), row_int(r, 3) == 1};
 		ret->reading = row_int(r, 4);
 		ret->study = row_int(r, 5);
 		ret->alert = row_int(r, 6);
@@ -195,8 +194,8 @@ static int one_alert(struct gateway *g, struct db *db, const struct repair *r,
 	enum { ACKED, ENDED, SINCE, TIMES };
 	int64_t times[TIMES], *set[TIMES];
 	{
-		_cleanup_(row_endp) struct row *row = db_query(
-			db, "SELECT acked,ended,since FROM alert WHERE id=?", "i", s->row);
+		_cleanup_(row_endp) struct row *row =
+			db_query(db, "SELECT acked,ended,since FROM alert WHERE id=?", "i", s->row);
 		int rc = row_next(row);
 		if (rc <= 0)
 			return rc;

@@ -101,9 +101,10 @@ static int repair_visits_of(struct gateway *g, struct db *db, int64_t checkin)
 {
 	int64_t visit = 0;
 	int rc = 0;
-	while (rc >= 0 && (visit = db_int(db, 0,
-				   "SELECT min(visit) FROM visit_window WHERE checkin=? AND visit>?",
-				   "ii", checkin, visit)))
+	while (rc >= 0 &&
+		(visit = db_int(db, 0,
+			 "SELECT min(visit) FROM visit_window WHERE checkin=? AND visit>?", "ii",
+			 checkin, visit)))
 		rc = repair_visit(g, db, visit);
 	return rc;
 }
@@ -116,8 +117,7 @@ static int repair_checkins(struct gateway *g, struct db *db, const struct repair
 		int64_t us[CHECKIN_TIMES];
 		bool any = false;
 		for (int i = 0; i < CHECKIN_TIMES; i++) {
-			bool wrong = c.known[i] &&
-				     span_wrong(r->spans, r->n, &r->truth, &c.at[i]);
+			bool wrong = c.known[i] && span_wrong(r->spans, r->n, &r->truth, &c.at[i]);
 			us[i] = wrong ? c.at[i].boot_us + r->truth.shift_us : c.at[i].utc_us;
 			any |= wrong;
 		}
@@ -141,11 +141,12 @@ static int repair_windows(struct gateway *g, struct db *db, const struct repair 
 		"SELECT id,from_us,to_us FROM visit_window WHERE id>? AND checkin IS NULL ORDER BY id "
 		"LIMIT 1",
 		"UPDATE visit_window SET from_us=?, to_us=? WHERE id=?");
-	while (rc >= 0 && (visit = db_int(db, 0,
-				   "SELECT min(id) FROM visit WHERE state IN ('open','closed') AND id>? "
-				   "AND EXISTS (SELECT 1 FROM visit_window w WHERE w.visit=visit.id AND "
-				   "w.checkin IS NULL)",
-				   "i", visit)))
+	while (rc >= 0 &&
+		(visit = db_int(db, 0,
+			 "SELECT min(id) FROM visit WHERE state IN ('open','closed') AND id>? "
+			 "AND EXISTS (SELECT 1 FROM visit_window w WHERE w.visit=visit.id AND "
+			 "w.checkin IS NULL)",
+			 "i", visit)))
 		rc = repair_visit(g, db, visit);
 	return rc;
 }

@@ -45,8 +45,8 @@ bool span_doubtful(const struct clock_span *s, const struct span_truth *truth)
 	return span_wrong(s, 1, truth, &end);
 }
 
-bool span_map(const struct clock_span *spans, size_t n, const struct span_truth *truth,
-	int64_t *utc_us)
+bool span_map(
+	const struct clock_span *spans, size_t n, const struct span_truth *truth, int64_t *utc_us)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct clock_span *s = &spans[i];
@@ -102,8 +102,8 @@ static int begin(struct db *db, const struct instant *now, bool synced, bool tol
 		"biiii", clock_boot_id(), (size_t)16, now->boot_us, now->utc_us - now->boot_us,
 		(int64_t)synced, (int64_t)told);
 	if (rc >= 0)
-		rc = db_run(db, "DELETE FROM clock_span WHERE id<=?", "i",
-			db_last_id(db) - SPANS_MAX);
+		rc = db_run(
+			db, "DELETE FROM clock_span WHERE id<=?", "i", db_last_id(db) - SPANS_MAX);
 	return MIN(rc, 0);
 }
 

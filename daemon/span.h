@@ -50,8 +50,8 @@ bool span_wrong(const struct clock_span *spans, size_t n, const struct span_trut
 /* Whether there is anything that was stamped in this span and must be dated again. */
 bool span_doubtful(const struct clock_span *s, const struct span_truth *truth);
 /* An instant of which only CLOCK_REALTIME was noted: dated again, if it was in a wrong span. True: it was. */
-bool span_map(const struct clock_span *spans, size_t n, const struct span_truth *truth,
-	int64_t *utc_us);
+bool span_map(
+	const struct clock_span *spans, size_t n, const struct span_truth *truth, int64_t *utc_us);
 
 /* Store thread. Writes down how the clock runs, as seen at `now`. `synced`: the kernel says so now. 1: it was set since it
  * was last seen, 0, -errno. What was seen before the present span is passed over: `ret_set_us` says by how much the clock

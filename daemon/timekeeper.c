@@ -29,7 +29,8 @@ static void submit(struct timekeeper *t, struct instant now, bool synced);
 
 static int run(struct job *job, struct db *db)
 {
-	struct timekeeper *t = (struct timekeeper *)((char *)job - offsetof(struct timekeeper, job));
+	struct timekeeper *t =
+		(struct timekeeper *)((char *)job - offsetof(struct timekeeper, job));
 	int rc = repair_look(t->gateway, db, &t->now, t->now_synced);
 	if (rc > 0)
 		rc = repair_go_on(t->gateway, db);
@@ -51,10 +52,11 @@ static void look(struct timekeeper *t)
 
 static void done(struct job *job, int result)
 {
-	struct timekeeper *t = (struct timekeeper *)((char *)job - offsetof(struct timekeeper, job));
+	struct timekeeper *t =
+		(struct timekeeper *)((char *)job - offsetof(struct timekeeper, job));
 	t->looking = false;
-	if (result == -ECANCELED)
-		return;
+	if (result == -ECANCELED || !t->gateway->store)
+		return; /* the daemon ends */
 	if (result < 0) {
 		log_warn("clock", "cannot note how our clock runs: %s", strerror(-result));
 		t->noted_us = 0;

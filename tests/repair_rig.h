@@ -18,7 +18,8 @@ static inline struct instant repair_at(int64_t after_s, int64_t off_us)
 	return (struct instant){RIG_NOW + after_us + off_us, REPAIR_BOOT + after_us};
 }
 
-static inline struct uuid repair_bp(struct rig *r, int64_t after_s, int64_t off_us, struct rig_bp bp)
+static inline struct uuid repair_bp(
+	struct rig *r, int64_t after_s, int64_t off_us, struct rig_bp bp)
 {
 	struct unit *u = rig_unit(r);
 	struct instant at = repair_at(after_s, off_us);

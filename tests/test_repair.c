@@ -12,10 +12,10 @@
 #define YEAR (365 * 24 * HOUR)
 #define COUNT(what) rig_int(&rig, "SELECT count(*) FROM " what)
 /* Seconds behind RIG_NOW, revision, trust of the present readings. */
-#define READINGS                                                                          \
+#define READINGS                                                                                \
 	"SELECT coalesce(group_concat(((taken-1795000000000000)/1000000)||' '||revision||' '||" \
 	"trust,', '),'') FROM (SELECT * FROM reading WHERE superseded=0 ORDER BY boot_us)"
-#define EVENTS                                                                           \
+#define EVENTS                                                                                \
 	"SELECT coalesce(group_concat(type||' '||detail,', '),'') FROM (SELECT * FROM event " \
 	"WHERE type LIKE 'clock%' ORDER BY id)"
 
@@ -42,7 +42,7 @@ static int teardown(void **state)
 }
 
 static const struct rig_bp good = {.sys = 120, .dia = 80, .pulse = 60},
-			    danger = {.sys = 201, .dia = 121, .pulse = 60};
+			   danger = {.sys = 201, .dia = 121, .pulse = 60};
 
 static void test_born_in_1970(void **state)
 {
@@ -52,7 +52,8 @@ static void test_born_in_1970(void **state)
 	struct uuid id = repair_bp(&rig, 20, REPAIR_1970, danger);
 	repair_expect(&rig, "SELECT group_concat(trust||' '||evidence) FROM reading",
 		"unknown not_bound,unknown not_bound");
-	repair_expect(&rig, "SELECT doubts||role FROM alert", "[\"unconfirmed\",\"clock_unknown\"]site");
+	repair_expect(
+		&rig, "SELECT doubts||role FROM alert", "[\"unconfirmed\",\"clock_unknown\"]site");
 	assert_int_equal(repair_see(&rig, 30, 0, false), 1);
 	assert_true(repair_all(&rig) > 1);
 	repair_expect(&rig, READINGS, "10 2 arrival, 20 2 arrival");
@@ -96,7 +97,8 @@ static void test_by_hand_then_server(void **state)
 	assert_int_equal(COUNT("event WHERE type='clock_repaired'"), 1);
 	repair_clock(&rig, 60, 0, false);
 	repair_bp(&rig, 70, 0, good);
-	repair_expect(&rig, READINGS, "3610 2 arrival, 3630 1 arrival, -3550 1 arrival, 70 1 arrival");
+	repair_expect(
+		&rig, READINGS, "3610 2 arrival, 3630 1 arrival, -3550 1 arrival, 70 1 arrival");
 	repair_clock(&rig, 80, 0, true);
 	repair_expect(&rig, READINGS, "10 3 arrival, 30 2 arrival, 50 2 arrival, 70 1 arrival");
 	repair_expect(&rig, "SELECT detail FROM event WHERE type='clock_repaired' ORDER BY id DESC",
@@ -178,7 +180,8 @@ static void test_portions(void **state)
 	assert_int_equal(COUNT("reading WHERE revision=2"), REPAIR_PORTION);
 	assert_int_equal(repair_see(&rig, 9001, 0, false), 1); /* as the next start does */
 	repair_all(&rig);
-	assert_int_equal(COUNT("reading WHERE revision=2 AND superseded=0"), 2 * REPAIR_PORTION + 50);
+	assert_int_equal(
+		COUNT("reading WHERE revision=2 AND superseded=0"), 2 * REPAIR_PORTION + 50);
 	assert_int_equal(COUNT("reading"), 2 * (2 * REPAIR_PORTION + 50));
 	repair_expect(&rig, "SELECT detail FROM event WHERE type='clock_repaired'", "450 readings");
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM reading WHERE superseded=0 AND "
@@ -307,17 +310,19 @@ static void test_alerts(void **state)
 	(void)state;
 	repair_clock(&rig, 0, HOUR, false);
 	struct uuid id = repair_bp(&rig, 10, HOUR, danger), alert = filing_alert_id(&id);
-	assert_int_equal(db_run(rig.db,
-				 "UPDATE alert SET state='acknowledged', ack_author='D-0001', acked=?, "
-				 "since=NULL",
-				 "i", repair_at(30, HOUR).utc_us),
+	assert_int_equal(
+		db_run(rig.db,
+			"UPDATE alert SET state='acknowledged', ack_author='D-0001', acked=?, "
+			"since=NULL",
+			"i", repair_at(30, HOUR).utc_us),
 		1);
-	rig_script(&rig, "INSERT INTO alert SELECT NULL,randomblob(16),1,reading,resident,severity,state,"
-			 "recipient,role,in_contract,body,doubts,raised-86400000000,ack_author,ack_outcome,"
-			 "acked,rules_version,place,device,since,ended,study,NULL,NULL FROM alert");
+	rig_script(&rig,
+		"INSERT INTO alert SELECT NULL,randomblob(16),1,reading,resident,severity,state,"
+		"recipient,role,in_contract,body,doubts,raised-86400000000,ack_author,ack_outcome,"
+		"acked,rules_version,place,device,since,ended,study,NULL,NULL FROM alert");
 	repair_clock(&rig, 40, 0, true);
-	assert_int_equal(db_int(rig.db, 0, "SELECT raised FROM alert WHERE uuid=?", "b", alert.bytes,
-				 sizeof(alert.bytes)),
+	assert_int_equal(db_int(rig.db, 0, "SELECT raised FROM alert WHERE uuid=?", "b",
+				 alert.bytes, sizeof(alert.bytes)),
 		repair_at(10, 0).utc_us);
 	assert_int_equal(db_int(rig.db, 0, "SELECT acked FROM alert WHERE uuid=?", "b", alert.bytes,
 				 sizeof(alert.bytes)),

@@ -193,7 +193,8 @@ static void test_step(void **state)
 	rig_script(&rig, "DELETE FROM clock_span");
 	assert_int_equal(note(0, -RIG_NOW, true), 0);
 	rig_bp(&rig, (struct rig_bp){121, 80, 60, .identity = "b"});
-	rig_script(&rig, "DELETE FROM clock_span WHERE id>1; UPDATE clock_span SET to_boot=from_boot");
+	rig_script(
+		&rig, "DELETE FROM clock_span WHERE id>1; UPDATE clock_span SET to_boot=from_boot");
 	assert_int_equal(note(10 * S, 0, false), 1);
 	assert_int_equal(note(11 * S, 0, false), 0);
 	assert_int_equal(note(20 * S, 2 * S + 1, false), 1);
