@@ -30,7 +30,7 @@ static void count_point(
 	struct vg_civil at = clock_civil(p->taken_us);
 	int32_t day = day_from(at.year, at.month, at.day);
 	int window = window_of(n, at.hour);
-	if (window == WINDOWS || day < first)
+	if (window == WINDOWS)
 		return;
 	if (day != c->day)
 		c->of_day[MORNING] = c->of_day[EVENING] = 0;

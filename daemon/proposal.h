@@ -100,8 +100,8 @@ void proposal_make(const struct proposal_input *in, struct proposal *ret, struct
 /* Whether a person may answer so. 0; -ENOENT: the form has no such key for persons (`unknown_key`); -EINVAL: the value is
  * none of the choices, no number that its kind has room for, no date, or a text that is empty or longer than
  * PROPOSAL_ANSWER_MAX bytes (`bad_value`). null takes an answer back. */
-int proposal_answer_ok(
-	const struct forms *forms, const struct codes *codes, const char *form, const char *key, const json_t *value);
+int proposal_answer_ok(const struct forms *forms, const struct codes *codes, const char *form,
+	const char *key, const json_t *value);
 
 /* Home blood pressure: `points` usable, trusted, at home, in order of taken, of the 7 days up to `last` at least. */
 struct home_point {

@@ -64,16 +64,20 @@ static int read_choice(const struct form_field *f, struct filling *ret)
 {
 	const char *p = ret->text;
 	unsigned n = 0;
+	int first = 0;
 	while (*p >= '1' && *p <= '9' && (!p[1] || strchr(" ,;", p[1]))) {
 		if (!(f->numbers & UINT32_C(1) << (*p - '0')) || (n && !f->several))
 			return -EINVAL;
 		if (!n++)
-			ret->choice = *p - '0';
+			first = *p - '0';
 		p += 1 + strspn(p + 1, " ,;");
 	}
 	if (*p && (!f->worded || (*p >= '0' && *p <= '9'))) /* a number that is no choice */
 		return -EINVAL;
-	return n || f->several ? 0 : -EINVAL;
+	if (!n && !f->several)
+		return -EINVAL;
+	ret->choice = first;
+	return 0;
 }
 
 static int read_text(const json_t *value, struct filling *ret)
@@ -92,7 +96,7 @@ static int read_text(const json_t *value, struct filling *ret)
 	for (size_t i = 0; i < len; i++)
 		if ((uint8_t)text[i] < ' ' || text[i] == 0x7f)
 			return -EINVAL;
-	if (!len || len > PROPOSAL_ANSWER_MAX || strspn(text, " ") == len)
+	if (len > PROPOSAL_ANSWER_MAX || strspn(text, " ") == len)
 		return -EINVAL;
 	text_copy(ret->text, sizeof(ret->text), text, len);
 	return 0;
@@ -131,12 +135,6 @@ int answer_read(const struct codes *codes, const struct form_field *f, const jso
 	default:
 		return f->numbers ? read_choice(f, ret) : 0;
 	}
-}
-
-const json_t *answer_of(const struct proposal_input *in, const char *key)
-{
-	const json_t *a = json_object_get(in->answers, key);
-	return json_is_null(a) ? NULL : a;
 }
 
 int proposal_answer_ok(const struct forms *forms, const struct codes *codes, const char *form,

@@ -254,15 +254,12 @@ struct filling filling_rule(const struct proposal_input *in, const struct form_f
 struct filling filling_of(const struct proposal_input *in, const struct form_field *field)
 {
 	struct filling f;
-	const json_t *answer = answer_of(in, field->key);
+	const json_t *answer = json_object_get(in->answers, field->key);
 	if (answer && answer_read(in->codes, field, answer, &f) == 0)
 		return f;
 	if (answer &&
-		f.text[0]) { /* it fitted the form when it was said: it stands, and nothing rests on it */
-		f.n_values = 0;
-		f.choice = 0;
+		f.text[0]) /* it fitted when it was said: it stands, and nothing rests on it */
 		return f;
-	}
 	return filling_rule(in, field);
 }
 

@@ -77,8 +77,6 @@ struct filling filling_key(const struct proposal_input *in, const char *key);
 /* 0 and the filling; -EINVAL. */
 int answer_read(const struct codes *codes, const struct form_field *f, const json_t *value,
 	struct filling *ret);
-/* A person's answer to the field; NULL: nobody answered. */
-const json_t *answer_of(const struct proposal_input *in, const char *key);
 
 /* proposal_decide.c */
 

@@ -210,6 +210,14 @@ static void test_choices(void **state)
 		if (cases[i].choices)
 			assert_string_equal(f->choices, cases[i].choices);
 	}
+	char error[400] = "";
+	struct forms *f = load_text(HEAD REST "f,8,a,a,a,n,,after 2 weeks or 3x,,,s\n"
+					      "f,9,b,b,b,n,,第3次 1好; 2坏,,,s\n",
+		error, sizeof(error));
+	assert_non_null(f);
+	assert_int_equal(forms_find(f, "f", "a")->numbers, 0);
+	assert_int_equal(forms_find(f, "f", "b")->numbers, 2);
+	forms_free(f);
 	assert_true(forms_find(forms, HTN, "weight")->target);
 	assert_false(forms_find(forms, HTN, "bp")->target);
 }

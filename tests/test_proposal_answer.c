@@ -59,8 +59,8 @@ static void test_choices(void **state)
 		{HTN, "complication", "2 stroke", true}, {HTN, "complication", "stroke", false},
 		{HTN, "symptoms", "2 6", true}, {HTN, "symptoms", "2,6;9", true},
 		{HTN, "symptoms", "2 6 belly ache", true}, {HTN, "symptoms", "belly ache", true},
-		{HTN, "symptoms", "0", false},
-		{HTN, "symptoms", "12", false}, {HTN, "symptoms", "2 12", false}, {DM, "adjustment_compliance", "1 2", true},
+		{HTN, "symptoms", "0", false}, {HTN, "symptoms", "12", false},
+		{HTN, "symptoms", "2 12", false}, {DM, "adjustment_compliance", "1 2", true},
 		{DM, "adjustment_compliance", "1 4", false},
 		{DM, "adjustment_compliance", "1 well", false}, {COPD, "symptoms", "9", false},
 		{COPD, "symptoms", "8", true}, {COPD, "level", "3", true},
@@ -116,6 +116,7 @@ static void test_numbers(void **state)
 		{HTN, "weight", "/62", false},
 		{HTN, "weight", "65 kg", false},
 		{HTN, "weight", "99999999999999999999", false},
+		{HTN, "weight", "18446744073709551681", false},
 		{HTN, "weight", "1e2", false},
 		{OLD, "weight", "65/62", false}, /* this form has no target */
 		{HTN, "bmi", "24.2", true},

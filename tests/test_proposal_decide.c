@@ -321,7 +321,9 @@ static void test_glucose(void **state)
 		char comparator;
 		const char *referrals;
 	} cases[] = {{16700, 0, "glucose_high"}, {16600, 0, ""}, {3900, 0, "glucose_low"},
-		{4000, 0, ""}, {33300, '>', "glucose_high"}, {600, '<', "glucose_low"}};
+		{4000, 0, ""}, {33300, '>', "glucose_high"}, {10000, '>', "glucose_high"},
+		{3000, '>', "glucose_high"}, {17000, '<', "glucose_low"},
+		{600, '<', "glucose_low"}};
 	for (size_t k = 0; k < ELEMENTS(kinds); k++)
 		for (size_t i = 0; i < ELEMENTS(cases); i++) {
 			rig_visit(DM);
