@@ -34,6 +34,7 @@ sys.path.insert(0, SIM)
 from ble import ble                                             # noqa: E402
 from ecg import ecg                                             # noqa: E402
 from ends import OUT                                            # noqa: E402
+from filing import filing                                       # noqa: E402
 from growth import growth                                       # noqa: E402
 from idle import idle                                           # noqa: E402
 from pipeline import pipeline                                   # noqa: E402
@@ -45,7 +46,7 @@ LIBRARIES = {"analysers": ["-lutil"], "steps": ["-lpaho-mqtt3as"],
              "meters": [], "meters_floor": [], "ecg_spawn": [],
              "ecg_decode": [f"-I{ROOT}/daemon", f"-I{ROOT}/include", BUILD + "/ecg.a",
                             BUILD + "/core.a", "-lexpat"]}
-PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "ecg": ecg, "idle": idle,
+PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "ecg": ecg, "filing": filing, "idle": idle,
          "growth": growth}
 
 

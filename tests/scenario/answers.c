@@ -6,6 +6,7 @@
 #include "visit_facts.h"
 
 #include <errno.h>
+#include <time.h>
 
 /* commands */
 
@@ -381,6 +382,29 @@ static void answer_week(struct site *s, const json_t *line)
 			(json_int_t)(w.diastolic / 1000), "verdict", w.verdict));
 }
 
+/* The highest that this program's memory was; what getrusage() says is also that of whoever started it. */
+static int peak_kib(void)
+{
+	char line[128];
+	int kib = 0;
+	_cleanup_(fclosep) FILE *f = fopen("/proc/self/status", "re");
+	while (f && fgets(line, sizeof(line), f))
+		sscanf(line, "VmHWM: %d", &kib);
+	return kib;
+}
+
+/* What this program has used up so far: tests/bench/filing.py. */
+static void answer_cost(struct site *s, const json_t *line)
+{
+	struct timespec t;
+	(void)s;
+	(void)line;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	put_answer("cost",
+		json_pack("{s:I,s:i}", "cpu_us", (json_int_t)t.tv_sec * 1000000 + t.tv_nsec / 1000,
+			"peak_kib", peak_kib()));
+}
+
 void answer(struct site *s, const json_t *line)
 {
 	const char *what = json_string_value(json_object_get(line, "ask"));
@@ -388,7 +412,7 @@ void answer(struct site *s, const json_t *line)
 		const char *what;
 		void (*answer)(struct site *s, const json_t *line);
 	} all[] = {{"visit", answer_visit}, {"due", answer_due}, {"kpi", answer_kpi},
-		{"resident", answer_resident}, {"home_week", answer_week}};
+		{"resident", answer_resident}, {"home_week", answer_week}, {"cost", answer_cost}};
 	if (what && streq(what, "filing")) {
 		answer_filing(s, json_object_get(line, "keys"));
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Runs scenarios of tests/sim/FOLLOWUP.md, section 9, through the rooms of the daemon: units through intake, commands
- * through their table, at a clock that the scenario sets. No thread, no loop, no platform, and nothing is kept.
+ * through their table, at a clock that the scenario sets. No thread, no loop, no platform, and nothing is kept but a store that the first line names.
  */
 #pragma once
 
@@ -16,6 +16,7 @@ struct site {
 	struct gateway gateway;
 	struct db *db;
 	bool stands;	  /* the first line was read */
+	bool keeps;	  /* the store is one that stays: "store" in the first line */
 	unsigned pending; /* what was done since the last commit */
 	unsigned units, entered;
 	json_t *names;	 /* "c1", "c1.htn" -> id */

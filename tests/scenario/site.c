@@ -81,6 +81,7 @@ void site_open(struct site *s, const json_t *config)
 	size_t i;
 	char uid[96];
 	*s = (struct site){.dir = "/tmp/vitalgate-scenario-XXXXXX"};
+	s->keeps = json_object_get(config, "store");
 	log_init("scenario", LOG_ERROR);
 	if (!mkdtemp(s->dir))
 		refuse("cannot make a directory");
@@ -88,7 +89,7 @@ void site_open(struct site *s, const json_t *config)
 	clock_set_zone(s->gateway.config->zone);
 	memcpy(s->gateway.epoch, "00112233aabbccdd", 17);
 	s->gateway.outbox = outbox_new(&s->gateway, NULL, NULL);
-	if (!s->gateway.outbox || db_open(s->dir, &s->db) < 0)
+	if (!s->gateway.outbox || db_open(text_of(config, "store", s->dir), &s->db) < 0)
 		refuse("cannot open a store");
 	db_script(s->db, "PRAGMA synchronous=OFF");
 	db_script(s->db, "BEGIN IMMEDIATE");
@@ -117,7 +118,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void site_close(struct site *s)
 {
 	if (s->db)
-		db_script(s->db, "ROLLBACK");
+		db_script(s->db, s->keeps ? "COMMIT" : "ROLLBACK");
 	db_close(s->db);
 	outbox_free(s->gateway.outbox);
 	policy_leave(&s->gateway, s->gateway.policy);
