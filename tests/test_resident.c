@@ -202,6 +202,169 @@ static void test_excluded(void **state)
 	is(&e, 0, "test", "none");
 }
 
+/* three claims */
+
+static struct resident_evidence claims(int64_t message, int64_t station, int64_t binding)
+{
+	static struct resident_binding b;
+	b = (struct resident_binding){binding, false, 0, 0, FOREVER};
+	struct resident_evidence e = evidence(&b, binding != 0);
+	e.has_patient = message != 0;
+	e.patient_resident = message;
+	if (station)
+		e.station = (struct resident_station){
+			.state = STATION_ONE, .checkin = 77, .residents = {station}};
+	return e;
+}
+
+/* Message, station, binding: each nobody, Anna, Bo or Cy. */
+static void test_three_claims(void **state)
+{
+	(void)state;
+	unsigned agree = 0, differ = 0;
+	for (int64_t m = 0; m < 4; m++)
+		for (int64_t s = 0; s < 4; s++)
+			for (int64_t b = 0; b < 4; b++) {
+				struct resident_evidence e = claims(m, s, b);
+				struct resident_decision d = resident_decide(&e);
+				unsigned who =
+					(m ? 1u << m : 0) | (s ? 1u << s : 0) | (b ? 1u << b : 0);
+				assert_int_equal(d.checkin, s ? 77 : 0);
+				if (who & (who - 1)) {
+					bool mb = m && b && m != b, sm = s && m && s != m;
+					const char *why = mb && !(sm && s != b && b)
+								  ? "patient_id_contradicts_binding"
+							  : sm ? "checkin_contradicts_message"
+							       : "checkin_contradicts_binding";
+					is(&e, 0, why, "none");
+					assert_int_equal(d.n_claims, !!m + !!s + !!b);
+					differ++;
+					continue;
+				}
+				assert_int_equal(d.n_claims, 0);
+				if (m)
+					is(&e, m, "message_token", "message");
+				else if (s)
+					is(&e, s, "checkin", "station");
+				else if (b)
+					is(&e, b, "device_binding", "device");
+				else
+					is(&e, 0, "not_bound", "none");
+				agree++;
+			}
+	assert_int_equal(agree, 1 + 3 * 7);
+	assert_int_equal(differ, 64 - 22);
+}
+
+/* The three that differ, one by one, and who says what. */
+static void test_contradictions(void **state)
+{
+	(void)state;
+	struct resident_evidence e = claims(ANNA, BO, 3);
+	struct resident_decision d = resident_decide(&e);
+	assert_string_equal(d.evidence, "checkin_contradicts_message");
+	assert_int_equal(d.n_claims, 3);
+	assert_string_equal(d.claims[0].by, "message");
+	assert_int_equal(d.claims[0].resident, ANNA);
+	assert_string_equal(d.claims[1].by, "station");
+	assert_int_equal(d.claims[1].resident, BO);
+	assert_string_equal(d.claims[2].by, "binding");
+	assert_int_equal(d.claims[2].resident, 3);
+	e = claims(ANNA, BO, ANNA);
+	is(&e, 0, "checkin_contradicts_message", "none");
+	e = claims(ANNA, ANNA, BO);
+	is(&e, 0, "patient_id_contradicts_binding", "none");
+	e = claims(ANNA, BO, BO);
+	is(&e, 0, "patient_id_contradicts_binding", "none");
+	e = claims(0, ANNA, BO);
+	is(&e, 0, "checkin_contradicts_binding", "none");
+}
+
+/* What has no resident, beside what has. */
+static void test_reasons(void **state)
+{
+	(void)state;
+	static const struct {
+		int state;
+		const char *why;
+	} against[] = {
+		{STATION_UNDONE, "checkin_undone"}, {STATION_NO_TIME, "time_unknown_at_station"}};
+	for (size_t i = 0; i < ELEMENTS(against); i++) {
+		struct resident_evidence e = claims(0, 0, 0);
+		e.station.state = against[i].state;
+		is(&e, 0, against[i].why, "none");
+		e = claims(ANNA, 0, 0);
+		e.station.state = against[i].state;
+		is(&e, ANNA, "message_token", "message");
+		e = claims(0, 0, BO);
+		e.station.state = against[i].state;
+		is(&e, BO, "device_binding", "device");
+		e = claims(ANNA, 0, BO);
+		e.station.state = against[i].state;
+		is(&e, 0, "patient_id_contradicts_binding", "none");
+	}
+	/* a binding that cannot tell is no proof against a check-in */
+	const struct resident_binding two[] = {
+		{ANNA, false, 0, 0, FOREVER}, {BO, false, 0, 0, FOREVER}};
+	struct resident_evidence e = claims(0, 3, 0);
+	e.bindings = two;
+	e.n_bindings = 2;
+	is(&e, 3, "checkin", "station");
+	e.has_patient = true; /* nor against a message that the check-in confirms */
+	e.patient_resident = 3;
+	is(&e, 3, "message_token", "message");
+	e.station.state = STATION_NOBODY;
+	is(&e, 0, "patient_id_contradicts_binding", "none");
+	/* after the measuring */
+	e = claims(0, ANNA, 0);
+	e.station.after = true;
+	is(&e, ANNA, "identified_after", "station");
+	e = claims(ANNA, ANNA, 0);
+	e.station.after = true;
+	is(&e, ANNA, "message_token", "message");
+}
+
+static void test_between(void **state)
+{
+	(void)state;
+	struct resident_evidence e = claims(0, 0, 0);
+	e.station = (struct resident_station){.state = STATION_BETWEEN, .residents = {ANNA, BO}};
+	is(&e, 0, "between_two_checkins", "none");
+	struct resident_decision d = resident_decide(&e);
+	assert_int_equal(d.n_claims, 2);
+	assert_int_equal(d.checkin, 0);
+	struct resident_station between = e.station;
+	e = claims(0, 0, ANNA); /* a device proves less than it takes */
+	e.station = between;
+	is(&e, 0, "between_two_checkins", "none");
+	e = claims(ANNA, 0, 0);
+	e.station = between;
+	is(&e, 0, "between_two_checkins", "none");
+	e.station.has_patient_resident = true;
+	is(&e, ANNA, "message_token", "message");
+	e = claims(ANNA, 0, BO);
+	e.station = between;
+	e.station.has_patient_resident = true;
+	is(&e, 0, "patient_id_contradicts_binding", "none");
+}
+
+static void test_typed(void **state)
+{
+	(void)state;
+	struct resident_evidence e = claims(-1, 0, 0);
+	e.patient_unproven = true;
+	is(&e, 0, "typed_id_unproven", "none");
+	e = claims(-1, ANNA, BO); /* before all else: somebody typed something wrong */
+	e.patient_unproven = true;
+	is(&e, 0, "typed_id_unproven", "none");
+	e = claims(0, ANNA, BO);
+	e.has_patient = true;
+	is(&e, 0, "unknown_patient_id", "none");
+	e.conflict = true;
+	is(&e, 0, "conflicting_content", "none");
+	assert_int_equal(resident_decide(&e).checkin, 0);
+}
+
 /* the small world */
 
 #define BIT(resident) (1u << (resident))
@@ -371,6 +534,11 @@ int main(void)
 		cmocka_unit_test(test_gateway_in_1970),
 		cmocka_unit_test(test_token),
 		cmocka_unit_test(test_excluded),
+		cmocka_unit_test(test_three_claims),
+		cmocka_unit_test(test_contradictions),
+		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_between),
+		cmocka_unit_test(test_typed),
 		cmocka_unit_test(test_small_world),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -34,13 +34,13 @@ FOREIGN = {
     "yaml.h": ["daemon/config*.c", "daemon/yamlmap.*"],
     "jansson.h": [
         "daemon/command.h",  # commands
-        "daemon/assign.c",  # the values of a stored reading, when it is assigned late
+        "daemon/revision.c",  # the values of a stored reading
         "daemon/outbox.c",  # receipts
         "daemon/study.c",  # what the decoder said
         "daemon/proposal*",  # answers of persons
         "daemon/cli/*",  # replies
     ],
-    "sha2.h": ["daemon/reading.c", "daemon/intake.c", "daemon/study.c", "daemon/cli/*"],
+    "sha2.h": ["daemon/reading.c", "daemon/intake.c", "daemon/card.c", "daemon/study.c", "daemon/cli/*"],
     "sodium.h": ["daemon/label.c"],
     "expat.h": ["daemon/ecg/aecg.c"],
     "seccomp.h": ["daemon/ecg/sandbox.c"],
@@ -64,6 +64,9 @@ TESTED_BY = {
     "daemon/filing.c": "tests/test_intake.c",  # what follows from a reading
     "daemon/assign.c": "tests/test_intake.c",
     "daemon/report_state.c": "tests/test_report.c",
+    "daemon/study_later.c": "tests/test_study.c",
+    "daemon/study_time.c": "tests/test_reassess.c",
+    "daemon/card.c": "tests/test_station_command.c",  # and its table
     "daemon/visit_ask.c": "tests/test_visit_command.c",
     "daemon/visit_body.c": "tests/test_visit_command.c",
     "daemon/visit_freeze.c": "tests/test_visit_command.c",
