@@ -388,6 +388,10 @@ int checkin_split(struct gateway *g, struct db *db, const struct uuid *reading,
 	int rc = claimed(g, db, reading, &of, &boot, &i);
 	if (rc >= 0)
 		rc = by_id(g, db, of, &c);
+	if (rc >= 0)
+		rc = station_settle(g, db, c.station, &a->now);
+	if (rc >= 0)
+		rc = by_id(g, db, of, &c); /* perhaps it is over now */
 	if (rc < 0)
 		return rc;
 	if (c.resident == a->resident)
