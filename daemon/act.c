@@ -99,13 +99,7 @@ static int act_assign(struct command *c)
 	struct uuid id;
 	if (!resident && !nobody)
 		return refuse_resident(c);
-	int rc =
-		strncmp(command_text(c, "reading"), "last", 4)
-			? command_find_id(c, "reading",
-				  "SELECT uuid FROM reading WHERE uuid BETWEEN ?1 AND ?2 UNION SELECT uuid "
-				  "FROM study WHERE uuid BETWEEN ?1 AND ?2 LIMIT 2",
-				  &id)
-			: command_find_reading(c, "reading", &id);
+	int rc = command_find_measured(c, "reading", &id);
 	if (rc < 0)
 		return rc;
 	struct uuid of = id;

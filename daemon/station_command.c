@@ -283,10 +283,7 @@ static int act_split(struct command *c)
 		.source = "split",
 		.way = "",
 		.now = station_now()};
-	int rc = command_find_id(c, "reading",
-		"SELECT uuid FROM reading WHERE uuid BETWEEN ?1 AND ?2 UNION SELECT uuid FROM study "
-		"WHERE uuid BETWEEN ?1 AND ?2 LIMIT 2",
-		&id);
+	int rc = command_find_measured(c, "reading", &id);
 	if (rc >= 0)
 		rc = resident_named(c, command_text(c, "resident"), &a.resident);
 	if (rc < 0)
