@@ -190,10 +190,18 @@ def modbus_device(name, driver, address, **more):
     return {"id": name, "driver": driver, "transport": "modbus", "address": address, **more}
 
 
-def hurried_tables(folder, within_s=None, **for_s):
+def hurried_tables(folder, within_s=None, gap_s=None, **for_s):
     """A copy of config/ in `folder`, in which alerts are in a hurry: for_s of each rule that is
-    named (_ for -), and within_s of a repeat. Returns the folder."""
+    named (_ for -), and within_s of a repeat. gap_s: between two blood pressures of a visit.
+    Returns the folder."""
     shutil.copytree(ROOT + "/config", folder)
+    if gap_s is not None:
+        path = os.path.join(folder, "followup.csv")
+        with open(path, encoding="utf-8") as f:
+            text, n = re.subn(r"(bp_visit,gap_s,)\d+", rf"\g<1>{gap_s}", f.read())
+        assert n == 1, "no gap_s in followup.csv"
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
     path = os.path.join(folder, "alerts.yaml")
     with open(path, encoding="utf-8") as f:
         text = f.read()

@@ -141,20 +141,26 @@ def whole_show(tap):
         with tap.case("alert, acknowledgement, record, power cut and backlog are shown"):
             for words in (r"platform +警报 +ALERT +r1 R-0001 → D-0001 · [\d.]+ m?s after",
                           r"platform +收到 +acknowledged r2 R-0001 · reached by D-0001",
-                          r"record +R-0001 高血压 HTN: 血压 BP \S+ → 190/115",
                           r"glucose\s+critically high: >33\.3", r"cuff-2 failed_measurement",
                           r"assign [0-9a-f]{8} R-0003",
                           r"stored +151/92 → R-0003 by assigned_by_person",
                           r"kill -9 of vitalgated", r"missing 0, twice 0; [1-9]",
                           r"积压 backlog 0, "):
                 holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
+        with tap.case("a visit: checked in, two measured, answered, confirmed; nothing of home in it"):
+            for words in (r"nurse .*checkin desk-1 R-0001", r"stored +150/92 → R-0001 by checkin",
+                          r"record +R-0001 高血压 HTN: .*血压.BP.____.→.150/92",
+                          r"record +R-0001 高血压 HTN: .*血压.BP.150/92.→.148/91",
+                          r"建议 proposed: 达标 at goal no · 分类 class 2 · 下次 next 20",
+                          r"follow-up +r\d+ R-0001 高血压 HTN · confirmed by D-0001"):
+                holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
+            holds("→ 190/115" not in run.text, "what was measured at home is in a form")
         with tap.case("a meter's memory is read by RACP; control solution is nobody's"):
             told = "told +ATT confirmation of the report's end after commit: "
             for words in (r"how many records\? 5 · RACP 04 01", r"report .* · RACP 01 0",
                           r"report from #6 on · RACP 01 03 01 06 00", told + "[45] records",
                           told + "1 record\n",
                           r"event +meter-1 control_solution: nobody's",
-                          r"record +R-0003 糖尿病 DM: 空腹血糖 fasting glucose ____ → 7\.4",
                           r"stored +酮体 ketone 0\.4 → R-0003", r"reading +r1 GLU >33\.3 .* R-0003",
                           r"cuff-4.3, meter-1.5,", r"no readings +2, at the platform 2 "):
                 holds(re.search(words, run.text), f"no line with {words}\n{run.text}")

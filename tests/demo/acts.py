@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import harness
-from scene import ADDRESS, BATCH, DEVICES, STEADY_S, WARM_S, Trouble
+from scene import ADDRESS, BATCH, DEVICES, GAP_S, STEADY_S, WARM_S, Trouble
 from screen import boottime, milliseconds
 
 
@@ -62,11 +62,9 @@ def act_site(show):
 
 def act_ordinary(show):
     show.act(2, "平常读数", "Ordinary readings",
-             "先写入磁盘，再向仪器确认，再送平台；随访表草稿随之改变，仅为建议。"
-             f"血氧稳定 {STEADY_S} 秒才算一条读数。",
-             "On disk first, then confirmed to the instrument, then to the platform. The draft of "
-             "the follow-up form changes with it; it stays a proposal. The oximeter talks without "
-             f"end: what was steady for {STEADY_S} s is a reading.")
+             f"先写入磁盘，再向仪器确认，再送平台。血氧稳定 {STEADY_S} 秒才算一条读数。",
+             "On disk first, then confirmed to the instrument, then to the platform. The oximeter "
+             f"talks without end: what was steady for {STEADY_S} s is a reading.")
     show.finger(97, 68)
     show.lab("R-0002", "GLU", "6.1", "mmol/L")
     show.breathe(1.6)
@@ -127,8 +125,43 @@ def act_nobody(show):
     show.breathe(1.6)
 
 
+def act_visit(show):
+    show.act(6, "随访", "A follow-up visit",
+             "护士在随访台登记居民：此后该台测的归此人，并按规则填入随访表（两次取平均，演示中间隔 "
+             f"{GAP_S} 秒，实际 1 分钟）；在家测的不填表。症状等由人填写，医生确认后定稿。",
+             "The nurse checks R-0001 in at the desk: what is measured there is his, and fills the "
+             f"form by named rules: the mean of two, here {GAP_S} s apart, else a minute. What he "
+             "measures at home fills none. People answer the rest; his doctor confirms, and the form "
+             "is frozen.")
+    words = ("checkin", "desk-1", "R-0001", "--purpose", "follow-up", "--way", "1")
+    show.say("nurse", "run", "vitalgate " + " ".join(words))
+    visit = show.cli(*words)["visits"]["htn"]
+    show.breathe(1)
+    show.cuff("cuff-2", 150, 92, 76)
+    show.until(lambda: show.in_form(visit, "bp") == "150/92", "the first one in the form")
+    show.breathe(GAP_S + 1, scaled=False)
+    show.cuff("cuff-2", 146, 90, 74)
+    show.until(lambda: show.in_form(visit, "bp") == "148/91", "their mean in the form")
+    show.breathe(1)
+    show.say("nurse", "run", "vitalgate checkout desk-1")
+    show.cli("checkout", "desk-1")
+    answers = ("complication=1", "adverse_reaction=1", "symptoms=1")
+    show.say("nurse", "run", f"vitalgate visit set {visit[:8]} " + " ".join(answers))
+    show.cli("visit", "set", visit, *answers)
+    show.until(lambda: show.in_form(visit, "symptoms"), "the answers at the platform")
+    proposed = show.visits[visit]["proposed"]
+    show.say("gateway", "note", f"建议 proposed: 达标 at goal {proposed['at_goal']} · 分类 class "
+             f"{proposed['class']} · 下次 next {proposed['next_visit_date']}")
+    show.breathe(1)
+    show.say("doctor", "confirms", f"R-0001 · down/cmd visit_confirm {visit[:8]} by D-0001")
+    show.tell("platform", json.dumps({"v": 1, "id": "confirm-" + visit, "cmd": "visit_confirm",
+                                      "by": "D-0001", "args": {"visit": visit}}))
+    show.until(lambda: show.visits[visit]["status"] == "confirmed", "the confirmed visit")
+    show.breathe(1.6)
+
+
 def act_meter(show):
-    show.act(6, "血糖仪的记忆", "A meter's memory",
+    show.act(7, "血糖仪的记忆", "A meter's memory",
              "蓝牙血糖仪存有昨天的记录：先问条数，再取；以后只取新增，从不删除。质控液不是人的血糖。",
              "A Bluetooth meter comes into reach with yesterday's records: it is asked how many, "
              "then for them, later for what is new; nothing is deleted. Control solution is "
@@ -156,7 +189,7 @@ def act_meter(show):
 
 
 def act_enrol(show):
-    show.act(7, "登记新设备", "A new cuff is enrolled",
+    show.act(8, "登记新设备", "A new cuff is enrolled",
              "护士打开登记窗口：谁在广播、按什么键；配对，试测一次（不归任何人），再归居民。窗外一律拒绝。",
              "The nurse opens a window: who advertises, and what to press. It is paired, with the "
              "digits that it shows, and takes a test reading that is filed nowhere; then it is "
@@ -190,7 +223,7 @@ def act_enrol(show):
 
 
 def act_fingers(show):
-    show.act(8, "冷手指", "Cold fingers",
+    show.act(9, "冷手指", "Cold fingers",
              "R-0004 手冷：血氧 86，但灌注低。照存照示，先请复测；捂热后 88，可信，警报到医生。",
              "R-0004 has cold hands: 86 % on a weak signal is stored and shown, and a repeat is "
              "asked for. Warm, it is 88 % without a doubt, and the doctor is told. Should no clean "
@@ -221,7 +254,7 @@ def ecg_report(show, study, status, **more):
 
 
 def act_ecg(show):
-    show.act(9, "心电图", "An ECG, and the report back",
+    show.act(10, "心电图", "An ECG, and the report back",
              "心电图机经串口发送文件：提交后才确认；在沙箱子进程中解码。机器自述急性心梗，警报立即到医生；"
              "心电中心收到后开始计时，30 分钟内报告；危急值须逐字复述。",
              "The cart sends its file over a serial line: acknowledged after commit, decoded by a child "
@@ -263,7 +296,7 @@ def act_ecg(show):
 
 
 def act_fridge(show):
-    show.act(10, "疫苗冰箱", "The vaccine fridge",
+    show.act(11, "疫苗冰箱", "The vaccine fridge",
              f"门没关，超过 8 °C。演示中 {WARM_S} 秒即报，实际 10 分钟；恢复后警报自行解除。",
              "Its door stands open. Above 8 °C staff are told, no doctor: in this hurry after "
              f"{WARM_S} s, else after 10 minutes. When it is good again the alert ends by itself.")
@@ -284,7 +317,7 @@ def act_fridge(show):
 
 
 def act_power(show):
-    show.act(11, "断电", "Power cut",
+    show.act(12, "断电", "Power cut",
              f"巡诊包里的血压计存有 {BATCH} 条读数，无线信号不稳；传到一半，守护进程被 kill -9。",
              f"The cuff of the visit case delivers {BATCH} readings over a weak radio link. In the "
              "middle of it the daemon is killed. What was not confirmed stays in the cuff and "
@@ -330,7 +363,7 @@ def act_power(show):
 
 
 def act_broker(show):
-    show.act(12, "断网", "The network goes away",
+    show.act(13, "断网", "The network goes away",
              "平台连不上：读数照收、照存、照确认；恢复后警报先行，积压送清。",
              "No broker: readings are taken, stored and confirmed all the same. When it is back, "
              "alerts go first and the backlog drains, until the platform has receipted each.")
@@ -363,7 +396,7 @@ def act_broker(show):
 
 
 def act_day(show):
-    show.act(13, "平常的一天", "An ordinary day", "直到时间结束，或按 Ctrl-C。",
+    show.act(14, "平常的一天", "An ordinary day", "直到时间结束，或按 Ctrl-C。",
              "Until the time is over, or Ctrl-C.")
     dice = show.dice
     measures = boottime() < show.end - 12
@@ -386,5 +419,5 @@ def act_day(show):
     show.until(show.all_here, "the last readings at the platform")
 
 
-ACTS = (act_site, act_ordinary, act_pressure, act_glucose, act_nobody, act_meter, act_enrol,
+ACTS = (act_site, act_ordinary, act_pressure, act_glucose, act_nobody, act_visit, act_meter, act_enrol,
         act_fingers, act_ecg, act_fridge, act_power, act_broker, act_day)

@@ -61,7 +61,8 @@ class Show:
         self.committed = {}                     # (reading, revision): when
         self.stored_keys = {}                   # key: when, whoever told it first
         self.raised = {}                        # alerts by id; None when its line was told
-        self.drafts, self.changed = {}, []
+        self.forms, self.changed = {}, []
+        self.visits = {}                        # id: newest revision, at the platform
         self.commands = {}                      # id: when the platform sent it
         self.online = self.dead = False
         self.dice = random.Random(1)
@@ -225,16 +226,19 @@ class Show:
         return {}
 
     def hear_changes(self):
-        """What the readings changed in the drafts of the follow-up forms."""
+        """What the readings changed in the forms of visits that nobody confirmed yet."""
         for t, resident in self.changed:
-            for draft in self.ask("followup", resident).get("drafts", ()):
-                known = self.drafts.setdefault((resident, draft["form"]), {})
-                news = [(f["key"], field_text(f)) for f in draft["fields"]
-                        if f["filled"] and known.get(f["key"]) != field_text(f)]
+            for visit in self.ask("followup", resident).get("visits", ()):
+                if visit["status"] != "proposed":
+                    continue
+                known = self.forms.setdefault(visit["id"], {})
+                news = [(f["key"], field_text(f)) for f in visit["fields"]
+                        if f["filled"] and f.get("by") != "person"
+                        and known.get(f["key"]) != field_text(f)]
                 if news:
                     changes = " · ".join(f"{FIELDS.get(k, k)} {known.get(k, '____')} → {v}"
                                          .replace(" ", TIE) for k, v in news)
-                    self.say("gateway", "record", f"{resident} {FORMS[draft['form']]}: {changes}",
+                    self.say("gateway", "record", f"{resident} {FORMS[visit['form']]}: {changes}",
                              t=t + 1e-6)
                 known.update(news)
         self.changed.clear()
@@ -328,9 +332,10 @@ class Show:
                  f"{len(o['ecg']['leads'])} leads · {last}" + (" · read back" if read else ""), t=t)
 
     def take_followup(self, o, t):
-        if o["resident"] not in self.folded.values():
-            self.say("platform", "followup", f"r{o['revision']} {o['resident']} {FORMS[o['form']]}",
-                     "dim", t)
+        self.visits[o["id"]] = o
+        by = f" by {o['confirmed']['by']}" if "confirmed" in o else ""
+        self.say("platform", "followup", f"r{o['revision']} {o['resident']} {FORMS[o['form']]} · "
+                 f"{o['status']}{by}", "good" if by else "dim", t)
 
     def take_event(self, o, t):
         if o["type"] in ("failed_measurement", "control_solution"):
@@ -465,6 +470,11 @@ class Show:
              "args": {"alert": alert["id"], "outcome": outcome}}))
         self.until(lambda: self.accounts.alerts_arrived[alert["id"]]["state"] == "acknowledged",
                    "the acknowledgement at the platform")
+
+    def in_form(self, visit, key):
+        """What stands in a field of a visit, at the platform."""
+        fields = self.visits.get(visit, {}).get("fields", ())
+        return next((field_text(f) for f in fields if f["key"] == key), "")
 
     def open_alerts(self):
         return [a for a in self.accounts.alerts_arrived.values() if a["state"] == "active"]

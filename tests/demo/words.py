@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What people read of values, records and forms."""
 FIELDS = {"visit_date": "随访日期 visit", "bp": "血压 BP", "heart_rate": "心率 pulse",
-          "next_visit_date": "下次随访 next visit", "other_glucose": "血糖 glucose",
-          "auxiliary_tests": "辅助检查 tests",
-          "fasting_glucose": "空腹血糖 fasting glucose", "hba1c": "糖化 HbA1c"}
-FORMS = {"hypertension_followup_v3": "高血压 HTN", "t2dm_followup_v3": "糖尿病 DM"}
+          "next_visit_date": "下次随访 next visit", "auxiliary_tests": "辅助检查 tests"}
+FORMS = {"hypertension_followup_v3": "高血压 HTN", "t2dm_followup_v3": "糖尿病 DM",
+         "copd_followup_2024plus": "慢阻肺 COPD", "elderly_health_check_65plus": "老年体检 elderly"}
 TESTS = {"GLU": "glu.random", "HbA1c": "hba1c"}
 KINDS = {"ecg.hr": "心电图心率 ECG rate", "glu.fasting": "空腹 FBG", "ketone": "酮体 ketone",
          **{kind: test for test, kind in TESTS.items()}}
@@ -62,7 +61,6 @@ def rule_text(rule):
 
 
 def field_text(field):
-    if "systolic" in field:
-        return f"{field['systolic']:g}/{field['diastolic']:g}"
-    value = field.get("value")
-    return number(field) if isinstance(value, (int, float)) else value or "____"
+    """What stands in a field of a form; results are told with their day."""
+    items = [f"{i['text']} {i['unit']} {i['day'][5:]}" for i in field.get("items", ()) if "text" in i]
+    return field.get("text") or ", ".join(items) or "____"
