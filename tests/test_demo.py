@@ -151,7 +151,7 @@ def whole_show(tap):
             for words in (r"nurse .*checkin desk-1 R-0001", r"stored +150/92 → R-0001 by checkin",
                           r"record +R-0001 高血压 HTN: 随访", r"血压.BP.____.→.150/92",
                           r"HTN: 血压.BP.150/92.→.148/91",
-                          r"建议 proposed: 达标 at goal no · 分类 class 2 · 下次 next 20",
+                          r"建议 proposed: 达标 at goal no · 分类 class 2",
                           r"follow-up +r\d+ R-0001 高血压 HTN · confirmed by D-0001"):
                 holds(re.search(words, run.text), f"no line with {words}\n{run.text}")
             holds("→ 190/115" not in run.text, "what was measured at home is in a form")
