@@ -75,7 +75,7 @@ class Identity:
         at_station, window, between = self.station_claim(reading)
         message, binding = self.who(reading.message), self.who(reading.binding)
         if reading.message and not message:
-            return None, reading.message[1], None, window
+            return None, reading.message[1], None, None
         if between and len(between) > 1:
             if not message or message not in between:
                 return None, "between_two_checkins", None, None
@@ -83,13 +83,13 @@ class Identity:
         station = self.who(at_station)
         claims = {token for token in (message, station, binding) if token}
         if len(claims) > 1:
-            return None, contradiction(message, station, binding), None, window
+            return None, contradiction(message, station, binding), None, None
         if not claims:
             reason = at_station or reading.binding
             return None, reason[1] if reason else "not_bound", None, None
         token = claims.pop()
         if self.residents[token].state in NEVER_FILED:
-            return None, "consent_withdrawn", None, window
+            return None, "consent_withdrawn", None, None
         if message:
             evidence = "message_token"
         elif station:

@@ -28,6 +28,7 @@ class Station:
         self.idle_from = 0  # from then on nobody is checked in
         self.alive = 0  # the last activity of the present check-in, as far as one can be sure
         self.last_reading = 0
+        self.undone = False  # the last check-in
         self.offline = None  # a day on which its cuff tells everything in the evening
         self.kept = []
 
@@ -241,7 +242,7 @@ class Township(People, Clinic, Places):
         if missing:
             short = {"hypertension": "htn"}.get(missing[0], missing[0])
             choices.append(("visit_open", {"resident": name, "form": short}, "not_enrolled"))
-        if not self.desks[0].last_reading:
+        if not self.desks[0].last_reading or self.desks[0].undone:
             choices = [c for c in choices if c[2] != "too_late"]
         command, args, code = dice.choice(choices)
         self.cmd(t, command, args, refused=code)

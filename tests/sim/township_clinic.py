@@ -112,7 +112,7 @@ class Clinic:
         if self.dice.random() < 0.6:
             args.setdefault("way", "1")
         self.cmd(t, "checkin", args, name=name)
-        desk.alive = t
+        desk.alive, desk.undone = t, False
         self.last_way = args.get("way")
         return name
 
@@ -157,6 +157,7 @@ class Clinic:
             keys.append(self.station_reading(desk, "cuff", person, t, "blood_pressure", self.pressure_values(person)))
             t += self.dice.randint(60, 90)
         self.cmd(t, "checkin", {"station": desk.id, "undo": True})
+        desk.undone = True
         if self.dice.random() < 0.3:
             self.cmd(t + 9, "checkin", {"station": desk.id, "undo": True}, refused="already_so")
         if desk.offline != self.day_of(t):

@@ -39,7 +39,7 @@ class Places:
     # --- care home: one cuff, cards
 
     def care_round(self, home, people, t, purpose):
-        dice = self.dice
+        dice, first = self.dice, t
         for person in people:
             day = self.day_of(t)
             if not person.here(day) or not person.has_card or (purpose == "home-bed" and day in person.busy_on):
@@ -47,7 +47,7 @@ class Places:
             name = self.fresh("h")
             self.cmd(t, "checkin", {"station": home.id, "card": person.card, "purpose": purpose, "source": "card",
                                     "way": "2"}, name=name)
-            quick = dice.random() < 0.05
+            quick = t > first and dice.random() < 0.05
             t += dice.randint(14, 27) if quick else dice.randint(45, 70)
             for n in range(dice.choice((1, 1, 2))):
                 key = self.station_reading(home, "cuff", person, t, "blood_pressure", self.pressure_values(person),
