@@ -19,6 +19,9 @@
 	"(w.checkin=r.checkin OR r.taken BETWEEN coalesce(c.from_us,w.from_us) AND "                \
 	"coalesce(c.to_us,w.to_us,r.taken)))"
 
+/* One whose time is doubtful stands for none whose is not: when somebody was last heard of is known by these. */
+#define TRUSTED(row) row ".trust IN ('corrected','live')"
+
 /* Oldest rows first, so that a clock that is wrong for an hour costs one portion of delivered rows. */
 static int delete_readings(struct db *db, int64_t before_us)
 {
@@ -36,8 +39,9 @@ static int delete_readings(struct db *db, int64_t before_us)
 				     "EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid))) AND NOT EXISTS "
 				     "(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "
 				     "FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind AND "
-				     "n.taken>e.taken)) AND NOT " OF_PROPOSAL
-				     " ORDER BY id LIMIT ?2",
+				     "n.taken>e.taken AND (" TRUSTED("n") " OR NOT " TRUSTED(
+					     "e") "))) AND NOT " OF_PROPOSAL
+						  " ORDER BY id LIMIT ?2",
 			"iii", before_us, (int64_t)RETENTION_ROWS, CLOCK_PLAUSIBLE_US);
 	if (rc >= 0)
 		rc = db_run(

@@ -62,6 +62,20 @@ static void test_young_and_old(void **state)
 	assert_int_equal(COUNT("evidence WHERE reading=2"), 3);
 }
 
+/* A newer one of doubtful time does not send away the last one that is sure. */
+static void test_trusted_stays(void **state)
+{
+	(void)state;
+	static const char *const names[] = {"a", "b", "c", "d"};
+	for (int i = 0; i < 4; i++)
+		rig_bp(&rig, (struct rig_bp){120 + i, 80, 60, .identity = names[i]});
+	rig_script(&rig, "UPDATE evidence SET taken=taken+reading,"
+			 "trust=CASE WHEN reading<=2 THEN 'live' ELSE 'device' END");
+	receipts();
+	assert_int_equal(after(31), 2);
+	assert_int_equal(COUNT("reading WHERE id IN (2,4)"), 2);
+}
+
 static void test_not_delivered_stays(void **state)
 {
 	(void)state;
@@ -364,6 +378,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_young_and_old),
+		T(test_trusted_stays),
 		T(test_not_delivered_stays),
 		T(test_open_alert_stays),
 		T(test_clock_that_was_not_set),
