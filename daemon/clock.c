@@ -3,6 +3,7 @@
 
 #include "util.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/timex.h>
 #include <time.h>
@@ -67,10 +68,10 @@ bool clock_plausible(int64_t utc_us)
 	return utc_us >= CLOCK_PLAUSIBLE_US;
 }
 
-bool clock_synced(void)
+int clock_synced(void)
 {
 	struct timex t = {0}; /* asks only */
-	return adjtimex(&t) >= 0 && !(t.status & STA_UNSYNC);
+	return adjtimex(&t) < 0 ? -errno : !(t.status & STA_UNSYNC);
 }
 
 static _Atomic unsigned zones = 1; /* that were set so far */

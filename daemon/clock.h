@@ -20,8 +20,8 @@ void clock_now(struct vg_now *ret);
 /* A gateway without RTC boots in 1970: before this version was written, the clock is surely wrong. */
 #define CLOCK_PLAUSIBLE_US (INT64_C(1767225600) * CLOCK_SECOND_US) /* 2026-01-01 */
 bool clock_plausible(int64_t utc_us);
-/* Does the kernel say that a time server disciplines its clock? False as well when it may not be asked. */
-bool clock_synced(void);
+/* Does the kernel say that a time server disciplines its clock? 1, 0; -errno: it may not be asked. */
+int clock_synced(void);
 
 /* Zone of the site for the whole process. */
 void clock_set_zone(const char *zone);

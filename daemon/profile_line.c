@@ -22,7 +22,7 @@ struct line_file {
 	struct profile profile; /* first: PROFILE_HEAD_KEYS */
 	int8_t mode, kind, layout;
 	char separator[2], assign[2], pieces[8];
-	bool stx;
+	bool stx, live;
 	yaml_node_t *match, *ignore, *fields, *without_value, *notes;
 };
 
@@ -438,6 +438,9 @@ static int body_read(struct reader *r, const yaml_node_t *root, const struct lin
 {
 	struct vg_line *l = r->line;
 	l->samples = streq(modes[file->mode], "samples");
+	l->live = file->live;
+	if (l->live && l->samples)
+		return yamlmap_fail(r->y, root, "live: only with `mode: reading`; samples are live");
 	l->layout = (uint8_t)file->layout;
 	text_copy(l->kind, sizeof(l->kind), kinds[file->kind], strlen(kinds[file->kind]));
 	int rc = layout_read(r, root, file);
@@ -466,6 +469,7 @@ static const struct yamlmap_key file_keys[] = {
 	{YAMLMAP_FIELD(line_file, assign), .type = YAMLMAP_TEXT},
 	{YAMLMAP_FIELD(line_file, pieces), .type = YAMLMAP_TEXT},
 	{YAMLMAP_FIELD(line_file, stx), .type = YAMLMAP_BOOL},
+	{YAMLMAP_FIELD(line_file, live), .type = YAMLMAP_BOOL},
 	{FILE_NODE(match), .required = true},
 	{FILE_NODE(ignore)},
 	{FILE_NODE(fields), .required = true},

@@ -16,6 +16,7 @@ struct timekeeper {
 	struct gateway *gateway;
 	int fd; /* CLOCK_REALTIME, and never due: it wakes us when that is set */
 	sd_event_source *set, *timer;
+	bool asked;	     /* the kernel; whether we may is logged once */
 	bool looking, again; /* the job is with the store; and has to go there once more */
 	int64_t noted_us;    /* CLOCK_BOOTTIME of what the store has; 0: nothing yet */
 	int64_t shift_us;
@@ -38,10 +39,20 @@ static int run(struct job *job, struct db *db)
 	return MIN(rc, 0);
 }
 
+static bool disciplined(struct timekeeper *t)
+{
+	int rc = clock_synced();
+	if (rc < 0 && !t->asked)
+		log_warn("clock", "may not ask whether a time server disciplines the clock: %s",
+			strerror(-rc));
+	t->asked = true;
+	return rc > 0;
+}
+
 static void look(struct timekeeper *t)
 {
 	struct instant now = {clock_utc_us(), clock_boot_us()};
-	bool synced = clock_synced();
+	bool synced = disciplined(t);
 	bool stands = t->noted_us && span_same(t->shift_us, now.utc_us - now.boot_us) &&
 		      synced <= t->synced && now.boot_us - t->noted_us < NOTE_US;
 	if (t->looking)
@@ -68,7 +79,7 @@ static void done(struct job *job, int result)
 	t->shift_us = t->now.utc_us - t->now.boot_us;
 	t->synced = t->now_synced;
 	if (t->more) /* behind whatever came meanwhile */
-		submit(t, (struct instant){clock_utc_us(), clock_boot_us()}, clock_synced());
+		submit(t, (struct instant){clock_utc_us(), clock_boot_us()}, disciplined(t));
 	else if (t->again) {
 		t->again = false;
 		look(t);

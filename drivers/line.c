@@ -457,6 +457,7 @@ static void reading_heard(struct vg_session *s, const struct vg_line *p, const s
 	struct vg_reading r = {
 		.kind = p->kind,
 		.taken = x->timed ? &x->taken : NULL,
+		.live = p->live,
 		.user = -1,
 		.seq = -1,
 		.quantities = x->quantities,

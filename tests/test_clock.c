@@ -62,6 +62,13 @@ static void test_plausible(void **state)
 	assert_true(clock_plausible(ARRIVED));
 }
 
+/* It may be asked here, whatever it says. */
+static void test_synced(void **state)
+{
+	(void)state;
+	assert_in_range(clock_synced(), 0, 1);
+}
+
 static void test_civil_known(void **state)
 {
 	(void)state;
@@ -508,6 +515,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_now),
 		cmocka_unit_test(test_plausible),
+		cmocka_unit_test(test_synced),
 		cmocka_unit_test(test_civil_known),
 		cmocka_unit_test(test_civil_text),
 		cmocka_unit_test(test_date),

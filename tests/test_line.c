@@ -76,6 +76,8 @@ static void on_reading(struct vg_session *s, const struct vg_reading *r)
 	tell_numbers(r->quantities, r->n_quantities);
 	for (size_t i = 0; i < r->n_notes; i++)
 		tell(" %s:%.*s", r->notes[i].key, (int)r->notes[i].len, r->notes[i].text);
+	if (r->live)
+		tell(" live");
 	if (r->patient_len)
 		tell(" of <%.*s>", (int)r->patient_len, r->patient);
 	tell_flags(r->flags, r->n_flags);
@@ -195,7 +197,7 @@ static const struct {
 	{"hbp9030", HBP,
 		"reading bp 2026-07-11 08:30:00 bp.sbp=128E0mmHg bp.dbp=82E0mmHg bp.pulse=72E0/min "
 		"of <R-0001> body_movement; "},
-	{"height_weight", STATION, "reading weight weight=705E-1kg height=1720E-1cm; "},
+	{"height_weight", STATION, "reading weight weight=705E-1kg height=1720E-1cm live; "},
 };
 
 static uint32_t draw(uint32_t *state)

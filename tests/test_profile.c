@@ -274,6 +274,7 @@ static const struct {
 	{8, "layout: pairs\npieces: \"-3\"", "pieces: expected a number such as 5, 5-7 or 5-"},
 	{8, "layout: pairs\npieces: 5-100", "pieces: expected a number such as 5, 5-7 or 5-"},
 	{8, "layout: pairs\nstx: yes", ":9: stx: expected true or false, found \"yes\""},
+	{6, "mode: samples\nlive: true", "live: only with `mode: reading`"},
 	{8, "layout: columns", ":11: at: expected columns such as 5-7, 5 or 5-, counted from 1"},
 	{8, "layout: separated", ":11: at: expected pieces such as 5-7, 5 or 5-, counted from 1"},
 	{9, "match: \"S=*\"", ":9: match: expected a list of texts, such as [\"---\"]"},

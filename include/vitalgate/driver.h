@@ -92,7 +92,10 @@ enum vg_status {
 struct vg_reading {
 	const char *kind; /* "bp", "glucose", "lab", "spo2", "weight", "temperature" ... */
 	const struct vg_civil *taken; /* device time as it came; NULL when the device sent none */
-	bool live; /* without device time: it was measured as it came, the instrument has no memory */
+	/* It was measured as it came, and the protocol says so: it is no memory that is handed over. May stand beside a
+	 * device time: that is then believed only when the device's clock was compared and says the same; else the
+	 * reading is dated by its arrival. */
+	bool live;
 	int user;    /* user slot or person-id; -1 unknown */
 	int64_t seq; /* sequence number or record index; -1 none */
 	enum vg_status status;

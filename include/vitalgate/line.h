@@ -64,6 +64,7 @@ struct vg_line_note {
 struct vg_line {
 	char kind[16];	/* of the readings or samples */
 	bool samples;	/* a line is a moment of a running measurement, and no reading */
+	bool live;	/* a line comes as it is measured, never out of a memory */
 	bool stx;	/* a line without STX before it has lost its head */
 	uint8_t layout; /* enum vg_line_layout */
 	char separator; /* 0: runs of blanks and tabs */
