@@ -6,13 +6,14 @@ static const char *const blood_glucose[] = {"glu.fasting", "glu.postprandial_2h"
 	"glu.capillary_plasma", "glu.undetermined_plasma"};
 static const char *const heart_rates[] = {"bp.pulse", "spo2.pulse", "ecg.hr"};
 
-/* The first field with this rule, filled. */
-static struct filling filling_by(const struct proposal_input *in, enum fill fill)
+/* The first field with this rule, filled; `how`: filling_of, or filling_rule. */
+static struct filling filling_by(const struct proposal_input *in, enum fill fill,
+	struct filling (*how)(const struct proposal_input *in, const struct form_field *f))
 {
 	const struct form_field *f;
 	for (unsigned i = 0; (f = forms_field(in->forms, in->form, i)); i++)
 		if (f->fill == fill)
-			return filling_of(in, f);
+			return how(in, f);
 	return (struct filling){.note = "", .day = DAY_NONE, .from = DAY_NONE};
 }
 
@@ -21,7 +22,7 @@ static struct filling filling_by(const struct proposal_input *in, enum fill fill
 static void goal_htn(const struct proposal_input *in, struct proposal *p)
 {
 	const struct numbers *n = in->numbers;
-	struct filling bp = filling_by(in, FILL_BP);
+	struct filling bp = filling_by(in, FILL_BP, filling_of);
 	p->goal_why = "no_value";
 	if (!bp.filled || bp.n_values != PRESSURES)
 		return;
@@ -39,7 +40,7 @@ static void goal_htn(const struct proposal_input *in, struct proposal *p)
 
 static void goal_t2dm(const struct proposal_input *in, struct proposal *p)
 {
-	struct filling g = filling_by(in, FILL_FASTING);
+	struct filling g = filling_by(in, FILL_FASTING, filling_of);
 	if (g.filled && g.n_values)
 		p->at_goal = g.milli[0] < in->numbers->goal_t2dm_fasting_below &&
 			     g.milli[0] > in->numbers->goal_t2dm_fasting_above;
@@ -81,7 +82,7 @@ static void classify(const struct proposal_input *in, struct proposal *p, struct
 	}
 }
 
-/* referral */
+/* referral: what a person wrote into the form counts beside the readings and takes no reason away */
 
 /* Whether the value is at least so high whatever was beyond the range: "> 33.3" is, "< 33.3" says nothing. */
 static bool reaches(const struct visit_value *v, int64_t limit)
@@ -89,19 +90,33 @@ static bool reaches(const struct visit_value *v, int64_t limit)
 	return v->comparator != '<' && v->milli >= limit;
 }
 
+static bool at_least(const struct filling *f, const int64_t *limits, unsigned n)
+{
+	for (unsigned i = 0; f->filled && f->n_values == n && i < n; i++)
+		if (f->milli[i] >= limits[i])
+			return true;
+	return false;
+}
+
+/* Whether the value of the form is so high, a person's or that of the rule. */
+static bool reached(
+	const struct proposal_input *in, enum fill fill, const int64_t *limits, unsigned n)
+{
+	struct filling shown = filling_by(in, fill, filling_of);
+	struct filling rule = filling_by(in, fill, filling_rule);
+	return at_least(&shown, limits, n) || at_least(&rule, limits, n);
+}
+
 static bool bp_urgent(const struct proposal_input *in)
 {
 	const struct visit_value *v[PRESSURES];
-	const int64_t limit[PRESSURES] = {in->numbers->urgent_sbp, in->numbers->urgent_dbp};
-	struct filling bp = filling_by(in, FILL_BP);
-	bool urgent = false;
+	const int64_t limits[PRESSURES] = {in->numbers->urgent_sbp, in->numbers->urgent_dbp};
 	for (size_t i = 0; i < in->n_readings; i++)
-		if (bp_numbers(&in->readings[i], v))
-			urgent |= reaches(v[SYSTOLIC], limit[SYSTOLIC]) ||
-				  reaches(v[DIASTOLIC], limit[DIASTOLIC]);
-	for (unsigned i = 0; i < bp.n_values; i++) /* what a person wrote is of the visit, too */
-		urgent |= bp.filled && bp.milli[i] >= limit[i];
-	return urgent;
+		if (bp_numbers(&in->readings[i], v) &&
+			(reaches(v[SYSTOLIC], limits[SYSTOLIC]) ||
+				reaches(v[DIASTOLIC], limits[DIASTOLIC])))
+			return true;
+	return reached(in, FILL_BP, limits, PRESSURES);
 }
 
 static bool pregnant(const struct proposal_input *in)
@@ -111,10 +126,9 @@ static bool pregnant(const struct proposal_input *in)
 
 static bool pregnant_bp(const struct proposal_input *in)
 {
-	struct filling bp = filling_by(in, FILL_BP);
-	return pregnant(in) && bp.filled && bp.n_values == PRESSURES &&
-	       (bp.milli[SYSTOLIC] >= in->numbers->urgent_pregnant_sbp ||
-		       bp.milli[DIASTOLIC] >= in->numbers->urgent_pregnant_dbp);
+	const int64_t limits[PRESSURES] = {
+		in->numbers->urgent_pregnant_sbp, in->numbers->urgent_pregnant_dbp};
+	return pregnant(in) && reached(in, FILL_BP, limits, PRESSURES);
 }
 
 static bool high(const struct proposal_input *in, const struct visit_value *v)
@@ -141,7 +155,7 @@ static bool any_glucose(const struct proposal_input *in,
 		}
 	static const enum fill fills[] = {FILL_FASTING, FILL_OTHER_GLUCOSE};
 	for (size_t i = 0; i < ELEMENTS(fills); i++) {
-		struct filling f = filling_by(in, fills[i]);
+		struct filling f = filling_by(in, fills[i], filling_of);
 		struct visit_value v = {.milli = f.milli[0]};
 		if (f.filled && f.n_values && is(in, &v))
 			return true;
@@ -151,9 +165,7 @@ static bool any_glucose(const struct proposal_input *in,
 
 static bool pregnant_glucose(const struct proposal_input *in)
 {
-	struct filling g = filling_by(in, FILL_FASTING);
-	return pregnant(in) && g.filled && g.n_values &&
-	       g.milli[0] >= in->numbers->urgent_pregnant_fasting;
+	return pregnant(in) && reached(in, FILL_FASTING, &in->numbers->urgent_pregnant_fasting, 1);
 }
 
 static bool temperature(const struct proposal_input *in)

@@ -304,6 +304,18 @@ static void test_pregnant(void **state)
 	rig_one(1, "glu.random", 11000);
 	rig_make();
 	assert_string_equal(rig_referrals(), "");
+	rig_answer("fasting_glucose", "7.0"); /* a person's value counts beside the readings ... */
+	rig_answer("bp", "138/90");
+	rig_make();
+	assert_string_equal(rig_referrals(), "pregnant_bp pregnant_glucose");
+	rig_visit(DM);
+	in.conditions = "pregnant";
+	rig_bp(0, ARM_NONE, 140, 80);
+	rig_one(1, "glu.fasting", 7000);
+	rig_answer("fasting_glucose", "5.0"); /* ... and takes no reason away */
+	rig_answer("bp", "120/80");
+	rig_make();
+	assert_string_equal(rig_referrals(), "pregnant_bp pregnant_glucose");
 	rig_visit(OLD);
 	in.conditions = "pregnant";
 	rig_bp(0, ARM_LEFT, 150, 95);
