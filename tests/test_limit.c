@@ -232,7 +232,10 @@ static void test_assigned_late(void **state)
 {
 	(void)state;
 	set(1, "bp.sbp", "at_least", 150000, "critical");
-	struct uuid id = rig_bp(&rig, (struct rig_bp){155, 80, 70, .identity = "1"});
+	struct uuid id = rig_bp(&rig, (struct rig_bp){145, 80, 70, .identity = "0"});
+	assert_int_equal(intake_assign(&rig.gateway, rig.db, &id, 1), 0);
+	assert_int_equal(ROWS("alert"), 0); /* the limit says nothing of it */
+	id = rig_bp(&rig, (struct rig_bp){155, 80, 70, .identity = "1"});
 	assert_int_equal(ROWS("alert"), 0);
 	assert_int_equal(intake_assign(&rig.gateway, rig.db, &id, 2), 0);
 	assert_int_equal(ROWS("alert"), 0);

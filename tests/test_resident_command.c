@@ -39,6 +39,12 @@ static void test_show(void **state)
 	assert_null(json_object_get(r, "label"));
 	assert_string_equal(json_string_value(json_array_get(json_object_get(r, "programmes"), 0)),
 		"hypertension");
+	rig_script(&rig, "UPDATE resident SET valid_from=1,valid_to=2 WHERE id=1");
+	give("resident", "{'resident':'R-0001'}");
+	assert_true(json_is_false(json_object_get(done(), "in_contract")));
+	rig_script(&rig, "UPDATE resident SET valid_to=9000000000000000 WHERE id=1");
+	give("resident", "{'resident':'R-0001'}");
+	assert_true(json_is_true(json_object_get(done(), "in_contract")));
 	give("resident", "{'resident':'R-0003'}");
 	assert_true(json_is_null(json_object_get(done(), "age")));
 	assert_true(json_is_false(json_object_get(done(), "in_contract")));
