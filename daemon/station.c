@@ -2,9 +2,9 @@
 #include "station.h"
 
 #include "gateway.h"
-#include "roster.h"
 #include "util.h"
 #include "visit.h"
+#include "whose.h"
 
 struct station_instant station_now(void)
 {
@@ -90,8 +90,7 @@ static void find(struct db *db, struct found *f, struct row *w, int64_t reading,
 		f->nobody = true;
 		return;
 	}
-	int64_t resident = roster_files_under(db, row_int(w, 1));
-	resident = resident ? resident : row_int(w, 1);
+	int64_t resident = whose_record(db, row_int(w, 1));
 	c->has_patient_resident |= resident == named;
 	if (f->n && resident != c->residents[0]) {
 		c->residents[1] = f->n == 1 ? resident : c->residents[1];

@@ -8,12 +8,18 @@
 #include "util.h"
 
 #define BINDINGS_MAX 64
+#define MERGES_MAX 64 /* a damaged table must not hold us up */
 
-/* Two records of one person are one claim; who withdrew consent is still somebody, and not somebody else. */
-static int64_t claimed(struct db *db, int64_t resident)
+int64_t whose_record(struct db *db, int64_t resident)
 {
-	int64_t under = roster_files_under(db, resident);
-	return under ? under : resident;
+	int64_t into = resident;
+	for (unsigned hops = 0; into && hops < MERGES_MAX; hops++) {
+		resident = into;
+		into = db_int(db, 0,
+			"SELECT merged_into FROM resident WHERE id=? AND state='merged'", "i",
+			resident);
+	}
+	return resident;
 }
 
 /* Of 64, the newest; how many, or -errno. */
@@ -38,7 +44,7 @@ static int bindings_read(struct db *db, int64_t device, struct resident_binding 
 	}
 	for (int i = 0; i < n; i++)
 		if (elsewhere[i])
-			out[i].resident = claimed(db, out[i].resident);
+			out[i].resident = whose_record(db, out[i].resident);
 	return rc < 0 ? rc : n;
 }
 
@@ -89,7 +95,7 @@ int whose_named(struct db *db, const struct unit *u, const struct reading *r, in
 	if (!r->has_patient || (!typed && u->patient_field != PATIENT_FIELD_TOKEN))
 		return 0;
 	int64_t resident = db_int(db, 0, "SELECT id FROM resident WHERE token=?", "t", r->patient);
-	*ret = resident ? claimed(db, resident) : WHOSE_UNKNOWN;
+	*ret = resident ? whose_record(db, resident) : WHOSE_UNKNOWN;
 	if (resident && typed && !typed_proven(r->patient) &&
 		!booked(db, u->station, u->arrived_us, resident))
 		*ret = WHOSE_UNPROVEN;

@@ -30,3 +30,7 @@ int whose_decide(
 
 /* Whom the message names, when the site lets it: 1 and *ret, 0: nobody, -errno. */
 int whose_named(struct db *db, const struct unit *u, const struct reading *r, int64_t *ret);
+
+/* The record that this one was merged into, or itself: two records of one person are one claim. Who withdrew consent is
+ * still somebody, and not somebody else. */
+int64_t whose_record(struct db *db, int64_t resident);

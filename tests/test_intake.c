@@ -506,8 +506,9 @@ static void test_assign(void **state)
 		"SELECT group_concat(revision||status||coalesce(resident,'-')||evidence||grade||"
 		"superseded,' ') FROM reading",
 		"1final1device_bindingdevice1 2amended2assigned_by_personperson0");
-	expect_text("SELECT group_concat(resident||kind||milli) FROM evidence",
-		"2bp.sbp190000,2bp.dbp115000,2bp.pulse70000");
+	expect_text("SELECT group_concat(resident||kind||milli) FROM (SELECT * FROM evidence ORDER "
+		    "BY kind)",
+		"2bp.dbp115000,2bp.pulse70000,2bp.sbp190000");
 	/* R-0001's visit has lost it, both of R-0002's have it */
 	expect_text("SELECT group_concat(resident||form||revision,' ') FROM visit",
 		"1hypertension_followup_v32 2hypertension_followup_v31 2t2dm_followup_v31");
