@@ -335,6 +335,22 @@ int checkin_undo(struct gateway *g, struct db *db, const char *station,
 	return rc < 0 ? rc : redecide(g, db, c.id);
 }
 
+/* All of its window is this resident's. */
+static int hand_over(struct gateway *g, struct db *db, const struct checkin *c,
+	const struct checkin_asked *a, struct json *j)
+{
+	int rc = db_run(db,
+		"UPDATE checkin SET resident=?, purpose=?, source=?, author=? WHERE id=?", "ittti",
+		a->resident, a->purpose ? a->purpose : c->purpose, a->source, a->author, c->id);
+	if (rc >= 0)
+		rc = visit_checkin_lost(g, db, c->id);
+	if (rc >= 0)
+		rc = visit_checkin(g, db, c->id, a->way, j);
+	if (rc >= 0 && !c->open)
+		rc = visit_checkin_ended(g, db, c->id);
+	return rc < 0 ? rc : redecide(g, db, c->id);
+}
+
 int checkin_instead(struct gateway *g, struct db *db, const struct checkin_asked *a, struct json *j,
 	int64_t *ret_id)
 {
@@ -343,16 +359,7 @@ int checkin_instead(struct gateway *g, struct db *db, const struct checkin_asked
 	if (rc < 0)
 		return rc;
 	*ret_id = c.id;
-	rc = db_run(db, "UPDATE checkin SET resident=?, purpose=?, source=?, author=? WHERE id=?",
-		"ittti", a->resident, a->purpose ? a->purpose : c.purpose, a->source, a->author,
-		c.id);
-	if (rc >= 0)
-		rc = visit_checkin_lost(g, db, c.id);
-	if (rc >= 0)
-		rc = visit_checkin(g, db, c.id, a->way, j);
-	if (rc >= 0 && !c.open)
-		rc = visit_checkin_ended(g, db, c.id);
-	return rc < 0 ? rc : redecide(g, db, c.id);
+	return hand_over(g, db, &c, a, j);
 }
 
 /* Which check-in claims it, and when its measuring began: told first, whatever was corrected since. */
@@ -378,6 +385,29 @@ static int claimed(struct gateway *g, struct db *db, const struct uuid *id, int6
 	return ret->known ? 0 : -ENOENT;
 }
 
+/* The rest of it, from `from` on. */
+static int cut(struct gateway *g, struct db *db, const struct checkin *c,
+	const struct checkin_asked *a, const struct station_window *from, struct json *j,
+	int64_t *ret_id)
+{
+	struct checkin rest = *c;
+	rest.window = *from;
+	int rc = insert(db, &rest, a, a->source, ret_id);
+	if (rc >= 0)
+		rc = db_run(db, "UPDATE checkin SET to_us=?, to_boot=?, ended='split' WHERE id=?",
+			"iii", from->from_us, from->from_boot_us, c->id);
+	if (rc >= 0)
+		rc = visit_checkin_ended(g, db, c->id);
+	if (rc >= 0)
+		rc = visit_checkin(g, db, *ret_id, a->way, j);
+	if (rc >= 0 && !c->open)
+		rc = visit_checkin_ended(g, db, *ret_id);
+	/* what the first half lost, and what the second has */
+	if (rc >= 0)
+		rc = reassess_window(g, db, c->station, &c->window, c->last_reading, c->id);
+	return rc < 0 || !c->open ? rc : station_complete(g, db, *ret_id);
+}
+
 int checkin_split(struct gateway *g, struct db *db, const struct uuid *reading,
 	const struct checkin_asked *a, struct json *j, int64_t *ret_id)
 {
@@ -396,23 +426,14 @@ int checkin_split(struct gateway *g, struct db *db, const struct uuid *reading,
 		return rc;
 	if (c.resident == a->resident)
 		return -EALREADY;
-	struct checkin rest = c;
-	rest.window.from_us = i.from_us;
-	rest.window.from_boot_us = memcmp(boot.bytes, c.window.boot_id, sizeof(boot.bytes)) == 0
-					   ? i.from_boot_us
-					   : c.window.from_boot_us + i.from_us - c.window.from_us;
-	rc = insert(db, &rest, a, "split", ret_id);
-	if (rc >= 0)
-		rc = db_run(db, "UPDATE checkin SET to_us=?, to_boot=?, ended='split' WHERE id=?",
-			"iii", rest.window.from_us, rest.window.from_boot_us, c.id);
-	if (rc >= 0)
-		rc = visit_checkin_ended(g, db, c.id);
-	if (rc >= 0)
-		rc = visit_checkin(g, db, *ret_id, a->way, j);
-	if (rc >= 0 && !c.open)
-		rc = visit_checkin_ended(g, db, *ret_id);
-	/* what the first half lost, and what the second has */
-	if (rc >= 0)
-		rc = reassess_window(g, db, c.station, &c.window, c.last_reading, c.id);
-	return rc < 0 || !c.open ? rc : station_complete(g, db, *ret_id);
+	struct station_window from = c.window;
+	int64_t into_us = memcmp(boot.bytes, from.boot_id, sizeof(boot.bytes)) == 0
+				  ? i.from_boot_us - from.from_boot_us
+				  : i.from_us - from.from_us;
+	*ret_id = c.id;
+	if (into_us <= 0) /* nothing of it was before */
+		return hand_over(g, db, &c, a, j);
+	from.from_us += into_us;
+	from.from_boot_us += into_us;
+	return cut(g, db, &c, a, &from, j, ret_id);
 }

@@ -144,5 +144,6 @@ static inline int station_split(
 {
 	int64_t id;
 	struct checkin_asked a = station_asked(at, resident, NULL);
+	a.source = "split";
 	return STATION_ACT(r, checkin_split(&r->gateway, r->db, reading, &a, &j, &id));
 }
