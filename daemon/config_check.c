@@ -2,6 +2,7 @@
 #include "config_check.h"
 
 #include "centre.h"
+#include "person.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -146,6 +147,9 @@ bool config_check_device(const struct config *c, struct config_device *d, struct
 			"a device file such as /dev/ttyUSB0 or tcp:HOST:PORT as address",
 		[TRANSPORT_SPOOL] = "the path of a directory as address",
 		[TRANSPORT_REPLAY] = "the path of a capture as address"};
+	if (streq(d->id, PERSON_DEVICE))
+		return fault(f, "devices[].id",
+			"the id \"%s\" stands for what people type: expected another", d->id);
 	if (!take_address(d))
 		return fault(f, "devices[].address", "expected %s, found \"%.60s\"",
 			addresses[d->transport], d->address);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 
-#define DEVICE "person"			      /* the row that stands where an instrument's would */
 #define UNCERTAINTY_US (60 * CLOCK_SECOND_US) /* people type minutes */
 
 /* annotations */
@@ -93,11 +92,11 @@ int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t re
 		.resident = resident, .evidence = "entered_by_person", .grade = "person"};
 	struct when when = {.uncertainty_us = UNCERTAINTY_US, .trust = TRUST_LIVE};
 	char uid[96];
-	int64_t row = intake_device(db, DEVICE, DEVICE, "-", uid);
+	int64_t row = intake_device(db, PERSON_DEVICE, PERSON_DEVICE, "-", uid);
 	if (row < 0)
 		return (int)row;
 	const struct unit u = {.device_row = row,
-		.driver = DEVICE,
+		.driver = PERSON_DEVICE,
 		.driver_version = 1,
 		.ack_mode = "none",
 		.arrived_us = clock_utc_us(),
@@ -112,7 +111,7 @@ int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t re
 		r->at = &when;
 	}
 	r->kind = person_kind(r);
-	reading_identify(r, "", DEVICE, NULL, 0);
+	reading_identify(r, "", PERSON_DEVICE, NULL, 0);
 	int rc = intake_reading(g, db, &u, r);
 	r->of = NULL; /* they end with this call */
 	r->at = NULL;

@@ -12,6 +12,8 @@
 
 struct gateway;
 
+#define PERSON_DEVICE "person" /* what stands where an instrument's name would */
+
 /* A reading that was typed: `taken`: when it was, as the person says (NULL: now). The numbers, and what was annotated, are
  * in `r`; its id is made here. */
 int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t resident,

@@ -7,6 +7,7 @@
 #include "gateway.h"
 #include "log.h"
 #include "payload.h"
+#include "person.h"
 
 #include <errno.h>
 
@@ -151,7 +152,7 @@ static int query_devices(struct command *c)
 		"' ') FROM binding JOIN resident ON resident.id=binding.resident WHERE "
 		"binding.device=device.id AND binding.valid_to IS NULL),(SELECT group_concat(token,' ') FROM handover "
 		"JOIN resident ON resident.id=handover.resident WHERE handover.device=device.id) "
-		"FROM device ORDER BY name",
+		"FROM device WHERE driver<>'" PERSON_DEVICE "' ORDER BY name",
 		"");
 	while ((rc = row_next(r)) > 0) {
 		json_object_begin(c->result, NULL);

@@ -324,6 +324,8 @@ static void test_devices_refused(void **state)
 	refuse(DEVICES CUFF
 		" - id: cuff\n   driver: lis01\n   transport: serial\n   address: /dev/x\n",
 		"10: devices[1]: the id \"cuff\" is taken by the device in line 6");
+	refuse(DEVICES " - {id: person, driver: d, transport: ble, address: c0:11:22:33:44:55}\n",
+		"6: devices[0]: the id \"person\" stands for what people type: expected another");
 	refuse(DEVICES CUFF
 		" - id: two\n   driver: d\n   transport: ble\n   address: c0:11:22:33:44:55\n",
 		"13: devices[1]: the address C0:11:22:33:44:55 is taken by device \"cuff\" in line "

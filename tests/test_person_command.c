@@ -46,6 +46,9 @@ static void test_enter(void **state)
 	expect_text(
 		"SELECT action||' '||detail FROM audit ORDER BY id DESC LIMIT 1", "enter R-0001");
 	assert_int_equal(COUNT("alert"), 0);
+	/* it is no instrument that somebody would look after */
+	ask("devices", "{}");
+	assert_int_equal(json_array_size(json_object_get(result(), "devices")), 1);
 	/* twice is twice: whoever measured twice types twice */
 	ask("enter", "{'resident':'R-0001','values':{'bp.sbp':'150','bp.dbp':'90'}}");
 	result();

@@ -368,6 +368,8 @@ def check_followup_confirmed():
     assert "〔本人填写〕" in body and "确认结果" in body and "门诊" in body
     assert "2 控制不满意" in lines_of(body)["此次随访分类"] and "〔已确认〕" in lines_of(body)["此次随访分类"]
     assert "〔已确认〕" in lines_of(body)["体征-血压"]
+    one = [{**f, "evidence": {"arms": f["evidence"]["arms"][:1]}} if f["key"] == "bp" else f for f in FORM["visits"][0]["fields"]]
+    assert "左臂" not in shows(fields=one)  # the value says it already
     assert "〔已确认〕" not in shows() and "〔已确认〕" not in shows(state="closed")
     assert "外机构" in shows(state="confirmed", origin="elsewhere") and "已作废" in shows(state="entered-in-error")
 
