@@ -200,13 +200,28 @@ static int settle(struct db *db, int64_t visit)
 		"i", visit));
 }
 
+/* Confirmed while somebody was still checked in: whoever names the same resident again there opens no second visit of what
+ * was measured for the first. 0: it is not so. */
+static int64_t confirmed_already(struct db *db, const char *form, const struct opening *o)
+{
+	return !o->checkin
+		       ? 0
+		       : db_int(db, 0,
+				 "SELECT v.id FROM visit_window w JOIN visit v ON v.id=w.visit WHERE "
+				 "w.checkin=? AND v.form=? AND v.resident=? AND v.state='confirmed'",
+				 "iti", o->checkin, form, o->resident);
+}
+
 /* The visit that goes on, or a new one; its row or -errno. */
 static int64_t open_form(
 	struct gateway *g, struct db *db, const char *form, const struct opening *o)
 {
 	char day[DAY_TEXT];
+	int64_t visit = confirmed_already(db, form, o);
+	if (visit)
+		return visit;
 	day_text(day, day_of(o->at_us));
-	int64_t visit = db_int(db, 0,
+	visit = db_int(db, 0,
 		"SELECT max(id) FROM visit WHERE resident=? AND form=? AND day=? AND state IN "
 		"('open','closed') AND origin='here'",
 		"itt", o->resident, form, day);

@@ -268,6 +268,90 @@ static void test_studies_leave(void **state)
 	assert_int_equal(OF_STUDIES, 0);
 }
 
+/* What nobody confirmed yet rests on its readings; what was confirmed has them in itself. */
+static void test_visit_keeps_readings(void **state)
+{
+	(void)state;
+	static const char *const keeps[] = {"UPDATE visit SET state='open'",
+		"UPDATE visit SET state='closed'",
+		"UPDATE visit_window SET checkin=NULL, from_us=0, to_us=4000000000000000",
+		"UPDATE visit_window SET to_us=NULL",
+		"UPDATE visit_window SET checkin=5, from_us=NULL; UPDATE reading SET checkin=5"};
+	static const char *const frees[] = {"UPDATE visit SET state='confirmed'",
+		"UPDATE visit SET state='entered-in-error'",
+		"UPDATE visit SET state='open', resident=2",
+		"UPDATE visit SET resident=1; UPDATE visit_window SET checkin=NULL, from_us=0, to_us=1",
+		"UPDATE visit_window SET checkin=6, from_us=NULL"};
+	rig_script(&rig,
+		"INSERT INTO visit(uuid,resident,form,state,origin,day,revision,author,changed,"
+		"rules_version) VALUES(randomblob(16),1,'f','open','here','2026-11-18',1,'x',0,'r');"
+		"INSERT INTO visit_window(visit,from_us,to_us) VALUES(1,0,4000000000000000)");
+	for (size_t i = 0; i < ELEMENTS(keeps) + ELEMENTS(frees); i++) {
+		bool stays = i < ELEMENTS(keeps);
+		const char *sql = stays ? keeps[i] : frees[i - ELEMENTS(keeps)];
+		rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+		rig_script(&rig, "DELETE FROM evidence");
+		rig_script(&rig, sql);
+		receipts();
+		if (after(31) != !stays)
+			fail_msg("%s", sql);
+		rig_script(&rig, "DELETE FROM reading");
+	}
+}
+
+static void test_visits(void **state)
+{
+	(void)state;
+	rig_script(&rig,
+		"WITH d(i,day,form,state) AS (VALUES(1,'2026-11-18','f','confirmed'),(2,'2026-11-19','f',"
+		"'confirmed'),(3,'2026-11-20','f','closed'),(4,'2026-11-01','g','confirmed'),(5,"
+		"'2026-11-02','f','entered-in-error')) INSERT INTO visit(id,uuid,resident,form,state,origin,"
+		"day,revision,author,changed,rules_version) SELECT i,zeroblob(i),1,form,state,'here',day,1,'x',"
+		"1795000000000000,'r' FROM d;"
+		"INSERT INTO visit_window(visit,from_us,to_us) SELECT id,1,1 FROM visit;"
+		"INSERT INTO visit_revision SELECT id,1,'{}','x',1,NULL FROM visit");
+	after(1094);
+	assert_int_equal(COUNT("visit"), 5);
+	rig_script(&rig,
+		"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) VALUES(0,2,2,"
+		"3,zeroblob(3),1,3,0)");
+	after(1096);
+	/* what is due is counted from the last one of each form; and what was refused is work for a person */
+	assert_int_equal(COUNT("visit"), 3);
+	assert_int_equal(COUNT("visit WHERE id IN (2,3,4)"), 3);
+	assert_int_equal(COUNT("visit_window WHERE visit IN (2,3,4)"), 3);
+	assert_int_equal(COUNT("visit_window") + COUNT("visit_revision"), 6);
+	receipts();
+	after(1096);
+	assert_int_equal(COUNT("visit WHERE id IN (2,4)"), 2);
+	assert_int_equal(COUNT("visit"), 2);
+	/* whenever that was: the clock was not set */
+	rig_script(&rig, "UPDATE visit SET changed=5");
+	rig_script(&rig, "UPDATE visit SET form='f'");
+	after(1096);
+	assert_int_equal(COUNT("visit"), 2);
+}
+
+/* A check-in stays as long as a reading or a visit names it. */
+static void test_checkins(void **state)
+{
+	(void)state;
+	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
+	receipts();
+	rig_script(&rig,
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<5) INSERT INTO checkin(id,"
+		"uuid,station,resident,purpose,source,author,from_us,to_us,activity_us,boot_id,from_boot,"
+		"activity_boot,last_reading) SELECT i,zeroblob(i),'d',1,'hut','typed','x',1795000000000000,"
+		"iif(i=4,NULL,1795000000000000),1795000000000000,x'00',1,1,0 FROM n;"
+		"UPDATE reading SET checkin=1;"
+		"INSERT INTO visit_window(visit,checkin) VALUES(9,2); UPDATE checkin SET from_us=1 WHERE id=5");
+	after(29);
+	assert_int_equal(COUNT("checkin"), 5);
+	after(31);
+	assert_int_equal(COUNT("checkin"), 3);
+	assert_int_equal(COUNT("checkin WHERE id IN (1,2,5)"), 3);
+}
+
 /* Whole, and nothing of the one beside it. */
 static void test_study_leaves_whole(void **state)
 {
@@ -389,6 +473,9 @@ int main(void)
 		T(test_lists),
 		T(test_the_rest),
 		T(test_studies_leave),
+		T(test_visit_keeps_readings),
+		T(test_visits),
+		T(test_checkins),
 		T(test_study_leaves_whole),
 		T(test_study_stays),
 		T(test_waits_end),

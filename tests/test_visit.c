@@ -170,6 +170,25 @@ static void test_begins_anew(void **state)
 	}
 }
 
+/* Named again while the check-in lasts: no second visit of what the doctor confirmed in the meantime. */
+static void test_confirmed_meanwhile(void **state)
+{
+	(void)state;
+	int64_t checkin = stored_checkin(&rig, 2, "follow-up", november(18, 9, 0), 0);
+	checked_in(checkin, "", "htn t2dm");
+	rig_script(&rig, "UPDATE visit SET state='confirmed', revision=9 WHERE id=1");
+	checked_in(checkin, "2", "htn t2dm");
+	expect("SELECT group_concat(state||revision||answers,' ') FROM visit",
+		"confirmed9{} open2{\"visit_way\":\"2\"}");
+	/* at the next one there is */
+	checked_in(stored_checkin(&rig, 2, "follow-up", november(18, 10, 0), 0), "", "htn t2dm");
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM visit"), 3);
+	/* and for whom the window is given to instead */
+	rig_script(&rig, "UPDATE checkin SET resident=1 WHERE id=1");
+	checked_in(checkin, "", "htn");
+	assert_int_equal(rig_int(&rig, "SELECT resident FROM visit WHERE id=4"), 1);
+}
+
 /* A check-in that was over when it came to us (one that was split off): the visit is closed from its beginning. */
 static void test_closed_from_the_beginning(void **state)
 {
@@ -384,6 +403,7 @@ int main(void)
 		T(test_not_ours),
 		T(test_goes_on),
 		T(test_begins_anew),
+		T(test_confirmed_meanwhile),
 		T(test_closed_from_the_beginning),
 		T(test_lost),
 		T(test_day_follows),
