@@ -10,6 +10,7 @@ VITALGATE_ONLY=name runs one of the sites.
 import collections
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -84,6 +85,9 @@ def result(value):
                        "unit": "mmol/L", "flag": "N", "status": "F", "time": "now"})
 
 
+STATION = "stations: [{id: desk-1}]\n"
+
+
 def start(site, clock, boot_id=None):
     """Broker, core under its clock, platform, uplink."""
     holds(site.broker() and site.core(clock.env(boot_id)), "not started" + site.tails())
@@ -95,9 +99,12 @@ def start(site, clock, boot_id=None):
 
 
 def again(site, clock, boot_id=None):
-    """A power cut; with a boot id, of the machine."""
+    """A power cut; with a boot id, of the machine: another CLOCK_BOOTTIME as well, if we may."""
     site.kill("core")
-    holds(site.core(clock.env(boot_id)), "not started again" + site.tails())
+    ahead = ("unshare", "--time", "--boottime", str(random.randrange(DAY, 9 * DAY)))
+    may = boot_id and subprocess.run([*ahead, "true"], capture_output=True).returncode == 0
+    holds(site.core(clock.env(boot_id), ahead if may else ()),
+          "not started again" + site.tails())
 
 
 def measure(site, name, text):
@@ -230,6 +237,34 @@ def born_in_1970(site, clock, shim):
     earlier_boot(site, clock)
 
 
+def checked_in(site, clock, shim):
+    """A morning in 1970 at a station: who was there when is known all the same."""
+    clock.set_to(5000)
+    start(site, clock)
+    site.cuff("cuff-1")
+    with tap.case("checked in and measured while nobody knew the time", site):
+        site.cli("checkin", "desk-1", "R-0001", "--purpose", "follow-up")
+        measure(site, "cuff-1", record(131, 81))
+        site.cli("checkin", "desk-1", "R-0003", "--purpose", "follow-up")
+        measure(site, "cuff-1", record(133, 83))
+        site.cli("checkout", "desk-1")
+        holds(wait_until(lambda: len(revisions(site)) == 2), "not all came" + site.tails())
+    with tap.case("the time is known: whose it was, at a trusted time, in a visit of today", site):
+        time.sleep(2.5)  # past the readings, which are dated to a second
+        clock.set(0, synced=True)
+        holds(wait_until(lambda: events(site, "clock_repaired"), 10) and settled(site),
+              "not repaired" + site.tails())
+        last = {values(rs[-1]): rs[-1] for rs in revisions(site).values()}
+        same([(last[v]["time"]["trust"], last[v]["resident"]) for v in ((131, 81), (133, 83))],
+             [("corrected", "R-0001"), ("corrected", None)], json.dumps(last[131, 81]))
+        same(last[133, 83]["identity"]["evidence"], "between_two_checkins")  # in one minute
+        today = datetime.now(ZoneInfo(Site.ZONE)).date().isoformat()
+        same({d for d, in site.query("SELECT day FROM visit")}, {today})
+        wrong = site.query("SELECT * FROM checkin WHERE from_us<1700000000000000 OR "
+                           "to_us<1700000000000000")
+        same(wrong, [])
+
+
 def earlier_boot(site, clock):
     with tap.case("a boot whose clock never became known: its readings stay labelled", site):
         clock.set_to(2000)
@@ -357,6 +392,7 @@ def zone(case, shim):
 
 
 SITES = {
+    "checked_in": ([cuff_device("cuff-1", station="desk-1")], checked_in),
     "born_in_1970": ([cuff_device("cuff-1"), lab_device("lab-1")], born_in_1970),
     "steps": ([cuff_device("cuff-1"), lab_device("lab-1")], steps),
 }
@@ -364,7 +400,7 @@ SITES = {
 
 def run(name, shim):
     devices, call = SITES[name]
-    with Site(devices) as site:
+    with Site(devices, extra=STATION) as site:
         try:
             call(site, Clock(site.dir, shim), shim)
         except Exception as error:  # outside a case
