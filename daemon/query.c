@@ -254,7 +254,8 @@ static int query_status(struct command *c)
 	json_time(c->result, "now", clock_utc_us());
 	json_bool(c->result, "clock_plausible", clock_plausible(clock_utc_us()));
 	json_bool(c->result, "clock_synced",
-		db_int(c->db, 0, "SELECT synced FROM clock_span ORDER BY id DESC LIMIT 1", "") == 1);
+		db_int(c->db, 0, "SELECT synced FROM clock_span ORDER BY id DESC LIMIT 1", "") ==
+			1);
 	json_str(c->result, "tables", codes_version(c->gateway->codes));
 	json_str(c->result, "rules", alert_rules_version(c->gateway->rules));
 	if (c->gateway->config_fault[0])

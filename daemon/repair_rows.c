@@ -35,8 +35,9 @@ static int next_stretch(struct db *db, const char *sql, int64_t after, struct st
 	return rc;
 }
 
-static int repair_stretches(
-	struct db *db, const struct repair *r, const char *select, const char *update)
+/* `begun`: what follows when one began at another time (from, id); may be NULL. */
+static int repair_stretches(struct db *db, const struct repair *r, const char *select,
+	const char *update, const char *begun)
 {
 	struct stretch s = {0};
 	int rc;
@@ -46,6 +47,8 @@ static int repair_stretches(
 			continue;
 		rc = db_run(db, update, "ppi", s.has_from ? &s.from_us : NULL,
 			s.has_to ? &s.to_us : NULL, s.id);
+		if (rc >= 0 && from && begun)
+			rc = db_run(db, begun, "ii", s.from_us, s.id);
 		if (rc < 0)
 			return rc;
 	}
@@ -140,7 +143,7 @@ static int repair_windows(struct gateway *g, struct db *db, const struct repair 
 	int rc = repair_stretches(db, r,
 		"SELECT id,from_us,to_us FROM visit_window WHERE id>? AND checkin IS NULL ORDER BY id "
 		"LIMIT 1",
-		"UPDATE visit_window SET from_us=?, to_us=? WHERE id=?");
+		"UPDATE visit_window SET from_us=?, to_us=? WHERE id=?", NULL);
 	while (rc >= 0 &&
 		(visit = db_int(db, 0,
 			 "SELECT min(id) FROM visit WHERE state IN ('open','closed') AND id>? "
@@ -151,11 +154,20 @@ static int repair_windows(struct gateway *g, struct db *db, const struct repair 
 	return rc;
 }
 
+/* A loan ends the one before it, which it could not while it seemed to be of 1970. */
+static int repair_loans(struct db *db, const struct repair *r)
+{
+	return repair_stretches(db, r,
+		"SELECT id,valid_from,valid_to FROM binding WHERE id>? ORDER BY id LIMIT 1",
+		"UPDATE binding SET valid_from=?, valid_to=? WHERE id=?",
+		"UPDATE binding AS b SET valid_to=?1 FROM binding AS n WHERE n.id=?2 AND b.id<n.id AND "
+		"b.device=n.device AND (b.valid_to IS NULL OR b.valid_to>?1) AND b.valid_from<=?1 AND "
+		"(b.user_slot IS NULL OR n.user_slot IS NULL OR b.user_slot=n.user_slot)");
+}
+
 int repair_rows(struct gateway *g, struct db *db, const struct repair *r)
 {
-	int rc = repair_stretches(db, r,
-		"SELECT id,valid_from,valid_to FROM binding WHERE id>? ORDER BY id LIMIT 1",
-		"UPDATE binding SET valid_from=?, valid_to=? WHERE id=?");
+	int rc = repair_loans(db, r);
 	if (rc >= 0)
 		rc = repair_checkins(g, db, r);
 	if (rc >= 0)

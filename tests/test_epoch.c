@@ -160,7 +160,8 @@ static void test_until_our_clock_is_set(void **state)
 		u.offset_us += S / 2; /* a second or so */
 	}
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM device_offset"), 1);
-	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM device WHERE offset_us IS NOT NULL"), 0);
+	assert_int_equal(
+		rig_int(&rig, "SELECT count(*) FROM device WHERE offset_us IS NOT NULL"), 0);
 	assert_int_equal(count(), 0);
 	u.offset_us += 300 * S; /* it was set as well */
 	assert_int_equal(epoch_observe(rig.db, &u), 0);
@@ -181,21 +182,25 @@ static void test_our_clock_is_set(void **state)
 	assert_int_equal(epoch_observe(rig.db, &u), 0);
 	rig_script(&rig, "UPDATE device_offset SET boot_id=x'00'");
 	u = seen(-90 * S, RIG_NOW, 1000 * S);
-	rig_script(&rig, "UPDATE device_offset SET offset_us=offset_us+5000000"); /* not quite the same */
+	rig_script(&rig,
+		"UPDATE device_offset SET offset_us=offset_us+5000000"); /* not quite the same */
 	assert_int_equal(epoch_observe(rig.db, &u), 0);
 	u.arrived_us += 100 * S;
 	u.boot_us += 100 * S;
 	assert_int_equal(epoch_observe(rig.db, &u), 0); /* still so */
 	assert_int_equal(epochs_follow(rig.db, RIG_NOW + 3600 * S - 1000 * S), 0);
-	assert_int_equal(rig_int(&rig, "SELECT until-at FROM device_offset WHERE rowid=2"), 100 * S);
+	assert_int_equal(
+		rig_int(&rig, "SELECT until-at FROM device_offset WHERE rowid=2"), 100 * S);
 	u = seen(-3690 * S, RIG_NOW + 3800 * S, 1200 * S);
 	assert_int_equal(epoch_observe(rig.db, &u), 0);
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM device_offset"), 2);
 	assert_int_equal(epochs_follow(rig.db, RIG_NOW - 1000 * S), 0);
-	assert_int_equal(rig_int(&rig, "SELECT offset_us FROM device_offset WHERE rowid=2"), -90 * S);
-	assert_int_equal(rig_int(&rig, "SELECT until FROM device_offset WHERE rowid=2"),
-		RIG_NOW + 200 * S);
-	assert_int_equal(rig_int(&rig, "SELECT at FROM device_offset WHERE rowid=1"), RIG_NOW - 2 * DAY);
+	assert_int_equal(
+		rig_int(&rig, "SELECT offset_us FROM device_offset WHERE rowid=2"), -90 * S);
+	assert_int_equal(
+		rig_int(&rig, "SELECT until FROM device_offset WHERE rowid=2"), RIG_NOW + 200 * S);
+	assert_int_equal(
+		rig_int(&rig, "SELECT at FROM device_offset WHERE rowid=1"), RIG_NOW - 2 * DAY);
 }
 
 /* A unit that was stamped before our clock was set ahead by an hour, and is filed after that. */

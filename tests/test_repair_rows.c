@@ -70,6 +70,24 @@ static void test_loan(void **state)
 		rig_int(&rig, "SELECT resident FROM reading WHERE superseded=0 AND revision=2"), 2);
 }
 
+/* Bound in 1970, it could not end what was bound before; slots of others go on. */
+static void test_loan_of_1970(void **state)
+{
+	(void)state;
+	repair_clock(&rig, 0, REPAIR_1970, false);
+	bind(1, RIG_NOW - 24 * HOUR, 0);
+	bind(2, RIG_NOW - 24 * HOUR, 0);
+	bind(2, 10 * S + ODD, 0);
+	bind(3, 20 * S + ODD, 0);
+	rig_script(&rig, "UPDATE binding SET user_slot=1 WHERE id IN (1,3); UPDATE binding SET "
+			 "user_slot=2 WHERE id=2; UPDATE binding SET device=99 WHERE id=4");
+	repair_clock(&rig, 60, 0, false);
+	repair_expect(&rig,
+		"SELECT group_concat(resident||' '||((valid_from-1795000000000000)/1000000)||' '||"
+		"coalesce((valid_to-1795000000000000)/1000000,'-'),', ') FROM binding",
+		"1 -86400 10, 2 -86400 -, 2 10 -, 3 20 -");
+}
+
 static void checkin(int64_t id, int64_t from_s, int64_t from_off, int64_t to_s, int64_t to_off)
 {
 	struct instant from = repair_at(from_s, from_off), to = repair_at(to_s, to_off);
@@ -161,6 +179,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_loan),
+		T(test_loan_of_1970),
 		T(test_checkins),
 		T(test_visits),
 	};
