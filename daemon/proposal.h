@@ -55,8 +55,8 @@ struct proposal_input {
 	const struct numbers *numbers;
 	const struct ws *ws; /* NULL: values stand as they were rounded */
 	const char *form;
-	int32_t day; /* DAY_NONE: nobody opened a visit; the form is blank */
-	const char *birth, *conditions;	      /* as on the roster; may be NULL */
+	int32_t day;			/* DAY_NONE: nobody opened a visit; the form is blank */
+	const char *birth, *conditions; /* as on the roster; may be NULL */
 	const struct visit_reading *readings; /* in order of taken, then of arrival */
 	size_t n_readings;
 	const struct visit_result

@@ -123,6 +123,9 @@ static void test_answer_of_before(void **state)
 	assert_int_equal(decided.class, 0);
 	assert_string_equal(rig_text("next_visit_date"), "in spring");
 	assert_string_equal(rig_next(), "-");
+	rig_answer("bp", "190/100 twice");
+	rig_make();
+	assert_string_equal(rig_referrals(), "");
 	assert_int_equal(json_object_set_new(answers, "bp", json_true()), 0);
 	rig_make();
 	assert_string_equal(rig_text("bp"), "120/80");
@@ -156,6 +159,23 @@ static void test_no_form(void **state)
 	assert_int_equal(decided.n_referrals, 0);
 }
 
+/* A form that nobody opened a visit for: no day, no value, nothing that follows. */
+static void test_blank(void **state)
+{
+	(void)state;
+	static const char *const names[] = {HTN, DM, OLD, COPD};
+	for (size_t i = 0; i < ELEMENTS(names); i++) {
+		size_t k;
+		const json_t *f;
+		rig_visit(names[i]);
+		in.day = DAY_NONE;
+		rig_make();
+		json_array_foreach(json_object_get(said, "fields"), k, f)
+			assert_false(json_is_true(json_object_get(f, "filled")));
+		assert_string_equal(rig_next(), "-");
+	}
+}
+
 /* What is not JSON in an answer becomes text of it. */
 static void test_quotes(void **state)
 {
@@ -178,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_answer_of_before),
 		cmocka_unit_test(test_number_answers),
 		cmocka_unit_test(test_no_form),
+		cmocka_unit_test(test_blank),
 		cmocka_unit_test(test_quotes),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
