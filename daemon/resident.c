@@ -103,14 +103,6 @@ static bool contradicted(const struct resident_evidence *e, const struct residen
 	return others;
 }
 
-/* Nobody's; the check-in that claimed it all the same shows that somebody is there. */
-static struct resident_decision against(const struct resident_evidence *e, const char *why)
-{
-	struct resident_decision d = nobody(why);
-	d.checkin = e->station.state == STATION_ONE ? e->station.checkin : 0;
-	return d;
-}
-
 static void claims(struct resident_decision *d, const char *by, int64_t resident)
 {
 	if (resident && d->n_claims < RESIDENT_CLAIMS_MAX)
@@ -121,7 +113,7 @@ static void claims(struct resident_decision *d, const char *by, int64_t resident
 static struct resident_decision contradiction(
 	const struct resident_evidence *e, int64_t bound, const char *why)
 {
-	struct resident_decision d = against(e, why);
+	struct resident_decision d = nobody(why);
 	if (e->has_patient)
 		claims(&d, "message", e->patient_resident);
 	for (size_t i = 0; i < 2; i++)
@@ -175,9 +167,9 @@ struct resident_decision resident_decide(const struct resident_evidence *e)
 	if (e->conflict)
 		return nobody("conflicting_content");
 	if (e->has_patient && !e->patient_resident)
-		return against(e, "unknown_patient_id");
+		return nobody("unknown_patient_id");
 	if (e->has_patient && e->patient_unproven)
-		return against(e, "typed_id_unproven");
+		return nobody("typed_id_unproven");
 	struct resident_decision bound = by_binding(e);
 	int64_t message = e->has_patient ? e->patient_resident : 0;
 	int64_t station = s->state == STATION_ONE ? s->residents[0] : 0;
