@@ -370,6 +370,7 @@ class Commands:
             raise Refused("reason_missing")
         self.check_answers(visit, args["answers"])
         visit.answers.update({key: str(value) for key, value in args["answers"].items()})
+        visit.evidence = self.collect(visit)  # as it is filed now
         visit.result = conclude(visit.evidence, visit.answers)
 
     def do_visit_void(self, args, _by):

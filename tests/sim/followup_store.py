@@ -200,7 +200,7 @@ class Visit:
         self.day = None  # set for one that was held elsewhere
         self.elsewhere = self.void = False
         self.confirmed_at = None
-        self.evidence = None  # frozen when it was confirmed
+        self.evidence = None  # frozen when it was confirmed or corrected
         self.result = None
 
     def spans(self):
