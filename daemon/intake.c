@@ -180,7 +180,7 @@ int intake_decide(struct gateway *g, struct db *db, const struct unit *u, const 
 	return rc;
 }
 
-/* Whoever is checked in there is still measured. */
+/* Whoever is checked in there is still measured; what is contradicted shows nothing. */
 int intake_claimed(struct gateway *g, struct db *db, const struct unit *u, const struct filing *f)
 {
 	struct station_instant at = arrival(u);

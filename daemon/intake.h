@@ -19,7 +19,7 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 /* Whose it is and when it was, as the evidence stands; `conflict`: it contradicts what is known. 0, -errno. */
 int intake_decide(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
 	bool conflict, struct filing *ret);
-/* What was filed so was claimed by a check-in, perhaps, which goes on or is complete. */
+/* What is filed so is filed by a check-in, perhaps, which goes on or is complete. */
 int intake_claimed(
 	struct gateway *g, struct db *db, const struct unit *u, const struct filing *f);
 /* SHA-256, keyed, of what was typed as patient; false: nothing was, or it is not to be kept. */

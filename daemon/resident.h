@@ -30,9 +30,9 @@ struct resident_station {
 		STATION_UNDONE,	 /* only somebody who was taken back */
 		STATION_NO_TIME, /* nobody can say when it was measured */
 	} state;
-	int64_t checkin;	   /* one: its row */
-	bool after;		   /* one: who it was became known after the measuring (health hut) */
-	int64_t residents[2];	   /* one, between: some of them, else 0 */
+	int64_t checkin;      /* one: its row */
+	bool after;	      /* one: who it was became known after the measuring (health hut) */
+	int64_t residents[2]; /* one, between: some of them, else 0 */
 	bool has_patient_resident; /* between: whom the message names is one of them */
 };
 
@@ -59,12 +59,12 @@ struct resident_claim {
 #define RESIDENT_CLAIMS_MAX 4
 
 struct resident_decision {
-	int64_t resident; /* 0: nobody */
+	int64_t resident;     /* 0: nobody */
 	const char *evidence; /* stable word: "device_binding", "user_slot", "checkin",
 				 "identified_after", "message_token", or why not */
-	const char *grade;    /* "none", "device", "slot", "station", "message" (and "person", from a
+	const char *grade; /* "none", "device", "slot", "station", "message" (and "person", from a
 				 command) */
-	int64_t checkin;   /* row of the check-in that claims it, even if others contradict; 0: none */
+	int64_t checkin;   /* row of the check-in that claims it and is not contradicted; 0: none */
 	struct resident_claim claims[RESIDENT_CLAIMS_MAX]; /* that contradict each other */
 	unsigned n_claims;
 };

@@ -232,7 +232,8 @@ static int measured(struct db *db, int64_t checkin, const char *kind)
 	return (int)db_int(db, 0,
 		"SELECT 1 FROM reading WHERE checkin=?1 AND superseded=0 AND "
 		"status<>'entered-in-error' AND CASE kind WHEN 'bp' THEN 'blood_pressure' ELSE "
-		"kind END=?2 UNION ALL SELECT 1 FROM study WHERE checkin=?1 AND ?2='ecg' LIMIT 1",
+		"kind END=?2 UNION ALL SELECT 1 FROM study WHERE checkin=?1 "
+		"AND ?2='ecg' LIMIT 1",
 		"it", checkin, kind);
 }
 

@@ -54,7 +54,7 @@ bool station_overlap(const struct station_window *w, const struct station_interv
 /* The station's claim to a reading; `named`: the resident whom the message names, 0: nobody. 0, -errno. */
 int station_claim(struct gateway *g, struct db *db, const char *station,
 	const struct station_reading *r, int64_t named, struct resident_station *ret);
-/* It claimed one that was told at `arrived`: the check-in goes on, or is complete. */
+/* One that was told at `arrived` is filed by it: the check-in goes on, or is complete. */
 int station_claimed(
 	struct gateway *g, struct db *db, int64_t checkin, const struct station_instant *arrived);
 /* Whether all kinds are measured that the station wants; then the check-in ended with the last of them. */
