@@ -208,6 +208,36 @@ static void test_better_truth(void **state)
 	assert_int_equal(repair_see(&rig, 9003, 2 * HOUR, false), 0);
 }
 
+/* A hand leaves what was stamped by a time that can be; a time server that comes in the middle does not. */
+static void test_better_truth_for_all(void **state)
+{
+	(void)state;
+	repair_clock(&rig, -100, 2 * HOUR, false);
+	repair_bp(&rig, -90, 2 * HOUR, good);
+	many(REPAIR_PORTION + 50);
+	assert_int_equal(repair_see(&rig, 9000, 0, false), 1);
+	assert_int_equal(repair_portion(&rig), 1);
+	assert_int_equal(
+		rig_int(&rig, "SELECT max(revision) FROM reading WHERE boot_us=910000000"), 1);
+	assert_int_equal(repair_see(&rig, 9001, 0, true), 1);
+	repair_all(&rig);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM reading WHERE superseded=0 AND "
+				       "taken<>boot_us+1795000000000000-1000000000"),
+		0);
+}
+
+/* Nothing came while the clock was wrong: nothing is told but that it was set. */
+static void test_nothing_to_repair(void **state)
+{
+	(void)state;
+	repair_clock(&rig, 0, REPAIR_1970, false);
+	assert_int_equal(repair_see(&rig, 10, 0, false), 1);
+	assert_int_equal(repair_portion(&rig), 0);
+	assert_int_equal(repair_see(&rig, 11, 0, false), 0);
+	assert_int_equal(COUNT("event WHERE type='clock_repaired'"), 0);
+	assert_int_equal(COUNT("event WHERE type='clock_stepped'"), 1);
+}
+
 /* The machine starts again in the middle of it: the truth about the boot before is still known. */
 static void test_after_a_boot(void **state)
 {
@@ -247,8 +277,8 @@ static void test_troubles(void **state)
 	(void)state;
 	many(5);
 	rig_script(&rig,
-		"CREATE TRIGGER odd BEFORE INSERT ON reading WHEN NEW.revision=2 AND NEW.boot_us=1003000000 "
-		"BEGIN SELECT raise(ABORT,'x'); END");
+		"CREATE TRIGGER odd BEFORE INSERT ON outbox WHEN NEW.kind=0 AND NEW.object=(SELECT id FROM "
+		"reading WHERE revision=2 AND boot_us=1003000000) BEGIN SELECT raise(ABORT,'x'); END");
 	assert_int_equal(repair_see(&rig, 9000, 0, false), 1);
 	repair_all(&rig);
 	repair_expect(&rig, "SELECT detail FROM event WHERE type='clock_repaired'", "4 readings");
@@ -354,6 +384,8 @@ int main(void)
 		T(test_around_the_step),
 		T(test_portions),
 		T(test_better_truth),
+		T(test_better_truth_for_all),
+		T(test_nothing_to_repair),
 		T(test_after_a_boot),
 		T(test_never_known),
 		T(test_troubles),
