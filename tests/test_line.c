@@ -27,8 +27,7 @@ static struct profile profile;
 static struct vg_session *session;
 static char told[8192]; /* what the session was told, in one text */
 
-static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static void tell(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static void tell(const char *format, ...)
 {
 	size_t n = strlen(told);
 	va_list args;
@@ -76,8 +75,7 @@ static void on_reading(struct vg_session *s, const struct vg_reading *r)
 	tell_numbers(r->quantities, r->n_quantities);
 	for (size_t i = 0; i < r->n_notes; i++)
 		tell(" %s:%.*s", r->notes[i].key, (int)r->notes[i].len, r->notes[i].text);
-	if (r->live)
-		tell(" live");
+	tell("%s", r->live ? " live" : "");
 	if (r->patient_len)
 		tell(" of <%.*s>", (int)r->patient_len, r->patient);
 	tell_flags(r->flags, r->n_flags);

@@ -449,8 +449,8 @@ def check_sandbox(tap, m):
         holds("may not ask" not in m.journal("-u", CORE), "adjtimex() is refused")
     with tap.case("the uplink has the network and its key, no store, no commands, no bus"):
         found = m.probe("probe-uplink")
-        want = dict(closed, inet=0, inet6=0, control=EACCES, uplink=0, store=EACCES, config=EACCES,
-                    spool=EACCES, key=EACCES, own_key=0, bus=EACCES, tables=0)
+        want = dict(closed, inet=0, inet6=0, control=EACCES, uplink=0, store=EACCES, config=EACCES, spool=EACCES,
+                    key=EACCES, own_key=0, bus=EACCES, tables=0)
         same({k: found[k] for k in want}, want)
 
 
@@ -594,9 +594,7 @@ def main():
 
 if __name__ == "__main__":
     # In a process namespace of its own, which ends with this test however it ends.
-    own = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
-           "--mount-proc"]
-    if not os.geteuid() and INSIDE not in os.environ and subprocess.run(
-            [*own, "true"], capture_output=True).returncode == 0:
+    own = ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    if not os.geteuid() and INSIDE not in os.environ and not subprocess.run([*own, "true"], capture_output=True).returncode:
         os.execvpe(own[0], [*own, PYTHON, *sys.argv], dict(os.environ, **{INSIDE: "1"}))
     main()

@@ -185,16 +185,18 @@ def check_pressures():
 
 def check_roster():
     rows = read("residents.example.csv")
-    assert list(rows[0]) == ["token", "birth_date", "sex", "programmes", "doctor", "team",
-                             "valid_from", "valid_to", "settings"]
+    assert list(rows[0]) == ["token", "birth_date", "sex", "programmes", "populations", "conditions", "setting", "doctor",
+                             "team", "chain", "signed_on", "valid_from", "valid_to", "owner"]
     programmes = set()
     for row in rows:
         assert re.fullmatch(r"R-\d{4}", row["token"]), row
         assert re.fullmatch(r"D-\d{4}", row["doctor"]), row
         assert row["sex"] in ("M", "F", "")
-        datetime.date.fromisoformat(row["birth_date"])
-        assert datetime.date.fromisoformat(row["valid_from"]) <= datetime.date.fromisoformat(
-            row["valid_to"])
+        assert re.fullmatch(r"\d{4}(-\d\d-\d\d)?|\d+-\d+@\d{4}-\d\d-\d\d", row["birth_date"]), row
+        if row["valid_from"]:
+            assert datetime.date.fromisoformat(row["valid_from"]) <= datetime.date.fromisoformat(row["valid_to"])
+        else:
+            datetime.date.fromisoformat(row["signed_on"])
         programmes |= set(row["programmes"].split(";"))
     assert programmes == {"hypertension", "t2dm", "copd", "elderly"}
     assert len({row["token"] for row in rows}) == len(rows)

@@ -65,7 +65,6 @@ TESTED_BY = {
     "daemon/assign.c": "tests/test_intake.c",
     "daemon/report_state.c": "tests/test_report.c",
     "daemon/study_later.c": "tests/test_study.c",
-    "daemon/study_time.c": "tests/test_reassess.c",
     "daemon/card.c": "tests/test_station_command.c",  # and its table
     "daemon/visit_ask.c": "tests/test_visit_command.c",
     "daemon/visit_body.c": "tests/test_visit_command.c",
