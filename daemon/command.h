@@ -55,11 +55,13 @@ struct command_entry {
 };
 extern const struct command_entry query_commands[]; /* query.c: look, change nothing */
 extern const struct command_entry act_commands[];   /* act.c: change something, with audit */
-extern const struct command_entry person_commands[]; /* person_command.c: what persons do to readings */
-extern const struct command_entry ecg_commands[];   /* ecg_command.c: studies and their reports */
+extern const struct command_entry
+	person_commands[]; /* person_command.c: what persons do to readings */
+extern const struct command_entry ecg_commands[];    /* ecg_command.c: studies and their reports */
 extern const struct command_entry roster_commands[]; /* roster_command.c: who the residents are */
 extern const struct command_entry resident_commands[]; /* resident_command.c: one of them */
-extern const struct command_entry station_commands[]; /* station_command.c: check-ins, cards, today's list */
+extern const struct command_entry
+	station_commands[]; /* station_command.c: check-ins, cards, today's list */
 extern const struct command_entry visit_commands[]; /* visit_command.c: follow-up visits */
 extern const struct command_entry lists_commands[]; /* lists_command.c: due lists and rates */
 /* ecg_command.c: of a study that is still with the decoder. */

@@ -114,9 +114,8 @@ static const struct choice transports[] = {{"ble", TRANSPORT_BLE}, {"serial", TR
 static const struct choice receipts[] = {
 	{"platform", RECEIPT_PLATFORM}, {"broker", RECEIPT_BROKER}, {0}};
 static const struct choice parities[] = {{"none", 'N'}, {"even", 'E'}, {"odd", 'O'}, {0}};
-static const struct choice patients[] = {
-	{"ignore", PATIENT_IGNORE}, {"token", PATIENT_TOKEN}, {"sample", PATIENT_SAMPLE},
-	{"typed", PATIENT_TYPED}, {0}};
+static const struct choice patients[] = {{"ignore", PATIENT_IGNORE}, {"token", PATIENT_TOKEN},
+	{"sample", PATIENT_SAMPLE}, {"typed", PATIENT_TYPED}, {0}};
 static const struct choice purposes[] = {
 	{"hut", 0}, {"follow-up", 0}, {"exam", 0}, {"home-bed", 0}, {0}};
 static const struct choice speeds[] = {{"1200", 1200}, {"2400", 2400}, {"4800", 4800},

@@ -20,8 +20,7 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 int intake_decide(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
 	bool conflict, struct filing *ret);
 /* What is filed so is filed by a check-in, perhaps, which goes on or is complete. */
-int intake_claimed(
-	struct gateway *g, struct db *db, const struct unit *u, const struct filing *f);
+int intake_claimed(struct gateway *g, struct db *db, const struct unit *u, const struct filing *f);
 /* SHA-256, keyed, of what was typed as patient; false: nothing was, or it is not to be kept. */
 bool intake_patient_hash(
 	const struct gateway *g, const struct unit *u, const struct reading *r, uint8_t out[32]);

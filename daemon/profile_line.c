@@ -440,7 +440,8 @@ static int body_read(struct reader *r, const yaml_node_t *root, const struct lin
 	l->samples = streq(modes[file->mode], "samples");
 	l->live = file->live;
 	if (l->live && l->samples)
-		return yamlmap_fail(r->y, root, "live: only with `mode: reading`; samples are live");
+		return yamlmap_fail(
+			r->y, root, "live: only with `mode: reading`; samples are live");
 	l->layout = (uint8_t)file->layout;
 	text_copy(l->kind, sizeof(l->kind), kinds[file->kind], strlen(kinds[file->kind]));
 	int rc = layout_read(r, root, file);

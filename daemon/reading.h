@@ -72,7 +72,7 @@ struct reading {
 	bool has_study; /* it was measured in one */
 	struct uuid study;
 	const struct resident_decision
-		*of; /* whose that is, and so this; NULL: by its own evidence */
+		*of;	       /* whose that is, and so this; NULL: by its own evidence */
 	const struct when *at; /* when it was, as a person says; NULL: by its own evidence */
 };
 
@@ -118,13 +118,13 @@ struct unit {
 	const char *
 		place; /* what the device watches; borrowed from its configuration; NULL, "": nothing */
 	const char *station; /* where it stands; likewise */
-	bool stranger; /* the device says it is another one than was enrolled */
+	bool stranger;	     /* the device says it is another one than was enrolled */
 	bool test;
 	int64_t arrived_us, boot_us;
 	struct {
 		const uint8_t *id; /* NULL: it arrived in this boot, at boot_us */
 		int64_t us;
-	} other_boot; /* in which it arrived */
+	} other_boot;	/* in which it arrived */
 	int64_t set_us; /* by so much was our clock set ahead before the store took it */
 	bool offset_known;
 	int64_t offset_us;			     /* device clock minus ours */

@@ -12,9 +12,9 @@
 
 #include <stdint.h>
 
-#define RETENTION_ROWS 500	   /* at most in one transaction: nobody waits for us */
-#define RETENTION_STUDIES 16	   /* the same of studies, which are large */
-#define RETENTION_AUDIT_DAYS 1095  /* who did what */
+#define RETENTION_ROWS 500	  /* at most in one transaction: nobody waits for us */
+#define RETENTION_STUDIES 16	  /* the same of studies, which are large */
+#define RETENTION_AUDIT_DAYS 1095 /* who did what */
 #define RETENTION_VISIT_DAYS 1095
 #define RETENTION_KPI_DAYS 1095	   /* one row a month */
 #define RETENTION_COMMAND_DAYS 30  /* replies that may be asked for again */

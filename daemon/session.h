@@ -59,7 +59,8 @@ struct session_start {
 	uint64_t number; /* generation */
 	const char *uid;
 	bool excerpt;
-	const uint8_t *site_key; /* 32 bytes: keys the hashes of cards; NULL: they are told by nothing */
+	const uint8_t
+		*site_key; /* 32 bytes: keys the hashes of cards; NULL: they are told by nothing */
 	const struct session_ops *ops;
 };
 

@@ -27,7 +27,7 @@ struct vg_session {
 	uint32_t counts[VG_RESULTS]; /* not yet part of a unit */
 	const char *ack_mode;
 	bool offset_known;
-	int64_t ahead_us; /* its clock minus CLOCK_BOOTTIME: ours may be set in between */
+	int64_t ahead_us;     /* its clock minus CLOCK_BOOTTIME: ours may be set in between */
 	int64_t clock_set_us; /* when its clock was set in this session; 0: it was not */
 	bool ended;
 	bool closed;	      /* session_end() was here */

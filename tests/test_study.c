@@ -978,8 +978,7 @@ static void test_a_step_fails(void **state)
 {
 	(void)state;
 	static const char *const steps[] = {"UPDATE ON study", "INSERT ON reading",
-		"INSERT ON evidence",
-		"INSERT ON alert WHEN new.reading IS NOT NULL",
+		"INSERT ON evidence", "INSERT ON alert WHEN new.reading IS NOT NULL",
 		"INSERT ON alert WHEN new.reading IS NULL", "INSERT ON outbox WHEN new.kind=0",
 		"INSERT ON outbox WHEN new.kind=1",
 		"INSERT ON outbox WHEN new.kind=1 AND new.object=2",
