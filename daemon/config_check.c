@@ -200,7 +200,7 @@ bool config_check_sink(const struct config *c, struct config_sink *s, struct con
 /* A kind that nothing measures would never be complete. */
 static bool kinds_good(const char *text, char *ret_wrong, size_t size)
 {
-	static const char *const known[] = {"blood_pressure", "glucose", "spo2", "weight", "height",
+	static const char *const known[] = {"bp", "glucose", "spo2", "weight", "height",
 		"temperature", "hr", "ecg", "lab", "lipids", "hba1c"};
 	for (const char *p = text; *p; p += strspn(p, " ")) {
 		size_t n = strcspn(p, " ");
@@ -227,7 +227,7 @@ bool config_check_station(
 				c->stations[i].line);
 	if (!kinds_good(s->complete, wrong, sizeof(wrong)))
 		return fault(f, "stations[].complete",
-			"expected some of blood_pressure, glucose, spo2, weight, height, "
+			"expected some of bp, glucose, spo2, weight, height, "
 			"temperature, hr, ecg, lab, lipids, hba1c, found \"%s\"",
 			wrong);
 	return true;

@@ -14,7 +14,7 @@
 	N(identity, uncompared_s)      \
 	N(identity, hut_minutes)       \
 	N(identity, undo_minutes)      \
-	N(measure, blood_pressure)     \
+	N(measure, bp)                 \
 	N(measure, spo2)               \
 	N(measure, weight)             \
 	N(measure, temperature)        \

@@ -68,9 +68,9 @@ const char *person_kind(const struct reading *r)
 {
 	static const struct {
 		const char *begins, *kind;
-	} kinds[] = {{"bp.", "blood_pressure"}, {"glu.", "glucose"}, {"spo2", "spo2"},
-		{"lipid.", "lipids"}, {"weight", "weight"}, {"height", "height"},
-		{"temp", "temperature"}, {"hba1c", "hba1c"}};
+	} kinds[] = {{"bp.", "bp"}, {"glu.", "glucose"}, {"spo2", "spo2"}, {"lipid.", "lipids"},
+		{"weight", "weight"}, {"height", "height"}, {"temp", "temperature"},
+		{"hba1c", "hba1c"}};
 	const char *found = NULL;
 	for (unsigned i = 0; i < r->n_quantities; i++) {
 		const char *of = "entry";

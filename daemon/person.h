@@ -32,7 +32,7 @@ int person_void(struct gateway *g, struct db *db, const struct uuid *id, const c
 /* Puts what persons added to a reading into the correction that its instrument sent. */
 int person_carry(struct gateway *g, struct db *db, const struct uuid *id, struct reading *r);
 
-/* The kind of the reading that consists of these values: "blood_pressure", "glucose" .., "entry" when they are of several. */
+/* The kind of the reading that consists of these values: "bp", "glucose" .., "entry" when they are of several. */
 const char *person_kind(const struct reading *r);
 
 /* Puts annotations into a reading that is not stored yet: its notes, and the kind of its glucose. False: they cannot be true

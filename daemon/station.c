@@ -13,22 +13,17 @@ struct station_instant station_now(void)
 
 /* when */
 
-const char *station_kind(const char *kind)
-{
-	return streq(kind, "bp") ? "blood_pressure" : kind;
-}
-
 /* How long the measuring took at least: it began before it was told. */
 static int64_t measuring_us(const struct numbers *n, const char *kind)
 {
 	const struct {
 		const char *kind;
 		int64_t seconds;
-	} known[] = {{"blood_pressure", n->measure_blood_pressure}, {"spo2", n->measure_spo2},
+	} known[] = {{"bp", n->measure_bp}, {"spo2", n->measure_spo2},
 		{"weight", n->measure_weight}, {"temperature", n->measure_temperature},
 		{"glucose", n->measure_glucose}};
 	for (size_t i = 0; i < ELEMENTS(known); i++)
-		if (streq(station_kind(kind), known[i].kind))
+		if (streq(kind, known[i].kind))
 			return known[i].seconds * CLOCK_SECOND_US;
 	return n->measure_other * CLOCK_SECOND_US;
 }
@@ -231,8 +226,7 @@ static int measured(struct db *db, int64_t checkin, const char *kind)
 {
 	return (int)db_int(db, 0,
 		"SELECT 1 FROM reading WHERE checkin=?1 AND superseded=0 AND "
-		"status<>'entered-in-error' AND CASE kind WHEN 'bp' THEN 'blood_pressure' ELSE "
-		"kind END=?2 UNION ALL SELECT 1 FROM study WHERE checkin=?1 "
+		"status<>'entered-in-error' AND kind=?2 UNION ALL SELECT 1 FROM study WHERE checkin=?1 "
 		"AND ?2='ecg' LIMIT 1",
 		"it", checkin, kind);
 }

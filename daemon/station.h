@@ -20,9 +20,6 @@ struct station_instant {
 };
 struct station_instant station_now(void);
 
-/* "bp", as drivers say it, is the blood_pressure of the tables. */
-const char *station_kind(const char *kind);
-
 /* What of a reading says when it was measured. */
 struct station_reading {
 	const char *kind;

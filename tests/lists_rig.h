@@ -84,7 +84,7 @@ static inline void a_pressure(struct rig *r, struct a_pressure p)
 			"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
 			"in_contract,test,arrived,boot_id,boot_us,taken,uncertainty_us,trust,body,content,"
 			"raw,driver,tables_version,committed_boot_us,superseded) VALUES(?,1,?,"
-			"'blood_pressure',1,?,'device_binding','device',0,0,0,x'00',0,?,0,?,?,x'00',x'00',"
+			"'bp',1,?,'device_binding','device',0,0,0,x'00',0,?,0,?,?,x'00',x'00',"
 			"'d/1','1',0,?)",
 			"btiitti", id.bytes, sizeof(id.bytes), status, p.resident, taken, trust,
 			body, (int64_t)p.superseded),

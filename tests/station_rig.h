@@ -10,8 +10,7 @@
 #include "checkin.h"
 #include "station.h"
 
-#define STATION_YAML \
-	RIG_SINK "stations:\n - {id: desk}\n - {id: set, complete: weight blood_pressure}\n"
+#define STATION_YAML RIG_SINK "stations:\n - {id: desk}\n - {id: set, complete: weight bp}\n"
 #define STATION_BOOT (INT64_C(5000) * CLOCK_SECOND_US)
 
 enum { STATION_R1 = 1, STATION_R2, STATION_R3 };

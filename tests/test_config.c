@@ -626,9 +626,8 @@ static void test_ecg(void **state)
 static void test_stations(void **state)
 {
 	(void)state;
-	accept(HEAD
-		"stations:\n - id: desk-1\n - {id: 体检站, complete: \" weight  blood_pressure\", "
-		"purpose: follow-up}\n");
+	accept(HEAD "stations:\n - id: desk-1\n - {id: 体检站, complete: \" weight  bp\", "
+		    "purpose: follow-up}\n");
 	assert_int_equal(config.n_stations, 2);
 	const struct config_station *s = config_station_named(&config, "desk-1");
 	assert_string_equal(s->purpose, "hut");
@@ -636,7 +635,7 @@ static void test_stations(void **state)
 	assert_int_equal(s->line, 6);
 	s = config_station_named(&config, "体检站");
 	assert_string_equal(s->purpose, "follow-up");
-	assert_string_equal(s->complete, " weight  blood_pressure");
+	assert_string_equal(s->complete, " weight  bp");
 	assert_null(config_station_named(&config, "desk"));
 	refuse(HEAD "stations:\n - {id: a, purpose: visit}\n",
 		"6: stations[0].purpose: expected one of hut, follow-up, exam, home-bed, found "
@@ -644,7 +643,7 @@ static void test_stations(void **state)
 	refuse(HEAD "stations:\n - {id: a}\n - {id: b}\n - {id: a}\n",
 		"8: stations[2]: the id \"a\" is taken by the station in line 6");
 	refuse(HEAD "stations:\n - {id: a, complete: weight bp}\n",
-		"6: stations[0]: expected some of blood_pressure, glucose, spo2, weight, height, "
+		"6: stations[0]: expected some of bp, glucose, spo2, weight, height, "
 		"temperature, hr, ecg, lab, lipids, hba1c, found \"bp\"");
 	refuse(HEAD "stations:\n - {complete: weight}\n",
 		"6: stations[0]: the required key \"id\" is missing");

@@ -34,7 +34,7 @@ static void test_enter(void **state)
 	(void)state;
 	ask("enter", "{'resident':'R-0001','values':{'bp.sbp':'150','bp.dbp':'90'},'arm':'right'}");
 	assert_int_equal(json_integer_value(json_object_get(value("bp.sbp"), "value")), 150);
-	expect_filed("blood_pressure|final|R-0001|entered_by_person|person|live");
+	expect_filed("bp|final|R-0001|entered_by_person|person|live");
 	assert_int_equal(COUNT("reading"), 1);
 	assert_int_equal(COUNT("evidence WHERE resident=1"), 2);
 	assert_int_equal(COUNT("outbox WHERE kind=0"), 1);
@@ -66,7 +66,7 @@ static void test_enter_units(void **state)
 		{"weight", "130.01", "斤", "65.01", "weight"}, /* 65.005, away from zero */
 		{"temp", "98.6", "degF", "37.0", "temperature"},
 		{"temp", "99.41", "degF", "37.5", "temperature"}, /* 37.45 exactly */
-		{"bp.sbp", "20", "kPa", "150", "blood_pressure"},
+		{"bp.sbp", "20", "kPa", "150", "bp"},
 		{"glu.random", "111", "mg/dL", "6.2", "glucose"},
 		{"lipid.tc", "200", "mg/dL", "5.17", "lipids"},
 		{"lipid.tg", "150", "mg/dL", "1.69", "lipids"},

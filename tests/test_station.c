@@ -67,8 +67,8 @@ static void test_intervals(void **state)
 	static const struct {
 		const char *kind;
 		int64_t s;
-	} kinds[] = {{"bp", 30}, {"blood_pressure", 30}, {"spo2", 10}, {"weight", 3},
-		{"temperature", 3}, {"glucose", 5}, {"lab", 1}, {"", 1}};
+	} kinds[] = {{"bp", 30}, {"spo2", 10}, {"weight", 3}, {"temperature", 3}, {"glucose", 5},
+		{"lab", 1}, {"", 1}};
 	for (size_t k = 0; k < ELEMENTS(kinds); k++) {
 		int64_t took = kinds[k].s S;
 		struct station_interval i =

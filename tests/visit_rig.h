@@ -72,7 +72,7 @@ static inline struct uuid stored_reading(struct rig *r, struct stored s)
 			"INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,"
 			"in_contract,test,arrived,boot_id,boot_us,taken,uncertainty_us,trust,body,"
 			"content,raw,driver,tables_version,committed_boot_us,superseded,checkin) "
-			"VALUES(?,1,?,'blood_pressure',?,?,'checkin',?,0,?,?,x'00',0,?,0,?,?,x'00',"
+			"VALUES(?,1,?,'bp',?,?,'checkin',?,0,?,?,x'00',0,?,0,?,?,x'00',"
 			"x'00','d/1','t',0,?,?)",
 			"btiitiiittip", id.bytes, sizeof(id.bytes), s.status ? s.status : "final",
 			r->cuff, s.resident, s.grade ? s.grade : "station", (int64_t)s.test,

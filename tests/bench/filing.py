@@ -50,7 +50,7 @@ def prefill(folder, residents, stored):
     db.execute("INSERT INTO reading(uuid,revision,status,kind,device,resident,evidence,grade,in_contract,test,arrived,"
                "boot_id,boot_us,taken,uncertainty_us,trust,body,content,raw,driver,tables_version,committed_boot_us) "
                "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM c WHERE i<?1-1) SELECT randomblob(16),1,"
-               "'final','blood_pressure',1,i*7919%?2+1,'device_binding','device',1,0,1767225600000000+i*?3,"
+               "'final','bp',1,i*7919%?2+1,'device_binding','device',1,0,1767225600000000+i*?3,"
                "randomblob(16),i*?3,1767225600000000+i*?3,1000000,'corrected',?4,randomblob(16),randomblob(50),"
                "'lis01/1','codes:1',i*?3 FROM c", (stored, residents, step, body))
     for kind, milli in (("bp.sbp", 150000), ("bp.dbp", 92000)):
@@ -73,14 +73,14 @@ def sittings(residents):
         yield {"at": at.isoformat(), "cmd": "checkin", "by": "N-0001",
                "args": {"station": "desk-1", "resident": f"R-{n * 7919 % residents + 1:05d}", "purpose": "follow-up"}}
         for i, (device, kind, values) in enumerate((
-                ("cuff-desk", "blood_pressure", {"bp.sbp": "150", "bp.dbp": "92", "bp.pulse": "70"}),
-                ("cuff-desk", "blood_pressure", {"bp.sbp": "146", "bp.dbp": "90", "bp.pulse": "72"}),
+                ("cuff-desk", "bp", {"bp.sbp": "150", "bp.dbp": "92", "bp.pulse": "70"}),
+                ("cuff-desk", "bp", {"bp.sbp": "146", "bp.dbp": "90", "bp.pulse": "72"}),
                 ("meter-desk", "glucose", {"glu.fasting": "7.2"}), ("scale-desk", "weight", {"weight": "65.3"}),
-                ("cuff-desk", "blood_pressure", {"bp.sbp": "144", "bp.dbp": "88", "bp.pulse": "71"}))):
+                ("cuff-desk", "bp", {"bp.sbp": "144", "bp.dbp": "88", "bp.pulse": "71"}))):
             yield unit(at + datetime.timedelta(seconds=60 + 62 * i), device, f"d{n}-{i}", kind, values)
         if n % 10 == 9:
             for i in range(CUFFS):
-                yield unit(at + datetime.timedelta(seconds=400), f"home-{i}", f"h{n}-{i}", "blood_pressure",
+                yield unit(at + datetime.timedelta(seconds=400), f"home-{i}", f"h{n}-{i}", "bp",
                            {"bp.sbp": "138", "bp.dbp": "84"})
         at += datetime.timedelta(minutes=7)
 

@@ -412,5 +412,5 @@ def kind_of(values):
     """What kind of reading these values are: by the first."""
     first = next(iter(values))
     family = first.split(".")[0]
-    return {"bp": "blood_pressure", "glu": "glucose", "lipid": "lipids", "weight": "weight", "temp": "temperature",
+    return {"bp": "bp", "glu": "glucose", "lipid": "lipids", "weight": "weight", "temp": "temperature",
             "spo2": "spo2", "hba1c": "hba1c", "height": "height"}.get(family, "entry")

@@ -54,7 +54,7 @@ class Township(People, Clinic, Places):
         self.make_people()
         desks = max(1, min(3, residents // 800))
         self.desks = [Station(f"desk-{n + 1}", {**TOOLS, **ODD} if n == 0 else TOOLS) for n in range(desks)]
-        self.exam = Station("exam-1", TOOLS, "blood_pressure weight spo2")
+        self.exam = Station("exam-1", TOOLS, "bp weight spo2")
         carers = [p for p in self.people if p.setting == "care_home"]
         self.homes = [(Station(f"care-{n + 1}", {"cuff": "live"}), carers[n::max(1, len(carers) // 50)])
                       for n in range(max(1, len(carers) // 50))]
@@ -189,7 +189,7 @@ class Township(People, Clinic, Places):
             name = self.check_in(person, self.exam, t, "exam")
             t += dice.randint(50, 70)
             for arm in ("left", "right", "right")[:dice.randint(1, 3)]:
-                key = self.station_reading(self.exam, "cuff", person, t, "blood_pressure",
+                key = self.station_reading(self.exam, "cuff", person, t, "bp",
                                            self.pressure_values(person), flags=self.pressure_flags())
                 self.cmd(t + 7, "annotate", {"reading": "@" + key, "arm": arm, "posture": "sitting"})
                 t += dice.randint(60, 100)

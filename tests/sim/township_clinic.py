@@ -47,7 +47,7 @@ class Clinic:
             flags = [] if n == 0 and clean_first else self.pressure_flags()
             odd = dice.choices((None, "spot", "untimed", "plain"), (97, 1, 1, 1))[0] if n and desk is self.desks[0] and \
                 desk.lives(t) else None
-            key = self.station_reading(desk, odd or "cuff", truth, t, "blood_pressure", self.pressure_values(person),
+            key = self.station_reading(desk, odd or "cuff", truth, t, "bp", self.pressure_values(person),
                                        flags=flags)
             if dice.random() < 0.06 and desk.offline != self.day_of(t):
                 self.cmd(t + 5, "annotate", {"reading": "@" + key, "arm": dice.choice(("left", "right"))})
@@ -138,7 +138,7 @@ class Clinic:
         t = max(t, desk.idle_from + 60)
         for _ in range(dice.randint(1, 3)):
             t += dice.randint(50, 90)
-            key = self.station_reading(desk, "cuff", person, t, "blood_pressure", self.pressure_values(person))
+            key = self.station_reading(desk, "cuff", person, t, "bp", self.pressure_values(person))
             if dice.random() < 0.7 and desk.offline != self.day_of(t):
                 self.later_assigned(person, key, t)
         return t + 200
@@ -154,7 +154,7 @@ class Clinic:
         keys = []
         t += 60
         for _ in range(self.dice.randint(1, 2)):
-            keys.append(self.station_reading(desk, "cuff", person, t, "blood_pressure", self.pressure_values(person)))
+            keys.append(self.station_reading(desk, "cuff", person, t, "bp", self.pressure_values(person)))
             t += self.dice.randint(60, 90)
         self.cmd(t, "checkin", {"station": desk.id, "undo": True})
         desk.undone = True
@@ -171,7 +171,7 @@ class Clinic:
         """(name, second): the wrong one was checked in, and after a measurement the nurse says so."""
         self.check_in(wrong, desk, t, purpose)
         t += 60
-        self.station_reading(desk, "cuff", person, t, "blood_pressure", self.pressure_values(person))
+        self.station_reading(desk, "cuff", person, t, "bp", self.pressure_values(person))
         t += self.dice.randint(10, 40)
         return self.check_in(person, desk, t, purpose, instead=True), t
 
@@ -185,7 +185,7 @@ class Clinic:
         t, first, fasting = self.measured_at(person, desk, t, True)
         t = desk.last_reading + 75
         if desk.lives(t):
-            key = self.station_reading(desk, "cuff", second, t, "blood_pressure", self.pressure_values(second))
+            key = self.station_reading(desk, "cuff", second, t, "bp", self.pressure_values(second))
             other = self.fresh("s")
             self.cmd(t + 20, "split", {"reading": "@" + key, "resident": second.name_now()}, name=other)
         else:
@@ -205,11 +205,11 @@ class Clinic:
             somebody.busy_on.add(day)
         name = self.check_in(person, desk, t, "follow-up")
         way, t = self.last_way, t + dice.randint(40, 58)
-        self.station_reading(desk, "cuff", person, t, "blood_pressure", self.pressure_values(person))
+        self.station_reading(desk, "cuff", person, t, "bp", self.pressure_values(person))
         t += dice.randint(2, 9)
         other = self.check_in(second, desk, t, "follow-up")
         other_way, begun = self.last_way, t
-        key = self.station_reading(desk, "cuff", second, t + dice.randint(12, 26), "blood_pressure",
+        key = self.station_reading(desk, "cuff", second, t + dice.randint(12, 26), "bp",
                                    self.pressure_values(second))
         if dice.random() < 0.5 and desk.offline != day:
             self.later_assigned(second, key, t)

@@ -50,7 +50,7 @@ class Places:
             quick = t > first and dice.random() < 0.05
             t += dice.randint(14, 27) if quick else dice.randint(45, 70)
             for n in range(dice.choice((1, 1, 2))):
-                key = self.station_reading(home, "cuff", person, t, "blood_pressure", self.pressure_values(person),
+                key = self.station_reading(home, "cuff", person, t, "bp", self.pressure_values(person),
                                            flags=self.pressure_flags())
                 if quick and not n and dice.random() < 0.3:
                     self.later_assigned(person, key, t)
@@ -71,7 +71,7 @@ class Places:
             t += dice.randint(40, 100)
             body = self.people[0] if person == GUEST else person
             if n < 3:
-                keys.append(self.station_reading(hut, "cuff", person, t, "blood_pressure", self.pressure_values(body)))
+                keys.append(self.station_reading(hut, "cuff", person, t, "bp", self.pressure_values(body)))
             else:
                 keys.append(self.station_reading(hut, "oxi", person, t, "spo2", {"spo2": str(dice.randint(90, 99))}))
         if person == GUEST or dice.random() < 0.15:
@@ -83,7 +83,7 @@ class Places:
         self.cmd(t, "checkin", {"station": hut.id, "resident": person.name_now(), "purpose": "hut"})
         if dice.random() < 0.3:
             t += dice.randint(50, 100)
-            self.station_reading(hut, "cuff", person, t, "blood_pressure", self.pressure_values(person))
+            self.station_reading(hut, "cuff", person, t, "bp", self.pressure_values(person))
         return t + 400
 
     # --- laboratory: ids that are typed, and ids of a system
@@ -212,7 +212,7 @@ class Places:
             values, comparators = self.glucose_values(body)
             record = self.record(person, t, "glucose", values, comparators=comparators, **more)
         else:
-            record = self.record(person, t, "blood_pressure", self.pressure_values(body), flags=self.pressure_flags(),
+            record = self.record(person, t, "bp", self.pressure_values(body), flags=self.pressure_flags(),
                                  **more)
         if cuff.mode == "live":
             record["live"] = True
