@@ -347,8 +347,7 @@ def check_units(tap, dest, folder):
                               capture_output=True, text=True, timeout=60)
         ours = [line for line in done.stderr.splitlines() if "vitalgate" in line]
         same((done.returncode, ours), (0, []), done.stderr)
-    # the core asks the kernel about its clock, which it counts as much as setting it
-    for path, most in zip(paths, (2.0, 1.5)):
+    for path, most in zip(paths, (2.0, 1.5)):  # 0.4 for asking adjtimex()
         with tap.case(f"exposure of {os.path.basename(path)} is at most {most}"):
             done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager",
                                    f"--threshold={most * 10:.0f}", path], capture_output=True,
@@ -445,8 +444,7 @@ def check_sandbox(tap, m):
         found = m.probe("probe-core")
         want = dict(closed, inet=0, inet6=0, control=0, store=0, config=0,
                     spool=0, spool_folder=0, key=EACCES, own_key=ENOENT, bus=EISDIR, boot_id=0, tables=0)
-        same({k: found[k] for k in want}, want)
-        holds("may not ask" not in m.journal("-u", CORE), "adjtimex() is refused")
+        same(({k: found[k] for k in want}, "may not ask" in m.journal("-u", CORE)), (want, False))
     with tap.case("the uplink has the network and its key, no store, no commands, no bus"):
         found = m.probe("probe-uplink")
         want = dict(closed, inet=0, inet6=0, control=EACCES, uplink=0, store=EACCES, config=EACCES, spool=EACCES,
