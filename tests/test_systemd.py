@@ -171,8 +171,8 @@ class Machine:
         self.groups = [g for g in self._groups() if not os.path.exists(g)]
         self.nspawn = subprocess.Popen(
             ["systemd-nspawn", "--quiet", "-D", self.root, "--register=no", *unit,
-             "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off",
-             "-b", "--console=pipe", "systemd.unit=basic.target"],
+             "--private-network", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "-b",
+             "--system-call-filter=adjtimex clock_adjtime", "--console=pipe", "systemd.unit=basic.target"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.leader = None
         self.leader = wait_until(self._find_leader, 20)
