@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "card.h"
 #include "session_drivers.h"
 
 /* units and tickets */
@@ -181,6 +182,11 @@ static void test_identity(void **state)
 	rig_value(&rig, "i", 1, true);
 	const struct happening *e = rig.units[0]->events;
 	assert_string_equal(e->type, "identity_presented");
+	/* nothing of the number goes further than this, without a key as well */
+	uint8_t key[32] = {0}, hash[CARD_HASH];
+	assert_true(e->has_card && card_hash(key, "110101199001011234", 18, hash));
+	assert_memory_equal(e->card, hash, sizeof(hash));
+	assert_string_equal(e->token, "");
 	assert_string_equal(e->detail, "id_card");
 	assert_int_equal(e->raw.len, 0);
 	assert_null(e->next);
