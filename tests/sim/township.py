@@ -95,6 +95,7 @@ class Township(People, Clinic, Places):
         self.put(t, {"ask": what, **more})
 
     def enter(self, t, person, values, **more):
+        """What a person types; the number is its place in the year."""
         self.entered.append((t, len(self.lines), person.token))
         self.cmd(t, "enter", {"resident": person.name_now(), "values": values, **more})
 

@@ -12,6 +12,9 @@ class Clinic:
         dice = self.dice
         systolic = min(225, max(82, round(person.systolic + dice.gauss(0, 7))))
         diastolic = min(systolic - 15, 125, max(45, round(person.diastolic + dice.gauss(0, 5))))
+        if dice.random() < 0.08:
+            systolic = dice.choice((139, 140, 149, 150, 179, 180, 181, systolic))
+            diastolic = dice.choice((89, 90, 109, 110, diastolic))
         values = {"bp.sbp": str(systolic), "bp.dbp": str(diastolic)}
         if dice.random() < 0.03:
             values["bp.sbp"] += dice.choice((".5", ".4", ".49", ".6"))
@@ -28,10 +31,12 @@ class Clinic:
         dice = self.dice
         kind = dice.choice(("glu.random", "glu.capillary_plasma", "glu.undetermined_plasma"))
         draw = dice.random()
-        if draw < 0.01:
+        if draw < 0.03:
             return {kind: "33.3"}, {kind: ">"}
-        if draw < 0.02:
+        if draw < 0.06:
             return {kind: "0.6"}, {kind: "<"}
+        if draw < 0.14:
+            return {kind: dice.choice(("3.8", "3.85", "3.9", "4.0", "6.9", "6.95", "7.0", "16.6", "16.65", "16.7"))}, {}
         value = max(1.5, dice.gauss(person.glucose, 1.6))
         return {kind: f"{value:.{dice.choice((1, 1, 2))}f}"}, {}
 
@@ -88,6 +93,8 @@ class Clinic:
         person.busy_on.add(day)
         if kind < 0.02:
             return self.session_forgotten(person, desk, t)
+        if kind > 0.985 and desk.offline != day:
+            return self.session_mistaken(person, desk, t)
         wrong = self.somebody_else(day) if kind < 0.06 else None
         if wrong and kind < 0.04:
             return self.session_undone(person, wrong, desk, t)
@@ -96,6 +103,8 @@ class Clinic:
         else:
             name = self.check_in(person, desk, t, purpose)
         offline = desk.offline == day
+        if not wrong and not offline and dice.random() < 0.03:
+            name, t = self.twice_a_day(person, name, desk, t, purpose)
         t, first, fasting = self.measured_at(person, desk, t, not wrong)
         clear = bool(first) and not offline and not wrong
         self.write_visits(person, name, t, purpose, clear, fasting)
@@ -115,6 +124,17 @@ class Clinic:
         desk.alive, desk.undone = t, False
         self.last_way = args.get("way")
         return name
+
+    def twice_a_day(self, person, name, desk, t, purpose):
+        """Out and in again: the visit goes on, under both names."""
+        self.station_reading(desk, "cuff", person, t + 60, "bp", self.pressure_values(person))
+        self.check_out(desk, t + 70)
+        way, t = self.last_way, t + self.dice.randint(75, 600)
+        again = self.check_in(person, desk, t, purpose)
+        self.last_way = way or self.last_way
+        if person.ours():
+            self.visit_names += [f"${name}.{form}" for form in person.forms()]
+        return again, t
 
     def check_out(self, desk, t):
         if desk.lives(t):
@@ -143,6 +163,22 @@ class Clinic:
                 self.later_assigned(person, key, t)
         return t + 200
 
+    def session_mistaken(self, person, desk, t):
+        """Somebody else was checked in, and it is noticed the day after: each reading is assigned."""
+        day = self.day_of(t)
+        wrong = self.somebody_else(day)
+        late = self.at(day + 1, 17)
+        if not wrong or not person.here(day + 1) or day + 1 >= DAYS:
+            return t
+        self.check_in(wrong, desk, t, "follow-up")
+        for n in range(2):
+            key = self.station_reading(desk, "cuff", person, t + 60 + 70 * n, "bp",
+                                       self.pressure_values(person))
+            self.assigned.add(key)
+            self.cmd(late + n, "assign", {"reading": "@" + key, "resident": person.name_now()})
+        self.check_out(desk, t + 140)
+        return t + 150
+
     def later_assigned(self, person, key, t):
         self.assigned.add(key)
         late = t + self.dice.randint(3600, 6 * 86400)
@@ -151,11 +187,17 @@ class Clinic:
 
     def session_undone(self, person, wrong, desk, t):
         self.check_in(wrong, desk, t, "follow-up")
-        keys = []
+        keys, begun = [], t
         t += 60
         for _ in range(self.dice.randint(1, 2)):
             keys.append(self.station_reading(desk, "cuff", person, t, "bp", self.pressure_values(person)))
             t += self.dice.randint(60, 90)
+        if self.dice.random() < 0.2:
+            self.cmd(begun + 901, "checkin", {"station": desk.id, "undo": True}, refused="too_late")
+            for key in keys:
+                self.assigned.add(key)
+                self.cmd(begun + 1000, "assign", {"reading": "@" + key, "resident": person.name_now()})
+            return begun + 1010
         self.cmd(t, "checkin", {"station": desk.id, "undo": True})
         desk.undone = True
         if self.dice.random() < 0.3:
@@ -170,9 +212,13 @@ class Clinic:
     def session_instead(self, person, wrong, desk, t, purpose):
         """(name, second): the wrong one was checked in, and after a measurement the nurse says so."""
         self.check_in(wrong, desk, t, purpose)
-        t += 60
+        begun, t = t, t + 60
         self.station_reading(desk, "cuff", person, t, "bp", self.pressure_values(person))
         t += self.dice.randint(10, 40)
+        if self.dice.random() < 0.2:  # at the last moment: that check-in ended long ago
+            t = begun + 15 * 60
+            self.check_in(person, desk, t, purpose, instead=True)
+            return self.check_in(person, desk, t + 20, purpose), t + 20
         return self.check_in(person, desk, t, purpose, instead=True), t
 
     def session_split(self, person, second, desk, t):
@@ -209,6 +255,12 @@ class Clinic:
         t += dice.randint(2, 9)
         other = self.check_in(second, desk, t, "follow-up")
         other_way, begun = self.last_way, t
+        tool, kind, values = dice.choice((("scale", "weight", {"weight": f"{second.weight:.2f}"}),
+                                          ("oxi", "spo2", {"spo2": str(dice.randint(88, 99))})))
+        if dice.random() < 0.5:
+            self.station_reading(desk, tool, second, t + dice.choice((2, 3, 4, 9, 10, 11)), kind, values)
+        elif desk is self.desks[0]:
+            self.sample(person, t + dice.randint(1, 4))
         key = self.station_reading(desk, "cuff", second, t + dice.randint(12, 26), "bp",
                                    self.pressure_values(second))
         if dice.random() < 0.5 and desk.offline != day:

@@ -16,8 +16,9 @@ class HomeCuff:
         self.holders = []  # (from which second, Person)
         self.memory, self.told = [], []
         self.offset = dice.choice((0, 0, 0, 3, -45, 3600, -5 * 3600, 8 * 3600))
+        self.newest_first = dice.random() < 0.3
         self.drift = dice.choice((0, 0, 4, -5))  # seconds a day
-        self.reset_on = dice.randrange(60, 300) if dice.random() < 0.15 else None
+        self.reset_on = dice.randrange(60, 300) if dice.random() < 0.3 else None
         self.mended_on = self.reset_on + dice.randint(20, 60) if self.reset_on and dice.random() < 0.5 else None
         if self.reset_on:
             self.offset = dice.choice((0, 3, -45))
@@ -79,7 +80,7 @@ class Places:
                 for key in keys:
                     self.later_assigned(person, key, t)
             return t + 400
-        t += dice.randint(10, 170) if dice.random() < 0.9 else dice.randint(610, 700)
+        t += dice.randint(10, 170) if dice.random() < 0.85 else dice.randint(540, 660)
         self.cmd(t, "checkin", {"station": hut.id, "resident": person.name_now(), "purpose": "hut"})
         if dice.random() < 0.3:
             t += dice.randint(50, 100)
@@ -203,10 +204,20 @@ class Places:
                    for since, _ in cuff.holders):
                 continue
             self.home_record(cuff, person, person, t + n, slot)
+            if "t2dm" in person.programmes and dice.random() < 0.03:
+                for _ in range(dice.randint(2, 4)):
+                    t += 60 * dice.choice((20, 60, 119, 120, 121, 180))
+                    if t < self.at(day, 22, 50):
+                        self.home_low(cuff, person, t + n, slot)
+
+    def home_low(self, cuff, person, t, slot):
+        """One of several lows of a day."""
+        values = {"glu.random": self.dice.choice(("2.9", "3.4", "3.8", "3.9", "4.0"))}
+        self.keep_home(cuff, self.record(person, t, "glucose", values, **({"slot": slot} if slot else {})), t)
 
     def home_record(self, cuff, person, body, t, slot):
         dice = self.dice
-        glucose = "t2dm" in body.programmes and dice.random() < 0.2
+        glucose = "t2dm" in body.programmes and dice.random() < 0.3
         more = {"slot": slot} if slot else {}
         if glucose:
             values, comparators = self.glucose_values(body)
@@ -214,6 +225,9 @@ class Places:
         else:
             record = self.record(person, t, "bp", self.pressure_values(body), flags=self.pressure_flags(),
                                  **more)
+        self.keep_home(cuff, record, t)
+
+    def keep_home(self, cuff, record, t):
         if cuff.mode == "live":
             record["live"] = True
             self.unit(t, cuff.id, [record])
@@ -229,7 +243,8 @@ class Places:
         t = self.at(day, 23, self.dice.randrange(50), self.dice.randrange(60))
         clock = self.text(t + cuff.clock_error(t)) if cuff.mode == "stored" else None
         again = cuff.told[-3:] if self.dice.random() < 0.05 else []
-        self.unit(t, cuff.id, again + cuff.memory, clock)
+        told = again + cuff.memory
+        self.unit(t, cuff.id, told[::-1] if cuff.newest_first else told, clock)
         cuff.told, cuff.memory = cuff.memory, []
 
     # --- visits without a check-in
@@ -250,6 +265,11 @@ class Places:
             if dice.random() < 0.3:
                 self.enter(t + 260, person, {"weight": f"{2 * person.weight:.1f}"}, units={"weight": "jin"})
             clear = True
+            for cuff in self.home_cuffs:
+                if cuff.mode == "live" and cuff.holder(t) is person:
+                    self.home_record(cuff, person, person, t + dice.choice((0, 300, 600)), None)
+            if dice.random() < 0.2:
+                self.enter(t + 650, person, {"temp": "36.9"}, taken=self.text(t + dice.choice((0, 500, 600, 601))))
         self.cmd(t + 600, "visit_close", {"visit": "$" + name})
         self.last_way = way
         self.write_visit(person, "$" + name, form, t + 700, clear and form == "htn", False)
@@ -270,3 +290,5 @@ class Places:
         if args.get("referral") and dice.random() < 0.4:
             args["referral_result"] = "1"
         self.cmd(t, "visit_elsewhere", args, by=person.doctor)
+        if dice.random() < 0.05:
+            self.cmd(t + 5, "visit_elsewhere", args, by=person.doctor, refused="already_so")
