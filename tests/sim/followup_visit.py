@@ -223,11 +223,13 @@ class Visits:
                        not r.void and r.trusted() and r.grade in ("message", "person") and
                        visit.holds(r.taken, self.now)), key=lambda r: r.when())
 
-    def known_before(self, resident, since, until, grade):
-        """Trusted readings, of this grade at least, taken from the day `since` until the second `until`."""
-        begin = self.zone.midnight(since)
-        return sorted((r for r in resident.readings.values() if not r.void and r.trusted() and r.at_least(grade) and
-                       begin <= r.taken <= until), key=lambda r: r.when())
+    def known_before(self, visit, since, grade):
+        """Trusted readings, of this grade at least, taken from the day `since` until the visit's end; and those
+        of the visit, whose measuring may have ended a moment after it."""
+        begin, end = self.zone.midnight(since), visit.end(self.now)
+        return sorted((r for r in visit.resident.readings.values() if not r.void and r.trusted() and
+                       r.at_least(grade) and begin <= r.taken and
+                       (r.taken <= end or r.window in visit.windows)), key=lambda r: r.when())
 
     def look_back(self, visit, day):
         before = self.visit_before(visit)
@@ -307,8 +309,7 @@ class Visits:
         if found:
             return found[0], found[2], True
         day, resident = self.day_of_visit(visit), visit.resident
-        for reading in reversed(self.known_before(resident, tables.day_of("1970-01-01"), visit.end(self.now),
-                                                  "station")):
+        for reading in reversed(self.known_before(visit, tables.day_of("1970-01-01"), "station")):
             value = reading.number_of("height")
             if value is None:
                 continue
@@ -368,7 +369,7 @@ class Visits:
 
     def results_since(self, visit, day, kinds):
         """The last result of each kind since the visit before."""
-        known = self.known_before(visit.resident, self.look_back(visit, day), visit.end(self.now), "station")
+        known = self.known_before(visit, self.look_back(visit, day), "station")
         found = [last_usable(known, [kind]) for kind in kinds]
         return [{"kind": kind, "value": shown_kind(kind, value), "day": tables.day_text(self.zone.day(reading.taken)),
                  "reading": reading.key} for reading, kind, value in filter(None, found)]
@@ -377,7 +378,7 @@ class Visits:
         since = self.look_back(visit, day)
         limit, between = thousandths("hypo.at_most"), 60 * number("hypo.episode_minutes")
         lows = [(r.taken, r.values[kind][0])
-                for r in self.known_before(visit.resident, since, visit.end(self.now), None)
+                for r in self.known_before(visit, since, None)
                 for kind in BLOOD_GLUCOSE if kind in r.values and r.values[kind][0] is not None and
                 r.values[kind][0] <= limit and not r.values[kind][1].startswith(">")]
         if not lows:
