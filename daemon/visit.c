@@ -223,7 +223,7 @@ static int64_t open_form(
 	day_text(day, day_of(o->at_us));
 	visit = db_int(db, 0,
 		"SELECT max(id) FROM visit WHERE resident=? AND form=? AND day=? AND state IN "
-		"('open','closed') AND origin='here'",
+		"('open','closed')",
 		"itt", o->resident, form, day);
 	int rc = 0;
 	if (!visit) {

@@ -298,6 +298,23 @@ static void test_filed(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM visit"), 15);
 }
 
+/* An instrument that corrects the time of a reading takes it out of a visit: that says something new, too. */
+static void test_corrected_away(void **state)
+{
+	(void)state;
+	const struct vg_civil within = {2026, 11, 18, 9, 5, 0}, later = {2026, 11, 18, 12, 0, 0};
+	rig_bind(&rig, 1);
+	checked_in(stored_checkin(&rig, 1, "follow-up", november(18, 9, 0), november(18, 9, 10)),
+		"", "htn");
+	rig_bp(&rig, (struct rig_bp){150, 95, 70, .identity = "1", .taken = &within});
+	assert_int_equal(rig_int(&rig, "SELECT revision FROM visit"), 2);
+	rig_bp(&rig, (struct rig_bp){150, 95, 70, .identity = "2", .taken = &later});
+	assert_int_equal(rig_int(&rig, "SELECT revision FROM visit"), 2);
+	rig_bp(&rig,
+		(struct rig_bp){150, 95, 71, .identity = "1", .taken = &later, .corrected = true});
+	assert_int_equal(rig_int(&rig, "SELECT revision FROM visit"), 3);
+}
+
 /* what was confirmed */
 
 static int64_t confirmed(struct uuid *ret_reading)
@@ -351,6 +368,23 @@ static void test_evidence_changes(void **state)
 	expect(CHANGED, "1 1");
 	rig_text(&rig, after, sizeof(after), "SELECT body FROM visit");
 	assert_string_equal(body, after);
+}
+
+/* Which arm it was, said afterwards, may make it another form; what a nurse wrote before the doctor confirmed does not. */
+static void test_annotated_evidence(void **state)
+{
+	(void)state;
+	struct uuid id;
+	const struct revision again = {.status = "amended"};
+	confirmed(&id);
+	rig_script(&rig, "INSERT INTO annotation SELECT uuid,'arm','left','N-0001',0 FROM reading;"
+			 "INSERT INTO annotation SELECT uuid,'operator','nurse','N-0001',"
+			 "9000000000000000 FROM reading");
+	assert_int_equal(revision_make(&rig.gateway, rig.db, &id, &again, NULL), 0);
+	expect(CHANGED, "0 0");
+	rig_script(&rig, "UPDATE annotation SET at=9000000000000000");
+	assert_int_equal(revision_make(&rig.gateway, rig.db, &id, &again, NULL), 0);
+	expect(CHANGED, "1 1");
 }
 
 static void test_void_evidence(void **state)
@@ -409,7 +443,9 @@ int main(void)
 		T(test_day_follows),
 		T(test_by_command),
 		T(test_filed),
+		T(test_corrected_away),
 		T(test_evidence_changes),
+		T(test_annotated_evidence),
 		T(test_void_evidence),
 		T(test_a_step_fails),
 	};

@@ -248,6 +248,10 @@ static void test_confirmed(void **state)
 	assert_true(json_is_true(json_object_get(field(v, "bp"), "filled")));
 	assert_int_equal(json_array_size(json_object_get(field(v, "bp"), "readings")), 1);
 	is_refused("D-0001", "visit_confirm", "{'visit':'$V'}", "already_confirmed");
+	/* what a person says of the referral stands in place of our reasons */
+	done("D-0001", "visit_correct",
+		"{'visit':'$V','answers':{'referral':'county hospital'},'reason':'sent up'}");
+	expect_text("SELECT referral FROM visit", "[\"county hospital\"]");
 	/* later readings do not change it */
 	stored_reading(&rig, (struct stored){.resident = 1,
 				     .grade = "message",
@@ -356,17 +360,22 @@ static void test_elsewhere(void **state)
 	assert_string_equal(
 		text_of(json_object_get(v, "answers"), "institution"), "county hospital");
 	assert_int_equal(json_integer_value(json_object_get(v, "way")), 1);
+	/* one that was held here on such a day is another one */
+	done(NULL, "visit_open", "{'resident':'R-0001','form':'htn','way':1}");
+	done(NULL, "visit_set", "{'visit':'$V','answers':{'classification':'2'}}");
+	done("D-0001", "visit_confirm", "{'visit':'$V'}");
+	rig_script(&rig, "UPDATE visit SET day='2026-09-02' WHERE id=2");
 	/* as little as is known; and its result, when it comes */
 	done(NULL, "visit_elsewhere", "{'resident':'R-0001','form':'htn','day':'2026-09-02'}");
 	expect_text("SELECT coalesce(class,'-')||coalesce(next_day,'-')||coalesce(referral,'-')||"
-		    "confirmed_by FROM visit WHERE id=2",
+		    "confirmed_by FROM visit WHERE id=3",
 		"---local:nurse");
 	is_refused("N-0001", "visit_correct",
 		"{'visit':'$V','answers':{'classification':'1'},'reason':'told now'}",
 		"not_allowed");
 	done("D-0001", "visit_correct",
 		"{'visit':'$V','answers':{'classification':'1'},'reason':'told now'}");
-	expect_text("SELECT class FROM visit WHERE id=2", "1");
+	expect_text("SELECT class FROM visit WHERE id=3", "1");
 	/* it is the visit before */
 	is_refused(NULL, "visit_elsewhere", "{'resident':'R-0001','form':'htn','day':'2026-09-02'}",
 		"already_so");

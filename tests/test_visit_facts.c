@@ -273,7 +273,7 @@ static void test_end_follows(void **state)
 static void test_many(void **state)
 {
 	(void)state;
-	for (int i = 0; i < VISIT_READINGS_MAX + 20; i++) {
+	for (int i = VISIT_READINGS_MAX + 19; i >= 0; i--) { /* told last first, as memories are */
 		struct stored s = bp(100 + i % 100, 1);
 		s.taken_us += i * 1000;
 		stored_reading(&rig, s);
@@ -549,6 +549,14 @@ static void test_home_week_of_a_day(void **state)
 		visit_home_week(&rig.gateway, rig.db, 1, day_from(2026, 11, 17), now, &week), 0);
 	assert_true(week.valid); /* 10 to 16 */
 	assert_int_equal(week.to, day_from(2026, 11, 16));
+	/* the last days of which enough is left: 14 to 17 of the week to the 19th; looked for 30 days back */
+	assert_int_equal(
+		visit_home_week(&rig.gateway, rig.db, 1, day_from(2026, 12, 19), now, &week), 0);
+	assert_true(week.valid);
+	assert_int_equal(week.to, day_from(2026, 11, 19));
+	assert_int_equal(
+		visit_home_week(&rig.gateway, rig.db, 1, day_from(2026, 12, 20), now, &week), 0);
+	assert_false(week.valid);
 	assert_int_equal(
 		visit_home_week(&rig.gateway, rig.db, 1, day_from(2026, 12, 30), now, &week), 0);
 	assert_false(week.valid);
