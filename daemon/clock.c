@@ -224,14 +224,6 @@ static bool by_epochs(const struct when_input *in, int64_t device_us, struct whe
 	return true;
 }
 
-/* What was measured as it came is dated by its device only when that says so, too: by a clock that was compared. */
-static struct when decide_live(const struct when_input *in, bool by_device, const struct when *w)
-{
-	if (by_device && w->trust == TRUST_CORRECTED &&
-		w->taken_us >= in->arrived_us - LIVE_UNCERTAINTY_US)
-		return *w;
-	return (struct when){in->arrived_us, LIVE_UNCERTAINTY_US, TRUST_LIVE};
-}
 
 struct when clock_decide(const struct when_input *in)
 {
@@ -241,10 +233,11 @@ struct when clock_decide(const struct when_input *in)
 	if (!clock_plausible(in->arrived_us))
 		return (struct when){in->arrived_us, INT64_MAX, TRUST_UNKNOWN};
 	bool by_device = device && in->n_epochs && by_epochs(in, device_us, &w);
-	if (in->live)
-		return decide_live(in, by_device, &w);
-	if (by_device)
+	/* a clock that was compared says it to the second, and knows of what waited for us */
+	if (by_device && (!in->live || w.trust == TRUST_CORRECTED))
 		return w;
+	if (in->live)
+		return (struct when){in->arrived_us, LIVE_UNCERTAINTY_US, TRUST_LIVE};
 	if (device && !in->n_epochs && device_us <= in->arrived_us + AHEAD_US &&
 		device_us >= in->arrived_us - MEMORY_US)
 		return (struct when){device_us, DEVICE_UNCERTAINTY_US, TRUST_DEVICE};
