@@ -171,7 +171,8 @@ static int session(struct gateway *g, struct db *db, const char *station,
 	return rc < 0 ? rc : found;
 }
 
-/* Where the measuring of the present session began: `ret` from now on, or as it is. */
+/* Where the measuring of the present session began, and not before the end of the window before (now, when somebody was
+ * still there): `ret` from there on, 1; or as it is, 0. */
 static int set_back(struct gateway *g, struct db *db, const struct checkin_asked *a,
 	struct station_instant *ret)
 {
@@ -274,7 +275,7 @@ int checkin_begin(struct gateway *g, struct db *db, const struct checkin_asked *
 	rc = was_open ? finish(g, db, &c, &a->now, "next") : 0;
 	const char *purpose = a->purpose ? a->purpose : a->fallback;
 	int back = 0;
-	if (rc >= 0 && streq(purpose, CHECKIN_HUT) && !(was_open && c.resident))
+	if (rc >= 0 && streq(purpose, CHECKIN_HUT))
 		rc = back = set_back(g, db, a, &from);
 	if (rc < 0)
 		return rc;

@@ -122,11 +122,16 @@ static void test_undo_limits(void **state)
 	station_in(&rig, 2000, STATION_R1, "exam");
 	station_step_us = 7200 * CLOCK_SECOND_US;
 	assert_int_equal(station_undo(&rig, 2060), 0);
-	/* of another boot, by a clock that was behind: nobody knows how long ago */
-	station_in(&rig, 3000, STATION_R1, "exam");
-	rig_script(&rig, "UPDATE checkin SET boot_id=randomblob(16), activity_us=activity_us+1e12,"
-			 "from_us=from_us+1e12 WHERE to_us IS NULL");
-	assert_int_equal(station_undo(&rig, 3010), -ETIME);
+}
+
+/* Of another boot, by a clock that was behind: nobody knows how long ago. */
+static void test_undo_in_the_past(void **state)
+{
+	(void)state;
+	station_in(&rig, 0, STATION_R1, "exam");
+	rig_script(&rig, "UPDATE checkin SET boot_id=randomblob(16)");
+	assert_int_equal(station_undo(&rig, -5), -ETIME);
+	assert_int_equal(station_undo(&rig, 5), 0);
 }
 
 static void test_instead(void **state)
@@ -285,6 +290,23 @@ static void test_hut_limits(void **state)
 		"SELECT (from_us-1795000000000000)/1000000 FROM checkin ORDER BY id DESC", "1786");
 }
 
+/* Somebody else came and went in between: what was measured before that is nobody's. */
+static void test_hut_after_another(void **state)
+{
+	(void)state;
+	struct uuid a = station_measure(&rig, LIVE(.at = 0));
+	station_in(&rig, 10, STATION_R1, "exam");
+	station_out(&rig, 20);
+	struct uuid b = station_measure(&rig, LIVE(.at = 60));
+	station_in(&rig, 100, STATION_R2, "hut");
+	expect(&a, NOBODY);
+	expect(&b, "R-0002 identified_after station");
+	expect_text("SELECT (from_us-1795000000000000)/1000000 FROM checkin WHERE id=2", "20");
+	/* nor does one that is still there share with the next */
+	station_in(&rig, 110, STATION_R1, "hut");
+	expect(&b, "R-0002 identified_after station");
+}
+
 /* What others claim, what is not dated, what is void or a test, and another purpose set nothing back. */
 static void test_hut_not(void **state)
 {
@@ -380,6 +402,7 @@ int main(void)
 		T(test_next_and_again),
 		T(test_undo),
 		T(test_undo_limits),
+		T(test_undo_in_the_past),
 		T(test_instead),
 		T(test_person_stays),
 		T(test_split),
@@ -387,6 +410,7 @@ int main(void)
 		T(test_split_joins),
 		T(test_hut),
 		T(test_hut_limits),
+		T(test_hut_after_another),
 		T(test_hut_not),
 		T(test_hut_and_loan),
 		T(test_hut_complete),

@@ -214,6 +214,31 @@ static void test_corrected(void **state)
 	expect(&id, R1);
 }
 
+/* Nobody could say whose it was; it was corrected when both had gone, and then one of them was the other. */
+static void test_corrected_between(void **state)
+{
+	(void)state;
+	station_in(&rig, 0, STATION_R1, "exam");
+	station_in(&rig, 60, STATION_R2, "exam");
+	struct uuid id = station_measure(&rig, LIVE(.at = 70, .identity = "x"));
+	station_measure(&rig, LIVE(.at = 500, .identity = "x", .corrected = true, .sys = 150));
+	expect(&id, "- between_two_checkins none");
+	assert_int_equal(station_instead(&rig, 510, STATION_R1), 0);
+	expect(&id, R1);
+}
+
+/* Told first in another boot: by the time of day. */
+static void test_corrected_after_reboot(void **state)
+{
+	(void)state;
+	station_in(&rig, 0, STATION_R1, "exam");
+	struct uuid id = station_measure(&rig, LIVE(.at = 10, .identity = "x"));
+	station_measure(&rig, LIVE(.at = 120, .identity = "x", .corrected = true, .sys = 150));
+	rig_script(&rig, "UPDATE reading SET boot_id=randomblob(16), boot_us=0 WHERE revision=1");
+	assert_int_equal(again(&id, NULL), 0);
+	expect(&id, R1);
+}
+
 /* studies */
 
 static int64_t study_at(double at, const char *more)
@@ -287,17 +312,34 @@ static void test_study_follows(void **state)
 	expect_text(RATES, "3assigned_by_person-");
 }
 
+/* The heart rate is dated anew by itself; whose it is says the study. */
+static void test_rate_follows(void **state)
+{
+	(void)state;
+	study_at(60, ACQUIRED "\"x\":0,");
+	rig_script(&rig, "UPDATE reading SET resident=1, evidence='message_token', grade='message';"
+			 "UPDATE study SET resident=1, evidence='message_token', grade='message'");
+	struct uuid study = study_id(&rig, 1), rate = study_rate_id(&study);
+	int64_t right = RIG_NOW + 61 * S;
+	assert_int_equal(again(&rate, &right), 1);
+	expect(&rate, "R-0001 message_token message");
+}
+
 static void test_study_split(void **state)
 {
 	(void)state;
+	station_in(&rig, -2000, STATION_R3, "exam");
+	struct uuid before = station_measure(&rig, LIVE(.at = -1990));
 	station_in(&rig, 0, STATION_R1, "exam");
 	struct uuid weight = station_measure(&rig, LIVE(.at = 20, .kind = "weight"));
 	study_at(60, ACQUIRED);
 	struct uuid study = study_id(&rig, 1);
+	assert_int_equal(station_split(&rig, 65, &study, STATION_R2), -ENOENT);
+	rig_script(&rig, "UPDATE study SET resident=1, evidence='checkin', checkin=2");
 	/* the recording may be of any time of the day: all of the check-in is the other's */
 	assert_int_equal(station_split(&rig, 70, &study, STATION_R2), 0);
-	expect_text("SELECT resident||evidence FROM study", "2checkin");
 	expect(&weight, "R-0002 checkin station");
+	expect(&before, "R-0003 checkin station"); /* and nothing of the one before */
 }
 
 static void test_study_undecoded(void **state)
@@ -323,8 +365,11 @@ int main(void)
 		T(test_entered),
 		T(test_void),
 		T(test_corrected),
+		T(test_corrected_between),
+		T(test_corrected_after_reboot),
 		T(test_study_at_a_station),
 		T(test_study_follows),
+		T(test_rate_follows),
 		T(test_study_split),
 		T(test_study_undecoded),
 	};

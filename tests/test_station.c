@@ -277,12 +277,25 @@ static void test_reboot(void **state)
 	(void)state;
 	station_in(&rig, 0, STATION_R1, "exam");
 	rig_script(&rig, "UPDATE checkin SET boot_id=randomblob(16), from_boot=999000000000, "
-			 "activity_boot=999000000000");
+			 "activity_boot=1");
 	expect(station_measure(&rig, LIVE(.at = 100)), R1);
 	expect(station_measure(&rig, LIVE(.at = 209)), R1); /* nothing prolongs it */
 	expect(station_measure(&rig, LIVE(.at = 211)), NOBODY);
 	expect_text("SELECT ended||(to_us-from_us)||'/'||(to_boot-from_boot) FROM checkin",
-		"idle180000000/180000000");
+		"idle180000000/-998819999999");
+}
+
+/* Of another boot, and our clock stands before it: it is over, whenever it was. */
+static void test_reboot_into_the_past(void **state)
+{
+	(void)state;
+	struct station_instant now = station_at(-5);
+	station_in(&rig, 0, STATION_R1, "exam");
+	assert_int_equal(station_settle(&rig.gateway, rig.db, "desk", &now), 0);
+	expect_text("SELECT ended FROM checkin", "(null)");
+	rig_script(&rig, "UPDATE checkin SET boot_id=randomblob(16)");
+	assert_int_equal(station_settle(&rig.gateway, rig.db, "desk", &now), 0);
+	expect_text("SELECT ended FROM checkin", "idle");
 }
 
 /* ends */
@@ -303,6 +316,18 @@ static void test_idle(void **state)
 	struct station_instant now = station_at(600);
 	assert_int_equal(station_settle(&rig.gateway, rig.db, "desk", &now), 0);
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM checkin"), 1);
+}
+
+/* Closed at its beginning, open at its end, to the microsecond. */
+static void test_edges(void **state)
+{
+	(void)state;
+	station_in(&rig, 0, STATION_R1, "exam");
+	expect(station_measure(&rig, LIVE(.at = -0.000001)), NOBODY);
+	rig_script(&rig, "DELETE FROM reading");
+	expect(station_measure(&rig, LIVE(.at = 210)), NOBODY);
+	station_in(&rig, 1000, STATION_R1, "exam");
+	expect(station_measure(&rig, LIVE(.at = 1209.999999)), R1);
 }
 
 static void test_settle(void **state)
@@ -402,7 +427,9 @@ int main(void)
 		T(test_steps),
 		T(test_gateway_in_1970),
 		T(test_reboot),
+		T(test_reboot_into_the_past),
 		T(test_idle),
+		T(test_edges),
 		T(test_settle),
 		T(test_complete),
 		T(test_states),
