@@ -221,6 +221,7 @@ static void test_split_all(void **state)
 	assert_int_equal(station_split(&rig, 50, &a, STATION_R2), 0);
 	expect(&a, R2);
 	expect(&b, R2);
+	expect_text(WINDOWS, "2exam0-"); /* and does not reach into the one before */
 }
 
 /* The next one was nobody's, because the two could not be told apart; now they are one. */
