@@ -224,7 +224,6 @@ static bool by_epochs(const struct when_input *in, int64_t device_us, struct whe
 	return true;
 }
 
-
 struct when clock_decide(const struct when_input *in)
 {
 	int64_t device_us;

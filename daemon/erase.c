@@ -57,6 +57,7 @@ static int not_delivered(struct db *db, struct json *report)
 #define GOING(column) column " IN (SELECT uuid FROM erase_what)"
 #define OF_RESIDENT "resident IN (SELECT id FROM erase_who)"
 #define OF_STUDY "study IN (SELECT id FROM study WHERE " GOING("uuid") ")"
+#define TOKENS "SELECT token FROM resident WHERE id IN (SELECT id FROM erase_who)"
 #define OF_VISIT "visit IN (SELECT id FROM visit WHERE " GOING("uuid") ")"
 
 /* In their order: what hangs on others goes first. Without a name: not told, it is part of what is. */
@@ -86,6 +87,13 @@ static int delete_all(struct db *db, struct json *report)
 		{"bookings", "DELETE FROM booking WHERE " OF_RESIDENT},
 		/* its window stays, and is nobody's: what fell into it does not become the next one's */
 		{"checkins", "UPDATE checkin SET resident=NULL WHERE " OF_RESIDENT},
+		/* a morning's list has others, too */
+		{"lists", "UPDATE digest SET body=json_set(body,'$.items',(SELECT json_group_array("
+			  "json(value)) FROM json_each(digest.body,'$.items') WHERE "
+			  "json_extract(value,'$.resident') NOT IN (" TOKENS
+			  "))) WHERE kind='due' AND "
+			  "EXISTS (SELECT 1 FROM json_each(digest.body,'$.items') WHERE "
+			  "json_extract(value,'$.resident') IN (" TOKENS "))"},
 	};
 	int rc = 0;
 	for (size_t i = 0; i < ELEMENTS(all) && rc >= 0; i++) {

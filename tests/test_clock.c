@@ -302,7 +302,8 @@ static void test_live_compared(void **state)
 	struct when_input in = {
 		.live = true, .device = &c, .epochs = &e, .n_epochs = 1, .arrived_us = ARRIVED};
 	check(clock_decide(&in), TRUST_CORRECTED, ARRIVED - SECONDS(59));
-	c = shown(ARRIVED - SECONDS(7200 + 1200)); /* it waited for us with what it calls the last one */
+	c = shown(ARRIVED -
+		  SECONDS(7200 + 1200)); /* it waited for us with what it calls the last one */
 	check(clock_decide(&in), TRUST_CORRECTED, ARRIVED - SECONDS(1200));
 	c = shown(ARRIVED + SECONDS(3600)); /* ahead of what it shows */
 	check(clock_decide(&in), TRUST_LIVE, ARRIVED);

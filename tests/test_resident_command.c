@@ -269,6 +269,9 @@ static void test_erase(void **state)
 		"stranger,bytes,sha256,resident) VALUES(1,x'0a0b0c0d0a0b0c0d0a0b0c0d0a0b0c0d',1,'final',"
 		"1,'d/1',0,x'00',0,0,0,10,x'00',1);"
 		"INSERT INTO study_piece(study,n,bytes) VALUES(1,0,x'01');"
+		"INSERT INTO digest(uuid,kind,period,part,revision,body,at) VALUES(x'05','due','2026-11-18',"
+		"1,1,'{\"day\":\"2026-11-18\",\"items\":[{\"resident\":\"R-0001\",\"days\":3},"
+		"{\"resident\":\"R-0002\",\"days\":4}]}',0),(x'06','kpi','2026-11',1,1,'{}',0);"
 		"INSERT INTO command VALUES('c1',0,'{\"resident\":\"R-0001\"}'),('c2',0,'{\"resident\":"
 		"\"R-00010\"}')");
 	give("label", "{'resident':'R-0001','label':'big one'}");
@@ -306,6 +309,9 @@ static void test_erase(void **state)
 	       "study_piece)||(SELECT count(*) FROM card)||(SELECT count(*) FROM binding)||(SELECT "
 	       "count(*) FROM personal_limit)||(SELECT group_concat(id) FROM command)",
 		"000000c2");
+	assert_int_equal(int_in(gone, "lists"), 1);
+	expect("SELECT group_concat(body) FROM digest",
+		"{\"day\":\"2026-11-18\",\"items\":[{\"resident\":\"R-0002\",\"days\":4}]},{}");
 	expect("SELECT group_concat(token||state||coalesce(birth_date,'-')||coalesce(doctor,'-')||"
 	       "(label IS NULL),' ') FROM resident WHERE id IN (1,3)",
 		"R-0001erased--1 R-0003erased--1");
