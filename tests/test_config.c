@@ -642,9 +642,9 @@ static void test_stations(void **state)
 		"\"visit\"");
 	refuse(HEAD "stations:\n - {id: a}\n - {id: b}\n - {id: a}\n",
 		"8: stations[2]: the id \"a\" is taken by the station in line 6");
-	refuse(HEAD "stations:\n - {id: a, complete: weight bp}\n",
+	refuse(HEAD "stations:\n - {id: a, complete: weight blood_pressure}\n",
 		"6: stations[0]: expected some of bp, glucose, spo2, weight, height, "
-		"temperature, hr, ecg, lab, lipids, hba1c, found \"bp\"");
+		"temperature, hr, ecg, lab, lipids, hba1c, found \"blood_pressure\"");
 	refuse(HEAD "stations:\n - {complete: weight}\n",
 		"6: stations[0]: the required key \"id\" is missing");
 	accept(HEAD "devices:\n - {id: d, driver: bt_blp, transport: ble, address: "
