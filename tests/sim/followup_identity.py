@@ -168,7 +168,8 @@ class Identity:
             return
         window.claimed.add(reading.kind)
         if window.open_at(self.now):
-            window.live_on(self.now)
+            if reading.resident == self.final(window.token):
+                window.live_on(self.now)
             if station.complete and station.complete <= window.claimed:
                 window.end(self.now)
 
