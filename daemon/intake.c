@@ -85,18 +85,14 @@ static int file_event(
 		return 0; /* filed with the unit's offset */
 	if (streq(e->type, "drained"))
 		return 0; /* after the readings of this unit */
-	if (streq(e->type, "identity_presented")) {
-		int rc = card_presented(g, db, u, e);
-		if (rc < 0)
-			return rc;
-	}
 	if (streq(e->type, "clock_set"))
 		return error_only(db_run(db,
 			"INSERT INTO audit(at,author,action,object,detail) SELECT "
 			"?,'gateway','clock_set',name,? FROM device WHERE id=?",
 			"iti", u->arrived_us, e->detail, u->device_row));
-	return intake_event(g, db, u->device_row, e->type, e->detail, &e->raw, u->arrived_us,
+	int rc = intake_event(g, db, u->device_row, e->type, e->detail, &e->raw, u->arrived_us,
 		worth_telling(e->type));
+	return rc < 0 || !streq(e->type, "identity_presented") ? rc : card_presented(g, db, u, e);
 }
 
 /* who and when */
