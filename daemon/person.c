@@ -281,11 +281,21 @@ static int keep_annotation(
 	return MIN(rc, 1);
 }
 
+/* A mealtime belongs to a glucose, an arm to a blood pressure: of another reading it was meant for somebody else's. */
+static bool fits(struct db *db, const char *body, const struct annotation *a)
+{
+	const char *like = streq(a->key, "meal") ? "glu.*" : streq(a->key, "arm") ? "bp.*" : "*";
+	return db_int(db, 0, "SELECT 1 FROM json_each(?,'$.values') WHERE key GLOB ? LIMIT 1", "tt",
+		       body, like) == 1;
+}
+
 int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
 	const struct annotation *a, unsigned n, const char *author)
 {
 	_cleanup_(freep) char *body = NULL;
 	int rc = body_open(db, id, &body), news = 0, renamed = 0;
+	for (unsigned i = 0; i < n && rc >= 0; i++)
+		rc = fits(db, body, &a[i]) ? 0 : -EDOM;
 	for (unsigned i = 0; i < n && rc >= 0; i++) {
 		rc = keep_annotation(db, id, &a[i], author);
 		news += rc > 0;

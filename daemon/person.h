@@ -20,7 +20,8 @@ int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t re
 	const struct vg_civil *taken);
 
 /* Adds to a stored reading what a person knows of it: its next revision, with the kind of its glucose, and judged again
- * where that is another now. -EALREADY: it says so already; -ECANCELED: it is void; -ENOTSUP: it is of a place; -EINVAL:
+ * where that is another now. -EALREADY: it says so already; -ECANCELED: it is void; -ENOTSUP: it is of a place; -EDOM: it
+ * has no glucose for a meal, or no blood pressure for an arm; -EINVAL:
  * two values would be of one kind. */
 int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
 	const struct annotation *a, unsigned n, const char *author);

@@ -154,6 +154,11 @@ static int refuse_of_person(struct command *c, int rc)
 		return command_refuse(c, "place_reading",
 			"This reading is of a place, not of a person.",
 			"该读数属于场所，不属于居民。");
+	case -EDOM:
+		return command_refuse(c, "bad_kind",
+			"A mealtime belongs to a glucose, an arm to a blood pressure: this reading has none. "
+			"Name the reading that is meant.",
+			"用餐状态用于血糖、手臂用于血压，该读数不含此项。请指明读数编号。");
 	case -EINVAL:
 		return command_refuse(c, "bad_argument",
 			"It has two blood glucose values, which cannot both be of this meal.",

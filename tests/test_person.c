@@ -182,7 +182,7 @@ static void test_annotate_judges_again(void **state)
 	rig_script(&rig, "DELETE FROM reading; DELETE FROM alert; DELETE FROM annotation");
 	glucose("glu.random", 140, false, NULL); /* a warning by the rule for all */
 	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=1");
-	ask_of("annotate", "{'reading':'%s','arm':'left'}");
+	ask_of("annotate", "{'reading':'%s','operator':'nurse'}");
 	expect_text("SELECT severity||state||revision FROM alert", "warningacknowledged1");
 	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
 	expect_text("SELECT severity||state||revision FROM alert", "criticalactive2");
@@ -217,7 +217,8 @@ static void test_annotate_refused(void **state)
 		{"{'reading':'%s','arm':['left']}", "bad_argument"},
 		{"{'reading':'0000','arm':'left'}", "unknown_id"}, {"{'arm':'left'}", "bad_id"},
 		{"{'reading':'last@desk-9','arm':'left'}", "unknown_station"},
-		{"{'reading':'lasting','arm':'left'}", "bad_id"}};
+		{"{'reading':'lasting','arm':'left'}", "bad_id"},
+		{"{'reading':'%s','arm':'left','meal':'fasting'}", "bad_kind"}};
 	for (size_t i = 0; i < ELEMENTS(cases); i++) {
 		ask_of("annotate", cases[i].args);
 		refused(cases[i].code);
@@ -230,6 +231,8 @@ static void test_annotate_refused(void **state)
 		"\"glu.fasting\":{\"value\":7}}}'");
 	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
 	refused("bad_argument");
+	ask_of("annotate", "{'reading':'%s','arm':'left'}");
+	refused("bad_kind");
 	assert_int_equal(COUNT("annotation"), 0);
 	assert_int_equal(COUNT("audit"), 0);
 	assert_int_equal(COUNT("reading"), 1);

@@ -5,6 +5,41 @@
 #include "util.h"
 #include "words.h"
 
+static void show_value(const struct cli *cli, const char *key, const json_t *v)
+{
+	size_t i;
+	const char *name;
+	json_t *part;
+	if (json_is_string(v))
+		fputs(json_string_value(v), stdout);
+	else if (json_is_boolean(v))
+		fputs(cli->chinese	  ? json_is_true(v) ? "是" : "否"
+			: json_is_true(v) ? "yes"
+					  : "no",
+			stdout);
+	else if (json_is_integer(v))
+		printf("%lld", (long long)json_integer_value(v));
+	else if (streq(key, "age") && json_equal(json_array_get(v, 0), json_array_get(v, 1)))
+		show_value(cli, "", json_array_get(v, 0));
+	else if (json_is_array(v))
+		json_array_foreach((json_t *)v, i, part)
+		{
+			fputs(!i ? "" : streq(key, "age") ? "-" : "; ", stdout);
+			show_value(cli, "", part);
+		}
+	else
+		json_object_foreach((json_t *)v, name, part)
+		{
+			if (json_is_null(part))
+				continue;
+			printf("%s%s ",
+				name == json_object_iter_key(json_object_iter((json_t *)v)) ? ""
+											    : "  ",
+				name);
+			show_value(cli, "", part);
+		}
+}
+
 /* A reply, member by member; what is empty says nothing. */
 static void show_members(const struct cli *cli, const json_t *result)
 {
@@ -36,10 +71,11 @@ static void show_members(const struct cli *cli, const json_t *result)
 		for (size_t i = 0; i < ELEMENTS(labels); i++)
 			if (streq(labels[i].key, key))
 				label = cli->chinese ? labels[i].zh : labels[i].en;
-		_cleanup_(freep) char *more =
-			t ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-		if (!empty)
-			printf("%s: %s\n", label, t ? t : more ? more : "");
+		if (empty)
+			continue;
+		printf("%s: ", label);
+		show_value(cli, key, v);
+		putchar('\n');
 	}
 }
 
