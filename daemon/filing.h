@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * What follows when a reading belongs to somebody, or to nobody: evidence for the follow-up record, the
- * drafts that rest on it, the alert and whom it goes to. Used by intake.c for what instruments deliver and
+ * visits that rest on it, the alert and whom it goes to. Used by intake.c for what instruments deliver and
  * by assign.c for what people decide. Store thread, inside the transaction of the reading.
  */
 #pragma once

@@ -31,7 +31,7 @@ int64_t intake_device(
 	struct db *db, const char *name, const char *driver, const char *address, char *uid);
 
 /* A person says whose reading it is (resident 0: nobody's). Makes the next revision, moves evidence,
- * draft and alert with it. -ENOENT: no such reading; -EALREADY: it is so already;
+ * visits and alert with it. -ENOENT: no such reading; -EALREADY: it is so already;
  * -EPERM: it is marked test; -ENOTSUP: it is of a place. */
 int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64_t resident);
 

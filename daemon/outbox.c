@@ -485,7 +485,7 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 	return MIN(rc, 0);
 }
 
-/* What a receipt speaks of. Alerts (1), drafts (2), studies (4) with their pieces (5) are told as they are now: a
+/* What a receipt speaks of. Alerts (1), visits (2), studies (4) with their pieces (5) are told as they are now: a
  * receipt for a revision is one for all before it. */
 #define RECEIPTED "uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2,4,5)))"
 #define ABOUT "bii", u->bytes, sizeof(u->bytes), (int64_t)sink, revision
