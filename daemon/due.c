@@ -5,13 +5,6 @@
 
 const char *const due_lists[LISTS] = {"due", "referral_result", "no_contact", "twice", "recheck"};
 
-const struct due_form_names due_forms[DUE_FORMS] = {
-	{"htn", "hypertension_followup_v3", "hypertension"},
-	{"t2dm", "t2dm_followup_v3", "t2dm"},
-	{"copd", "copd_followup_2024plus", "copd"},
-	{"elderly", "elderly_health_check_65plus", "elderly"},
-};
-
 /* pressures of somebody without the diagnosis */
 
 void recheck_begin(struct recheck *r, const struct numbers *n, const char *birth, int32_t until)
@@ -145,16 +138,16 @@ unsigned due_judge(
 	const struct numbers *n, const struct due_facts *f, int32_t day, struct due_item *out)
 {
 	struct judging j = {n, day, out, 0};
-	for (unsigned i = 0; i < DUE_FORMS; i++)
+	for (unsigned i = 0; i < FORMS; i++)
 		if (f->enrolled[i])
-			judge_due(&j, &f->visits[i], due_forms[i].name);
-	for (unsigned i = 0; i < DUE_FORMS; i++)
-		judge_referral(&j, &f->visits[i], due_forms[i].name);
+			judge_due(&j, &f->visits[i], form_names[i].brief);
+	for (unsigned i = 0; i < FORMS; i++)
+		judge_referral(&j, &f->visits[i], form_names[i].brief);
 	if (f->contact != DAY_NONE && day - f->contact > n->due_no_contact_days)
 		list(&j, LIST_NO_CONTACT, NULL, due_lists[LIST_NO_CONTACT],
 			f->contact + (int32_t)n->due_no_contact_days);
-	for (unsigned i = DUE_HTN; i <= DUE_T2DM; i++)
-		judge_twice(&j, &f->visits[i], due_forms[i].name);
+	for (unsigned i = FORM_HTN; i <= FORM_T2DM; i++)
+		judge_twice(&j, &f->visits[i], form_names[i].brief);
 	judge_recheck(&j, &f->recheck);
 	return j.n;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "day.h"
+#include "followup.h"
 #include "numbers.h"
 
 #include <stdbool.h>
@@ -15,14 +16,6 @@
 
 enum due_list { LIST_DUE, LIST_REFERRAL, LIST_NO_CONTACT, LIST_TWICE, LIST_RECHECK, LISTS };
 extern const char *const due_lists[LISTS];
-
-enum due_form { DUE_HTN, DUE_T2DM, DUE_COPD, DUE_ELDERLY, DUE_FORMS };
-struct due_form_names {
-	const char *name;      /* as commands take it: "htn" */
-	const char *form;      /* of forms.csv */
-	const char *programme; /* of the resident */
-};
-extern const struct due_form_names due_forms[DUE_FORMS];
 
 /* Blood pressures of somebody without hypertension, one after the other; usable and trusted ones. */
 enum recheck_state {
@@ -50,7 +43,7 @@ void recheck_end(struct recheck *r);
 
 /* What is known of one resident. */
 struct due_facts {
-	bool enrolled[DUE_FORMS];
+	bool enrolled[FORMS];
 	struct due_visit {
 		bool known; /* the last confirmed one of the form; if not, 0 and DAY_NONE */
 		int32_t day;
@@ -62,7 +55,7 @@ struct due_facts {
 		int class_before; /* of the confirmed one before it */
 		int32_t plan;	  /* a next visit that a person set; DAY_NONE */
 		int64_t plan_us;
-	} visits[DUE_FORMS];
+	} visits[FORMS];
 	int32_t contact; /* the last one; DAY_NONE */
 	struct recheck recheck;
 };
@@ -75,7 +68,7 @@ struct due_item {
 	int64_t days;
 	const char *level; /* ahead, due, yellow, red; NULL: none */
 };
-#define DUE_ITEMS_MAX (2 * DUE_FORMS + 4)
+#define DUE_ITEMS_MAX (2 * FORMS + 4)
 
 /* Their number; in order of list and form. */
 unsigned due_judge(

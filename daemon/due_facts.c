@@ -12,7 +12,7 @@ static int read_visits(struct db *db, int64_t resident, unsigned form, struct du
 		"SELECT day,class,next_day,coalesce(referral,'') NOT IN ('','[]','null'),"
 		"coalesce(referral_result,'')<>'',confirmed_at FROM visit WHERE resident=? AND "
 		"form=? AND state='confirmed' ORDER BY day DESC,id DESC LIMIT 2",
-		"it", resident, due_forms[form].form);
+		"it", resident, form_names[form].form);
 	*v = (struct due_visit){.next = DAY_NONE, .plan = DAY_NONE};
 	int rc = row_next(r);
 	if (rc <= 0)
@@ -35,8 +35,8 @@ static int read_plans(struct db *db, int64_t resident, struct due_visit *visits)
 	_cleanup_(row_endp) struct row *r =
 		db_query(db, "SELECT form,day,at FROM plan WHERE resident=?", "i", resident);
 	while ((rc = row_next(r)) > 0)
-		for (unsigned i = 0; i < DUE_FORMS; i++)
-			if (streq(row_text(r, 0), due_forms[i].form)) {
+		for (unsigned i = 0; i < FORMS; i++)
+			if (streq(row_text(r, 0), form_names[i].form)) {
 				visits[i].plan = day_read(row_text(r, 1));
 				visits[i].plan_us = row_int(r, 2);
 			}
@@ -50,7 +50,7 @@ static int read_contact(
 	struct db *db, const struct numbers *n, int64_t resident, int32_t day, struct due_facts *f)
 {
 	f->contact = DAY_NONE;
-	for (unsigned i = 0; i < DUE_FORMS; i++)
+	for (unsigned i = 0; i < FORMS; i++)
 		if (f->visits[i].known)
 			f->contact = MAX(f->contact, f->visits[i].day);
 	if (f->contact != DAY_NONE && day - f->contact <= n->due_no_contact_days)
@@ -136,7 +136,7 @@ static int read_recheck(struct db *db, const struct numbers *n, const struct own
 	int32_t day, struct recheck *recheck)
 {
 	recheck_begin(recheck, n, who->birth, day);
-	if (owned_in(who, due_forms[DUE_HTN].programme))
+	if (owned_in(who, form_names[FORM_HTN].programme))
 		return 0;
 	int rc = find_recheck(db, who->id, recheck);
 	if (rc < 0 || (recheck->state != RECHECK_OPEN && recheck->state != RECHECK_LIKELY))
@@ -152,8 +152,8 @@ int due_facts(struct db *db, const struct numbers *n, const struct owned *who, i
 	struct due_facts *ret)
 {
 	int rc = 0;
-	for (unsigned i = 0; i < DUE_FORMS && rc >= 0; i++) {
-		ret->enrolled[i] = owned_in(who, due_forms[i].programme);
+	for (unsigned i = 0; i < FORMS && rc >= 0; i++) {
+		ret->enrolled[i] = owned_in(who, form_names[i].programme);
 		rc = read_visits(db, who->id, i, &ret->visits[i]);
 	}
 	if (rc >= 0)

@@ -7,6 +7,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+const struct form_names form_names[FORMS] = {
+	{"hypertension", "hypertension_followup_v3", "htn"},
+	{"t2dm", "t2dm_followup_v3", "t2dm"},
+	{"copd", "copd_followup_2024plus", "copd"},
+	{"elderly", "elderly_health_check_65plus", "elderly"},
+};
+
 #define FIELDS_MAX 256
 #define KINDS_MAX 32
 

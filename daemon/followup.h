@@ -10,6 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Which programme asks for which form, and its short name, as commands take it: "htn". */
+enum form_of { FORM_HTN, FORM_T2DM, FORM_COPD, FORM_ELDERLY, FORMS };
+struct form_names {
+	const char *programme, *form, *brief;
+};
+extern const struct form_names form_names[FORMS];
+
 /* The named rules; what each does is written in tests/sim/FOLLOWUP.md, section 4, and done in proposal_fields.c. */
 enum fill {
 	FILL_PERSON, /* none: only a person */

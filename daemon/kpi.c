@@ -30,14 +30,14 @@ bool kpi_begin(struct kpi *k, const struct numbers *n, const char *month, int32_
 }
 
 /* How many confirmed visits of the form were held in the time, and the class of the last one. */
-static int visits(const struct kpi *k, struct db *db, int64_t resident, enum due_form form,
+static int visits(const struct kpi *k, struct db *db, int64_t resident, enum form_of form,
 	unsigned *ret_n, int *ret_class)
 {
 	int rc;
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT class FROM visit WHERE resident=? AND form=? AND state='confirmed' AND "
 		"day BETWEEN ? AND ? ORDER BY day,id",
-		"ittt", resident, due_forms[form].form, k->from, k->until);
+		"ittt", resident, form_names[form].form, k->from, k->until);
 	*ret_n = 0;
 	*ret_class = 0;
 	while ((rc = row_next(r)) > 0) {
@@ -47,12 +47,12 @@ static int visits(const struct kpi *k, struct db *db, int64_t resident, enum due
 	return rc;
 }
 
-static int add_form(struct kpi *k, struct db *db, const struct owned *who, enum due_form form)
+static int add_form(struct kpi *k, struct db *db, const struct owned *who, enum form_of form)
 {
 	struct kpi_form *f = &k->forms[form];
 	unsigned n = 0;
 	int class = 0;
-	if (!owned_in(who, due_forms[form].programme))
+	if (!owned_in(who, form_names[form].programme))
 		return 0;
 	int rc = visits(k, db, who->id, form, &n, &class);
 	f->enrolled++;
@@ -71,7 +71,7 @@ static int add_elderly(struct kpi *k, struct db *db, const struct owned *who)
 	k->age_unknown += old < 0;
 	if (old != 1)
 		return 0;
-	int rc = visits(k, db, who->id, DUE_ELDERLY, &n, &class);
+	int rc = visits(k, db, who->id, FORM_ELDERLY, &n, &class);
 	k->elderly++;
 	k->elderly_managed += n > 0;
 	return rc;
@@ -80,7 +80,7 @@ static int add_elderly(struct kpi *k, struct db *db, const struct owned *who)
 int kpi_add(struct kpi *k, struct db *db, const struct owned *who)
 {
 	int rc = 0;
-	for (enum due_form form = DUE_HTN; form < DUE_ELDERLY && rc >= 0; form++)
+	for (enum form_of form = FORM_HTN; form < FORM_ELDERLY && rc >= 0; form++)
 		rc = add_form(k, db, who, form);
 	return rc < 0 ? rc : add_elderly(k, db, who);
 }
@@ -89,14 +89,14 @@ void kpi_json(const struct kpi *k, struct json *j)
 {
 	json_str(j, "month", k->month);
 	json_str(j, "day", k->until);
-	for (enum due_form form = DUE_HTN; form < DUE_ELDERLY; form++) {
+	for (enum form_of form = FORM_HTN; form < FORM_ELDERLY; form++) {
 		const struct kpi_form *f = &k->forms[form];
-		json_object_begin(j, due_forms[form].name);
+		json_object_begin(j, form_names[form].brief);
 		json_int(j, "enrolled", f->enrolled);
 		json_int(j, "managed", f->managed);
 		json_int(j, "visits", f->visits);
 		json_int(j, "standard", f->standard);
-		if (form != DUE_COPD) /* its form has no class */
+		if (form != FORM_COPD) /* its form has no class */
 			json_int(j, "controlled", f->controlled);
 		json_int(j, "in_contract", f->in_contract);
 		json_object_end(j);

@@ -21,7 +21,7 @@ struct kpi {
 	int64_t elderly_age;
 	struct kpi_form {
 		unsigned enrolled, managed, visits, standard, controlled, in_contract;
-	} forms[DUE_ELDERLY]; /* htn, t2dm, copd */
+	} forms[FORM_ELDERLY]; /* htn, t2dm, copd */
 	unsigned elderly, elderly_managed, age_unknown;
 };
 

@@ -11,24 +11,12 @@
 /* A check-in may claim what was taken, as we know it, so long after its end. */
 #define DOUBT_US (600 * CLOCK_SECOND_US)
 
-static const struct visit_form forms[] = {
-	{"hypertension", "hypertension_followup_v3", "htn"},
-	{"t2dm", "t2dm_followup_v3", "t2dm"},
-	{"copd", "copd_followup_2024plus", "copd"},
-	{"elderly", "elderly_health_check_65plus", "elderly"},
-};
-
-const struct visit_form *visit_form(const char *name)
+const struct form_names *visit_form(const char *name)
 {
-	for (size_t i = 0; i < ELEMENTS(forms); i++)
-		if (streq(name, forms[i].brief) || streq(name, forms[i].form))
-			return &forms[i];
+	for (size_t i = 0; i < FORMS; i++)
+		if (streq(name, form_names[i].brief) || streq(name, form_names[i].form))
+			return &form_names[i];
 	return NULL;
-}
-
-const struct visit_form *visit_form_at(unsigned index)
-{
-	return index < ELEMENTS(forms) ? &forms[index] : NULL;
 }
 
 bool visit_enrolled(const char *programmes, const char *programme)
@@ -279,7 +267,7 @@ int visit_close(struct gateway *g, struct db *db, int64_t visit)
 /* check-ins */
 
 /* Which forms a check-in opens. */
-static bool opens(const struct visit_form *f, const char *purpose, const char *programmes)
+static bool opens(const struct form_names *f, const char *purpose, const char *programmes)
 {
 	bool yearly = streq(f->brief, "elderly");
 	if (streq(purpose, "exam"))

@@ -7,19 +7,14 @@
 #pragma once
 
 #include "db.h"
+#include "followup.h"
 #include "json.h"
 #include "reading.h"
 
 struct gateway;
 
-/* Which programme asks for which form, and its short name. */
-struct visit_form {
-	const char *programme, *form, *brief;
-};
 /* By the short name or the form's own; NULL: there is none. */
-const struct visit_form *visit_form(const char *name);
-/* By index; NULL after the last. */
-const struct visit_form *visit_form_at(unsigned index);
+const struct form_names *visit_form(const char *name);
 /* Whether `programmes` ("hypertension;t2dm") has this one. */
 bool visit_enrolled(const char *programmes, const char *programme);
 

@@ -54,7 +54,7 @@ static int must_be_ours(struct command *c, const struct visit_person *p)
 	return command_refuse(c, "not_owner", en, zh);
 }
 
-int visit_named_form(struct command *c, const struct visit_form **ret)
+int visit_named_form(struct command *c, const struct form_names **ret)
 {
 	*ret = visit_form(command_text(c, "form"));
 	return *ret ? 0
@@ -65,7 +65,7 @@ int visit_named_form(struct command *c, const struct visit_form **ret)
 
 /* The yearly check is for everybody of that age. */
 static int must_be_enrolled(
-	struct command *c, const struct visit_person *p, const struct visit_form *f, int32_t day)
+	struct command *c, const struct visit_person *p, const struct form_names *f, int32_t day)
 {
 	const struct numbers *n = c->gateway->numbers;
 	bool old_enough = streq(f->brief, "elderly") &&
@@ -78,7 +78,7 @@ static int must_be_enrolled(
 }
 
 int visit_find_form(struct command *c, int32_t day, struct visit_person *ret,
-	const struct visit_form **ret_form)
+	const struct form_names **ret_form)
 {
 	int rc = visit_find_person(c, ret);
 	if (rc >= 0)

@@ -16,10 +16,10 @@ struct visit_person {
 /* These return 0, or the command is refused; or -errno. */
 int visit_find_person(struct command *c, struct visit_person *ret);
 /* The argument `form`. */
-int visit_named_form(struct command *c, const struct visit_form **ret);
+int visit_named_form(struct command *c, const struct form_names **ret);
 /* Somebody who is followed up by this gateway, and a form that is for that resident on that day. */
 int visit_find_form(struct command *c, int32_t day, struct visit_person *ret,
-	const struct visit_form **ret_form);
+	const struct form_names **ret_form);
 
 /* The answers of the command, checked, into `to`; one that is null is taken back. */
 int visit_take_answers(struct command *c, const char *form, json_t *to);

@@ -118,7 +118,7 @@ static int find_row(struct command *c, int64_t row, struct seen *ret)
 static int act_open(struct command *c)
 {
 	struct visit_person p;
-	const struct visit_form *f;
+	const struct form_names *f;
 	struct seen v = {0};
 	char way[16] = "";
 	int64_t row = 0;
@@ -290,7 +290,7 @@ static int elsewhere_day(struct command *c, int32_t *ret)
 }
 
 static int insert_elsewhere(struct command *c, const struct visit_person *p,
-	const struct visit_form *f, int32_t day, int64_t *ret)
+	const struct form_names *f, int32_t day, int64_t *ret)
 {
 	const struct numbers *n = c->gateway->numbers;
 	struct uuid id = uuid_random();
@@ -315,7 +315,7 @@ static int insert_elsewhere(struct command *c, const struct visit_person *p,
 static int act_elsewhere(struct command *c)
 {
 	struct visit_person p;
-	const struct visit_form *f;
+	const struct form_names *f;
 	struct seen v = {0};
 	int32_t day;
 	int64_t row = 0;
@@ -344,7 +344,7 @@ static int act_elsewhere(struct command *c)
 static int act_plan(struct command *c)
 {
 	struct visit_person p;
-	const struct visit_form *f;
+	const struct form_names *f;
 	char text[DAY_TEXT];
 	int32_t day = day_read(command_text(c, "day"));
 	if (day == DAY_NONE)
@@ -394,10 +394,10 @@ static int list_visits(struct command *c, int64_t resident, const char *form)
 
 static int list_forms(struct command *c, const struct visit_person *p, const char *form)
 {
-	const struct visit_form *f;
 	int rc = 0;
 	json_array_begin(c->result, "forms");
-	for (unsigned i = 0; rc >= 0 && (f = visit_form_at(i)); i++) {
+	for (unsigned i = 0; rc >= 0 && i < FORMS; i++) {
+		const struct form_names *f = &form_names[i];
 		if ((form[0] && !streq(form, f->form)) ||
 			!visit_enrolled(p->programmes, f->programme))
 			continue;
@@ -429,7 +429,7 @@ static int show_one(struct command *c)
 static int query_followup(struct command *c)
 {
 	struct visit_person p;
-	const struct visit_form *f = NULL;
+	const struct form_names *f = NULL;
 	if (command_text(c, "visit")[0])
 		return show_one(c);
 	int rc = visit_find_person(c, &p);

@@ -33,7 +33,7 @@ static int teardown(void **state)
 static struct due_facts nothing(void)
 {
 	struct due_facts f = {.contact = DAY_NONE};
-	for (unsigned i = 0; i < DUE_FORMS; i++)
+	for (unsigned i = 0; i < FORMS; i++)
 		f.visits[i] = (struct due_visit){.next = DAY_NONE, .plan = DAY_NONE};
 	recheck_begin(&f.recheck, numbers, "1970-01-01", D("2026-11-30"));
 	return f;
@@ -61,16 +61,16 @@ static void test_nothing_known(void **state)
 {
 	(void)state;
 	struct due_facts f = nothing();
-	for (unsigned i = 0; i < DUE_FORMS; i++)
+	for (unsigned i = 0; i < FORMS; i++)
 		f.enrolled[i] = true;
 	assert_string_equal(lists(&f, "2026-11-30"), "");
-	f.visits[DUE_HTN] = (struct due_visit){
+	f.visits[FORM_HTN] = (struct due_visit){
 		.known = true, .day = D("2026-11-01"), .next = DAY_NONE, .plan = DAY_NONE};
 	assert_string_equal(lists(&f, "2027-11-30"), ""); /* a visit without a next date */
 }
 
 /* A controlled visit of 20 August. */
-static struct due_facts visited(enum due_form form)
+static struct due_facts visited(enum form_of form)
 {
 	struct due_facts f = nothing();
 	f.enrolled[form] = true;
@@ -99,10 +99,10 @@ static void test_due_levels(void **state)
 		{"2026-12-20", "due htn planned 2026-11-20 30 red"},
 		{"2028-02-29", "due htn planned 2026-11-20 466 red"},
 	};
-	struct due_facts f = visited(DUE_HTN);
+	struct due_facts f = visited(FORM_HTN);
 	for (size_t i = 0; i < ELEMENTS(all); i++)
 		assert_string_equal(lists(&f, all[i].day), all[i].expected);
-	f.enrolled[DUE_HTN] = false; /* left the programme */
+	f.enrolled[FORM_HTN] = false; /* left the programme */
 	assert_string_equal(lists(&f, "2026-12-20"), "");
 }
 
@@ -117,15 +117,15 @@ static void test_due_reason(void **state)
 		{3, false, "refollowup"}, {4, false, "refollowup"}, {1, true, "refollowup"},
 		{0, true, "refollowup"}};
 	for (size_t i = 0; i < ELEMENTS(all); i++) {
-		struct due_facts f = visited(DUE_T2DM);
+		struct due_facts f = visited(FORM_T2DM);
 		char expected[80];
-		f.visits[DUE_T2DM].class = all[i].class;
-		f.visits[DUE_T2DM].referral = all[i].referral;
-		f.visits[DUE_T2DM].answered = true;
+		f.visits[FORM_T2DM].class = all[i].class;
+		f.visits[FORM_T2DM].referral = all[i].referral;
+		f.visits[FORM_T2DM].answered = true;
 		snprintf(expected, sizeof(expected), "due t2dm %s 2026-11-20 0 due", all[i].reason);
 		assert_string_equal(lists(&f, "2026-11-20"), expected);
-		f.visits[DUE_T2DM].plan = D("2026-11-18"); /* a person decided otherwise since */
-		f.visits[DUE_T2DM].plan_us = 1001;
+		f.visits[FORM_T2DM].plan = D("2026-11-18"); /* a person decided otherwise since */
+		f.visits[FORM_T2DM].plan_us = 1001;
 		assert_string_equal(lists(&f, "2026-11-20"), "due t2dm planned 2026-11-18 2 due");
 	}
 }
@@ -133,8 +133,8 @@ static void test_due_reason(void **state)
 static void test_plan(void **state)
 {
 	(void)state;
-	struct due_facts f = visited(DUE_COPD);
-	struct due_visit *v = &f.visits[DUE_COPD];
+	struct due_facts f = visited(FORM_COPD);
+	struct due_visit *v = &f.visits[FORM_COPD];
 	v->plan = D("2026-12-24");
 	v->plan_us = 999; /* before the visit: it is done with */
 	assert_string_equal(lists(&f, "2026-11-20"), "due copd planned 2026-11-20 0 due");
@@ -148,8 +148,8 @@ static void test_plan(void **state)
 	assert_string_equal(lists(&f, "2026-12-24"), "due copd planned 2026-12-24 0 due");
 	/* of somebody who was never visited here: a person said it, so it is known */
 	f = nothing();
-	f.enrolled[DUE_ELDERLY] = true;
-	f.visits[DUE_ELDERLY].plan = D("2026-12-24");
+	f.enrolled[FORM_ELDERLY] = true;
+	f.visits[FORM_ELDERLY].plan = D("2026-12-24");
 	assert_string_equal(lists(&f, "2026-12-24"), "due elderly planned 2026-12-24 0 due");
 }
 
@@ -166,15 +166,15 @@ static void test_referral(void **state)
 		{"2026-10-02", "referral_result htn referral_result 2026-09-03 29 yellow"},
 		{"2026-10-03", "referral_result htn referral_result 2026-09-03 30 red"},
 	};
-	struct due_facts f = visited(DUE_HTN);
-	f.visits[DUE_HTN].referral = true;
+	struct due_facts f = visited(FORM_HTN);
+	f.visits[FORM_HTN].referral = true;
 	for (size_t i = 0; i < ELEMENTS(all); i++)
 		assert_string_equal(lists(&f, all[i].day), all[i].expected);
-	f.enrolled[DUE_HTN] = false; /* what was begun is ended, whatever the programme */
+	f.enrolled[FORM_HTN] = false; /* what was begun is ended, whatever the programme */
 	assert_string_equal(lists(&f, "2026-09-03"), all[1].expected);
-	f.visits[DUE_HTN].answered = true;
+	f.visits[FORM_HTN].answered = true;
 	assert_string_equal(lists(&f, "2026-10-03"), "");
-	f.visits[DUE_HTN].answered = f.visits[DUE_HTN].referral = false;
+	f.visits[FORM_HTN].answered = f.visits[FORM_HTN].referral = false;
 	assert_string_equal(lists(&f, "2026-10-03"), "");
 }
 
@@ -201,12 +201,12 @@ static void test_twice(void **state)
 {
 	(void)state;
 	static const struct {
-		enum due_form form;
+		enum form_of form;
 		int class, before;
 		bool listed;
-	} all[] = {{DUE_HTN, 2, 2, true}, {DUE_T2DM, 2, 2, true}, {DUE_COPD, 2, 2, false},
-		{DUE_ELDERLY, 2, 2, false}, {DUE_HTN, 2, 1, false}, {DUE_HTN, 1, 2, false},
-		{DUE_HTN, 3, 2, false}, {DUE_HTN, 2, 3, false}, {DUE_HTN, 2, 0, false}};
+	} all[] = {{FORM_HTN, 2, 2, true}, {FORM_T2DM, 2, 2, true}, {FORM_COPD, 2, 2, false},
+		{FORM_ELDERLY, 2, 2, false}, {FORM_HTN, 2, 1, false}, {FORM_HTN, 1, 2, false},
+		{FORM_HTN, 3, 2, false}, {FORM_HTN, 2, 3, false}, {FORM_HTN, 2, 0, false}};
 	for (size_t i = 0; i < ELEMENTS(all); i++) {
 		struct due_facts f = visited(all[i].form);
 		char expected[80] = "";
@@ -215,7 +215,7 @@ static void test_twice(void **state)
 		if (all[i].listed)
 			snprintf(expected, sizeof(expected),
 				"twice %s not_controlled_twice 2026-08-20 0 -",
-				due_forms[all[i].form].name);
+				form_names[all[i].form].brief);
 		assert_string_equal(lists(&f, "2026-08-21"), expected);
 	}
 }
@@ -223,10 +223,10 @@ static void test_twice(void **state)
 static void test_order(void **state)
 {
 	(void)state;
-	struct due_facts f = visited(DUE_T2DM);
-	f.visits[DUE_HTN] = f.visits[DUE_T2DM];
-	f.enrolled[DUE_HTN] = true;
-	for (enum due_form i = DUE_HTN; i <= DUE_T2DM; i++) {
+	struct due_facts f = visited(FORM_T2DM);
+	f.visits[FORM_HTN] = f.visits[FORM_T2DM];
+	f.enrolled[FORM_HTN] = true;
+	for (enum form_of i = FORM_HTN; i <= FORM_T2DM; i++) {
 		f.visits[i].class = f.visits[i].class_before = 2;
 		f.visits[i].referral = true;
 	}

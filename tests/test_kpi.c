@@ -32,7 +32,7 @@ static struct kpi count(const char *month, const char *today)
 }
 
 /* "enrolled managed visits standard controlled in_contract" */
-static void expect(const struct kpi *k, enum due_form form, const char *expected)
+static void expect(const struct kpi *k, enum form_of form, const char *expected)
 {
 	char text[100];
 	const struct kpi_form *f = &k->forms[form];
@@ -86,30 +86,30 @@ static void test_numerators(void **state)
 	int64_t id = a_resident(&rig, "R-0001", "hypertension;t2dm");
 	a_resident(&rig, "R-0002", "hypertension");
 	struct kpi k = count("2026-04", "2026-12-01");
-	expect(&k, DUE_HTN, "2 0 0 0 0 0");
-	expect(&k, DUE_T2DM, "1 0 0 0 0 0");
-	expect(&k, DUE_COPD, "0 0 0 0 0 0");
+	expect(&k, FORM_HTN, "2 0 0 0 0 0");
+	expect(&k, FORM_T2DM, "1 0 0 0 0 0");
+	expect(&k, FORM_COPD, "0 0 0 0 0 0");
 	/* the day before the year, and the day after the month */
 	a_visit(&rig,
 		(struct a_visit){.resident = id, .form = HTN, .day = "2025-12-31", .class = 1});
 	a_visit(&rig,
 		(struct a_visit){.resident = id, .form = HTN, .day = "2026-05-01", .class = 1});
 	k = count("2026-04", "2026-12-01");
-	expect(&k, DUE_HTN, "2 0 0 0 0 0");
+	expect(&k, FORM_HTN, "2 0 0 0 0 0");
 	/* on its borders; the last one says whether it is controlled */
 	a_visit(&rig,
 		(struct a_visit){.resident = id, .form = HTN, .day = "2026-04-30", .class = 1});
 	k = count("2026-04", "2026-12-01");
-	expect(&k, DUE_HTN, "2 1 1 0 1 0");
+	expect(&k, FORM_HTN, "2 1 1 0 1 0");
 	a_visit(&rig,
 		(struct a_visit){.resident = id, .form = HTN, .day = "2026-01-01", .class = 2});
 	k = count("2026-04", "2026-12-01");
-	expect(&k, DUE_HTN, "2 1 2 1 1 0");
+	expect(&k, FORM_HTN, "2 1 2 1 1 0");
 	a_visit(&rig,
 		(struct a_visit){.resident = id, .form = HTN, .day = "2026-04-30", .class = 2});
 	k = count("2026-04", "2026-12-01");
-	expect(&k, DUE_HTN, "2 1 3 1 0 0");
-	expect(&k, DUE_T2DM, "1 0 0 0 0 0");
+	expect(&k, FORM_HTN, "2 1 3 1 0 0");
+	expect(&k, FORM_T2DM, "1 0 0 0 0 0");
 	/* not confirmed */
 	a_visit(&rig, (struct a_visit){.resident = id,
 			      .form = T2DM,
@@ -122,10 +122,10 @@ static void test_numerators(void **state)
 			      .class = 1,
 			      .state = "entered-in-error"});
 	k = count("2026-04", "2026-12-01");
-	expect(&k, DUE_T2DM, "1 0 0 0 0 0");
+	expect(&k, FORM_T2DM, "1 0 0 0 0 0");
 	/* while the month is not over, until today */
 	k = count("2026-04", "2026-04-29");
-	expect(&k, DUE_HTN, "2 1 1 0 0 0");
+	expect(&k, FORM_HTN, "2 1 1 0 0 0");
 }
 
 static void test_contract(void **state)
@@ -137,14 +137,14 @@ static void test_contract(void **state)
 			day_begin_us(day_read("2026-01-01")), day_begin_us(day_read("2026-03-01"))),
 		1);
 	struct kpi k = count("2026-02", "2026-12-01");
-	expect(&k, DUE_COPD, "1 0 0 0 0 0"); /* of those who are managed */
+	expect(&k, FORM_COPD, "1 0 0 0 0 0"); /* of those who are managed */
 	a_visit(&rig, (struct a_visit){.resident = id, .form = COPD, .day = "2026-01-01"});
 	k = count("2026-02", "2026-12-01");
-	expect(&k, DUE_COPD, "1 1 1 1 0 1");
+	expect(&k, FORM_COPD, "1 1 1 1 0 1");
 	k = count("2026-03", "2026-12-01");
-	expect(&k, DUE_COPD, "1 1 1 1 0 0");
+	expect(&k, FORM_COPD, "1 1 1 1 0 0");
 	k = count("2026-03", "2026-03-01");
-	expect(&k, DUE_COPD, "1 1 1 1 0 0");
+	expect(&k, FORM_COPD, "1 1 1 1 0 0");
 }
 
 static void test_elderly(void **state)
@@ -178,7 +178,7 @@ static void test_json(void **state)
 	(void)state;
 	_cleanup_(json_free) struct json j = {0};
 	struct kpi k = count("2026-11", "2026-12-01");
-	k.forms[DUE_HTN] = (struct kpi_form){6, 5, 4, 3, 2, 1};
+	k.forms[FORM_HTN] = (struct kpi_form){6, 5, 4, 3, 2, 1};
 	k.elderly = 7;
 	json_object_begin(&j, NULL);
 	kpi_json(&k, &j);
