@@ -210,7 +210,8 @@ class People:
             for person in self.people:
                 if person.renews and person.here(day):
                     person.valid_to = "2027-06-30"
-                    changed.append(person)
+                    if person not in changed:
+                        changed.append(person)
         if day % 7 == 3:
             changed += self.changes(day, changed)
         if changed or removed:
