@@ -315,11 +315,11 @@ int visit_checkin(
 	struct opening o = {.checkin = checkin, .author = author, .way = way};
 	int rc = read_checkin(g, db, &o, purpose, programmes, author);
 	json_object_begin(j, "visits");
-	for (size_t i = 0; i < ELEMENTS(forms) && rc >= 0; i++) {
-		if (!opens(&forms[i], purpose, programmes))
+	for (size_t i = 0; i < FORMS && rc >= 0; i++) {
+		if (!opens(&form_names[i], purpose, programmes))
 			continue;
-		int64_t visit = open_form(g, db, forms[i].form, &o);
-		rc = visit < 0 ? (int)visit : put_id(db, visit, forms[i].brief, j);
+		int64_t visit = open_form(g, db, form_names[i].form, &o);
+		rc = visit < 0 ? (int)visit : put_id(db, visit, form_names[i].brief, j);
 	}
 	json_object_end(j);
 	return MIN(rc, 0);
