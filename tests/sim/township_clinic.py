@@ -192,7 +192,7 @@ class Clinic:
         for _ in range(self.dice.randint(1, 2)):
             keys.append(self.station_reading(desk, "cuff", person, t, "bp", self.pressure_values(person)))
             t += self.dice.randint(60, 90)
-        if self.dice.random() < 0.2:
+        if desk.offline != self.day_of(t) and self.dice.random() < 0.2:
             self.cmd(begun + 901, "checkin", {"station": desk.id, "undo": True}, refused="too_late")
             for key in keys:
                 self.assigned.add(key)
