@@ -26,6 +26,22 @@ static void show_label(struct command *c, int64_t id, const void *sealed, size_t
 	json_object_end(c->result);
 }
 
+void resident_label(struct command *c, int64_t resident)
+{
+	char path[LABEL_PATH_MAX], text[LABEL_MAX + 1];
+	size_t len;
+	if (c->platform || !resident)
+		return;
+	_cleanup_(row_endp) struct row *r =
+		db_query(c->db, "SELECT label FROM resident WHERE id=?", "i", resident);
+	if (row_next(r) <= 0)
+		return;
+	const void *sealed = row_blob(r, 0, &len);
+	label_key_path(c->gateway->config, path);
+	if (len && label_open(path, resident, sealed, len, text) >= 0)
+		json_str(c->result, "label", text);
+}
+
 static void show_day(struct json *j, const char *key, struct row *r, int column, int less)
 {
 	char text[DAY_TEXT];

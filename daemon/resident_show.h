@@ -5,3 +5,5 @@
 #include "command.h"
 
 int resident_show(struct command *c);
+/* "label" into the reply's open object, beside the token, for those who stand at the gateway; nothing when there is none. */
+void resident_label(struct command *c, int64_t resident);

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "day.h"
 #include "gateway.h"
+#include "resident_show.h"
 
 #include <errno.h>
 
@@ -168,7 +169,7 @@ static int tell(struct command *c, int64_t checkin)
 	struct json *j = c->result;
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT c.uuid,c.station,token,purpose,source,from_us,to_us,ended,(SELECT count(*) "
-		"FROM reading WHERE checkin=c.id AND superseded=0) FROM checkin c LEFT JOIN resident "
+		"FROM reading WHERE checkin=c.id AND superseded=0),c.resident FROM checkin c LEFT JOIN resident "
 		"ON resident.id=c.resident WHERE c.id=?",
 		"i", checkin);
 	int rc = row_next(r);
@@ -178,6 +179,7 @@ static int tell(struct command *c, int64_t checkin)
 	json_hex(j, "checkin", id, len);
 	json_str(j, "station", row_text(r, 1));
 	json_str(j, "resident", row_text(r, 2));
+	resident_label(c, row_int(r, 9));
 	json_str(j, "purpose", row_text(r, 3));
 	json_str(j, "source", row_text(r, 4));
 	json_time(j, "from", row_int(r, 5));
@@ -456,12 +458,13 @@ static int tell_booked(struct command *c, const char *station)
 	json_array_begin(c->result, "booked");
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
 		"SELECT token,at,b.purpose,EXISTS(SELECT 1 FROM checkin k INDEXED BY checkin_ended WHERE "
-		"k.station=b.station AND k.to_us>=?3 AND k.resident=b.resident) FROM booking b JOIN "
+		"k.station=b.station AND k.to_us>=?3 AND k.resident=b.resident),b.resident FROM booking b JOIN "
 		"resident ON resident.id=b.resident WHERE b.station=?1 AND day=?2 ORDER BY at,token",
 		"tti", station, day_text(day, today), day_begin_us(today));
 	while ((rc = row_next(r)) > 0) {
 		json_object_begin(c->result, NULL);
 		json_str(c->result, "resident", row_text(r, 0));
+		resident_label(c, row_int(r, 4));
 		if (row_text(r, 1)[0])
 			json_str(c->result, "at", row_text(r, 1));
 		json_str(c->result, "purpose", row_text(r, 2));

@@ -4,6 +4,7 @@
 #include "day.h"
 #include "gateway.h"
 #include "payload.h"
+#include "resident_show.h"
 #include "visit_ask.h"
 #include "visit_body.h"
 #include "visit_freeze.h"
@@ -438,6 +439,7 @@ static int query_followup(struct command *c)
 	if (rc < 0)
 		return rc;
 	json_str(c->result, "resident", p.token);
+	resident_label(c, p.id);
 	rc = list_visits(c, p.id, f ? f->form : "");
 	return rc < 0 ? rc : list_forms(c, &p, f ? f->form : "");
 }

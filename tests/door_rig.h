@@ -37,18 +37,6 @@ static inline int door_teardown(void **state)
 	return 0;
 }
 
-static inline const struct command_entry *door_find(const char *name)
-{
-	const struct command_entry *const tables[] = {
-		roster_commands, resident_commands, act_commands};
-	for (size_t t = 0; t < ELEMENTS(tables); t++)
-		for (const struct command_entry *e = tables[t]; e->name; e++)
-			if (streq(e->name, name))
-				return e;
-	fail_msg("no command %s", name);
-	return NULL;
-}
-
 /* `args` is taken. */
 static inline void give_json(const char *name, json_t *args)
 {
@@ -63,7 +51,7 @@ static inline void give_json(const char *name, json_t *args)
 	json_object_begin(&out, NULL);
 	json_object_begin(&out, "result");
 	rig_script(&rig, "BEGIN IMMEDIATE");
-	int rc = door_find(name)->run(&c);
+	int rc = command_find(name)->run(&c);
 	rig_script(&rig, rc < 0 ? "ROLLBACK" : "COMMIT");
 	if (rc < 0 && rc != -EPROTO)
 		fail_msg("%s: %d, %s", name, rc, db_error(rig.db));

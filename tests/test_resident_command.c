@@ -391,9 +391,13 @@ static void test_label(void **state)
 	door_platform = "platform";
 	give("resident", "{'resident':'R-0001'}");
 	assert_null(json_object_get(done(), "label"));
+	give("followup", "{'resident':'R-0001'}");
+	assert_null(json_object_get(done(), "label"));
 	give("label", "{'resident':'R-0001','label':'x'}");
 	refused("local_only");
 	door_platform = NULL;
+	give("followup", "{'resident':'R-0001'}"); /* on paper, and at the desk */
+	assert_string_equal(text_in(done(), "label"), "大张（东头）");
 	rig_text(&rig, text, sizeof(text),
 		"SELECT group_concat(coalesce(action,'')||coalesce(object,'')||coalesce(detail,'')) FROM "
 		"audit");

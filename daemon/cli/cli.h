@@ -21,6 +21,8 @@ json_t *client_ask(const struct cli *cli, const char *command, json_t *args);
 /* The "result" of a reply, printed as an error when it was refused (then NULL). Borrowed from `reply`. */
 json_t *client_result(const struct cli *cli, json_t *reply);
 
+/* "R-0001", with what this console shows beside it; or that it is nobody. */
+void show_who(const struct cli *cli, const json_t *of);
 void show_status(const struct cli *cli, const json_t *result);
 void show_devices(const struct cli *cli, const json_t *result);
 void show_readings(const struct cli *cli, const json_t *result, bool head);

@@ -358,9 +358,9 @@ static void show_visit(const struct cli *cli, const json_t *result, const json_t
 	size_t i;
 	char way[24];
 	number(json_object_get(visit, "way"), way, sizeof(way));
-	printf("%s  %s  %s  %s  [%s%s] %.8s\n", text(result, "resident"),
-		said(cli, forms, text(visit, "form")), text(visit, "day"), said(cli, ways, way),
-		said(cli, states, text(visit, "state")),
+	show_who(cli, result);
+	printf("  %s  %s  %s  [%s%s] %.8s\n", said(cli, forms, text(visit, "form")),
+		text(visit, "day"), said(cli, ways, way), said(cli, states, text(visit, "state")),
 		streq(text(visit, "origin"), "elsewhere") ? say(cli, ", elsewhere", "，外机构")
 							  : "",
 		text(visit, "id"));

@@ -20,10 +20,8 @@ static void show_checkin(const struct cli *cli, const json_t *result)
 {
 	const char *form, *resident = json_string_value(json_object_get(result, "resident"));
 	json_t *visit;
-	printf("%s: %s", text(result, "station"),
-		resident       ? resident
-		: cli->chinese ? "无人"
-			       : "nobody");
+	printf("%s: ", text(result, "station"));
+	show_who(cli, result);
 	if (resident && json_object_get(result, "purpose"))
 		printf(" (%s)", text(result, "purpose"));
 	json_object_foreach(json_object_get(result, "visits"), form, visit)
@@ -81,10 +79,8 @@ static void show_stations(const struct cli *cli, const json_t *result)
 	json_array_foreach(json_object_get(result, "stations"), i, s)
 	{
 		const char *resident = json_string_value(json_object_get(s, "resident"));
-		printf("%s: %s", text(s, "id"),
-			resident       ? resident
-			: cli->chinese ? "无人"
-				       : "nobody");
+		printf("%s: ", text(s, "id"));
+		show_who(cli, s);
 		if (resident)
 			printf(" (%s)", text(s, "purpose"));
 		if (json_array_size(json_object_get(s, "measured")))
@@ -99,8 +95,9 @@ static void show_stations(const struct cli *cli, const json_t *result)
 			const char *here = !json_is_true(json_object_get(b, "was_here")) ? ""
 					   : cli->chinese ? "  已登记"
 							  : "  was here";
-			printf("  %-5s %s %s%s\n", at ? at : "", text(b, "resident"),
-				text(b, "purpose"), here);
+			printf("  %-5s ", at ? at : "");
+			show_who(cli, b);
+			printf(" %s%s\n", text(b, "purpose"), here);
 		}
 	}
 }

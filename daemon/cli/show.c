@@ -12,6 +12,15 @@ static const char *text(const json_t *o, const char *key)
 	return t ? t : "-";
 }
 
+void show_who(const struct cli *cli, const json_t *of)
+{
+	const char *resident = json_string_value(json_object_get(of, "resident"));
+	const char *label = json_string_value(json_object_get(of, "label"));
+	fputs(resident ? resident : cli->chinese ? "无人" : "nobody", stdout);
+	if (resident && label)
+		printf(cli->chinese ? "（%s）" : " (%s)", label);
+}
+
 static const char *say(const struct cli *cli, const char *en, const char *zh)
 {
 	return cli->chinese ? zh : en;
