@@ -121,7 +121,7 @@ class Clinic:
         if self.dice.random() < 0.6:
             args.setdefault("way", "1")
         self.cmd(t, "checkin", args, name=name)
-        desk.alive, desk.undone = t, False
+        desk.alive, desk.undone = desk.alive if more.get("instead") else t, False
         self.last_way = args.get("way")
         return name
 
