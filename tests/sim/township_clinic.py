@@ -218,7 +218,9 @@ class Clinic:
         if self.dice.random() < 0.2:  # at the last moment: that check-in ended long ago
             t = begun + 15 * 60
             self.check_in(person, desk, t, purpose, instead=True)
-            return self.check_in(person, desk, t + 20, purpose), t + 20
+            way, name = self.last_way, self.check_in(person, desk, t + 20, purpose)
+            self.last_way = way or self.last_way
+            return name, t + 20
         return self.check_in(person, desk, t, purpose, instead=True), t
 
     def session_split(self, person, second, desk, t):
