@@ -40,7 +40,7 @@ LE_DRIVERS := $(patsubst drivers/%.c,%,$(shell grep -lE 'VG_BUS_(GATT|ADVERT)' d
 FUZZERS := $(filter-out gatt,$(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))) $(LE_DRIVERS:%=gatt_%)
 ECG_FUZZERS := scp aecg ecg90a dicom
 TEST_HELPERS := $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/wrongclock.so $(B)/tests/codes_probe $(B)/tests/xmodem_probe $(B)/tests/scenario
-FUZZ_RUN ?= 30s
+FUZZ_RUN ?= 20s
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= -1
 # Tests wait more than they work. Some hold a clock against what they test.
