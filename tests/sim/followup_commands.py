@@ -58,9 +58,9 @@ class Commands:
             raise Refused("unknown_form")
         return name
 
-    @staticmethod
-    def enrolled(resident, form):
-        if tables.PROGRAMME_OF[form] not in resident.programmes:
+    def enrolled(self, resident, form):
+        old = form == "elderly" and tables.at_least(resident.age(self.zone.day(self.now)), number("kpi.elderly_age"))
+        if tables.PROGRAMME_OF[form] not in resident.programmes and not old:
             raise Refused("not_enrolled")
 
     # --- check-ins
@@ -169,6 +169,8 @@ class Commands:
             raise Refused("bad_value")
         if "meal" in marks and not any(kind in tables.BLOOD_GLUCOSE for kind in values):
             raise Refused("bad_kind")
+        if "arm" in marks and not any(kind in values for kind in ("bp.sbp", "bp.dbp")):
+            raise Refused("bad_kind")
 
     @staticmethod
     def mark(reading, marks):
@@ -234,6 +236,8 @@ class Commands:
             for name in ("signed_on", "valid_from", "valid_to"):
                 if fields.get(name):
                     tables.day_of(fields[name])
+            if fields.get("valid_to") and not fields.get("valid_from"):
+                raise ValueError
         except ValueError:
             raise Refused("bad_lines") from None
 
@@ -273,8 +277,10 @@ class Commands:
 
     def do_merge(self, args, _by):
         resident, into = self.resident(args["resident"]), self.resident(args["into"])
-        if resident is into or resident.state == "merged" or into.state != "active":
+        if resident is into:
             raise Refused("bad_argument")
+        if any(r.state in ("merged", "erased", "withdrawn") for r in (resident, into)):
+            raise Refused("not_active")
         resident.state, resident.into = "merged", into.token
         for reading in list(resident.readings.values()):
             self.file(reading, into.token, reading.evidence, reading.grade)

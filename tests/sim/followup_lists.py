@@ -89,7 +89,7 @@ class Lists:
     def history(self, resident, form):
         """Confirmed visits, the last one at the end."""
         return sorted((v for v in resident.visits if v.form == form and v.counts()),
-                      key=lambda v: (self.day_of_visit(v), v.confirmed_at, v.number))
+                      key=lambda v: (self.day_of_visit(v), v.number))
 
     @staticmethod
     def has_referral(visit):

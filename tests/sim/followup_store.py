@@ -144,7 +144,8 @@ class Station:
         found = []
         while at and self.windows[at - 1].until > begin:
             at -= 1
-            found.append(self.windows[at])
+            if self.windows[at].since < self.windows[at].until:
+                found.append(self.windows[at])
         return found
 
 

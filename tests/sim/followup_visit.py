@@ -13,8 +13,8 @@ BY_PURPOSE = {"follow-up": ("htn", "t2dm", "copd"), "home-bed": ("htn", "t2dm", 
               "hut": ()}
 ARMS = ("right", "left", None)
 PULSES = ("bp.pulse", "spo2.pulse", "ecg.hr")
-URGENT_REASONS = {"bp_urgent", "pregnant_bp", "glucose_high", "glucose_low", "pregnant_glucose", "temperature",
-                  "heart_rate"}
+URGENT_REASONS = ("bp_urgent", "pregnant_bp", "glucose_high", "glucose_low", "pregnant_glucose", "temperature",
+                  "heart_rate")
 TWICE_REASONS = {"complication", "adverse_twice", "not_controlled_twice"}
 
 
@@ -107,16 +107,14 @@ def goal_of(evidence, answers):
             return "unknown", "age_unknown"
         return ("yes" if (old if elder else young) else "no"), ""
     if form == "t2dm":
-        value = evidence["fasting"]
+        found = evidence["last_fasting"]
         if "fasting_glucose" in answers:
-            try:
-                value = tables.value_of("glu.fasting", answers["fasting_glucose"])
-            except ValueError:
-                value = None
-        elif evidence["fasting_beyond"]:
-            return "no", ""
-        if value is None:
+            found = typed("glu.fasting", answers["fasting_glucose"])
+        if not found:
             return "unknown", "no_value"
+        value, sign = found
+        if sign:
+            return "no", ""
         good = thousandths("goal_t2dm.fasting_above") < value < thousandths("goal_t2dm.fasting_below")
         return ("yes" if good else "no"), ""
     return None, ""
@@ -138,8 +136,59 @@ def class_of(goal, why, answers):
     return None, why
 
 
-def reasons_of(evidence, level):
-    found = list(evidence["urgent"])
+def typed(kind, text):
+    """(value, comparator) of a number that a person answered, None when it is none."""
+    sign = text[:1] if text[:1] in "<>" else ""
+    try:
+        value = tables.value_of(kind, text[len(sign):].strip())
+    except ValueError:
+        return None
+    return None if value is None else (value, sign)
+
+
+def urgent_answers(evidence, answers):
+    """Reasons that a person's own numbers give, beside those of the readings."""
+    if evidence["form"] not in ("htn", "t2dm"):
+        return set()
+    found, pressure = set(), person_pressure(answers.get("bp"))
+    if pressure:
+        found |= pressure_reasons(pressure, evidence["baby"])
+    if evidence["form"] == "t2dm":
+        told = {key: typed("glu.fasting", answers[key]) for key in ("fasting_glucose", "other_glucose")
+                if key in answers}
+        found |= glucose_reasons([value for value in told.values() if value])
+        if evidence["baby"] and told.get("fasting_glucose") and pregnant_fasting(told["fasting_glucose"]):
+            found.add("pregnant_glucose")
+    return found
+
+
+def pressure_reasons(pressure, baby):
+    found = set()
+    if pressure[0] >= thousandths("urgent.sbp") or pressure[1] >= thousandths("urgent.dbp"):
+        found.add("bp_urgent")
+    if baby and (pressure[0] >= thousandths("urgent.pregnant_sbp") or
+                 pressure[1] >= thousandths("urgent.pregnant_dbp")):
+        found.add("pregnant_bp")
+    return found
+
+
+def glucose_reasons(values):
+    found = set()
+    if any(v >= thousandths("urgent.glucose_high") and sign != "<" or sign == ">" for v, sign in values):
+        found.add("glucose_high")
+    if any(v <= thousandths("urgent.glucose_low") and sign != ">" or sign == "<" for v, sign in values):
+        found.add("glucose_low")
+    return found
+
+
+def pregnant_fasting(value):
+    """">" counts as its number at least, "<" proves nothing high."""
+    return value[1] != "<" and value[0] >= thousandths("urgent.pregnant_fasting")
+
+
+def reasons_of(evidence, answers, level):
+    urgent = evidence["urgent"] | urgent_answers(evidence, answers)
+    found = [reason for reason in URGENT_REASONS if reason in urgent]
     if level == 4:
         found.append("complication")
     if level == 3 and evidence["class_before"] == 3:
@@ -149,22 +198,46 @@ def reasons_of(evidence, level):
     return found
 
 
+def mass_index(evidence, answers):
+    """The field, of what stands in the form; None when something is missing or cannot be true."""
+    values, used, more = [], [], {}
+    for name, at in (("weight", 2), ("height", 1)):
+        own, found = typed(name, answers[name]) if name in answers else None, evidence[name]
+        if own and not own[1]:
+            values.append(own[0])
+        elif found and name not in answers:
+            values.append(found[at])
+            used.append(found[0])
+            more.update(evidence["height_from"] if name == "height" else {})
+        else:
+            return None
+    index = tables.round_half_away(Fraction(values[0], 1000) / Fraction(values[1], 100000) ** 2,
+                                   tables.KINDS["bmi"].decimals)
+    about = tables.KINDS["bmi"]
+    if not about.least * 1000 <= index <= about.most * 1000:
+        return None
+    return field_of(shown_kind("bmi", index), "derived", used, **more)
+
+
 def conclude(evidence, answers):
     """What `ask visit` tells, without state and way."""
     goal, why = goal_of(evidence, answers)
     level, note = class_of(goal, why, answers)
-    reasons = reasons_of(evidence, level)
+    reasons = reasons_of(evidence, answers, level)
     after = None
     if evidence["form"] in ("htn", "t2dm"):
         if reasons or level in (2, 3, 4):
             after = tables.day_text(evidence["day"] + number("next.refollow_days"))
         elif level == 1:
             after = tables.day_text(tables.add_months(evidence["day"], number("next.months")))
-    measures = 4 if URGENT_REASONS & set(reasons) else 3 if TWICE_REASONS & set(reasons) else \
+    measures = 4 if set(URGENT_REASONS) & set(reasons) else 3 if TWICE_REASONS & set(reasons) else \
         {1: 1, 2: 2, 3: 2}.get(level)
     fields = dict(evidence["fields"])
     if after and any(field.fill == "next_visit" for field in FORMS[evidence["form"]]):
         fields["next_visit_date"] = field_of(after, "derived")
+    index = mass_index(evidence, answers) if any(f.fill == "bmi" for f in FORMS[evidence["form"]]) else None
+    if index:
+        fields["bmi"] = index
     for key, text in answers.items():
         fields[key] = field_of(text, "person")
     if "next_measures" in answers:
@@ -182,7 +255,7 @@ class Visits:
         if not self.owns(resident):
             return {}
         return {form: self.visit_for(resident, form, window) for form in BY_PURPOSE[purpose]
-                if tables.PROGRAMME_OF[form] in resident.programmes}
+                if purpose == "exam" or tables.PROGRAMME_OF[form] in resident.programmes}
 
     def visit_for(self, resident, form, window=None):
         began = window.since if window else self.now
@@ -200,7 +273,7 @@ class Visits:
         """The check-in is another one's, or nobody's: its visits lose it."""
         for visit in self.visits_of(window):
             visit.windows.remove(window)
-            if not visit.windows and not visit.own:
+            if not visit.windows and not visit.own and visit.confirmed_at is None:
                 visit.void = True
 
     def visits_of(self, window):
@@ -213,8 +286,7 @@ class Visits:
         """The last confirmed one of the same resident and form of an earlier day."""
         day = self.day_of_visit(visit)
         return max((v for v in visit.resident.visits if v.form == visit.form and v.counts() and
-                    self.day_of_visit(v) < day), key=lambda v: (self.day_of_visit(v), v.confirmed_at, v.number),
-                   default=None)
+                    self.day_of_visit(v) < day), key=lambda v: (self.day_of_visit(v), v.number), default=None)
 
     def readings_of(self, visit):
         return sorted((r for r in visit.resident.readings.values()
@@ -241,8 +313,8 @@ class Visits:
         form, resident = visit.form, visit.resident
         day = self.day_of_visit(visit)
         evidence = {"form": form, "day": day, "age": resident.age(day), "fields": {}, "pressure": None,
-                    "fasting": None, "fasting_beyond": False, "urgent": [], "class_before": None,
-                    "home_week": None, "hypo": None}
+                    "last_fasting": None, "urgent": set(), "class_before": None, "home_week": None, "hypo": None,
+                    "baby": resident.expects_baby(), "weight": None, "height": None}
         before = self.visit_before(visit)
         evidence["class_before"] = before.result["class"] if before else None
         evidence["fields"]["visit_date"] = field_of(tables.day_text(day), "derived")
@@ -252,7 +324,7 @@ class Visits:
         for field in FORMS[form]:
             if field.fillable:
                 self.fill(evidence, visit, field, readings)
-        evidence["urgent"] = self.urgent(evidence, resident, readings)
+        evidence["urgent"] = self.urgent(evidence, readings)
         if any(field.fill == "bp" for field in FORMS[form]):
             evidence["home_week"] = self.home_week(resident, day)
         if form == "t2dm":
@@ -281,7 +353,9 @@ class Visits:
                 filled[field.key] = field_of(shown_kind("height", found[1]), "device", [found[0]],
                                              **self.from_day(found))
         elif how == "bmi":
-            self.fill_mass_index(filled, field, visit, readings)
+            evidence["weight"], evidence["height"] = last_usable(readings, ["weight"]), self.height(visit, readings)
+            if evidence["height"]:
+                evidence["height_from"] = self.from_day(evidence["height"])
         elif how == "aux":
             items = self.results_since(visit, evidence["day"], field.kinds)
             if items:
@@ -296,12 +370,9 @@ class Visits:
         marked = [r for r in readings if r.values.get("glu.fasting", (None,))[0] is not None]
         if not marked:
             return
-        value, comparator = marked[-1].values["glu.fasting"]
-        if comparator:
-            evidence["fasting_beyond"] = True
-            return
-        evidence["fasting"] = value
-        evidence["fields"][field.key] = field_of(shown_kind("glu.fasting", value), "device", [marked[-1]])
+        evidence["last_fasting"] = value, comparator = marked[-1].values["glu.fasting"]
+        if not comparator:
+            evidence["fields"][field.key] = field_of(shown_kind("glu.fasting", value), "device", [marked[-1]])
 
     def height(self, visit, readings):
         """(reading, height, whether it is of this visit)."""
@@ -323,48 +394,32 @@ class Visits:
     def from_day(self, found):
         return {} if found[2] else {"from": tables.day_text(self.zone.day(found[0].taken))}
 
-    def fill_mass_index(self, filled, field, visit, readings):
-        weight, height = last_usable(readings, ["weight"]), self.height(visit, readings)
-        if not weight or not height:
-            return
-        index = tables.round_half_away(Fraction(weight[2], 1000) / Fraction(height[1], 100000) ** 2,
-                                       tables.KINDS["bmi"].decimals)
-        filled[field.key] = field_of(shown_kind("bmi", index), "derived", [weight[0], height[0]],
-                                     **self.from_day(height))
-
     @staticmethod
-    def urgent(evidence, resident, readings):
+    def urgent(evidence, readings):
         """Reasons for a referral that readings give."""
-        form, found = evidence["form"], []
+        form, found = evidence["form"], set()
         if form not in ("htn", "t2dm"):
             return found
-        both = [(r.values["bp.sbp"][0], r.values["bp.dbp"][0]) for r in readings
-                if "bp.sbp" in r.values and "bp.dbp" in r.values]
-        if any(s is not None and d is not None and
-               (s >= thousandths("urgent.sbp") or d >= thousandths("urgent.dbp")) for s, d in both):
-            found.append("bp_urgent")
-        value = evidence["pressure"]
-        if resident.expects_baby() and value and (value[0] >= thousandths("urgent.pregnant_sbp") or
-                                                  value[1] >= thousandths("urgent.pregnant_dbp")):
-            found.append("pregnant_bp")
+        for reading in readings:
+            both = tuple(reading.values.get(kind, (None, "")) for kind in ("bp.sbp", "bp.dbp"))
+            if all(value is not None for value, _ in both):
+                found |= pressure_reasons([0 if sign == "<" else value for value, sign in both], False)
+        if evidence["pressure"]:
+            found |= pressure_reasons(evidence["pressure"], evidence["baby"])
         if form == "htn":
             return found
-        glucose = [r.values[kind] for r in readings for kind in BLOOD_GLUCOSE if kind in r.values and
-                   r.values[kind][0] is not None]
-        if any(v >= thousandths("urgent.glucose_high") or sign.startswith(">") for v, sign in glucose):
-            found.append("glucose_high")
-        if any(v <= thousandths("urgent.glucose_low") or sign.startswith("<") for v, sign in glucose):
-            found.append("glucose_low")
-        if resident.expects_baby() and evidence["fasting"] is not None and \
-                evidence["fasting"] >= thousandths("urgent.pregnant_fasting"):
-            found.append("pregnant_glucose")
-        if any((r.values.get("temp", (None,))[0] or 0) > thousandths("urgent.temp_above") for r in readings):
-            found.append("temperature")
-        rates = [(r.order, r.values[kind][0]) for r in readings for kind in PULSES
+        found |= glucose_reasons([r.values[kind] for r in readings for kind in BLOOD_GLUCOSE if kind in r.values and
+                                  r.values[kind][0] is not None])
+        if evidence["baby"] and evidence["last_fasting"] and pregnant_fasting(evidence["last_fasting"]):
+            found.add("pregnant_glucose")
+        if any(value is not None and sign != "<" and value > thousandths("urgent.temp_above")
+               for value, sign in (r.values.get("temp", (None, "")) for r in readings)):
+            found.add("temperature")
+        rates = [(r.order, r.values[kind]) for r in readings for kind in PULSES
                  if kind in r.values and r.values[kind][0] is not None]
         if len({order for order, _ in rates}) >= 2 and \
-                all(rate > thousandths("urgent.heart_rate_above") for _, rate in rates):
-            found.append("heart_rate")
+                all(rate > thousandths("urgent.heart_rate_above") and sign != "<" for _, (rate, sign) in rates):
+            found.add("heart_rate")
         return found
 
     def results_since(self, visit, day, kinds):
