@@ -182,8 +182,8 @@ def glucose_reasons(values):
 
 
 def pregnant_fasting(value):
-    """">" counts as its number at least, "<" proves nothing high."""
-    return value[1] != "<" and value[0] >= thousandths("urgent.pregnant_fasting")
+    """What the field holds: with a comparator it is not filled, and `glucose_high` says it."""
+    return not value[1] and value[0] >= thousandths("urgent.pregnant_fasting")
 
 
 def reasons_of(evidence, answers, level):

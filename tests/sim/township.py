@@ -183,7 +183,7 @@ class Township(People, Clinic, Places):
         dice, t = self.dice, self.at(day, 8, 30)
         for person in self.people:
             if person.exam_on > day or not person.here(day) or day in person.busy_on or person.old_token or \
-                    "elderly" not in person.programmes:
+                    not ("elderly" in person.programmes or person.examined_too):
                 continue
             person.exam_on = 10 ** 6
             person.busy_on.add(day)
@@ -238,8 +238,16 @@ class Township(People, Clinic, Places):
                    ("enter", {"resident": name, "values": {"weight": "heavy"}}, "bad_value"),
                    ("enter", {"resident": name, "values": {"weight": "60"}, "units": {"weight": "cm"}}, "bad_value"),
                    ("visit_open", {"resident": name, "form": "gout"}, "unknown_form"),
+                   ("merge", {"resident": name, "into": "R-99999X"}, "unknown_resident"),
                    ("plan", {"resident": "R-99999X", "form": "htn", "day": "2026-12-01"}, "unknown_resident")]
         missing = [n for n in DISEASES if n not in programmes]
+        gone = [p.token for p in self.people if p.gone and p.gone[0] < day and p.gone[1] == "withdraw" and not p.joined]
+        if gone:
+            choices.append(("merge", {"resident": name, "into": gone[0]}, "not_active"))
+        if person.years < 60 and person.birth and "elderly" not in programmes:
+            choices.append(("visit_open", {"resident": name, "form": "elderly"}, "not_enrolled"))
+        if self.voidable:
+            choices.append(("annotate", {"reading": "@" + self.voidable[0], "meal": "before_bed"}, "bad_value"))
         if missing:
             short = {"hypertension": "htn"}.get(missing[0], missing[0])
             choices.append(("visit_open", {"resident": name, "form": short}, "not_enrolled"))
@@ -311,6 +319,7 @@ class Township(People, Clinic, Places):
             ill = bool(person.forms())
             person.next_visit = dice.randrange(2, 95) if ill else 10 ** 6
             person.exam_on = dice.randrange(20, 340)
+            person.examined_too = dice.random() < 0.03
         self.open_roster()
         self.bind_slots()
         for month in range(12):

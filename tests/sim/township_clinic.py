@@ -56,6 +56,9 @@ class Clinic:
                                        flags=flags)
             if dice.random() < 0.06 and desk.offline != self.day_of(t):
                 self.cmd(t + 5, "annotate", {"reading": "@" + key, "arm": dice.choice(("left", "right"))})
+            if desk.lives(t) and not odd and desk.offline != self.day_of(t) and dice.random() < 0.01:
+                self.assigned.add(key)
+                self.cmd(t + 3, "assign", {"reading": "@" + key, "resident": person.name_now()})
             if not flags and first is None and not odd:
                 first = key
                 self.assigned.add(key)
@@ -281,7 +284,7 @@ class Clinic:
         """Answers, confirmation, corrections of the visits of a check-in."""
         if not person.ours():
             return
-        forms = person.forms() if purpose != "exam" else ["elderly"] if "elderly" in person.programmes else []
+        forms = person.forms() if purpose != "exam" else ["elderly"]
         for n, form in enumerate(forms):
             self.write_visit(person, f"${name}.{form}", form, t + 30 + 40 * n, clear, fasting)
 
@@ -299,6 +302,11 @@ class Clinic:
             answers.update({"symptoms": "1", "smoking": "5", "salt": dice.choice(("轻", "中", "重"))})
         if dice.random() < 0.03:
             answers["referral"] = "county hospital"
+        for key, text, share in (("bp", dice.choice(("128/82", "140/90", "152/94", "186/98")), 0.03),
+                                 ("weight", f"{person.weight:.1f}", 0.03),
+                                 ("fasting_glucose", dice.choice(("3.9", "6.4", "7.0", "17.2")), 0.04)):
+            if dice.random() < share and (form == "t2dm" or form == "htn" and key != "fasting_glucose"):
+                answers[key] = text
         if dice.random() < 0.03 and form in ("htn", "t2dm"):
             answers["next_visit_date"] = day_text(min(self.today + dice.randint(10, 120), DAYS + 90))
         return answers

@@ -127,7 +127,7 @@ class Places:
                 comparators = {"glu.fasting": sign for sign in comparators.values()}
             return kind, values, comparators
         if kind == "hba1c":
-            return kind, {"hba1c": f"{dice.gauss(6.8, 1):.1f}"}, {}
+            return kind, {"hba1c": f"{max(4, dice.gauss(6.8, 1)):.1f}"}, {}
         return kind, {"lipid.tc": f"{dice.gauss(5, 0.8):.2f}", "lipid.tg": f"{abs(dice.gauss(1.6, 0.4)) + 0.3:.2f}",
                       "lipid.ldl": f"{abs(dice.gauss(3, 0.5)) + 0.3:.2f}", "lipid.hdl": f"{abs(dice.gauss(1.3, 0.2)) + 0.3:.2f}"}, {}
 
