@@ -204,7 +204,7 @@ def check_people():
     assert "state: active" in shown and "range" in shown
     shown = run("resident", "R-0001", lang="zh", answers=({"resident": "R-0001", "state": "active", "age": [60, 60],
                                                            "merged_into": None, "chain": [], "setting": ""},)).stdout
-    assert shown == "居民: R-0001\n状态: active\n年龄: [60,60]\n", shown
+    assert shown == "居民: R-0001\n状态: active\n年龄: 60\n", shown
 
 
 # --- visits and lists
