@@ -146,3 +146,20 @@ static inline int station_split(
 	a.source = "split";
 	return STATION_ACT(r, checkin_split(&r->gateway, r->db, reading, &a, &j, &id));
 }
+
+/* One for each test. */
+static struct rig rig;
+
+static inline int setup(void **state)
+{
+	(void)state;
+	station_open(&rig);
+	return 0;
+}
+
+static inline int teardown(void **state)
+{
+	(void)state;
+	rig_close(&rig);
+	return 0;
+}

@@ -5,22 +5,6 @@
  */
 #include "station_rig.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-	(void)state;
-	station_open(&rig);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(&rig);
-	return 0;
-}
-
 #define R1 "R-0001 checkin station"
 #define R2 "R-0002 checkin station"
 #define NOBODY "- not_bound none"

@@ -8,22 +8,6 @@
 #include "reassess.h"
 #include "study_rig.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-	(void)state;
-	station_open(&rig);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(&rig);
-	return 0;
-}
-
 #define R1 "R-0001 checkin station"
 #define LIVE(...)             \
 	(struct station_told) \

@@ -5,22 +5,6 @@
 #include "day.h"
 #include "whose.h"
 
-static struct rig rig;
-
-static int setup(void **state)
-{
-	(void)state;
-	station_open(&rig);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(&rig);
-	return 0;
-}
-
 /* 1 and *ret, or 0: the message names nobody. */
 static int named(const char *patient, int field, const char *station, int64_t *ret)
 {

@@ -21,6 +21,12 @@ json_t *client_ask(const struct cli *cli, const char *command, json_t *args);
 /* The "result" of a reply, printed as an error when it was refused (then NULL). Borrowed from `reply`. */
 json_t *client_result(const struct cli *cli, json_t *reply);
 
+/* Prints the reply as it was asked for; `show` NULL: that it is done. Takes the reply; the exit status. */
+int client_show(
+	const struct cli *cli, json_t *reply, void (*show)(const struct cli *, const json_t *));
+
+/* So many columns on a terminal: a Chinese character takes two. */
+void show_cell(const char *t, int width);
 /* "R-0001", with what this console shows beside it; or that it is nobody. */
 void show_who(const struct cli *cli, const json_t *of);
 void show_status(const struct cli *cli, const json_t *result);

@@ -103,3 +103,21 @@ json_t *client_result(const struct cli *cli, json_t *reply)
 	wrong_lines(cli, json_object_get(error, "lines"));
 	return NULL;
 }
+
+int client_show(
+	const struct cli *cli, json_t *reply, void (*show)(const struct cli *, const json_t *))
+{
+	json_t *result = client_result(cli, reply);
+	int status = result ? 0 : 1;
+	if (cli->json && reply) {
+		json_dumpf(
+			result ? result : reply, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+		putchar('\n');
+	} else if (result && show) {
+		show(cli, result);
+	} else if (result) {
+		puts(cli->chinese ? "完成" : "done");
+	}
+	json_decref(reply);
+	return status;
+}

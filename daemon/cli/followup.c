@@ -7,7 +7,6 @@
 #include "words.h"
 
 #include <time.h>
-#include <wchar.h>
 
 #define LABEL_COLUMNS 46
 #define VALUE_COLUMNS 18
@@ -21,26 +20,6 @@ static const char *text(const json_t *o, const char *key)
 static const char *say(const struct cli *cli, const char *en, const char *zh)
 {
 	return cli->chinese ? zh : en;
-}
-
-/* Columns on a terminal: a Chinese character takes two. */
-static void cell(const char *t, int width)
-{
-	mbstate_t state = {0};
-	int used = 0;
-	for (const char *p = t; *p;) {
-		wchar_t c;
-		size_t n = mbrtowc(&c, p, strlen(p), &state);
-		if (n == 0 || n > 4)
-			break;
-		int w = wcwidth(c);
-		used += w > 0 ? w : 0;
-		p += n;
-	}
-	fputs(t, stdout);
-	for (; used < width; used++)
-		putchar(' ');
-	putchar(' ');
 }
 
 /* words */
@@ -260,8 +239,8 @@ static void show_items(const struct cli *cli, const json_t *items)
 	{
 		value_of(item, value, sizeof(value));
 		fputs("    ", stdout);
-		cell(text(item, cli->chinese ? "zh" : "kind"), LABEL_COLUMNS - 2);
-		cell(value, VALUE_COLUMNS);
+		show_cell(text(item, cli->chinese ? "zh" : "kind"), LABEL_COLUMNS - 2);
+		show_cell(value, VALUE_COLUMNS);
 		printf("%s  %.8s\n", text(item, "day"), text(item, "reading"));
 	}
 }
@@ -285,13 +264,13 @@ static void show_field(const struct cli *cli, const json_t *field, bool confirme
 	const char *label = text(field, cli->chinese ? "zh" : "en");
 	bool filled = json_is_true(json_object_get(field, "filled"));
 	fputs("  ", stdout);
-	cell(*label ? label : text(field, "key"), LABEL_COLUMNS);
+	show_cell(*label ? label : text(field, "key"), LABEL_COLUMNS);
 	value_of(field, value, sizeof(value));
 	choice_of(cli, field, value, sizeof(value));
 	if (confirmed && !filled)
 		filled = decided(cli, field, value, sizeof(value));
 	if (filled && value[0])
-		cell(value, VALUE_COLUMNS);
+		show_cell(value, VALUE_COLUMNS);
 	fputs(filled ? mark(cli, field, confirmed) : "____", stdout);
 	/* once it is confirmed, what might have been said instead is history */
 	show_evidence(cli, field, !confirmed);
@@ -302,7 +281,7 @@ static void show_field(const struct cli *cli, const json_t *field, bool confirme
 static void line(const struct cli *cli, const char *en, const char *zh, const char *value)
 {
 	fputs("  ", stdout);
-	cell(say(cli, en, zh), LABEL_COLUMNS);
+	show_cell(say(cli, en, zh), LABEL_COLUMNS);
 	puts(*value ? value : "____");
 }
 
@@ -382,8 +361,9 @@ static void show_blank(const struct cli *cli, const json_t *form)
 	{
 		value_of(v, value, sizeof(value));
 		fputs("    ", stdout);
-		cell(cli->chinese && text(v, "zh")[0] ? text(v, "zh") : kind, LABEL_COLUMNS - 2);
-		cell(value, VALUE_COLUMNS);
+		show_cell(
+			cli->chinese && text(v, "zh")[0] ? text(v, "zh") : kind, LABEL_COLUMNS - 2);
+		show_cell(value, VALUE_COLUMNS);
 		puts(text(v, "day"));
 	}
 }

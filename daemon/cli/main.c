@@ -63,24 +63,6 @@ struct arguments {
 	bool follow, all;
 };
 
-static int finish(
-	const struct cli *cli, json_t *reply, void (*show)(const struct cli *, const json_t *))
-{
-	json_t *result = client_result(cli, reply);
-	int status = result ? 0 : 1;
-	if (cli->json && reply) {
-		json_dumpf(
-			result ? result : reply, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-		putchar('\n');
-	} else if (result && show) {
-		show(cli, result);
-	} else if (result) {
-		puts(cli->chinese ? "完成" : "done");
-	}
-	json_decref(reply);
-	return status;
-}
-
 static void show_reading_list(const struct cli *cli, const json_t *result)
 {
 	show_readings(cli, result, true);
@@ -124,7 +106,7 @@ static int run_readings(struct cli *cli, const struct arguments *a)
 	json_t *args = json_pack("{s:I}", "limit", (json_int_t)a->limit);
 	if (a->resident)
 		json_object_set_new(args, "resident", json_string(a->resident));
-	return finish(cli, client_ask(cli, "readings", args), show_reading_list);
+	return client_show(cli, client_ask(cli, "readings", args), show_reading_list);
 }
 
 static int run_import(const struct cli *cli, const char *path)
@@ -144,7 +126,7 @@ static int run_import(const struct cli *cli, const char *path)
 		json_decref(csv);
 		return 1;
 	}
-	return finish(cli, client_ask(cli, "import", json_pack("{s:o}", "csv", csv)), NULL);
+	return client_show(cli, client_ask(cli, "import", json_pack("{s:o}", "csv", csv)), NULL);
 }
 
 /* bind or handover */
@@ -157,7 +139,7 @@ static int run_bind(const struct cli *cli, const char *command, const struct arg
 		json_object_set_new(args, "from", json_string(a->from));
 	if (a->to)
 		json_object_set_new(args, "to", json_string(a->to));
-	return finish(cli, client_ask(cli, command, args), NULL);
+	return client_show(cli, client_ask(cli, command, args), NULL);
 }
 
 static int run_capture(const struct cli *cli, const struct arguments *a)
@@ -209,35 +191,35 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 		{"unassigned", show_reading_list}, {"events", show_events}};
 	for (size_t i = 0; i < ELEMENTS(plain); i++)
 		if (streq(command, plain[i].name))
-			return finish(cli,
+			return client_show(cli,
 				client_ask(cli, command,
 					json_pack("{s:I}", "limit", (json_int_t)a->limit)),
 				plain[i].show);
 	if (streq(command, "readings"))
 		return run_readings(cli, a);
 	if (streq(command, "alerts"))
-		return finish(cli,
+		return client_show(cli,
 			client_ask(cli, "alerts",
 				json_pack(
 					"{s:b,s:I}", "all", a->all, "limit", (json_int_t)a->limit)),
 			show_alerts);
 	if (streq(command, "ack") && a->n == 2)
-		return finish(cli,
+		return client_show(cli,
 			client_ask(cli, "ack",
 				json_pack(
 					"{s:s,s:s}", "alert", a->words[0], "outcome", a->words[1])),
 			NULL);
 	if (streq(command, "assign") && a->n == 2)
-		return finish(cli,
+		return client_show(cli,
 			client_ask(cli, "assign",
 				json_pack("{s:s,s:s}", "reading", a->words[0], "resident",
 					a->words[1])),
 			NULL);
 	if (streq(command, "resend") && a->n == 1)
-		return finish(cli, client_ask(cli, "resend", json_pack("{s:s}", "id", a->words[0])),
-			NULL);
+		return client_show(cli,
+			client_ask(cli, "resend", json_pack("{s:s}", "id", a->words[0])), NULL);
 	if (streq(command, "unenrol") && a->n == 1)
-		return finish(cli,
+		return client_show(cli,
 			client_ask(cli, "unenrol", json_pack("{s:s}", "device", a->words[0])),
 			NULL);
 	if (streq(command, "import") && a->n == 1)

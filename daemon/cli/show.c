@@ -26,8 +26,7 @@ static const char *say(const struct cli *cli, const char *en, const char *zh)
 	return cli->chinese ? zh : en;
 }
 
-/* Columns on a terminal: a Chinese character takes two. */
-static void cell(const char *t, int width)
+void show_cell(const char *t, int width)
 {
 	mbstate_t state = {0};
 	int used = 0;
@@ -134,12 +133,12 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 	const json_t *r;
 	char line[256], flags[160], when[32], who[48];
 	if (head) {
-		cell(say(cli, "id", "编号"), 9);
-		cell(say(cli, "taken", "测量时间"), 15);
-		cell(say(cli, "trust", "时间可信度"), 10);
-		cell(say(cli, "resident", "居民/场所"), 12);
-		cell(say(cli, "device", "设备"), 12);
-		cell(say(cli, "values", "数值"), 34);
+		show_cell(say(cli, "id", "编号"), 9);
+		show_cell(say(cli, "taken", "测量时间"), 15);
+		show_cell(say(cli, "trust", "时间可信度"), 10);
+		show_cell(say(cli, "resident", "居民/场所"), 12);
+		show_cell(say(cli, "device", "设备"), 12);
+		show_cell(say(cli, "values", "数值"), 34);
 		puts(say(cli, "evidence, flags", "归属依据、标记"));
 	}
 	json_array_foreach(json_object_get(result, "readings"), i, r)
@@ -149,11 +148,11 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 		values_line(json_object_get(r, "values"), line, sizeof(line));
 		list_line(json_object_get(r, "flags"), flags, sizeof(flags));
 		printf("%.8s  ", text(r, "id"));
-		cell(local_time(text(time, "taken"), when, sizeof(when)), 15);
-		cell(text(time, "trust"), 10);
-		cell(whose(cli, r, who, sizeof(who)), 12);
-		cell(text(json_object_get(r, "device"), "id"), 12);
-		cell(line, 34);
+		show_cell(local_time(text(time, "taken"), when, sizeof(when)), 15);
+		show_cell(text(time, "trust"), 10);
+		show_cell(whose(cli, r, who, sizeof(who)), 12);
+		show_cell(text(json_object_get(r, "device"), "id"), 12);
+		show_cell(line, 34);
 		printf("%s%s%s\n", text(identity, "evidence"), flags[0] ? ", " : "", flags);
 	}
 }
@@ -194,10 +193,10 @@ static void show_repeats(const struct cli *cli, const json_t *repeats)
 				"repeat these measurements; without a clean one staff are told:",
 				"请复测以下读数；若无清晰读数将通知工作人员："));
 		printf("%.8s  ", text(r, "reading"));
-		cell(local_time(text(r, "due"), when, sizeof(when)), 15);
-		cell(text(r, "severity"), 9);
-		cell(text(r, "resident"), 12);
-		cell(text(r, "device"), 12);
+		show_cell(local_time(text(r, "due"), when, sizeof(when)), 15);
+		show_cell(text(r, "severity"), 9);
+		show_cell(text(r, "resident"), 12);
+		show_cell(text(r, "device"), 12);
 		why(cli, r);
 		labels(r);
 		putchar('\n');
@@ -209,12 +208,12 @@ void show_alerts(const struct cli *cli, const json_t *result)
 	size_t i;
 	const json_t *a;
 	char when[32], who[48];
-	cell(say(cli, "id", "编号"), 9);
-	cell(say(cli, "raised", "发出时间"), 15);
-	cell(say(cli, "severity", "级别"), 9);
-	cell(say(cli, "state", "状态"), 13);
-	cell(say(cli, "resident", "居民/场所"), 12);
-	cell(say(cli, "to", "接收人"), 16);
+	show_cell(say(cli, "id", "编号"), 9);
+	show_cell(say(cli, "raised", "发出时间"), 15);
+	show_cell(say(cli, "severity", "级别"), 9);
+	show_cell(say(cli, "state", "状态"), 13);
+	show_cell(say(cli, "resident", "居民/场所"), 12);
+	show_cell(say(cli, "to", "接收人"), 16);
 	puts(say(cli, "why", "原因"));
 	json_array_foreach(json_object_get(result, "alerts"), i, a)
 	{
@@ -223,11 +222,11 @@ void show_alerts(const struct cli *cli, const json_t *result)
 		char whom[64];
 		snprintf(whom, sizeof(whom), "%s %s", text(to, "role"), text(to, "token"));
 		printf("%.8s  ", text(a, "id"));
-		cell(local_time(text(a, "raised"), when, sizeof(when)), 15);
-		cell(text(a, "severity"), 9);
-		cell(text(a, "state"), 13);
-		cell(whose(cli, a, who, sizeof(who)), 12);
-		cell(whom, 16);
+		show_cell(local_time(text(a, "raised"), when, sizeof(when)), 15);
+		show_cell(text(a, "severity"), 9);
+		show_cell(text(a, "state"), 13);
+		show_cell(whose(cli, a, who, sizeof(who)), 12);
+		show_cell(whom, 16);
 		why(cli, a);
 		if (json_object_get(a, "place"))
 			printf(" (%s, %s %s)", text(a, "device"), say(cli, "since", "始于"),
@@ -261,23 +260,23 @@ void show_devices(const struct cli *cli, const json_t *result)
 	size_t i;
 	const json_t *d;
 	char when[32];
-	cell(say(cli, "device", "设备"), 12);
-	cell(say(cli, "driver", "驱动"), 15);
-	cell(say(cli, "state", "状态"), 12);
-	cell(say(cli, "last seen", "最近数据"), 15);
-	cell(say(cli, "ack", "确认方式"), 8);
-	cell(say(cli, "bound to", "绑定居民"), 16);
+	show_cell(say(cli, "device", "设备"), 12);
+	show_cell(say(cli, "driver", "驱动"), 15);
+	show_cell(say(cli, "state", "状态"), 12);
+	show_cell(say(cli, "last seen", "最近数据"), 15);
+	show_cell(say(cli, "ack", "确认方式"), 8);
+	show_cell(say(cli, "bound to", "绑定居民"), 16);
 	puts("reading nothing malformed out_of_seq unsupported implausible");
 	json_array_foreach(json_object_get(result, "devices"), i, d)
 	{
 		const json_t *state = json_object_get(live, text(d, "id"));
 		const json_t *n = json_object_get(d, "results");
-		cell(text(d, "id"), 12);
-		cell(text(d, "driver"), 15);
-		cell(state ? text(state, "state") : say(cli, "not configured", "未配置"), 12);
-		cell(local_time(text(d, "last_seen"), when, sizeof(when)), 15);
-		cell(text(d, "ack_mode"), 8);
-		cell(text(d, "bound_to"), 16);
+		show_cell(text(d, "id"), 12);
+		show_cell(text(d, "driver"), 15);
+		show_cell(state ? text(state, "state") : say(cli, "not configured", "未配置"), 12);
+		show_cell(local_time(text(d, "last_seen"), when, sizeof(when)), 15);
+		show_cell(text(d, "ack_mode"), 8);
+		show_cell(text(d, "bound_to"), 16);
 		for (size_t k = 0; k < ELEMENTS(results); k++)
 			printf("%*lld ", (int[]){7, 7, 9, 10, 11, 11}[k],
 				(long long)json_integer_value(json_object_get(n, results[k])));
@@ -312,22 +311,22 @@ void show_status(const struct cli *cli, const json_t *result)
 		puts(say(cli,
 			"CLOCK NOT SET: readings are delivered labelled; set the time or reach NTP",
 			"网关时钟未设置：数据会带标记上传；请校时或连接NTP"));
-	cell(say(cli, "store", "存储"), 28);
+	show_cell(say(cli, "store", "存储"), 28);
 	puts(text(store, "state"));
 	json_object_foreach(json_object_get(result, "uplink"), name, sink)
 	{
-		cell(name, 28);
+		show_cell(name, 28);
 		printf("%s %s\n", text(sink, "state"),
 			json_object_get(sink, "reason") ? text(sink, "reason") : "");
 	}
 	const json_t *bluetooth = json_object_get(result, "bluetooth");
 	if (bluetooth) {
-		cell(say(cli, "Bluetooth", "蓝牙"), 28);
+		show_cell(say(cli, "Bluetooth", "蓝牙"), 28);
 		printf("%s %s\n", text(bluetooth, "state"),
 			json_object_get(bluetooth, "next") ? text(bluetooth, "next") : "");
 	}
 	for (size_t i = 0; i < ELEMENTS(rows); i++) {
-		cell(say(cli, rows[i].en, rows[i].zh), 28);
+		show_cell(say(cli, rows[i].en, rows[i].zh), 28);
 		printf("%lld\n",
 			(long long)json_integer_value(json_object_get(counts, rows[i].key)));
 	}
@@ -347,9 +346,9 @@ void show_events(const struct cli *cli, const json_t *result)
 	(void)cli;
 	json_array_foreach(json_object_get(result, "events"), i, e)
 	{
-		cell(local_time(text(e, "at"), when, sizeof(when)), 15);
-		cell(text(e, "device"), 12);
-		cell(text(e, "type"), 20);
+		show_cell(local_time(text(e, "at"), when, sizeof(when)), 15);
+		show_cell(text(e, "device"), 12);
+		show_cell(text(e, "type"), 20);
 		puts(text(e, "detail"));
 	}
 }
@@ -401,16 +400,16 @@ static void study_rows(const struct cli *cli, const json_t *studies, bool open)
 	{
 		const json_t *device = json_object_get(s, "device");
 		printf("%.8s  ", text(s, "id"));
-		cell(study_time(s, when, sizeof(when)), 15);
-		cell(text(s, "resident"), 12);
-		cell(json_is_object(device) ? text(device, "id") : text(s, "device"), 12);
+		show_cell(study_time(s, when, sizeof(when)), 15);
+		show_cell(text(s, "resident"), 12);
+		show_cell(json_is_object(device) ? text(device, "id") : text(s, "device"), 12);
 		if (open) {
-			cell(local_time(text(s, "since"), when, sizeof(when)), 15);
-			cell(local_time(text(s, "due"), when, sizeof(when)), 15);
+			show_cell(local_time(text(s, "since"), when, sizeof(when)), 15);
+			show_cell(local_time(text(s, "due"), when, sizeof(when)), 15);
 			puts(study_state(cli, text(s, "state")));
 		} else {
 			const json_t *report = json_object_get(s, "report");
-			cell(text(s, "status"), 12);
+			show_cell(text(s, "status"), 12);
 			puts(study_state(cli, text(report, "state")));
 		}
 	}
@@ -418,10 +417,10 @@ static void study_rows(const struct cli *cli, const json_t *studies, bool open)
 
 static void study_head(const struct cli *cli)
 {
-	cell(say(cli, "id", "编号"), 9);
-	cell(say(cli, "recorded", "采集时间"), 15);
-	cell(say(cli, "resident", "居民"), 12);
-	cell(say(cli, "device", "设备"), 12);
+	show_cell(say(cli, "id", "编号"), 9);
+	show_cell(say(cli, "recorded", "采集时间"), 15);
+	show_cell(say(cli, "resident", "居民"), 12);
+	show_cell(say(cli, "device", "设备"), 12);
 }
 
 void show_studies(const struct cli *cli, const json_t *result)
@@ -432,7 +431,7 @@ void show_studies(const struct cli *cli, const json_t *result)
 		return;
 	}
 	study_head(cli);
-	cell(say(cli, "status", "状态"), 12);
+	show_cell(say(cli, "status", "状态"), 12);
 	puts(say(cli, "report", "报告"));
 	study_rows(cli, studies, false);
 }
@@ -446,8 +445,8 @@ void show_open_studies(const struct cli *cli, const json_t *result)
 		return;
 	}
 	study_head(cli);
-	cell(say(cli, "since", "开始于"), 15);
-	cell(say(cli, "due", "截止"), 15);
+	show_cell(say(cli, "since", "开始于"), 15);
+	show_cell(say(cli, "due", "截止"), 15);
 	puts(say(cli, "state", "状态"));
 	study_rows(cli, studies, true);
 }

@@ -167,20 +167,7 @@ int words_ask(const struct words *w, const char *command, json_t *args,
 int words_show(
 	const struct words *w, json_t *reply, void (*show)(const struct cli *, const json_t *))
 {
-	const struct cli *cli = w->cli;
-	json_t *result = client_result(cli, reply);
-	int status = result ? 0 : 1;
-	if (cli->json && reply) {
-		json_dumpf(
-			result ? result : reply, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
-		putchar('\n');
-	} else if (result && show) {
-		show(cli, result);
-	} else if (result) {
-		puts(cli->chinese ? "完成" : "done");
-	}
-	json_decref(reply);
-	return status;
+	return client_show(w->cli, reply, show);
 }
 
 void words_put(json_t *args, const char *key, const char *text)
