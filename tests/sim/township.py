@@ -161,7 +161,7 @@ class Township(People, Clinic, Places):
             n = free.index(min(free))
             desk, person, t = self.desks[n], waiting.pop(), min(free) + dice.randint(5, 60)
             kind = dice.random()
-            if person.forms() and kind < 0.04 and person.ours():
+            if person.forms() and person.ours() and kind < (0.6 if self.live_cuff_of(person, t) else 0.04):
                 self.visit_by_command(person, t)
                 free[n] += 60
             elif kind < 0.06 and waiting and desk.offline != day:

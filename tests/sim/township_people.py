@@ -169,6 +169,8 @@ class People:
         """Whoever left is not on it any more."""
         told = []
         for person in self.people:
+            if person.gone and person.gone[0] < day and person.gone[1] == "removed" and self.dice.random() < 0.7:
+                person.gone = None  # back again
             if person.joined <= day and not (person.gone and person.gone[0] < day + (person.gone[1] == "removed")):
                 person.listed = True
                 told.append(person.fields())

@@ -265,14 +265,18 @@ class Places:
             if dice.random() < 0.3:
                 self.enter(t + 260, person, {"weight": f"{2 * person.weight:.1f}"}, units={"weight": "jin"})
             clear = True
-            for cuff in self.home_cuffs:
-                if cuff.mode == "live" and cuff.holder(t) is person:
-                    self.home_record(cuff, person, person, t + dice.choice((0, 300, 600)), None)
+            cuff = self.live_cuff_of(person, t)
+            if cuff:
+                self.home_record(cuff, person, person, t + dice.choice((0, 300, 600)), None)
             if dice.random() < 0.2:
-                self.enter(t + 650, person, {"temp": "36.9"}, taken=self.text(t + dice.choice((0, 500, 600, 601))))
+                self.enter(t + 650, person, {"weight": f"{person.weight:.1f}"},
+                           taken=self.text(t + dice.choice((0, 500, 600, 601))))
         self.cmd(t + 600, "visit_close", {"visit": "$" + name})
         self.last_way = way
         self.write_visit(person, "$" + name, form, t + 700, clear and form == "htn", False)
+
+    def live_cuff_of(self, person, t):
+        return next((c for c in self.home_cuffs if c.mode == "live" and c.holder(t) is person), None)
 
     def visit_elsewhere(self, person, t):
         dice = self.dice
