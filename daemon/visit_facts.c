@@ -292,7 +292,7 @@ static int read_points(struct db *db, int64_t resident, int64_t from_us, int64_t
 		"SELECT r.taken,s.milli,d.milli FROM reading r JOIN evidence s ON s.reading=r.id AND "
 		"s.kind='bp.sbp' JOIN evidence d ON d.reading=r.id AND d.kind='bp.dbp' WHERE "
 		"r.resident=? AND r.taken>=? AND r.taken<? AND r.superseded=0 AND r.test=0 AND "
-		"r.checkin IS NULL AND r.grade IN ('device','slot','person') AND r." TRUSTED
+		"r.station IS NULL AND r.grade IN ('device','slot','person') AND r." TRUSTED
 		"AND s.comparator IS NULL AND d.comparator IS NULL AND NOT" DOUBTFUL
 		"ORDER BY r.taken,r.arrived,r.id",
 		"iii", resident, from_us, to_us);

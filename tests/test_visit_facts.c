@@ -492,7 +492,7 @@ static void test_home_week(void **state)
 	static const char *const wrong[] = {"UPDATE reading SET grade='station'",
 		"UPDATE reading SET grade='message'", "UPDATE reading SET grade='none'",
 		"UPDATE reading SET trust='device'", "UPDATE reading SET superseded=1",
-		"UPDATE reading SET checkin=1", "UPDATE reading SET resident=2",
+		"UPDATE reading SET station='desk-1'", "UPDATE reading SET resident=2",
 		"UPDATE reading SET test=1",
 		"UPDATE evidence SET comparator='>' WHERE kind='bp.dbp'",
 		"UPDATE evidence SET kind='bp.map' WHERE kind='bp.dbp'",

@@ -41,7 +41,8 @@ class Lists:
         spans = [s for v in resident.visits if not v.void for s in v.spans()]
         for reading in sorted(resident.readings.values(), key=lambda r: r.when()):
             pressure = reading.pressure()
-            if not pressure or reading.void or not reading.trusted() or reading.window or \
+            at_station = reading.device and reading.device.station
+            if not pressure or reading.void or not reading.trusted() or at_station or \
                     reading.grade not in ("device", "slot", "person"):
                 continue
             if any(since <= reading.taken <= (self.now if to is None else to) for since, to in spans):
