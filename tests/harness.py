@@ -445,7 +445,7 @@ class Site:
     def control(self, name, text):
         """One datagram to a simulator: "record {...}", "unplug" or, to the platform, a command."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            wait_until(lambda: not s.connect_ex(self.path(name + ".ctl")), 5)
+            holds(wait_until(lambda: not s.connect_ex(self.path(name + ".ctl")), 20), f"{name} takes no orders")
             s.send(text.encode())
 
     def ledger(self, name):
