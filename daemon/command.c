@@ -43,6 +43,12 @@ const char *command_text(const struct command *c, const char *name)
 	return text ? text : "";
 }
 
+const char *command_by(const struct command *c)
+{
+	const char *slash = strchr(c->author, '/');
+	return slash ? slash + 1 : "";
+}
+
 int64_t command_number(const struct command *c, const char *name, int64_t fallback)
 {
 	const json_t *v = json_object_get(c->args, name);

@@ -35,6 +35,8 @@ struct command {
 int command_refuse(struct command *c, const char *code, const char *en, const char *zh);
 /* A text argument; "" when absent or no text. */
 const char *command_text(const struct command *c, const char *name);
+/* Who says it, by the token that came with it: "D-0001" of "local:nurse/D-0001"; "": it did not say. */
+const char *command_by(const struct command *c);
 int64_t command_number(const struct command *c, const char *name, int64_t fallback);
 
 /* Who did what, in the transaction of what was done. */

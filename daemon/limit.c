@@ -115,17 +115,6 @@ int limit_assigned(struct gateway *g, struct db *db, const struct uuid *reading,
 
 /* setting */
 
-bool limit_doctor(const struct command *c, int64_t resident)
-{
-	const char *slash = strchr(c->author, '/'), *by = slash ? slash + 1 : "";
-	return by[0] &&
-	       db_int(c->db, 0,
-		       "SELECT 1 FROM resident r WHERE id=?1 AND (doctor=?2 OR EXISTS (SELECT "
-		       "1 FROM team t WHERE t.team=r.team AND r.team<>'' AND t.member=?2 AND "
-		       "t.role='doctor'))",
-		       "it", resident, by) == 1;
-}
-
 struct asked {
 	int64_t resident, milli, valid_to;
 	const char *token, *kind, *side, *severity, *reason;
@@ -151,7 +140,7 @@ static int resident_asked(struct command *c, struct asked *a)
 			"Nothing is filed under this resident any more, so that no limit would be "
 			"looked at.",
 			"该居民名下不再归档数据，限值不会生效。");
-	if (!limit_doctor(c, a->resident))
+	if (!roster_doctor(c->db, a->resident, command_by(c)))
 		return refuse(c, "not_allowed",
 			"Only the resident's doctor, or a doctor of the team, sets limits: give --by.",
 			"仅签约医生或其团队中的医生可设定个人限值：请用 --by 注明医生。");

@@ -28,6 +28,3 @@ int limit_assigned(struct gateway *g, struct db *db, const struct uuid *reading,
 
 /* Command `limit`: sets one, or ends it. */
 int limit_command(struct command *c);
-
-/* Whether the author of a command, by the token it gives, is a doctor of this resident: its own, or one of its team. */
-bool limit_doctor(const struct command *c, int64_t resident);

@@ -58,44 +58,31 @@ static struct resident_decision decision(const struct filed *f, int64_t into)
 		.checkin = f->checkin};
 }
 
-static int move_readings(
-	struct gateway *g, struct db *db, int64_t from, int64_t into, struct merged *ret)
+/* All readings, or all studies. */
+static int move(struct gateway *g, struct db *db, int64_t from, int64_t into, bool studies,
+	unsigned *ret_count)
 {
 	struct filed_list l = {0};
 	int rc;
 	{
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT uuid,evidence,grade,checkin FROM reading WHERE resident=? AND "
-			"superseded=0 ORDER BY taken",
-			"i", from);
+		_cleanup_(row_endp) struct row *r =
+			studies ? db_query(db,
+					  "SELECT uuid,evidence,grade,checkin FROM study WHERE "
+					  "resident=? AND status<>'undecoded'",
+					  "i", from)
+				: db_query(db,
+					  "SELECT uuid,evidence,grade,checkin FROM reading WHERE "
+					  "resident=? AND superseded=0 ORDER BY taken",
+					  "i", from);
 		rc = collect(&l, r);
 	}
 	for (size_t i = 0; i < l.n && rc >= 0; i++) {
+		const struct uuid *id = &l.at[i].id;
 		struct resident_decision who = decision(&l.at[i], into);
-		rc = revision_make(g, db, &l.at[i].id, &(struct revision){.who = &who}, NULL);
+		rc = studies ? study_move(g, db, study_row(db, id), id, &who)
+			     : revision_make(g, db, id, &(struct revision){.who = &who}, NULL);
 	}
-	ret->readings = (unsigned)l.n;
-	free(l.at);
-	return rc;
-}
-
-static int move_studies(
-	struct gateway *g, struct db *db, int64_t from, int64_t into, struct merged *ret)
-{
-	struct filed_list l = {0};
-	int rc;
-	{
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT uuid,evidence,grade,0 FROM study WHERE resident=? AND "
-			"status<>'undecoded'",
-			"i", from);
-		rc = collect(&l, r);
-	}
-	for (size_t i = 0; i < l.n && rc >= 0; i++) {
-		struct resident_decision who = decision(&l.at[i], into);
-		rc = study_move(g, db, study_row(db, &l.at[i].id), &l.at[i].id, &who);
-	}
-	ret->studies = (unsigned)l.n;
+	*ret_count = (unsigned)l.n;
 	free(l.at);
 	return rc;
 }
@@ -128,8 +115,8 @@ int merge_residents(
 			"UPDATE resident SET state='merged',state_at=?,merged_into=? WHERE id=?",
 			"iii", clock_utc_us(), into, from);
 	if (rc >= 0) /* studies first: with each goes the heart rate that was measured in it */
-		rc = move_studies(g, db, from, into, ret);
+		rc = move(g, db, from, into, true, &ret->studies);
 	if (rc >= 0)
-		rc = move_readings(g, db, from, into, ret);
+		rc = move(g, db, from, into, false, &ret->readings);
 	return rc < 0 ? rc : visit_touch(g, db, into);
 }

@@ -251,6 +251,16 @@ int roster_settle(struct roster *r, bool full)
 	return id < 0 ? (int)id : rc;
 }
 
+bool roster_doctor(struct db *db, int64_t resident, const char *token)
+{
+	return token[0] &&
+	       db_int(db, 0,
+		       "SELECT 1 FROM resident r WHERE id=?1 AND (doctor=?2 OR EXISTS (SELECT 1 "
+		       "FROM team t WHERE t.team=r.team AND r.team<>'' AND t.member=?2 AND "
+		       "t.role='doctor'))",
+		       "it", resident, token) == 1;
+}
+
 int64_t roster_files_under(struct db *db, int64_t resident)
 {
 	/* nobody is merged into one that was merged before, so that this ends; a damaged table must not hold us up */

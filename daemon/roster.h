@@ -78,6 +78,9 @@ bool roster_token_good(const char *text);
 /* An ID card or phone number in the place of a token. */
 bool roster_names_person(const char *text);
 
+/* Whether `token` is a doctor of this resident: its own, or one of its team. They confirm, correct and set limits. */
+bool roster_doctor(struct db *db, int64_t resident, const char *token);
+
 /* Under whom readings of this one are filed now: the resident that it was merged into at last, or itself; 0: under nobody,
  * because consent was withdrawn or everything was erased. */
 int64_t roster_files_under(struct db *db, int64_t resident);

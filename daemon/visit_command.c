@@ -5,6 +5,7 @@
 #include "gateway.h"
 #include "payload.h"
 #include "resident_show.h"
+#include "roster.h"
 #include "visit_ask.h"
 #include "visit_body.h"
 #include "visit_freeze.h"
@@ -54,16 +55,9 @@ static int must_be_unconfirmed(struct command *c, const struct seen *v)
 	return 0;
 }
 
-/* The token behind the door that the command came through: "local:nurse/D-0001". */
-static const char *token_of(const char *author)
-{
-	const char *slash = strchr(author, '/');
-	return slash ? slash + 1 : "";
-}
-
 static int must_be_allowed(struct command *c, const struct seen *v)
 {
-	if (visit_may_confirm(c->db, v->resident, token_of(c->author)))
+	if (roster_doctor(c->db, v->resident, command_by(c)))
 		return 0;
 	return command_refuse(c, "not_allowed",
 		"Only the resident's doctor, or a doctor of its team, confirms and corrects: say who "
@@ -204,7 +198,7 @@ static int act_confirm(struct command *c)
 	if (rc >= 0)
 		rc = visit_end_windows(c->db, v.row);
 	if (rc >= 0)
-		rc = freeze(c, &v, token_of(c->author), NULL);
+		rc = freeze(c, &v, command_by(c), NULL);
 	if (rc >= 0)
 		rc = command_audit(c, "visit_confirm", v.hex, NULL);
 	return rc < 0 ? rc : tell_result(c, &v);
@@ -225,7 +219,7 @@ static int act_correct(struct command *c)
 	if (rc >= 0)
 		rc = visit_add_answers(c, v.row, v.form);
 	if (rc >= 0)
-		rc = freeze(c, &v, token_of(c->author), command_text(c, "reason"));
+		rc = freeze(c, &v, command_by(c), command_text(c, "reason"));
 	if (rc >= 0)
 		rc = command_audit(c, "visit_correct", v.hex, command_text(c, "reason"));
 	return rc < 0 ? rc : tell_result(c, &v);

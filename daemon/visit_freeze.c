@@ -8,15 +8,6 @@
 
 #include <errno.h>
 
-bool visit_may_confirm(struct db *db, int64_t resident, const char *token)
-{
-	return token[0] &&
-	       db_int(db, 0,
-		       "SELECT 1 FROM resident r WHERE id=?1 AND (doctor=?2 OR EXISTS (SELECT 1 "
-		       "FROM team t WHERE t.team=r.team AND t.member=?2 AND t.role='doctor'))",
-		       "it", resident, token) == 1;
-}
-
 /* What of a visit decides later: due or not, twice or not, controlled or not. */
 struct outcome {
 	int class;

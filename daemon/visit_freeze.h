@@ -11,9 +11,6 @@
 
 struct gateway;
 
-/* Whether `token` may confirm and correct for this resident: its doctor, or a doctor of its team. */
-bool visit_may_confirm(struct db *db, int64_t resident, const char *token);
-
 struct freezing {
 	int64_t visit;
 	const char *by;	    /* token */

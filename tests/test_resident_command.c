@@ -228,13 +228,13 @@ static void test_merge_study(void **state)
 	(void)state;
 	rig_script(&rig,
 		"INSERT INTO study(id,uuid,revision,status,device,driver,arrived,boot_id,boot_us,test,"
-		"stranger,bytes,sha256,body,format,resident,evidence,grade,taken) VALUES(1,"
+		"stranger,bytes,sha256,body,format,resident,evidence,grade,taken,checkin) VALUES(1,"
 		"x'0a0b0c0d0a0b0c0d0a0b0c0d0a0b0c0d',1,'final',1,'d/1',0,x'00',0,0,0,10,x'00','{}','scp',"
-		"1,'message_token','message',1795000000000000)");
+		"1,'checkin','station',1795000000000000,7)");
 	give("merge", "{'resident':'R-0001','into':'R-0002'}");
 	assert_int_equal(int_in(done(), "studies"), 1);
-	expect("SELECT resident||evidence||grade||status||revision||in_contract FROM study",
-		"2message_tokenmessageamended21");
+	expect("SELECT resident||evidence||grade||checkin||status||revision||in_contract FROM study",
+		"2checkinstation7amended21");
 }
 
 /* erasing */
