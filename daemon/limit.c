@@ -5,6 +5,7 @@
 #include "filing.h"
 #include "gateway.h"
 #include "roster.h"
+#include "stored.h"
 #include "yamlmap.h"
 
 #include <errno.h>
@@ -59,29 +60,6 @@ int limit_judge(struct db *db, int64_t resident, const struct reading *reading,
 	return MIN(rc, 0);
 }
 
-/* The numbers and flags of a stored reading; they point into `root`. */
-static void reading_of(const struct codes *codes, json_t *root, struct reading *ret)
-{
-	const char *kind;
-	json_t *v;
-	size_t i;
-	json_object_foreach(json_object_get(root, "values"), kind, v)
-	{
-		const struct code *code = codes_find(codes, kind);
-		const char *comparator = json_string_value(json_object_get(v, "comparator"));
-		double number = json_number_value(json_object_get(v, "value"));
-		if (code && ret->n_quantities < ELEMENTS(ret->quantities))
-			ret->quantities[ret->n_quantities++] = (struct quantity){.code = code,
-				.value = {nearest(number * 1000), code->decimals},
-				.comparator = comparator ? comparator[0] : 0};
-	}
-	json_array_foreach(json_object_get(root, "flags"), i, v)
-	{
-		if (json_is_string(v) && ret->n_flags < ELEMENTS(ret->flags))
-			ret->flags[ret->n_flags++] = json_string_value(v);
-	}
-}
-
 static bool personal(const struct alert_verdict *v)
 {
 	bool any = false;
@@ -97,19 +75,14 @@ int limit_assigned(struct gateway *g, struct db *db, const struct uuid *reading,
 		db_int(db, 0, "SELECT 1 FROM personal_limit WHERE resident=? LIMIT 1", "i",
 			f->who.resident) != 1)
 		return 0;
-	struct reading *r = calloc(1, sizeof(*r));
-	json_t *root = json_loads(body, JSON_DECODE_INT_AS_REAL, NULL);
+	_cleanup_(stored_endp) struct stored *s = stored_read(g->codes, body);
+	if (!s)
+		return -EIO;
 	struct limit_rules space;
-	int rc = r && root ? 0 : -ENOMEM;
-	if (rc >= 0) {
-		reading_of(g->codes, root, r);
-		struct alert_verdict v = alert_judge(g->rules, r);
-		rc = limit_judge(db, f->who.resident, r, &f->when, &space, &v);
-		if (rc >= 0 && personal(&v))
-			rc = filing_alert_late(g, db, r, reading, f, &v);
-	}
-	json_decref(root);
-	free(r);
+	struct alert_verdict v = alert_judge(g->rules, stored_reading(s));
+	int rc = limit_judge(db, f->who.resident, stored_reading(s), &f->when, &space, &v);
+	if (rc >= 0 && personal(&v))
+		rc = filing_alert_late(g, db, stored_reading(s), reading, f, &v);
 	return rc;
 }
 

@@ -5,7 +5,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "revision.h"
-#include "yamlmap.h"
+#include "stored.h"
 
 #include <errno.h>
 
@@ -183,39 +183,6 @@ static int body_meal(struct gateway *g, struct db *db, char **body, const char *
 	return rc < 0 ? rc : 1;
 }
 
-/* What the alert rules look at, read out of a body. `flags` holds the words. */
-static int body_read(struct gateway *g, struct db *db, const char *body,
-	char flags[static VG_FLAGS_MAX + 2][32], struct reading *ret)
-{
-	{
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT key,json_extract(value,'$.value'),json_extract(value,'$.comparator') "
-			"FROM json_each(?,'$.values')",
-			"t", body);
-		while (ret->n_quantities < VG_QUANTITIES_MAX && row_next(r) > 0) {
-			struct quantity *q = &ret->quantities[ret->n_quantities];
-			const char *number = row_text(r, 1), *comparator = row_text(r, 2);
-			struct vg_decimal d;
-			q->code = codes_find(g->codes, row_text(r, 0));
-			if (!q->code || !number ||
-				!yamlmap_decimal(number, &d.mantissa, &d.exponent))
-				continue; /* of a table that is not ours any more */
-			codes_convert(g->codes, q->code, d, NULL, &q->value);
-			q->comparator = comparator ? comparator[0] : 0;
-			ret->n_quantities++;
-		}
-	}
-	_cleanup_(row_endp) struct row *r =
-		db_query(db, "SELECT value FROM json_each(?,'$.flags')", "t", body);
-	while (ret->n_flags < VG_FLAGS_MAX + 2 && row_next(r) > 0) {
-		const char *word = row_text(r, 0);
-		text_copy(flags[ret->n_flags], 32, word, strlen(word));
-		ret->flags[ret->n_flags] = flags[ret->n_flags];
-		ret->n_flags++;
-	}
-	return 0;
-}
-
 static int severity_told(struct db *db, const struct uuid *reading)
 {
 	struct uuid alert = filing_alert_id(reading);
@@ -234,8 +201,12 @@ static int severity_told(struct db *db, const struct uuid *reading)
 static int judge_again(struct gateway *g, struct db *db, const struct uuid *id, const char *body,
 	const struct filing *f)
 {
-	char flags[VG_FLAGS_MAX + 2][32], kind[32] = "";
-	struct reading r = {.kind = kind, .user = -1, .seq = -1};
+	char kind[32] = "";
+	_cleanup_(stored_endp) struct stored *s = stored_read(g->codes, body);
+	if (!s)
+		return -EIO;
+	struct reading *r = stored_reading(s);
+	r->kind = kind;
 	struct unit u = {.arrived_us = clock_utc_us(), .boot_us = clock_boot_us()};
 	{
 		_cleanup_(row_endp) struct row *row = db_query(
@@ -246,11 +217,10 @@ static int judge_again(struct gateway *g, struct db *db, const struct uuid *id, 
 		u.test = row_int(row, 1);
 		text_copy(kind, sizeof(kind), row_text(row, 2), strlen(row_text(row, 2)));
 	}
-	int rc = body_read(g, db, body, flags, &r);
-	struct alert_verdict v = alert_judge(g->rules, &r);
-	if (rc < 0 || (int)v.severity <= severity_told(db, id))
-		return rc;
-	return filing_alert(g, db, &u, &r, id, f);
+	struct alert_verdict v = alert_judge(g->rules, r);
+	if ((int)v.severity <= severity_told(db, id))
+		return 0;
+	return filing_alert(g, db, &u, r, id, f);
 }
 
 /* The body of a reading that a person may still say something about; free() it. */

@@ -3,10 +3,10 @@
 
 #include "gateway.h"
 #include "limit.h"
+#include "stored.h"
 #include "visit.h"
 
 #include <errno.h>
-#include <jansson.h>
 
 /* The revision that holds, as far as the next one is decided by it. */
 struct former {
@@ -45,23 +45,15 @@ static int load(struct db *db, const struct uuid *id, struct former *ret, struct
 static int evidence_from_body(
 	struct gateway *g, struct db *db, const char *body, const struct filing *f)
 {
-	json_t *root = json_loads(body, JSON_DECODE_INT_AS_REAL, NULL);
-	json_t *values = json_object_get(root, "values");
-	const char *kind;
-	json_t *v;
-	int rc = values ? 0 : -EIO;
-	json_object_foreach(values, kind, v)
-	{
-		const struct code *code = codes_find(g->codes, kind);
-		const char *comparator = json_string_value(json_object_get(v, "comparator"));
-		double number = json_number_value(json_object_get(v, "value"));
-		struct value value = {(int64_t)(number * 1000 + (number < 0 ? -0.5 : 0.5)),
-			code ? code->decimals : 3};
-		rc = filing_evidence(g, db, f, kind, value, comparator ? comparator[0] : 0);
-		if (rc < 0)
-			break;
+	_cleanup_(stored_endp) struct stored *s = stored_read(g->codes, body);
+	if (!s)
+		return -EIO;
+	const struct reading *r = stored_reading(s);
+	int rc = 0;
+	for (unsigned i = 0; i < r->n_quantities && rc >= 0; i++) {
+		const struct quantity *q = &r->quantities[i];
+		rc = filing_evidence(g, db, f, q->code->kind, q->value, q->comparator);
 	}
-	json_decref(root);
 	return rc;
 }
 

@@ -34,7 +34,7 @@ FOREIGN = {
     "yaml.h": ["daemon/config*.c", "daemon/yamlmap.*"],
     "jansson.h": [
         "daemon/command.h",  # commands
-        "daemon/revision.c",  # the values of a stored reading
+        "daemon/stored.c",
         "daemon/outbox.c",  # receipts
         "daemon/study.c",  # what the decoder said
         "daemon/proposal*",  # answers of persons
