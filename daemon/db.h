@@ -16,7 +16,7 @@
 struct db;
 struct row; /* a running statement */
 
-#define DB_SCHEMA 5
+#define DB_SCHEMA 6
 
 /* Opens or creates <dir>/vitalgate.db. One of an older schema is brought to ours; what it was stays beside it as
  * vitalgate.db.v1, if there is room. -EUCLEAN: it is damaged; -ENOTSUP: made by a newer version. */

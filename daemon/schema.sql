@@ -1,4 +1,4 @@
--- Store schema, version 5 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
+-- Store schema, version 6 (db.c has the steps from older ones; new columns stand last). Instants are microseconds since 1970 UTC unless a name says otherwise.
 -- A reading is one row per (uuid, revision); the highest revision wins; nothing is overwritten.
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -320,9 +320,9 @@ CREATE TABLE alert (
 	reading BLOB,                   -- reading.uuid; NULL: a sensor is silent
 	resident INTEGER,
 	severity TEXT NOT NULL,         -- critical, warning
-	state TEXT NOT NULL,            -- active, acknowledged, resolved: it ended by itself
+	state TEXT NOT NULL,            -- active, latched (over, and nobody acknowledged it), inactive
 	recipient TEXT NOT NULL,
-	role TEXT NOT NULL,             -- doctor, site
+	role TEXT NOT NULL,             -- doctor, deputy, duty, chain, staff, institution
 	in_contract INTEGER NOT NULL,
 	body TEXT NOT NULL,             -- rules and values: JSON as forwarded
 	doubts TEXT NOT NULL,           -- what the reading leaves in doubt: JSON array
@@ -337,13 +337,88 @@ CREATE TABLE alert (
 	ended INTEGER,                  -- when it was resolved
 	study BLOB,                     -- study.uuid; NULL: of no study
 	boot_id BLOB,                   -- of this CLOCK_BOOTTIME, at which it was raised
-	raised_boot INTEGER
+	raised_boot INTEGER,
+	condition TEXT NOT NULL DEFAULT '', -- what it is about: bp-high; '': one of a study, or of an older version
+	level INTEGER NOT NULL DEFAULT 0, -- enum severity of now; `severity` is the highest that was not acknowledged
+	phase TEXT NOT NULL DEFAULT 'start', -- of this revision: start, continue, escalate, deescalate, update, end
+	labels TEXT NOT NULL DEFAULT '[]', -- of the alert itself: JSON array; `doubts` are those of the shown reading
+	shown BLOB,                     -- reading.uuid: the latest of the highest level; `body` and `doubts` are its
+	critical_at INTEGER,            -- when the reading was taken by which it was first critical
+	raised_revision INTEGER NOT NULL DEFAULT 1, -- at which its present severity was reached
+	told_day INTEGER NOT NULL DEFAULT 0, -- local day (day.h) on which it was raised, raised higher or reopened
+	deliver TEXT NOT NULL DEFAULT 'now', -- now, after_quiet, morning, list
+	not_before INTEGER,             -- when it is delivered
+	step INTEGER NOT NULL DEFAULT 0,
+	station TEXT,                   -- where it was measured
+	sent INTEGER,                   -- these two: the first revision on its way, and receipted by a platform
+	receipted INTEGER,
+	read_by TEXT,
+	read_at INTEGER,
+	ended_by BLOB                   -- reading.uuid that ended it
 );
-CREATE INDEX alert_open ON alert(id)
-	WHERE state = 'active' OR (state = 'resolved' AND acked IS NULL);
+CREATE INDEX alert_open ON alert(id) WHERE state IN ('active', 'latched');
+CREATE INDEX alert_resident ON alert(resident, condition, id);
+CREATE INDEX alert_recent ON alert(raised);
+
+CREATE TABLE alert_reading (            -- that fired in it
+	alert BLOB NOT NULL,
+	reading BLOB NOT NULL,          -- reading.uuid
+	n INTEGER NOT NULL,             -- order in which they joined
+	level INTEGER NOT NULL,
+	at INTEGER NOT NULL,            -- taken; arrived, when that is not trusted
+	body TEXT NOT NULL,             -- as alert.body
+	doubts TEXT NOT NULL,
+	PRIMARY KEY (alert, reading)
+) WITHOUT ROWID;
+CREATE INDEX alert_reading_reading ON alert_reading(reading);
+
+CREATE TABLE alert_history (            -- every revision, as it was
+	alert BLOB NOT NULL,
+	revision INTEGER NOT NULL,
+	at INTEGER NOT NULL,
+	phase TEXT NOT NULL,
+	state TEXT NOT NULL,
+	severity TEXT NOT NULL,
+	level INTEGER NOT NULL,
+	recipient TEXT NOT NULL,
+	role TEXT NOT NULL,
+	step INTEGER NOT NULL,
+	deliver TEXT NOT NULL,
+	labels TEXT NOT NULL,           -- all that its message has: JSON array
+	ack_author TEXT,                -- who acknowledged by this revision
+	ack_outcome TEXT,
+	PRIMARY KEY (alert, revision)
+) WITHOUT ROWID;
+
+CREATE TABLE escalation (               -- alerts that nobody acknowledged yet
+	alert BLOB PRIMARY KEY,
+	since INTEGER NOT NULL,
+	boot_id BLOB NOT NULL,
+	due_boot INTEGER NOT NULL,      -- as in pending_repeat
+	due INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE absence (
+	member TEXT NOT NULL,           -- token
+	from_us INTEGER NOT NULL,
+	to_us INTEGER NOT NULL,
+	deputy TEXT NOT NULL DEFAULT '',
+	author TEXT NOT NULL,
+	PRIMARY KEY (member, from_us)
+) WITHOUT ROWID;
+
+CREATE TABLE duty (                     -- who is there for a team outside its members' hours
+	team TEXT NOT NULL,
+	member TEXT NOT NULL,
+	from_us INTEGER NOT NULL,
+	to_us INTEGER NOT NULL,
+	author TEXT NOT NULL,
+	PRIMARY KEY (team, from_us, member)
+) WITHOUT ROWID;
 
 CREATE TABLE pending_repeat (           -- doubtful critical readings that wait for a clean one
-	reading BLOB PRIMARY KEY,       -- reading.uuid
+	reading BLOB NOT NULL,          -- reading.uuid
+	condition TEXT NOT NULL,
 	device INTEGER NOT NULL,
 	kind TEXT NOT NULL,             -- of the reading
 	kinds TEXT NOT NULL,            -- numbers that a clean one must carry: "spo2 spo2.pulse"
@@ -353,7 +428,8 @@ CREATE TABLE pending_repeat (           -- doubtful critical readings that wait 
 	since INTEGER NOT NULL,
 	boot_id BLOB NOT NULL,
 	due_boot INTEGER NOT NULL,      -- CLOCK_BOOTTIME of that boot at which staff are told
-	due INTEGER NOT NULL            -- the same by the gateway clock, for another boot
+	due INTEGER NOT NULL,           -- the same by the gateway clock, for another boot
+	PRIMARY KEY (reading, condition)
 ) WITHOUT ROWID;
 
 CREATE TABLE condition (                -- a technical rule that a device breaks, or is listened for

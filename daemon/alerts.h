@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The alerts that are stored: what a reading raises, joins, lowers and ends, what happens when it leaves, and what is told of
+ * it. One revision for each change, with its line in alert_history, on its way to the platforms. Store thread, in the transaction of
+ * what happened. The rules: tests/sim/ALERTS.md, section 4.
+ */
+#pragma once
+
+#include "episode.h"
+#include "filing.h"
+#include "judge.h"
+
+struct gateway;
+
+/* A stored reading of a person, or of nobody, is judged: first as it arrives, and again when it is somebody else's or says
+ * something else. `age_us`: section 3. */
+int alerts_judge(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
+	const struct uuid *reading, const struct filing *f, int64_t age_us);
+/* A doubtful one that nobody repeated: as if it were not doubtful, to staff. */
+int alerts_judge_doubtful(struct gateway *g, struct db *db, const struct uuid *reading);
+
+enum alerts_left { LEFT_VOIDED, LEFT_ARTEFACT, LEFT_CONTROL, LEFT_WRONG_PERSON, LEFT_CORRECTED };
+/* It is none of the alerts' any more that it fired in. */
+int alerts_leave(struct gateway *g, struct db *db, const struct uuid *reading, enum alerts_left why);
+/* Its resident is another one now, by evidence of this grade; `merged`: the same person. */
+int alerts_follow(struct gateway *g, struct db *db, const struct uuid *reading,
+	const struct filing *f, int64_t former, bool merged);
+
+/* An alert of something that is no reading: a place, a device, the gateway, a study, a plan. */
+struct raising {
+	struct uuid id;
+	const char *condition;
+	const struct filing *to; /* resident, contract, trust; staff when it has no resident */
+	const struct uuid *reading, *study; /* NULL: of none */
+	enum severity severity;
+	const char *body, *doubts; /* JSON: members of an object; labels in an array */
+	int64_t raised_us, raised_boot_us;
+	const char *place, *station; /* NULL: none */
+	int64_t device;		     /* row; 0: none */
+	int64_t since_us;
+};
+/* 1: it is new and on its way; 0: it was raised before; -errno. */
+int alerts_raise(struct gateway *g, struct db *db, const struct raising *a);
+/* It is over by itself. */
+int alerts_over(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);
+
+/* Writes what an alert is now as its next revision: history and outbox. Used by escalate.c and alert_command.c, too. */
+int alerts_revise(struct gateway *g, struct db *db, const struct uuid *id, enum alert_phase phase,
+	const char *ack_author, const char *ack_outcome);

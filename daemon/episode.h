@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * The life of one alert: what a reading, a person or time make of it. Pure: the alert as it is and what happened in, what it
+ * is then out. The rules: tests/sim/ALERTS.md, sections 4 to 7. What is stored, sent and told follows in alerts.c and
+ * escalate.c.
+ */
+#pragma once
+
+#include "severity.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* IHE ACM: facet 68482 state, 68481 event phase. */
+enum alert_state { ALERT_ACTIVE, ALERT_LATCHED, ALERT_INACTIVE };
+enum alert_phase {
+	PHASE_START,
+	PHASE_CONTINUE,
+	PHASE_ESCALATE,
+	PHASE_DEESCALATE,
+	PHASE_UPDATE,
+	PHASE_END
+};
+extern const char *const alert_states[], *const alert_phases[];
+
+/* Labels of the alert itself; those of its reading are doubts. */
+enum alert_label {
+	LABEL_UNCONFIRMED = 1 << 0,
+	LABEL_CONFIRMED = 1 << 1,
+	LABEL_LATE = 1 << 2,
+	LABEL_OVERTAKEN = 1 << 3,
+	LABEL_NO_CLEAN_REPEAT = 1 << 4,
+	LABEL_RESOLVED_BY_REPEAT = 1 << 5,
+	LABEL_DOWNGRADED = 1 << 6,
+	LABEL_SUPERSEDED = 1 << 7,
+	LABEL_WITHDRAWN = 1 << 8,
+	LABEL_WRONG_PERSON = 1 << 9,
+	LABEL_CONTROL_SOLUTION = 1 << 10,
+	LABEL_VOIDED = 1 << 11,
+	LABEL_ARTEFACT = 1 << 12,
+	LABEL_IDENTITY_CHANGED = 1 << 13,
+	LABEL_CORRECTED = 1 << 14,
+	LABEL_NOBODY_ANSWERED = 1 << 15,
+};
+#define ALERT_LABELS 16
+extern const char *const alert_labels[ALERT_LABELS];
+
+struct episode {
+	enum alert_state state;
+	enum severity level, severity;
+	bool acknowledged; /* its present severity */
+	unsigned labels;
+	int64_t critical_at_us; /* when that was taken by which it was first critical; 0: it never was */
+	int64_t shown_at_us;
+};
+
+/* A reading, as judged for this condition. */
+struct episode_reading {
+	enum severity fires, holds; /* for the level of the episode */
+	int64_t at_us;		    /* taken; arrived, when that is not trusted */
+	int64_t age_us;
+	bool overtaken, doubtful;
+	bool shared; /* by the slot of an instrument that several use */
+	bool told_today; /* no episode is open, and one of at least this severity was told on this day */
+};
+
+struct episode_limits {
+	enum severity least;
+	int64_t late_us, resolves_us;
+};
+
+enum episode_verdict {
+	EPISODE_NOTHING, /* left alone */
+	EPISODE_JOINS,	 /* the reading is one of it; no revision */
+	EPISODE_CHANGES, /* a revision with `phase`; the reading joins when it fires */
+	EPISODE_RAISES,	 /* a new alert, `ret` is it */
+	EPISODE_REPLACES, /* this one ends (`ret_old`), and a new alert is raised (`ret`) */
+	EPISODE_REOPENS, /* the one of today */
+};
+
+struct episode_change {
+	enum episode_verdict verdict;
+	enum alert_phase phase;
+	bool pages; /* somebody is told anew, from the first step */
+	bool joins; /* the reading is one of those that fired in it */
+	bool ends;  /* this reading ended it */
+};
+
+/* `now`: the open alert, or the one of today that may be reopened (told_today), or NULL. `ret`: what it is then, or the
+ * new one. */
+struct episode_change episode_take(const struct episode *now, const struct episode_reading *r,
+	const struct episode_limits *limits, struct episode *ret);
+
+/* A reading left it; `left`: the highest level of those that are left, SEVERITY_NONE: there are none. `reason`: labels. */
+struct episode_change episode_leave(
+	const struct episode *now, enum severity left, unsigned reason, struct episode *ret);

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/*
+ * Until somebody acknowledges an alert, one person after another is told. Each alert that waits is a row with its instant
+ * (watch.h). The rules: tests/sim/ALERTS.md, section 6. Store thread.
+ */
+#pragma once
+
+#include "db.h"
+#include "episode.h"
+#include "reading.h"
+
+struct gateway;
+
+/* When an alert that pages now is delivered: its word (now, after_quiet, morning, list) and the instant. Pure but for the zone. */
+struct delivery {
+	const char *word;
+	int64_t not_before_us;
+};
+struct delivery escalate_delivery(
+	const struct gateway *g, enum severity severity, int64_t age_us, int64_t now_us);
+
+/* It pages, from the first step: chooses whom, and waits for the next. Writes recipient, role, step, deliver and not_before
+ * of the alert; the caller makes the revision. */
+int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, int64_t age_us);
+/* It is latched now: hurry is over. */
+int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert);
+/* It was acknowledged, or is over. */
+int escalate_end(struct db *db, const struct uuid *alert);
+/* Tells whom it is time to tell. */
+int escalate_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us);
