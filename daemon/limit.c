@@ -22,8 +22,10 @@ static int64_t nearest(double x)
 static void take(struct row *r, struct alert_rule *rule)
 {
 	*rule = (struct alert_rule){.id = LIMIT_RULE,
-		.op = streq(row_text(r, 1), "at_least") ? ALERT_AT_LEAST : ALERT_AT_MOST,
-		.limit_milli = row_int(r, 2),
+		.personal = true,
+		.n_limits = 1,
+		.limits = {{.op = streq(row_text(r, 1), "at_least") ? RULE_AT_LEAST : RULE_AT_MOST,
+			.milli = row_int(r, 2)}},
 		.severity =
 			streq(row_text(r, 3), "critical") ? SEVERITY_CRITICAL : SEVERITY_WARNING,
 		.zh = "达到医生为该居民设定的个人限值",

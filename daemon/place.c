@@ -94,7 +94,7 @@ static int judge_limit(struct gateway *g, struct db *db, const struct unit *u,
 	struct uuid alert;
 	bool told = false;
 	int rc = row_of(db, u->device_row, rule, &alert, &told);
-	if (rc <= 0 || (told && !alert_good_again(rule, q)))
+	if (rc <= 0 || (told && alert_holds(rule, q)))
 		return MIN(rc, 0);
 	return end(g, db, u->device_row, rule, told ? &alert : NULL, u->arrived_us);
 }
@@ -126,7 +126,7 @@ int place_judge(struct gateway *g, struct db *db, const struct unit *u, const st
 		return 0;
 	for (unsigned i = 0; rc >= 0 && (rule = alert_rules_at(rules, i)); i++)
 		if (streq(rule->place, u->place))
-			rc = rule->op == ALERT_SILENT ? hear(g, db, u, rule)
+			rc = rule->type == RULE_SILENT ? hear(g, db, u, rule)
 						      : judge_limit(g, db, u, r, id, rule);
 	return rc < 0 ? rc : place_tell(g, db, u->arrived_us, u->boot_us);
 }
@@ -287,7 +287,7 @@ int place_listen(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_
 			continue;
 		int64_t device = db_int(db, 0, "SELECT id FROM device WHERE name=?", "t", d->id);
 		for (unsigned k = 0; rc >= 0 && device && (rule = alert_rules_at(rules, k)); k++)
-			if (rule->op == ALERT_SILENT && streq(rule->place, d->place))
+			if (rule->type == RULE_SILENT && streq(rule->place, d->place))
 				rc = listen_for(g, db, device, rule,
 					(struct instant){utc_us, boot_us}, fresh);
 	}

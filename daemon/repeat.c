@@ -39,7 +39,7 @@ int repeat_ask(struct gateway *g, struct db *db, const struct unit *u, const str
 	const struct raising *a, const struct alert_verdict *verdict)
 {
 	const struct alert_rules *rules = g->rules;
-	unsigned within_s = alert_repeat_s(rules);
+	unsigned within_s = alert_times(rules)->within_s;
 	int64_t within_us = within_s * CLOCK_SECOND_US;
 	char kinds[KINDS_MAX];
 	kinds_of(r, verdict, kinds, sizeof(kinds));

@@ -3,17 +3,12 @@
 
 #include "day.h"
 #include "gateway.h"
+#include "traits.h"
 #include "util.h"
 
 #define CHAIN_MAX 8 /* persons that an alert goes to one after the other */
 
 static const char *const sexes[] = {"M", "F", NULL};
-static const char *const programmes[] = {"hypertension", "t2dm", "copd", "elderly", NULL};
-static const char *const populations[] = {"elderly", "pregnant", "child_0_6", "disabled", "poverty",
-	"special_family", "hypertension", "diabetes", "tuberculosis", "mental", NULL};
-static const char *const conditions[] = {
-	"pregnant", "breastfeeding", "on_oxygen", "copd", "treated_diabetes", NULL};
-static const char *const settings[] = {"clinic", "home", "home_bed", "care_home", NULL};
 
 static const struct {
 	const char *name;
@@ -23,10 +18,10 @@ static const struct {
 	[ROSTER_TOKEN] = {"token", IS_TOKEN, NULL},
 	[ROSTER_BIRTH_DATE] = {"birth_date", IS_BIRTH, NULL},
 	[ROSTER_SEX] = {"sex", IS_WORD, sexes},
-	[ROSTER_PROGRAMMES] = {"programmes", IS_WORDS, programmes},
-	[ROSTER_POPULATIONS] = {"populations", IS_WORDS, populations},
-	[ROSTER_CONDITIONS] = {"conditions", IS_WORDS, conditions},
-	[ROSTER_SETTING] = {"setting", IS_WORD, settings},
+	[ROSTER_PROGRAMMES] = {"programmes", IS_WORDS, trait_programmes},
+	[ROSTER_POPULATIONS] = {"populations", IS_WORDS, trait_populations},
+	[ROSTER_CONDITIONS] = {"conditions", IS_WORDS, trait_conditions},
+	[ROSTER_SETTING] = {"setting", IS_WORD, trait_settings},
 	[ROSTER_DOCTOR] = {"doctor", IS_TOKEN, NULL},
 	[ROSTER_TEAM] = {"team", IS_TOKEN, NULL},
 	[ROSTER_CHAIN] = {"chain", IS_TOKENS, NULL},

@@ -10,6 +10,7 @@
 
 #define RULES_MAX 256
 #define RULE_PARTS_MAX 4
+#define RULE_ADVICE_MAX 64
 
 enum rule_type {
 	RULE_LIMIT,
@@ -46,7 +47,7 @@ struct rule_limit {
 
 /* For whom: bits of traits.h; 0: whoever. */
 struct rule_whom {
-	uint32_t traits, not_traits; /* all; none */
+	uint32_t traits, not_traits;		    /* all; none */
 	uint32_t programmes, populations, settings; /* one of each that is not 0 */
 	int16_t age_from, age_below;		    /* years; -1: any */
 	int16_t altitude_from, altitude_below;	    /* metres of the site; -1: any */
@@ -54,15 +55,17 @@ struct rule_whom {
 };
 
 struct alert_rule {
-	char id[40], condition[32];
+	char id[40], condition[40];
+	unsigned line; /* of its file; 0: of none */
 	enum rule_type type;
+	bool personal;	/* a doctor's, for one resident (limit.h) */
 	char kind[32];	/* of codes.csv; "glu.*" = every kind that begins so; "": of none */
 	char place[24]; /* technical: what it watches, as devices[].place says; "": no place */
 	bool technical;
 	struct rule_whom whom;
 	unsigned n_limits;
-	struct rule_limit limits[2]; /* one; two of a range: the lower side first */
-	int64_t margin_milli;	     /* so far inside its limit a value is good again */
+	struct rule_limit limits[2];	  /* one; two of a range: the lower side first */
+	int64_t margin_milli;		  /* so far inside its limit a value is good again */
 	int64_t by_milli, usual_by_milli; /* 0: absent */
 	unsigned n_parts;
 	struct rule_part {
@@ -92,6 +95,9 @@ const char *alert_rules_version(const struct alert_rules *r);
 const struct alert_rule *alert_rules_at(const struct alert_rules *r, unsigned index);
 const struct alert_rule *alert_rules_find(const struct alert_rules *r, const char *id);
 const struct rule_advice *alert_rules_advice(const struct alert_rules *r, const char *id);
+/* Those that a reading with a number of this kind is judged by, in the order of the file: their indices. Technical ones and
+ * those of a day are not among them; of control solution there is none. */
+const uint16_t *alert_rules_of(const struct alert_rules *r, const char *kind, unsigned *ret_n);
 /* Is there a rule for this place? */
 bool alert_place_known(const struct alert_rules *r, const char *place);
 struct statements;
@@ -112,11 +118,14 @@ bool alert_kind_matches(const char *pattern, const char *kind);
 /* A kind, or such a pattern, that is of a person (of a place: `technical`). */
 bool alert_kind_fits(const struct codes *codes, const char *pattern, bool technical);
 
-/* A limit and one number: is it broken? And does a rule that fired hold on, because the number is not further inside than
- * its margin? */
+/* Is a limit broken? A censored value breaks every limit on its side, whatever its number. */
 bool rule_limit_breaks(const struct rule_limit *l, int64_t milli, char comparator);
+/* at_least, above */
+bool rule_limit_upper(const struct rule_limit *l);
+/* A rule and one number of its kind: is one of its limits broken? Does a rule that fired hold on, because the number is not
+ * further inside than the margin? */
 bool alert_breaks(const struct alert_rule *rule, const struct quantity *q);
-bool alert_good_again(const struct alert_rule *rule, const struct quantity *q);
+bool alert_holds(const struct alert_rule *rule, const struct quantity *q);
 
 /* The first of its flags that doubts the signal; NULL: it is clean. */
 const char *alert_doubtful(const struct alert_rules *rules, const struct reading *r);

@@ -2,20 +2,25 @@
 /* What rules ask of a person: bits, from the roster, for one day. The rules: tests/sim/ALERTS.md, section 1. */
 #pragma once
 
+#include "day.h"
 #include "db.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* In the order of the names; more than 31 words of one list would need another type. */
-extern const char *const trait_names[], *const trait_programmes[], *const trait_populations[],
-	*const trait_settings[];
+/* The words that a roster knows, and those that rules ask for (the conditions first); each list ends with NULL, and the bit of
+ * a word is its place in its list. */
+extern const char *const trait_conditions[],
+	*const trait_programmes[], *const trait_populations[], *const trait_settings[],
+								       *const trait_names[];
+/* The bit of a word; 0: it is not in the list. */
+uint32_t trait_bit(const char *const *words, const char *word, size_t len);
 
 struct person {
 	bool known; /* false: nobody; all below is 0 */
 	uint32_t traits, programmes, populations, setting;
-	bool age_known;
-	int age_lo, age_hi;
+	struct age age;
 };
 
 /* From the columns of the roster; texts may be NULL. Pure. `day`: day.h. */
