@@ -99,6 +99,7 @@ struct config_station {
 	char id[32];	   /* as devices[].station names it */
 	char complete[96]; /* kinds of readings that end a check-in: "weight spo2"; "" = none */
 	char purpose[12];  /* of a check-in by card or barcode */
+	char contact[32];  /* staff token that gets what has no doctor; "" = site_contact */
 	unsigned line;
 };
 
@@ -108,12 +109,19 @@ struct config {
 	char language[4];		     /* "zh" or "en": people-facing texts */
 	char site_contact[32];		     /* staff token that gets what has no doctor */
 	bool alerts;			     /* false: only transfer and store */
-	char store[256];		     /* directory of the database */
-	char runtime[256];		     /* directory of the sockets */
-	char tables[256];		     /* directory of the code and rule tables */
-	char profiles[256];		     /* directory of the site's own profiles */
-	uint16_t retention_days;	     /* how long what was delivered stays here */
-	uint16_t commit_rows;		     /* rows of one transaction */
+	char quiet[12];			     /* "21:00-07:00": no warning is told; "" = never */
+	char morning[6];		     /* "08:00": what came too late to page is told */
+	char institution[32];		     /* token that is told last; "" = none */
+	char staff_chain[256];		     /* tokens behind the contact: "S-0002;S-0003" */
+	uint16_t altitude_m;		     /* of the site */
+	char hook[256];			     /* program that is run for an alert; "" = none */
+	uint16_t hook_timeout_s;
+	char store[256];	 /* directory of the database */
+	char runtime[256];	 /* directory of the sockets */
+	char tables[256];	 /* directory of the code and rule tables */
+	char profiles[256];	 /* directory of the site's own profiles */
+	uint16_t retention_days; /* how long what was delivered stays here */
+	uint16_t commit_rows;	 /* rows of one transaction */
 	enum contract_start contract_start;
 	char label_key[256]; /* file; "" = label.key in the store */
 	bool lists_due,

@@ -77,6 +77,31 @@ static bool is_wall_time(const char *text)
 	return n == 5 && !text[n] && (text[0] < '2' || text[1] <= '3');
 }
 
+/* "21:00-07:00", which may go over midnight; "": never. */
+static bool is_span_or_none(const char *text)
+{
+	char from[6] = "";
+	if (!*text)
+		return true;
+	if (strlen(text) != 11 || text[5] != '-')
+		return false;
+	memcpy(from, text, 5);
+	return is_wall_time(from) && is_wall_time(text + 6) && !streq(from, text + 6);
+}
+
+/* Tokens with semicolons between. */
+static bool is_tokens(const char *text)
+{
+	char one[32];
+	for (const char *p = text; *p;) {
+		size_t n = strcspn(p, ";");
+		if (!text_copy(one, sizeof(one), p, n) || !is_word(one) || (p[n] && !p[n + 1]))
+			return false;
+		p += n + (p[n] == ';');
+	}
+	return true;
+}
+
 /* A file of the time zone database begins with "TZif" (RFC 8536, 3.1). */
 static bool is_zone(const char *text)
 {
@@ -102,6 +127,10 @@ static const struct text_rule host = {is_host, "a host name or address"};
 static const struct text_rule adapter = {is_adapter, "hci0, hci1 ... or nothing"};
 static const struct text_rule wall_time = {
 	is_wall_time, "a time of the day, \"00:00\" to \"23:59\""};
+static const struct text_rule span_or_none = {
+	is_span_or_none, "two times of the day such as \"21:00-07:00\", or nothing"};
+static const struct text_rule tokens = {
+	is_tokens, "tokens of letters, digits, '-' and '_' with semicolons between: S-0002;S-0003"};
 static const struct text_rule zone = {
 	is_zone, "a zone of /usr/share/zoneinfo, such as Asia/Shanghai"};
 
@@ -155,6 +184,22 @@ const struct key config_keys[] = {
 	 .meaning = "staff token that gets alerts which have no doctor"},
 	{"alerts", KEY_BOOL, .fallback = "true", IN_CONFIG(alerts),
 	 .meaning = "false: only transfer and store, raise no alerts"},
+	{"alerting", KEY_GROUP,
+	 .meaning = "who is told of an alert, and when"},
+	{"alerting.quiet", TEXT(span_or_none), .fallback = "", IN_CONFIG(quiet),
+	 .meaning = "hours in which no warning is told, by the clock of the zone; critical ones always are"},
+	{"alerting.morning", TEXT(wall_time), .fallback = "08:00", IN_CONFIG(morning),
+	 .meaning = "when critical readings that came too late to page are looked through"},
+	{"alerting.institution", TEXT(token), .fallback = "", IN_CONFIG(institution),
+	 .meaning = "token that is told last of all, by agreement with that institution; empty: none"},
+	{"alerting.chain", TEXT(tokens), .fallback = "", IN_CONFIG(staff_chain),
+	 .meaning = "staff tokens that are told one after the other behind a station's or the site's contact: S-0002;S-0003"},
+	{"alerting.altitude_m", NUMBER(0, 6000), .fallback = "0", IN_CONFIG(altitude_m),
+	 .meaning = "metres of the site above the sea, for limits of oxygen saturation"},
+	{"alerting.hook", TEXT(path_or_none), .fallback = "", IN_CONFIG(hook),
+	 .meaning = "program that is run for each alert that is told (siren, relay, SMS modem); empty: none"},
+	{"alerting.hook_timeout_s", NUMBER(1, 60), .fallback = "10", IN_CONFIG(hook_timeout_s),
+	 .meaning = "seconds after which that program is ended"},
 	{"paths", KEY_GROUP,
 	 .meaning = "directories"},
 	{"paths.store", TEXT(path), .fallback = "/var/lib/vitalgate", IN_CONFIG(store), FIXED,
@@ -232,6 +277,8 @@ const struct key config_keys[] = {
 	 .meaning = "kinds of readings, with blanks between, after which a check-in is over; empty: none"},
 	{"stations[].purpose", KEY_ONE_OF, .fallback = "hut", IN_STATION(purpose), .choices = purposes,
 	 .meaning = "what a card or a barcode there means"},
+	{"stations[].contact", TEXT(token), .fallback = "", IN_STATION(contact),
+	 .meaning = "staff token that gets its alerts which have no doctor; empty: site_contact"},
 
 	{"devices", KEY_LIST,
 	 .meaning = "instruments; at most 256"},

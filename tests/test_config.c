@@ -182,17 +182,17 @@ static void test_keys_refused(void **state)
 	refuse(HEAD "resident_limits: 1\n",
 		"5: unknown key \"resident_limits\"; known here: version, org, site, gateway, "
 		"zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
+		"language, site_contact, alerts, alerting, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 	refuse(HEAD "paths:\n  stores: /x\n",
 		"6: paths: unknown key \"stores\"; did you mean \"store\"?");
 	refuse(DEVICES LINE "   buad: 9600\n",
 		"10: devices[0]: unknown key \"buad\"; did you mean \"baud\"?");
 	refuse(HEAD "devices[].baud: 9600\n",
 		"5: unknown key \"devices[].baud\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
+		"language, site_contact, alerts, alerting, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 	refuse(HEAD "paths.store: /x\n",
 		"5: unknown key \"paths.store\"; known here: version, org, site, gateway, zone, "
-		"language, site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
+		"language, site_contact, alerts, alerting, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 	refuse(HEAD "org: other\n", "5: the key \"org\" is there twice, first in line 2");
 	refuse(HEAD "paths: {}\npaths: {}\n",
 		"6: the key \"paths\" is there twice, first in line 5");
@@ -415,7 +415,7 @@ static void test_files_refused(void **state)
 	refuse(HEAD "sinks: &p []\n", "5: sinks: anchors (&p) are not read; write values out");
 	refuse(HEAD "<<: {org: x}\n",
 		"5: unknown key \"<<\"; known here: version, org, site, gateway, zone, language, "
-		"site_contact, alerts, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
+		"site_contact, alerts, alerting, paths, contract_start, retention_days, commit_rows, lists, ecg, sinks, stations, devices");
 }
 
 static void test_size_and_depth(void **state)
@@ -564,6 +564,58 @@ static void test_shared_lines(void **state)
 #undef SLAVE
 }
 
+static void test_alerting(void **state)
+{
+	static const char *const spans[] = {
+		"21:00", "21:00-24:00", "7:00-21:00", "21:00 07:00", "21:00-07:001", "08:00-08:00"};
+	static const char *const chains[] = {";", "S-1;", ";S-1", "S-1;;S-2", "S-1, S-2",
+		"S-1;S-23456789012345678901234567890123"};
+	char yaml[200], says[300];
+	(void)state;
+	accept(HEAD);
+	assert_string_equal(config.quiet, "");
+	assert_string_equal(config.morning, "08:00");
+	assert_string_equal(config.institution, "");
+	assert_string_equal(config.staff_chain, "");
+	assert_int_equal(config.altitude_m, 0);
+	assert_string_equal(config.hook, "");
+	assert_int_equal(config.hook_timeout_s, 10);
+	accept(HEAD
+		"alerting: {quiet: \"21:00-07:00\", morning: \"07:30\", institution: H-0001, chain: "
+		"S-0002;S-0003, altitude_m: 4500, hook: /usr/bin/true, hook_timeout_s: 60}\n");
+	assert_string_equal(config.quiet, "21:00-07:00");
+	assert_string_equal(config.morning, "07:30");
+	assert_string_equal(config.institution, "H-0001");
+	assert_string_equal(config.staff_chain, "S-0002;S-0003");
+	assert_int_equal(config.altitude_m, 4500);
+	assert_string_equal(config.hook, "/usr/bin/true");
+	assert_int_equal(config.hook_timeout_s, 60);
+	accept(HEAD "alerting: {chain: S-0002}\n");
+	for (size_t i = 0; i < ELEMENTS(spans); i++) {
+		snprintf(yaml, sizeof(yaml), HEAD "alerting: {quiet: \"%s\"}\n", spans[i]);
+		snprintf(says, sizeof(says),
+			"5: alerting.quiet: expected two times of the day such as \"21:00-07:00\", or "
+			"nothing, at most 11 bytes, found \"%s\"",
+			spans[i]);
+		refuse(yaml, says);
+	}
+	for (size_t i = 0; i < ELEMENTS(chains); i++) {
+		snprintf(yaml, sizeof(yaml), HEAD "alerting: {chain: \"%s\"}\n", chains[i]);
+		snprintf(says, sizeof(says),
+			"5: alerting.chain: expected tokens of letters, digits, '-' and '_' with "
+			"semicolons between: S-0002;S-0003, at most 255 bytes, found \"%s\"",
+			chains[i]);
+		refuse(yaml, says);
+	}
+	refuse(HEAD "alerting: {altitude_m: 6001}\n",
+		"5: alerting.altitude_m: expected a number from 0 to 6000, found \"6001\"");
+	refuse(HEAD "alerting: {hook: siren}\n",
+		"5: alerting.hook: expected a path that begins with '/', or nothing, at most 255 bytes, "
+		"found \"siren\"");
+	refuse(HEAD "alerting: {hook_timeout_s: 0}\n",
+		"5: alerting.hook_timeout_s: expected a number from 1 to 60, found \"0\"");
+}
+
 static void test_lists(void **state)
 {
 	(void)state;
@@ -627,15 +679,17 @@ static void test_stations(void **state)
 {
 	(void)state;
 	accept(HEAD "stations:\n - id: desk-1\n - {id: 体检站, complete: \" weight  bp\", "
-		    "purpose: follow-up}\n");
+		    "purpose: follow-up, contact: S-0002}\n");
 	assert_int_equal(config.n_stations, 2);
 	const struct config_station *s = config_station_named(&config, "desk-1");
 	assert_string_equal(s->purpose, "hut");
 	assert_string_equal(s->complete, "");
+	assert_string_equal(s->contact, "");
 	assert_int_equal(s->line, 6);
 	s = config_station_named(&config, "体检站");
 	assert_string_equal(s->purpose, "follow-up");
 	assert_string_equal(s->complete, " weight  bp");
+	assert_string_equal(s->contact, "S-0002");
 	assert_null(config_station_named(&config, "desk"));
 	refuse(HEAD "stations:\n - {id: a, purpose: visit}\n",
 		"6: stations[0].purpose: expected one of hut, follow-up, exam, home-bed, found "
@@ -758,6 +812,7 @@ int main(void)
 		cmocka_unit_test(test_size_and_depth),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_shared_lines),
+		cmocka_unit_test(test_alerting),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_ecg),
 		cmocka_unit_test(test_stations),
