@@ -213,6 +213,12 @@ static bool is_open(const struct centre_hours *h, int64_t shown_us, int64_t *ret
 	return open;
 }
 
+bool centre_open(const struct centre_hours *h, int64_t utc_us)
+{
+	int64_t now = MAX(utc_us, 0), until;
+	return is_open(h, now + offset_us(now), &until);
+}
+
 /* The clocks were moved between `from_us` and `to_us`: the first second that shows it. */
 static int64_t moved_at(int64_t from_us, int64_t to_us)
 {

@@ -26,6 +26,9 @@ struct centre_hours {
  * what was found; CENTRE_ERROR_MAX bytes hold it. */
 bool centre_parse(const char *text, struct centre_hours *ret, char *error, size_t error_size);
 
+/* Whether this instant is within the hours. */
+bool centre_open(const struct centre_hours *h, int64_t utc_us);
+
 /* The first instant at which the centre had `minutes` minutes of its hours since `received_utc_us`. An hour that is
  * shown twice (end of summer time) counts twice, one that is left out does not count. */
 int64_t centre_due(const struct centre_hours *h, int64_t received_utc_us, unsigned minutes);

@@ -12,21 +12,32 @@
 
 struct gateway;
 
-#define ROTA_STEPS_MAX 12
+#define ROTA_STEPS_MAX 12 /* of one alert; the institution is always the last of them */
+#define ROTA_TOKEN 32
 
 struct rota_person {
-	char token[32];
-	const char *role; /* doctor, deputy, duty, chain, staff, institution */
+	char token[ROTA_TOKEN]; /* "": nobody at all is configured */
+	const char *role;	/* doctor, deputy, duty, chain, staff, institution */
 };
 
 /* What decides the steps. */
 struct rota_for {
-	int64_t resident; /* 0: nobody */
-	bool staff;	  /* unassigned, time unknown, out of contract, or no person's */
-	const char *station;
+	int64_t resident;    /* 0: nobody */
+	bool staff;	     /* unassigned, time unknown, out of contract, or no person's */
+	const char *station; /* where it was measured; NULL or "": at none */
 };
 
+/* Whose turn it is, one after the other: each token once, as configured, whoever is there. Their number or -errno. */
+int rota_steps(const struct gateway *g, struct db *db, const struct rota_for *f,
+	struct rota_person out[static ROTA_STEPS_MAX]);
+/* Who is there for this one at that instant: itself, its deputy, or who has the duty. 1; 0: nobody; -errno. */
+int rota_present(
+	struct db *db, const struct rota_person *step, int64_t at_us, struct rota_person *ret);
+
 /* The first step from `from` on that has somebody at `at_us`; its number. With nobody: the last resort, as the text says, and
- * ROTA_STEPS_MAX. -errno. `ret_last`: there is none behind it. */
+ * ROTA_STEPS_MAX. -errno. */
 int rota_step(const struct gateway *g, struct db *db, const struct rota_for *f, int from,
-	int64_t at_us, struct rota_person *ret, bool *ret_last);
+	int64_t at_us, struct rota_person *ret);
+
+/* Whether this token is of anybody who can be told: of a team, a doctor's, of a chain, or of the configuration. */
+bool rota_knows(const struct gateway *g, struct db *db, const char *token);

@@ -81,6 +81,7 @@ CREATE TABLE team (
 	hours TEXT NOT NULL DEFAULT '', -- as centre_parse() takes them; '': always
 	PRIMARY KEY (team, member)
 ) WITHOUT ROWID;
+CREATE INDEX team_member ON team(member);
 
 CREATE TABLE personal_limit (           -- of one resident, set by a doctor
 	id INTEGER PRIMARY KEY,
@@ -354,7 +355,8 @@ CREATE TABLE alert (
 	receipted INTEGER,
 	read_by TEXT,
 	read_at INTEGER,
-	ended_by BLOB                   -- reading.uuid that ended it
+	ended_by BLOB,                  -- reading.uuid that ended it
+	staff INTEGER NOT NULL DEFAULT 0 -- 1: it goes to staff, and not to the resident's doctor and chain
 );
 CREATE INDEX alert_open ON alert(id) WHERE state IN ('active', 'latched');
 CREATE INDEX alert_resident ON alert(resident, condition, id);
@@ -395,8 +397,10 @@ CREATE TABLE escalation (               -- alerts that nobody acknowledged yet
 	since INTEGER NOT NULL,
 	boot_id BLOB NOT NULL,
 	due_boot INTEGER NOT NULL,      -- as in pending_repeat
-	due INTEGER NOT NULL
+	due INTEGER NOT NULL,
+	rests INTEGER NOT NULL DEFAULT 0 -- 1: the alert is over, and may be reopened today
 ) WITHOUT ROWID;
+CREATE INDEX escalation_due ON escalation(due_boot) WHERE rests = 0;
 
 CREATE TABLE absence (
 	member TEXT NOT NULL,           -- token

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "rota.h"
+
+#include "centre.h"
+#include "gateway.h"
+
+#include <errno.h>
+
+#define DEPUTIES_MAX 5 /* one for the other; so long a circle is followed, too */
+
+/* steps */
+
+struct steps {
+	struct rota_person *list;
+	int n;
+};
+
+/* One place is kept for the institution. */
+static void add_step(struct steps *s, const char *token, size_t len, const char *role, int room)
+{
+	struct rota_person p = {.role = role};
+	if (!len || s->n >= room || !text_copy(p.token, sizeof(p.token), token, len))
+		return;
+	for (int i = 0; i < s->n; i++)
+		if (streq(s->list[i].token, p.token))
+			return;
+	s->list[s->n++] = p;
+}
+
+static void add_chain(struct steps *s, const char *chain)
+{
+	for (const char *p = chain; *p;) {
+		size_t n = strcspn(p, ";");
+		add_step(s, p, n, "chain", ROTA_STEPS_MAX - 1);
+		p += n + (p[n] == ';');
+	}
+}
+
+static const char *contact_of(const struct config *c, const char *station)
+{
+	const struct config_station *s = station ? config_station_named(c, station) : NULL;
+	return s && s->contact[0] ? s->contact : c->site_contact;
+}
+
+int rota_steps(const struct gateway *g, struct db *db, const struct rota_for *f,
+	struct rota_person out[static ROTA_STEPS_MAX])
+{
+	const struct config *c = g->config;
+	const char *contact = contact_of(c, f->station), *doctor = "", *chain = "";
+	struct steps s = {out, 0};
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT doctor,chain FROM resident WHERE id=?", "i", f->resident);
+	int rc = f->resident ? row_next(r) : 0;
+	if (rc < 0)
+		return rc;
+	if (rc > 0) {
+		doctor = row_text(r, 0) ? row_text(r, 0) : "";
+		chain = row_text(r, 1);
+	}
+	bool staff = f->staff || !doctor[0];
+	if (staff && contact[0])
+		add_step(&s, contact, strlen(contact), "staff", ROTA_STEPS_MAX);
+	else
+		add_step(&s, doctor, strlen(doctor), "doctor", ROTA_STEPS_MAX);
+	add_chain(&s, staff ? c->staff_chain : chain);
+	add_step(&s, c->institution, strlen(c->institution), "institution", ROTA_STEPS_MAX);
+	return s.n;
+}
+
+/* who is there */
+
+/* 1: absent, with its deputy; of several absences the one that began last counts. */
+static int absent(struct db *db, const char *member, int64_t at_us, char ret_deputy[ROTA_TOKEN])
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT deputy FROM absence WHERE member=?1 AND from_us<=?2 AND to_us>?2 ORDER BY "
+		"from_us DESC LIMIT 1",
+		"ti", member, at_us);
+	int rc = row_next(r);
+	if (rc > 0)
+		text_copy(ret_deputy, ROTA_TOKEN, row_text(r, 0), strlen(row_text(r, 0)));
+	return rc;
+}
+
+/* 1: `token` is of somebody who is there now, its own or a deputy's; 0: nobody is. */
+static int deputise(struct db *db, int64_t at_us, char token[ROTA_TOKEN])
+{
+	for (int i = 0; i <= DEPUTIES_MAX; i++) {
+		char deputy[ROTA_TOKEN];
+		int rc = absent(db, token, at_us, deputy);
+		if (rc <= 0)
+			return rc < 0 ? rc : 1;
+		if (!deputy[0])
+			return 0;
+		memcpy(token, deputy, ROTA_TOKEN);
+	}
+	return 0;
+}
+
+/* 1: in a team at this hour, or in none that has hours. Hours that cannot be read are no reason to tell nobody. */
+static int at_work(struct db *db, const char *member, int64_t at_us)
+{
+	struct centre_hours hours;
+	char error[CENTRE_ERROR_MAX];
+	int rc, teams = 0;
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT hours FROM team WHERE member=?", "t", member);
+	while ((rc = row_next(r)) > 0) {
+		const char *text = row_text(r, 0);
+		teams++;
+		if (!text[0] || !centre_parse(text, &hours, error, sizeof(error)) ||
+			centre_open(&hours, at_us))
+			return 1;
+	}
+	return rc < 0 ? rc : !teams;
+}
+
+static int on_duty(struct db *db, const char *member, int64_t at_us, char ret[ROTA_TOKEN])
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT member FROM duty d WHERE team IN (SELECT team FROM team WHERE member=?1) AND "
+		"from_us<=?2 AND to_us>?2 AND NOT EXISTS (SELECT 1 FROM absence a WHERE "
+		"a.member=d.member AND a.from_us<=?2 AND a.to_us>?2) ORDER BY from_us DESC,member "
+		"LIMIT 1",
+		"ti", member, at_us);
+	int rc = row_next(r);
+	if (rc > 0)
+		text_copy(ret, ROTA_TOKEN, row_text(r, 0), strlen(row_text(r, 0)));
+	return rc;
+}
+
+int rota_present(
+	struct db *db, const struct rota_person *step, int64_t at_us, struct rota_person *ret)
+{
+	struct rota_person p = *step;
+	int rc = deputise(db, at_us, p.token);
+	if (rc <= 0)
+		return rc;
+	if (!streq(p.token, step->token)) {
+		p.role = "deputy";
+	} else {
+		rc = at_work(db, p.token, at_us);
+		if (rc == 0)
+			rc = on_duty(db, step->token, at_us, p.token);
+		if (rc < 0)
+			return rc;
+		p.role = streq(p.token, step->token) ? step->role : "duty";
+	}
+	*ret = p;
+	return 1;
+}
+
+int rota_step(const struct gateway *g, struct db *db, const struct rota_for *f, int from,
+	int64_t at_us, struct rota_person *ret)
+{
+	struct rota_person steps[ROTA_STEPS_MAX];
+	int n = rota_steps(g, db, f, steps);
+	for (int i = from; i < n; i++) {
+		int rc = rota_present(db, &steps[i], at_us, ret);
+		if (rc != 0)
+			return rc < 0 ? rc : i;
+	}
+	const char *contact = g->config->site_contact;
+	*ret = (struct rota_person){.role = "staff"};
+	if (contact[0])
+		text_copy(ret->token, sizeof(ret->token), contact, strlen(contact));
+	else if (n > 0)
+		*ret = steps[0];
+	return n < 0 ? n : ROTA_STEPS_MAX;
+}
+
+/* who can be told at all */
+
+static bool in_list(const char *list, const char *token)
+{
+	size_t len = strlen(token);
+	for (const char *p = list; *p;) {
+		size_t n = strcspn(p, ";");
+		if (n == len && memcmp(p, token, n) == 0)
+			return true;
+		p += n + (p[n] == ';');
+	}
+	return false;
+}
+
+bool rota_knows(const struct gateway *g, struct db *db, const char *token)
+{
+	const struct config *c = g->config;
+	bool known = streq(c->site_contact, token) || streq(c->institution, token) ||
+		     in_list(c->staff_chain, token);
+	for (unsigned i = 0; i < c->n_stations; i++)
+		known |= streq(c->stations[i].contact, token);
+	if (!token[0] || known || strchr(token, ';'))
+		return known && token[0];
+	return db_int(db, 0,
+		       "SELECT EXISTS(SELECT 1 FROM team WHERE member=?1) OR EXISTS(SELECT 1 FROM "
+		       "resident WHERE doctor=?1 OR instr(';'||chain||';',';'||?1||';'))",
+		       "t", token) == 1;
+}
