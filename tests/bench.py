@@ -32,6 +32,7 @@ BENCH = os.path.join(ROOT, "tests", "bench")
 sys.path.insert(0, BENCH)
 sys.path.insert(0, SIM)
 from ble import ble                                             # noqa: E402
+from burden import burden                                       # noqa: E402
 from ecg import ecg                                             # noqa: E402
 from ends import OUT                                            # noqa: E402
 from filing import filing                                       # noqa: E402
@@ -47,7 +48,7 @@ LIBRARIES = {"analysers": ["-lutil"], "steps": ["-lpaho-mqtt3as"],
              "ecg_decode": [f"-I{ROOT}/daemon", f"-I{ROOT}/include", BUILD + "/ecg.a",
                             BUILD + "/core.a", "-lexpat"]}
 PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "ecg": ecg, "filing": filing, "idle": idle,
-         "growth": growth}
+         "burden": burden, "growth": growth}
 
 
 def build():
