@@ -9,23 +9,24 @@
 #include "rule.h"
 #include "traits.h"
 
-#define JUDGED_MAX 16	    /* conditions that one reading is about */
 #define JUDGED_RULES_MAX 12 /* that fired, of the highest severity */
 
 struct judged {
 	const char *condition; /* borrowed from the rules */
+	uint32_t about;	       /* which numbers of the reading: a bit for each */
 	enum severity fires;
 	/* By the level of the alert that is open: the level that the reading leaves. holds[0] == fires. */
 	enum severity holds[4];
 	bool waits; /* critical, doubtful, and every number that is critical is of a kind that is repeated */
 	unsigned n;
-	const struct alert_rule *rules[JUDGED_RULES_MAX]; /* of the severity `fires` */
+	/* Of the severity `fires`, in the order of the numbers and of the file; a combination for each of its numbers. */
+	const struct alert_rule *rules[JUDGED_RULES_MAX];
 	unsigned quantity[JUDGED_RULES_MAX];
 };
 
 struct judgement {
 	unsigned n;
-	struct judged conditions[JUDGED_MAX];
+	struct judged conditions[RULE_CONDITIONS_MAX]; /* that the reading is about */
 };
 
 struct judge_input {
@@ -34,9 +35,10 @@ struct judge_input {
 	const struct person *person;
 	int64_t at_us; /* taken; arrived, when that is not trusted */
 	int altitude_m;
-	const struct numbers *numbers;
+	const struct numbers *numbers; /* hypo.episode_minutes */
 	const struct history *history; /* NULL: none */
-	/* limits that a doctor set for this resident: more rules, of conditions that exist */
+	/* Limits that a doctor set for this resident (limit.h): rules that stand in the place of those of the same kind, side
+	 * and severity, of conditions that exist. */
 	const struct alert_rule *personal;
 	unsigned n_personal;
 };

@@ -2,10 +2,9 @@
 #include "rule.h"
 
 #include "rule_set.h"
+#include "traits.h"
 
 #include <assert.h>
-
-#define CONTROL "glu.control" /* nobody's blood */
 
 const char *const rule_types[] = {"limit", "range", "combination", "repeated", "rise", "fall",
 	"gain", "repeated_low", "time_below", "mean", "overdue", "missing", "silent",
@@ -73,6 +72,28 @@ bool alert_repeats(const struct alert_rules *rules, const char *kind)
 		if (alert_kind_matches(rules->kinds[i], kind))
 			return true;
 	return false;
+}
+
+/* for whom */
+
+static bool age_fits(const struct rule_whom *w, struct age age)
+{
+	int old = w->age_from < 0 ? 1 : age_at_least(age, w->age_from);
+	int young = w->age_below < 0 ? 0 : age_at_least(age, w->age_below);
+	return (old == 1 || (old < 0 && w->unknown)) && (young == 0 || (young < 0 && w->unknown));
+}
+
+bool rule_is_for(const struct rule_whom *w, const struct person *p, int altitude_m)
+{
+	if ((w->altitude_from >= 0 && altitude_m < w->altitude_from) ||
+		(w->altitude_below >= 0 && altitude_m >= w->altitude_below))
+		return false;
+	if (!p->known && w->unknown)
+		return true;
+	return (p->traits & w->traits) == w->traits && !(p->traits & w->not_traits) &&
+	       (!w->programmes || (p->programmes & w->programmes)) &&
+	       (!w->populations || (p->populations & w->populations)) &&
+	       (!w->settings || (p->setting & w->settings)) && age_fits(w, p->age);
 }
 
 /* limits */
@@ -185,13 +206,34 @@ static bool is_about(const struct alert_rule *rule, const char *kind)
 	return !rule->n_parts && alert_kind_matches(rule->kind, kind);
 }
 
+/* Numbers the conditions of readings. */
+static bool count_topics(struct alert_rules *r)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < r->n; i++) {
+		struct alert_rule *rule = &r->rules[i];
+		unsigned k = 0;
+		if (rule->technical || rule->type > RULE_TIME_BELOW)
+			continue;
+		while (k < i && (r->rules[k].technical || r->rules[k].type > RULE_TIME_BELOW ||
+					!streq(r->rules[k].condition, rule->condition)))
+			k++;
+		rule->topic = k < i ? r->rules[k].topic : (uint8_t)n++;
+		if (n > RULE_CONDITIONS_MAX)
+			return false;
+	}
+	return true;
+}
+
 bool rule_set_compile(struct alert_rules *r, const struct codes *codes)
 {
 	const struct code *code;
+	if (!count_topics(r))
+		return false;
 	for (size_t i = 0; (code = codes_at(codes, i)); i++) {
 		unsigned first = r->n_index;
 		for (unsigned k = 0; k < r->n; k++) {
-			if (streq(code->kind, CONTROL) || !is_about(&r->rules[k], code->kind))
+			if (streq(code->kind, KIND_CONTROL) || !is_about(&r->rules[k], code->kind))
 				continue;
 			if (r->n_index == RULE_INDEX_MAX)
 				return false;

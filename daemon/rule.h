@@ -8,9 +8,13 @@
 #include "reading.h"
 #include "severity.h"
 
+#define KIND_CONTROL "glu.control" /* nobody's blood: never judged, of no history */
 #define RULES_MAX 256
 #define RULE_PARTS_MAX 4
+#define RULE_MEDIAN_S (14 * 86400) /* what is usual, unless a rule says otherwise */
+#define RULE_MEDIAN_LEAST 5
 #define RULE_ADVICE_MAX 64
+#define RULE_CONDITIONS_MAX 64 /* that readings are judged by */
 
 enum rule_type {
 	RULE_LIMIT,
@@ -57,6 +61,7 @@ struct rule_whom {
 struct alert_rule {
 	char id[40], condition[40];
 	unsigned line; /* of its file; 0: of none */
+	uint8_t topic; /* number of its condition, 0 to RULE_CONDITIONS_MAX - 1; of readings only */
 	enum rule_type type;
 	bool personal;	/* a doctor's, for one resident (limit.h) */
 	char kind[32];	/* of codes.csv; "glu.*" = every kind that begins so; "": of none */
@@ -117,6 +122,10 @@ const struct rule_times *alert_times(const struct alert_rules *r);
 bool alert_kind_matches(const char *pattern, const char *kind);
 /* A kind, or such a pattern, that is of a person (of a place: `technical`). */
 bool alert_kind_fits(const struct codes *codes, const char *pattern, bool technical);
+
+struct person; /* traits.h */
+/* Is it for this person, at a site so high? */
+bool rule_is_for(const struct rule_whom *w, const struct person *p, int altitude_m);
 
 /* Is a limit broken? A censored value breaks every limit on its side, whatever its number. */
 bool rule_limit_breaks(const struct rule_limit *l, int64_t milli, char comparator);

@@ -126,9 +126,9 @@ static int rules_read(
 	return rule_set_compile(rules, codes)
 		       ? 0
 		       : yamlmap_fail(y, list,
-				 "rules: too many of them are about too many kinds; expected at most "
-				 "%d",
-				 RULE_INDEX_MAX);
+				 "rules: expected at most %d conditions of readings, and at most "
+				 "%d rules of them, once for each kind that they are about",
+				 RULE_CONDITIONS_MAX, RULE_INDEX_MAX);
 }
 
 static int file_read(struct yamlmap *y, const struct codes *codes, struct alert_rules *rules)
