@@ -221,7 +221,7 @@ static const char *const steps[] = {
 	"CREATE TABLE escalation (alert BLOB PRIMARY KEY, since INTEGER NOT NULL, boot_id BLOB "
 	"NOT NULL, due_boot INTEGER NOT NULL, due INTEGER NOT NULL, rests INTEGER NOT NULL DEFAULT "
 	"0) WITHOUT ROWID;"
-	"CREATE INDEX escalation_due ON escalation(due_boot) WHERE rests = 0;"
+	"CREATE INDEX escalation_due ON escalation(rests, due_boot);"
 	"CREATE INDEX team_member ON team(member);"
 	"CREATE TABLE absence (member TEXT NOT NULL, from_us INTEGER NOT NULL, to_us INTEGER "
 	"NOT NULL, deputy TEXT NOT NULL DEFAULT '', author TEXT NOT NULL, PRIMARY KEY (member, "

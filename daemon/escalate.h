@@ -11,7 +11,8 @@
 
 struct gateway;
 
-/* When an alert that pages now is delivered: its word (now, after_quiet, morning, list) and the instant. Pure but for the zone. */
+/* When an alert that pages now is delivered: its word (now, after_quiet, morning, list) and the instant. Pure but for the
+ * zone. While our clock is not set nobody knows the hour: now. */
 struct delivery {
 	const char *word;
 	int64_t not_before_us;
@@ -19,12 +20,15 @@ struct delivery {
 struct delivery escalate_delivery(
 	const struct gateway *g, enum severity severity, int64_t age_us, int64_t now_us);
 
-/* It pages, from the first step: chooses whom, and waits for the next. Writes recipient, role, step, deliver and not_before
- * of the alert; the caller makes the revision. */
+/* It pages, from the first step: chooses whom, and waits for the next. Reads resident, in_contract, place, station, severity,
+ * state, doubts and labels of the alert, as they are now; writes staff, recipient, role, step, deliver and not_before, and
+ * takes back that it was sent, receipted and read. The caller makes the revision behind it. */
 int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, int64_t age_us);
 /* It is latched now: hurry is over. */
 int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert);
-/* It was acknowledged, or is over. */
+/* It was acknowledged, or is over: nothing is due. */
 int escalate_end(struct db *db, const struct uuid *alert);
+/* It was over, and is reopened: when nobody acknowledged it, its escalation goes on where it was due. */
+int escalate_resume(struct gateway *g, struct db *db, const struct uuid *alert);
 /* Tells whom it is time to tell. */
 int escalate_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us);

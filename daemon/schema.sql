@@ -400,7 +400,7 @@ CREATE TABLE escalation (               -- alerts that nobody acknowledged yet
 	due INTEGER NOT NULL,
 	rests INTEGER NOT NULL DEFAULT 0 -- 1: the alert is over, and may be reopened today
 ) WITHOUT ROWID;
-CREATE INDEX escalation_due ON escalation(due_boot) WHERE rests = 0;
+CREATE INDEX escalation_due ON escalation(rests, due_boot);
 
 CREATE TABLE absence (
 	member TEXT NOT NULL,           -- token

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "watch.h"
 
+#include "escalate.h"
 #include "gateway.h"
 #include "log.h"
 #include "place.h"
@@ -21,8 +22,8 @@ static int adopt(struct db *db, int64_t utc_us, int64_t boot_us)
 #define ADOPT(table)                                                                            \
 	"UPDATE " table " SET boot_id=?1, due_boot=CASE WHEN ?4 AND since<=?2 AND due>?2 THEN " \
 	"?3+due-?2 ELSE 0 END WHERE boot_id<>?1"
-	static const char *const tables[] = {
-		ADOPT("pending_repeat"), ADOPT("condition"), ADOPT("study_wait")};
+	static const char *const tables[] = {ADOPT("pending_repeat"), ADOPT("condition"),
+		ADOPT("study_wait"), ADOPT("escalation")};
 #undef ADOPT
 	int64_t sure = clock_plausible(utc_us);
 	int rc = 0;
@@ -49,12 +50,15 @@ int watch_look(
 		rc = place_tell(g, db, utc_us, boot_us);
 	if (rc >= 0)
 		rc = report_tell(g, db, utc_us, boot_us);
+	if (rc >= 0)
+		rc = escalate_tell(g, db, utc_us, boot_us);
 	if (rc < 0)
 		return rc;
 	*ret_next_us = db_int(db, INT64_MAX,
 		"SELECT min(due) FROM (SELECT min(due_boot) AS due FROM pending_repeat UNION ALL "
 		"SELECT min(due_boot) FROM condition WHERE alert IS NULL UNION ALL SELECT "
-		"min(due_boot) FROM study_wait WHERE alert IS NULL)",
+		"min(due_boot) FROM study_wait WHERE alert IS NULL UNION ALL SELECT min(due_boot) FROM "
+		"escalation WHERE rests=0)",
 		"");
 	return 0;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * When to look for what becomes due by time: doubtful values that nobody repeated (repeat.h), broken limits and
- * silent devices of places (place.h), studies that did not arrive and reports that did not come (report.h).
+ * silent devices of places (place.h), studies that did not arrive and reports that did not come (report.h), alerts that
+ * nobody acknowledged (escalate.h).
  *
  * Each is a row with its instant, written in the transaction of the reading: a kill or a power cut loses none. A
  * time is measured by CLOCK_BOOTTIME, so steps of the clock do not count. Across a reboot the gateway's clock says
