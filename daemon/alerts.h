@@ -9,22 +9,37 @@
 #include "episode.h"
 #include "filing.h"
 #include "judge.h"
+#include "span.h"
 
 struct gateway;
 
-/* A stored reading of a person, or of nobody, is judged: first as it arrives, and again when it is somebody else's or says
- * something else. `age_us`: section 3. */
+/* What an alert is about beside its labels: SQL, text or NULL. */
+#define ALERT_TECHNICAL                                                                      \
+	"(alert.place IS NOT NULL OR coalesce(alert.resident,alert.reading,alert.study) IS " \
+	"NULL)"
+#define ALERT_WHOSE                                                                 \
+	"CASE WHEN " ALERT_TECHNICAL " THEN NULL WHEN alert.resident IS NULL THEN " \
+	"'unassigned' WHEN NOT alert.in_contract THEN 'out_of_contract' END"
+
+/* A reading of a person, or of nobody, as it arrives. */
 int alerts_judge(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
-	const struct uuid *reading, const struct filing *f, int64_t age_us);
-/* A doubtful one that nobody repeated: as if it were not doubtful, to staff. */
-int alerts_judge_doubtful(struct gateway *g, struct db *db, const struct uuid *reading);
+	const struct uuid *reading, const struct filing *f);
+/* A stored one that says something else now, or is somebody else's. */
+int alerts_judge_again(struct gateway *g, struct db *db, const struct uuid *reading);
+/* A doubtful one that nobody repeated, of this condition: as if it were not doubtful, to staff. */
+int alerts_judge_doubtful(struct gateway *g, struct db *db, const struct uuid *reading,
+	const char *condition, struct instant now);
 
 enum alerts_left { LEFT_VOIDED, LEFT_ARTEFACT, LEFT_CONTROL, LEFT_WRONG_PERSON, LEFT_CORRECTED };
 /* It is none of the alerts' any more that it fired in. */
 int alerts_leave(struct gateway *g, struct db *db, const struct uuid *reading, enum alerts_left why);
-/* Its resident is another one now, by evidence of this grade; `merged`: the same person. */
-int alerts_follow(struct gateway *g, struct db *db, const struct uuid *reading,
-	const struct filing *f, int64_t former, bool merged);
+/* Its resident is another one now, by this evidence: it is judged again. */
+int alerts_follow(
+	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f);
+/* It was taken at another time. */
+int alerts_retime(struct db *db, const struct uuid *reading, int64_t taken_us);
+/* Two residents are one: all alerts of the first are the other's. */
+int alerts_merge(struct gateway *g, struct db *db, int64_t from, int64_t into);
 
 /* An alert of something that is no reading: a place, a device, the gateway, a study, a plan. */
 struct raising {
@@ -41,6 +56,8 @@ struct raising {
 };
 /* 1: it is new and on its way; 0: it was raised before; -errno. */
 int alerts_raise(struct gateway *g, struct db *db, const struct raising *a);
+/* What it is about belongs to somebody else now. */
+int alerts_move(struct gateway *g, struct db *db, const struct uuid *id, const struct filing *f);
 /* It is over by itself. */
 int alerts_over(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);
 

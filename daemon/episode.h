@@ -50,8 +50,8 @@ struct episode {
 	enum severity level, severity;
 	bool acknowledged; /* its present severity */
 	unsigned labels;
-	int64_t critical_at_us; /* when that was taken by which it was first critical; 0: it never was */
-	int64_t shown_at_us;
+	/* When the first of its critical readings was taken, and the one that is shown; 0: it has none. */
+	int64_t critical_at_us, shown_at_us;
 };
 
 /* A reading, as judged for this condition. */
@@ -60,8 +60,7 @@ struct episode_reading {
 	int64_t at_us;		    /* taken; arrived, when that is not trusted */
 	int64_t age_us;
 	bool overtaken, doubtful;
-	bool shared; /* by the slot of an instrument that several use */
-	bool told_today; /* no episode is open, and one of at least this severity was told on this day */
+	bool shared; /* it is this resident's by the slot of an instrument that several use */
 };
 
 struct episode_limits {
@@ -70,12 +69,12 @@ struct episode_limits {
 };
 
 enum episode_verdict {
-	EPISODE_NOTHING, /* left alone */
-	EPISODE_JOINS,	 /* the reading is one of it; no revision */
-	EPISODE_CHANGES, /* a revision with `phase`; the reading joins when it fires */
-	EPISODE_RAISES,	 /* a new alert, `ret` is it */
-	EPISODE_REPLACES, /* this one ends (`ret_old`), and a new alert is raised (`ret`) */
-	EPISODE_REOPENS, /* the one of today */
+	EPISODE_NOTHING,  /* left alone */
+	EPISODE_JOINS,	  /* the reading is one of it; no revision */
+	EPISODE_CHANGES,  /* a revision with `phase` */
+	EPISODE_RAISES,	  /* a new alert */
+	EPISODE_REPLACES, /* this one ends (episode_supersede()), and a new alert is raised */
+	EPISODE_REOPENS,  /* the one of today */
 };
 
 struct episode_change {
@@ -86,11 +85,19 @@ struct episode_change {
 	bool ends;  /* this reading ended it */
 };
 
-/* `now`: the open alert, or the one of today that may be reopened (told_today), or NULL. `ret`: what it is then, or the
- * new one. */
-struct episode_change episode_take(const struct episode *now, const struct episode_reading *r,
-	const struct episode_limits *limits, struct episode *ret);
+/* `open`: NULL, no alert of this condition is open; `today`: then one of at least the severity that fires, told on this
+ * day and not withdrawn, or NULL. `ret`: what the alert is then, or the new one; written whatever the verdict, but
+ * EPISODE_NOTHING. */
+struct episode_change episode_take(const struct episode *open, const struct episode *today,
+	const struct episode_reading *r, const struct episode_limits *limits, struct episode *ret);
 
-/* A reading left it; `left`: the highest level of those that are left, SEVERITY_NONE: there are none. `reason`: labels. */
-struct episode_change episode_leave(
-	const struct episode *now, enum severity left, unsigned reason, struct episode *ret);
+/* It ends because a new one takes its place. */
+struct episode_change episode_supersede(const struct episode *now, struct episode *ret);
+/* What it was about is over by itself. */
+struct episode_change episode_over(const struct episode *now, struct episode *ret);
+/* One of its readings left an open one; `left`: the highest level of those that are left, SEVERITY_NONE: there are none.
+ * `reason`: LABEL_CORRECTED, or why it is withdrawn when there are none. */
+struct episode_change episode_leave(const struct episode *now, enum severity left, unsigned reason,
+	enum severity least, struct episode *ret);
+/* The reading that ended a latched one is none: it goes on. */
+struct episode_change episode_resume(const struct episode *now, struct episode *ret);

@@ -344,7 +344,7 @@ CREATE TABLE alert (
 	phase TEXT NOT NULL DEFAULT 'start', -- of this revision: start, continue, escalate, deescalate, update, end
 	labels TEXT NOT NULL DEFAULT '[]', -- of the alert itself: JSON array; `doubts` are those of the shown reading
 	shown BLOB,                     -- reading.uuid: the latest of the highest level; `body` and `doubts` are its
-	critical_at INTEGER,            -- when the reading was taken by which it was first critical
+	critical_at INTEGER,            -- when that reading was taken by which it was first critical
 	raised_revision INTEGER NOT NULL DEFAULT 1, -- at which its present severity was reached
 	told_day INTEGER NOT NULL DEFAULT 0, -- local day (day.h) on which it was raised, raised higher or reopened
 	deliver TEXT NOT NULL DEFAULT 'now', -- now, after_quiet, morning, list
@@ -356,10 +356,14 @@ CREATE TABLE alert (
 	read_by TEXT,
 	read_at INTEGER,
 	ended_by BLOB,                  -- reading.uuid that ended it
-	staff INTEGER NOT NULL DEFAULT 0 -- 1: it goes to staff, and not to the resident's doctor and chain
+	staff INTEGER NOT NULL DEFAULT 0, -- 1: it goes to staff, and not to the resident's doctor and chain
+	joined INTEGER NOT NULL DEFAULT 0, -- readings that were ever in it, and
+	readings INTEGER NOT NULL DEFAULT 0 -- that are
 );
 CREATE INDEX alert_open ON alert(id) WHERE state IN ('active', 'latched');
-CREATE INDEX alert_resident ON alert(resident, condition, id);
+CREATE INDEX alert_open_of ON alert(resident) WHERE state IN ('active', 'latched');
+CREATE INDEX alert_resident ON alert(resident, condition, told_day);
+CREATE INDEX alert_ended_by ON alert(ended_by) WHERE ended_by IS NOT NULL;
 CREATE INDEX alert_recent ON alert(raised);
 
 CREATE TABLE alert_reading (            -- that fired in it

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "alerts_rows.h"
+
+#include "gateway.h"
+
+#include <errno.h>
+
+static void copy(char *out, size_t size, const char *text)
+{
+	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
+}
+
+/* names in the rows */
+
+static enum alert_state state_named(const char *name)
+{
+	enum alert_state s = ALERT_ACTIVE;
+	while (s < ALERT_INACTIVE && !streq(alert_states[s], name))
+		s++;
+	return s;
+}
+
+static unsigned labels_named(const char *json)
+{
+	char quoted[32];
+	unsigned labels = 0;
+	for (unsigned i = 0; i < ALERT_LABELS && json[2]; i++) { /* "[]": none */
+		snprintf(quoted, sizeof(quoted), "\"%s\"", alert_labels[i]);
+		labels |= strstr(json, quoted) ? 1u << i : 0;
+	}
+	return labels;
+}
+
+static char *labels_text(unsigned labels)
+{
+	struct json j = {0};
+	json_array_begin(&j, NULL);
+	for (unsigned i = 0; i < ALERT_LABELS; i++)
+		if (labels & 1u << i)
+			json_str(&j, NULL, alert_labels[i]);
+	json_array_end(&j);
+	return json_take(&j);
+}
+
+/* reading */
+
+#define COLUMNS                                                                                    \
+	"uuid,resident,condition,deliver,state,level,severity,acked IS NOT NULL AND "              \
+	"ack_outcome<>'not_reached',labels,critical_at,shown,(SELECT at FROM alert_reading WHERE " \
+	"alert=uuid AND reading=shown),(SELECT level FROM alert_reading WHERE alert=uuid AND "     \
+	"reading=shown)"
+
+static int take(struct row *r, struct alert_row *ret)
+{
+	*ret = (struct alert_row){.resident = row_int(r, 1),
+		.episode = {.state = state_named(row_text(r, 4)),
+			.level = (enum severity)row_int(r, 5),
+			.severity = severity_named(row_text(r, 6)),
+			.acknowledged = row_int(r, 7),
+			.labels = labels_named(row_text(r, 8)),
+			.critical_at_us = row_int(r, 9),
+			.shown_at_us = row_int(r, 11)},
+		.shown_level = (enum severity)row_int(r, 12)};
+	copy(ret->condition, sizeof(ret->condition), row_text(r, 2));
+	copy(ret->deliver, sizeof(ret->deliver), row_text(r, 3));
+	ret->has_shown = row_uuid(r, 10, &ret->shown);
+	return row_uuid(r, 0, &ret->id) ? 1 : -EIO;
+}
+
+int alert_row_load(struct db *db, const struct uuid *id, struct alert_row *ret)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT " COLUMNS " FROM alert WHERE uuid=?", "b", id->bytes, sizeof(id->bytes));
+	int rc = row_next(r);
+	return rc <= 0 ? rc : take(r, ret);
+}
+
+int alert_row_today(struct db *db, int64_t resident, const char *condition, enum severity severity,
+	int32_t day, struct alert_row *ret)
+{
+	int rc;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT " COLUMNS
+		" FROM alert WHERE resident=? AND condition=? AND told_day=? ORDER "
+		"BY id DESC",
+		"iti", resident, condition, (int64_t)day);
+	while ((rc = row_next(r)) > 0) {
+		rc = take(r, ret);
+		if (rc < 0 || (ret->episode.severity >= severity &&
+				      !(ret->episode.labels & LABEL_WITHDRAWN)))
+			return rc;
+	}
+	return rc;
+}
+
+/* writing */
+
+int alert_row_write(struct db *db, const struct alert_row *a, const struct alert_turn *turn)
+{
+	const struct episode *e = &a->episode;
+	const struct uuid *by = turn->ended_by;
+	_cleanup_(freep) char *labels = labels_text(e->labels);
+	if (!labels)
+		return -ENOMEM;
+	return error_only(db_run(db,
+		"UPDATE alert SET state=?2, level=?3, severity=?4, labels=?5, critical_at=?6, "
+		"raised_revision=CASE WHEN ?7 THEN revision+1 ELSE raised_revision END, "
+		"ack_author=CASE WHEN ?7 THEN NULL ELSE ack_author END, "
+		"ack_outcome=CASE WHEN ?7 THEN NULL ELSE ack_outcome END, "
+		"acked=CASE WHEN ?7 THEN NULL ELSE acked END, "
+		"told_day=CASE WHEN ?8<>0 THEN ?8 ELSE told_day END, "
+		"ended=CASE WHEN ?2='active' THEN NULL ELSE coalesce(?9,ended) END, "
+		"ended_by=CASE WHEN ?2='active' THEN NULL WHEN ?9 IS NULL THEN ended_by ELSE ?10 END "
+		"WHERE uuid=?1",
+		"btittpiipb", a->id.bytes, sizeof(a->id.bytes), alert_states[e->state],
+		(int64_t)e->level, severity_name(e->severity), labels,
+		e->critical_at_us ? &e->critical_at_us : NULL, (int64_t)turn->anew,
+		(int64_t)turn->day, turn->ended_us, by ? by->bytes : NULL,
+		by ? sizeof(by->bytes) : (size_t)0));
+}
+
+/* Of an alert that the same reading raised before, nothing stays but its revisions. */
+static int begin(struct gateway *g, struct db *db, const struct alert_row *a,
+	const struct alert_reading *first, struct instant now)
+{
+	int rc = db_run(db,
+		"INSERT INTO alert(uuid,revision,reading,resident,condition,severity,state,recipient,"
+		"role,in_contract,body,doubts,raised,rules_version) "
+		"VALUES(?,0,?,?,?,'','','','',0,'','',0,'') ON CONFLICT(uuid) DO NOTHING",
+		"bbpt", a->id.bytes, sizeof(a->id.bytes), first->id.bytes, sizeof(first->id.bytes),
+		a->resident ? &a->resident : NULL, a->condition);
+	if (rc == 0)
+		rc = db_run(db, "DELETE FROM alert_reading WHERE alert=?", "b", a->id.bytes,
+			sizeof(a->id.bytes));
+	return rc < 0 ? rc
+		      : db_run(db,
+				"UPDATE alert SET revision=revision+1, raised_revision=revision+1, "
+				"phase='start', raised=?, rules_version=?, boot_id=?, raised_boot=?, since=?, "
+				"shown=NULL, joined=0, readings=0, ack_author=NULL, ack_outcome=NULL, "
+				"acked=NULL, ended=NULL, ended_by=NULL WHERE uuid=?",
+				"itbiib", now.utc_us, alert_rules_version(g->rules),
+				clock_boot_id(), (size_t)16, now.boot_us, first->at_us, a->id.bytes,
+				sizeof(a->id.bytes));
+}
+
+int alert_row_raise(struct gateway *g, struct db *db, const struct alert_row *a,
+	const struct alert_reading *first, struct instant now)
+{
+	struct alert_row made = *a;
+	bool over = a->episode.state != ALERT_ACTIVE;
+	int rc = begin(g, db, a, first, now);
+	made.has_shown = false;
+	if (rc >= 0)
+		rc = alert_row_join(db, &made, first);
+	return rc < 0 ? rc
+		      : alert_row_write(db, a,
+				&(struct alert_turn){.day = day_of(now.utc_us),
+					.ended_us = over ? &first->at_us : NULL});
+}
+
+/* its readings */
+
+static int show(struct db *db, struct alert_row *a, const struct alert_reading *r)
+{
+	a->has_shown = true;
+	a->shown = r->id;
+	a->shown_level = r->level;
+	a->episode.shown_at_us = r->at_us;
+	return error_only(db_run(db,
+		"UPDATE alert SET shown=?, body=?, doubts=?, in_contract=?, device=?, station=?, "
+		"study=? WHERE uuid=?",
+		"bttiptbb", r->id.bytes, sizeof(r->id.bytes), r->body, r->doubts,
+		(int64_t)r->in_contract, r->device ? &r->device : NULL, r->station,
+		r->study ? r->study->bytes : NULL, r->study ? sizeof(r->study->bytes) : (size_t)0,
+		a->id.bytes, sizeof(a->id.bytes)));
+}
+
+int alert_row_join(struct db *db, struct alert_row *a, const struct alert_reading *r)
+{
+	bool known =
+		db_int(db, 0, "SELECT 1 FROM alert_reading WHERE alert=? AND reading=?", "bb",
+			a->id.bytes, sizeof(a->id.bytes), r->id.bytes, sizeof(r->id.bytes)) == 1;
+	int rc = db_run(db,
+		"INSERT INTO alert_reading(alert,reading,n,level,at,body,doubts) SELECT "
+		"uuid,?2,joined+1,?3,?4,?5,?6 FROM alert WHERE uuid=?1 ON CONFLICT(alert,reading) DO "
+		"UPDATE SET level=?3, at=?4, body=?5, doubts=?6",
+		"bbiitt", a->id.bytes, sizeof(a->id.bytes), r->id.bytes, sizeof(r->id.bytes),
+		(int64_t)r->level, r->at_us, r->body, r->doubts);
+	if (rc >= 0 && !known)
+		rc = db_run(db,
+			"UPDATE alert SET joined=joined+1, readings=readings+1 WHERE uuid=?", "b",
+			a->id.bytes, sizeof(a->id.bytes));
+	bool better = !a->has_shown || r->level > a->shown_level ||
+		      (r->level == a->shown_level && r->at_us >= a->episode.shown_at_us);
+	return rc < 0 || !better ? MIN(rc, 0) : show(db, a, r);
+}
+
+/* What is shown now, of those that are left; 1, 0: none is, -errno. */
+static int best(struct db *db, struct alert_row *a)
+{
+	struct alert_reading next = {0};
+	_cleanup_(freep) char *body = NULL, *doubts = NULL;
+	char station[32];
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT a.reading,a.level,a.at,a.body,a.doubts,d.in_contract,d.device,"
+			"d.station FROM alert_reading a LEFT JOIN reading d ON d.uuid=a.reading AND "
+			"d.superseded=0 WHERE a.alert=? ORDER BY a.level DESC, a.at DESC, a.n DESC LIMIT 1",
+			"b", a->id.bytes, sizeof(a->id.bytes));
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc;
+		row_uuid(r, 0, &next.id);
+		next.level = (enum severity)row_int(r, 1);
+		next.at_us = row_int(r, 2);
+		next.body = body = strdup(row_text(r, 3));
+		next.doubts = doubts = strdup(row_text(r, 4));
+		next.in_contract = row_int(r, 5);
+		next.device = row_int(r, 6);
+		copy(station, sizeof(station), row_text(r, 7));
+		next.station = station[0] ? station : NULL;
+	}
+	int rc = body && doubts ? show(db, a, &next) : -ENOMEM;
+	return rc < 0 ? rc : 1;
+}
+
+int alert_row_leave(
+	struct db *db, struct alert_row *a, const struct uuid *reading, enum severity *ret_left)
+{
+	int rc = db_run(db, "DELETE FROM alert_reading WHERE alert=? AND reading=?", "bb",
+		a->id.bytes, sizeof(a->id.bytes), reading->bytes, sizeof(reading->bytes));
+	if (rc > 0)
+		rc = db_run(db, "UPDATE alert SET readings=readings-1 WHERE uuid=?", "b",
+			a->id.bytes, sizeof(a->id.bytes));
+	*ret_left = SEVERITY_NONE;
+	if (rc < 0 || a->episode.state == ALERT_INACTIVE)
+		return MIN(rc, 0);
+	rc = best(db, a);
+	if (rc <= 0)
+		return rc;
+	*ret_left = a->shown_level;
+	a->episode.critical_at_us = db_int(db, 0,
+		"SELECT at FROM alert_reading WHERE alert=? AND level=3 ORDER BY n LIMIT 1", "b",
+		a->id.bytes, sizeof(a->id.bytes));
+	return 0;
+}
+
+/* telling */
+
+/* All that its message has: whose it is, the alert's own, the reading's. */
+static char *all_labels(struct row *r, int column)
+{
+	struct json j = {0};
+	json_array_begin(&j, NULL);
+	if (row_text(r, column))
+		json_str(&j, NULL, row_text(r, column));
+	json_members(&j, row_text(r, column + 1));
+	json_members(&j, row_text(r, column + 2));
+	json_array_end(&j);
+	return json_take(&j);
+}
+
+int alert_row_tell(struct gateway *g, struct db *db, const struct uuid *id, const char *ack_author,
+	const char *ack_outcome)
+{
+	int64_t row;
+	int revision;
+	_cleanup_(freep) char *labels = NULL;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT id,revision," ALERT_WHOSE ",labels,doubts FROM alert WHERE uuid=?",
+			"b", id->bytes, sizeof(id->bytes));
+		if (row_next(r) <= 0)
+			return -EIO;
+		row = row_int(r, 0);
+		revision = (int)row_int(r, 1);
+		labels = all_labels(r, 2);
+	}
+	if (!labels)
+		return -ENOMEM;
+	int rc = db_run(db,
+		"INSERT INTO alert_history(alert,revision,at,phase,state,severity,level,recipient,"
+		"role,step,deliver,labels,ack_author,ack_outcome) SELECT uuid,revision,?,phase,state,"
+		"severity,level,recipient,role,step,deliver,?,?,? FROM alert WHERE id=?",
+		"ittti", clock_utc_us(), labels, ack_author, ack_outcome, row);
+	if (rc >= 0)
+		rc = outbox_supersede(db, id, revision);
+	return rc < 0 ? rc : outbox_add(g->outbox, db, OBJECT_ALERT, row, id, revision);
+}
+
+int alerts_revise(struct gateway *g, struct db *db, const struct uuid *id, enum alert_phase phase,
+	const char *ack_author, const char *ack_outcome)
+{
+	int rc = db_run(db, "UPDATE alert SET revision=revision+1, phase=? WHERE uuid=?", "tb",
+		alert_phases[phase], id->bytes, sizeof(id->bytes));
+	return rc <= 0 ? MIN(rc, 0) : alert_row_tell(g, db, id, ack_author, ack_outcome);
+}
