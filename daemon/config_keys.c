@@ -187,7 +187,7 @@ const struct key config_keys[] = {
 	{"alerting", KEY_GROUP,
 	 .meaning = "who is told of an alert, and when"},
 	{"alerting.quiet", TEXT(span_or_none), .fallback = "", IN_CONFIG(quiet),
-	 .meaning = "hours in which no warning is told, by the clock of the zone; critical ones always are"},
+	 .meaning = "warnings that are raised in these hours are told when they end, by the clock of the zone; critical ones at once"},
 	{"alerting.morning", TEXT(wall_time), .fallback = "08:00", IN_CONFIG(morning),
 	 .meaning = "when critical readings that came too late to page are looked through"},
 	{"alerting.institution", TEXT(token), .fallback = "", IN_CONFIG(institution),

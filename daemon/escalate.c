@@ -72,9 +72,10 @@ struct told {
 	struct uuid alert;
 	struct rota_for whom;
 	struct rota_person person;
-	char station[32], deliver[16], role[16];
+	char station[32], deliver[16];
 	enum severity severity;
 	int step;
+	int64_t not_before_us;
 	bool open, latched, acknowledged;
 };
 
@@ -83,7 +84,7 @@ static int load(struct db *db, const struct uuid *alert, struct told *t)
 {
 	*t = (struct told){.alert = *alert};
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT resident,staff,station,severity,state,deliver,step,recipient,role,acked FROM "
+		"SELECT resident,staff,station,severity,state,deliver,step,acked,not_before FROM "
 		"alert WHERE uuid=?",
 		"b", alert->bytes, sizeof(alert->bytes));
 	int rc = row_next(r);
@@ -92,26 +93,28 @@ static int load(struct db *db, const struct uuid *alert, struct told *t)
 	const char *station = row_text(r, 2) ? row_text(r, 2) : "", *state = row_text(r, 4);
 	text_copy(t->station, sizeof(t->station), station, strlen(station));
 	text_copy(t->deliver, sizeof(t->deliver), row_text(r, 5), strlen(row_text(r, 5)));
-	text_copy(t->role, sizeof(t->role), row_text(r, 8), strlen(row_text(r, 8)));
 	t->whom = (struct rota_for){row_int(r, 0), row_int(r, 1), t->station};
 	t->severity = severity_named(row_text(r, 3));
 	t->latched = streq(state, "latched");
 	t->open = t->latched || streq(state, "active");
 	t->step = (int)row_int(r, 6);
-	text_copy(t->person.token, sizeof(t->person.token), row_text(r, 7), strlen(row_text(r, 7)));
-	t->person.role = t->role;
-	t->acknowledged = !row_null(r, 9);
+	t->acknowledged = !row_null(r, 7);
+	t->not_before_us = row_int(r, 8);
 	return 1;
 }
 
-/* Whom the rules send it to. What no clean repeat followed goes to staff when it is new: nothing was told of it yet. */
+/* Whom the rules send it to. A doubtful one that nobody repeated goes to staff where it raises an alert anew: the revision
+ * that it has was told to nobody yet. */
 static int route(struct db *db, const struct uuid *alert)
 {
 	return error_only(db_run(db,
 		"UPDATE alert SET staff=resident IS NULL OR NOT in_contract OR place IS NOT NULL OR "
 		"EXISTS(SELECT 1 FROM json_each(doubts) WHERE value='clock_unknown') OR (EXISTS(SELECT "
-		"1 FROM json_each(labels) WHERE value='no_clean_repeat') AND NOT EXISTS(SELECT 1 FROM "
-		"alert_history WHERE alert=uuid)) WHERE uuid=?",
+		"1 FROM json_each(labels) WHERE value='no_clean_repeat' UNION ALL SELECT 1 FROM "
+		"json_each(doubts) WHERE value='no_clean_repeat') AND NOT EXISTS(SELECT 1 FROM "
+		"alert_history h WHERE h.alert=uuid AND h.revision=alert.revision)), labels=(SELECT "
+		"json_group_array(value) FROM json_each(labels) WHERE value<>'nobody_answered') WHERE "
+		"uuid=?",
 		"b", alert->bytes, sizeof(alert->bytes)));
 }
 
@@ -173,6 +176,24 @@ int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert)
 		"biii", alert->bytes, sizeof(alert->bytes), utc_us, clock_boot_us(), later_us));
 }
 
+int escalate_hurry(struct gateway *g, struct db *db, const struct uuid *alert)
+{
+	int64_t utc_us = clock_utc_us(), boot_us = clock_boot_us();
+	struct told t;
+	int rc = load(db, alert, &t);
+	if (rc <= 0)
+		return rc;
+	int64_t soon_us = interval_us(g, &t);
+	rc = db_run(db,
+		"UPDATE escalation SET since=?2, due=min(due,max(?2,?5)+?4), "
+		"due_boot=min(due_boot,max(0,?5-?2)+?3+?4) WHERE alert=?1",
+		"biiii", alert->bytes, sizeof(alert->bytes), utc_us, boot_us, soon_us,
+		t.not_before_us);
+	if (rc > 0)
+		watch_expect(g->watch, boot_us + soon_us);
+	return MIN(rc, 0);
+}
+
 int escalate_end(struct db *db, const struct uuid *alert)
 {
 	/* a warning that nobody acknowledged may be reopened today */
@@ -207,18 +228,14 @@ int escalate_resume(struct gateway *g, struct db *db, const struct uuid *alert)
 
 /* telling */
 
-/* The next step that has somebody; without one the same step again, by whoever is there for it now. */
+/* The next step that has somebody; 1: there is none, and one of those before is told again. */
 static int next_person(const struct gateway *g, struct db *db, int64_t utc_us, struct told *t)
 {
-	struct rota_person p;
-	int step = rota_step(g, db, &t->whom, t->step + 1, utc_us, &p);
+	int step = rota_step(g, db, &t->whom, t->step + 1, utc_us, &t->person);
 	bool again = step == ROTA_STEPS_MAX;
 	if (again)
-		step = rota_step(g, db, &t->whom, t->step, utc_us, &p);
-	if (step >= 0 && step < ROTA_STEPS_MAX) {
-		t->step = step;
-		t->person = p;
-	}
+		step = rota_step_back(g, db, &t->whom, t->step, utc_us, &t->person);
+	t->step = step == ROTA_STEPS_MAX ? 0 : step;
 	return step < 0 ? step : again;
 }
 

@@ -21,11 +21,14 @@ struct delivery escalate_delivery(
 	const struct gateway *g, enum severity severity, int64_t age_us, int64_t now_us);
 
 /* It pages, from the first step: chooses whom, and waits for the next. Reads resident, in_contract, place, station, severity,
- * state, doubts and labels of the alert, as they are now; writes staff, recipient, role, step, deliver and not_before, and
- * takes back that it was sent, receipted and read. The caller makes the revision behind it. */
+ * state, doubts and labels of the alert as they are now, and whether its present revision was told; writes staff, recipient,
+ * role, step, deliver, not_before and labels, and takes back that it was sent, receipted and read. The caller tells the
+ * revision behind it. */
 int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, int64_t age_us);
 /* It is latched now: hurry is over. */
 int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert);
+/* It is active again after it was latched. */
+int escalate_hurry(struct gateway *g, struct db *db, const struct uuid *alert);
 /* It was acknowledged, or is over: nothing is due. */
 int escalate_end(struct db *db, const struct uuid *alert);
 /* It was over, and is reopened: when nobody acknowledged it, its escalation goes on where it was due. */

@@ -97,76 +97,99 @@ static int deputise(struct db *db, int64_t at_us, char token[ROTA_TOKEN])
 	return 0;
 }
 
-/* 1: in a team at this hour, or in none that has hours. Hours that cannot be read are no reason to tell nobody. */
-static int at_work(struct db *db, const char *member, int64_t at_us)
+/* The team whose hours count: the resident's, or the first in which this member has any. 1; 0: it has none anywhere. */
+static int team_of(struct db *db, const char *member, int64_t resident, char ret_team[ROTA_TOKEN],
+	struct centre_hours *ret)
 {
-	struct centre_hours hours;
 	char error[CENTRE_ERROR_MAX];
-	int rc, teams = 0;
-	_cleanup_(row_endp) struct row *r =
-		db_query(db, "SELECT hours FROM team WHERE member=?", "t", member);
-	while ((rc = row_next(r)) > 0) {
-		const char *text = row_text(r, 0);
-		teams++;
-		if (!text[0] || !centre_parse(text, &hours, error, sizeof(error)) ||
-			centre_open(&hours, at_us))
-			return 1;
-	}
-	return rc < 0 ? rc : !teams;
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT team,hours FROM team WHERE member=?1 AND hours<>'' ORDER BY team=coalesce((SELECT "
+		"team FROM resident WHERE id=?2),'') DESC,team LIMIT 1",
+		"ti", member, resident);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	text_copy(ret_team, ROTA_TOKEN, row_text(r, 0), strlen(row_text(r, 0)));
+	/* hours that cannot be read are no reason to tell somebody else */
+	return centre_parse(row_text(r, 1), ret, error, sizeof(error));
 }
 
-static int on_duty(struct db *db, const char *member, int64_t at_us, char ret[ROTA_TOKEN])
+/* Of several the one that began last, when it is not absent itself. */
+static int on_duty(struct db *db, const char *team, int64_t at_us, char ret[ROTA_TOKEN])
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT member FROM duty d WHERE team IN (SELECT team FROM team WHERE member=?1) AND "
-		"from_us<=?2 AND to_us>?2 AND NOT EXISTS (SELECT 1 FROM absence a WHERE "
-		"a.member=d.member AND a.from_us<=?2 AND a.to_us>?2) ORDER BY from_us DESC,member "
-		"LIMIT 1",
-		"ti", member, at_us);
+		"SELECT member FROM duty d WHERE team=?1 AND from_us<=?2 AND to_us>?2 AND NOT EXISTS "
+		"(SELECT 1 FROM absence a WHERE a.member=d.member AND a.from_us<=?2 AND a.to_us>?2) "
+		"ORDER BY from_us DESC,member LIMIT 1",
+		"ti", team, at_us);
 	int rc = row_next(r);
 	if (rc > 0)
 		text_copy(ret, ROTA_TOKEN, row_text(r, 0), strlen(row_text(r, 0)));
 	return rc;
 }
 
-int rota_present(
-	struct db *db, const struct rota_person *step, int64_t at_us, struct rota_person *ret)
+int rota_present(struct db *db, const struct rota_person *step, int64_t resident, int64_t at_us,
+	struct rota_person *ret)
 {
 	struct rota_person p = *step;
+	struct centre_hours hours;
+	char team[ROTA_TOKEN];
 	int rc = deputise(db, at_us, p.token);
 	if (rc <= 0)
 		return rc;
-	if (!streq(p.token, step->token)) {
-		p.role = "deputy";
-	} else {
-		rc = at_work(db, p.token, at_us);
-		if (rc == 0)
-			rc = on_duty(db, step->token, at_us, p.token);
+	if (streq(p.token, step->token)) {
+		rc = team_of(db, p.token, resident, team, &hours);
+		if (rc > 0 && !centre_open(&hours, at_us))
+			rc = on_duty(db, team, at_us, p.token);
 		if (rc < 0)
 			return rc;
 		p.role = streq(p.token, step->token) ? step->role : "duty";
+	} else {
+		p.role = "deputy";
 	}
 	*ret = p;
 	return 1;
 }
 
-int rota_step(const struct gateway *g, struct db *db, const struct rota_for *f, int from,
+static void last_resort(
+	const struct gateway *g, const struct rota_person *steps, int n, struct rota_person *ret)
+{
+	const char *contact = g->config->site_contact;
+	*ret = (struct rota_person){.role = ""};
+	if (contact[0]) {
+		ret->role = "staff";
+		text_copy(ret->token, sizeof(ret->token), contact, strlen(contact));
+	} else if (n > 0) {
+		*ret = steps[0];
+	}
+}
+
+/* The first of the steps, from `from` on by `way`, that has somebody. */
+static int find(const struct gateway *g, struct db *db, const struct rota_for *f, int from, int way,
 	int64_t at_us, struct rota_person *ret)
 {
 	struct rota_person steps[ROTA_STEPS_MAX];
 	int n = rota_steps(g, db, f, steps);
-	for (int i = from; i < n; i++) {
-		int rc = rota_present(db, &steps[i], at_us, ret);
+	/* the roster may have fewer steps than when somebody was told first */
+	for (int i = way < 0 ? MIN(from, n - 1) : from; i >= 0 && i < n; i += way) {
+		int rc = rota_present(db, &steps[i], f->resident, at_us, ret);
 		if (rc != 0)
 			return rc < 0 ? rc : i;
 	}
-	const char *contact = g->config->site_contact;
-	*ret = (struct rota_person){.role = "staff"};
-	if (contact[0])
-		text_copy(ret->token, sizeof(ret->token), contact, strlen(contact));
-	else if (n > 0)
-		*ret = steps[0];
+	last_resort(g, steps, n, ret);
 	return n < 0 ? n : ROTA_STEPS_MAX;
+}
+
+int rota_step(const struct gateway *g, struct db *db, const struct rota_for *f, int from,
+	int64_t at_us, struct rota_person *ret)
+{
+	return find(g, db, f, from, 1, at_us, ret);
+}
+
+int rota_step_back(const struct gateway *g, struct db *db, const struct rota_for *f, int from,
+	int64_t at_us, struct rota_person *ret)
+{
+	return find(g, db, f, from, -1, at_us, ret);
 }
 
 /* who can be told at all */

@@ -17,7 +17,7 @@ struct gateway;
 
 struct rota_person {
 	char token[ROTA_TOKEN]; /* "": nobody at all is configured */
-	const char *role;	/* doctor, deputy, duty, chain, staff, institution */
+	const char *role;	/* doctor, deputy, duty, chain, staff, institution; "": with "" */
 };
 
 /* What decides the steps. */
@@ -30,13 +30,18 @@ struct rota_for {
 /* Whose turn it is, one after the other: each token once, as configured, whoever is there. Their number or -errno. */
 int rota_steps(const struct gateway *g, struct db *db, const struct rota_for *f,
 	struct rota_person out[static ROTA_STEPS_MAX]);
-/* Who is there for this one at that instant: itself, its deputy, or who has the duty. 1; 0: nobody; -errno. */
-int rota_present(
-	struct db *db, const struct rota_person *step, int64_t at_us, struct rota_person *ret);
+/* Who is there for this one at that instant: itself, its deputy, or who has the duty. `resident`: whose team's hours count
+ * first; 0: nobody's. 1; 0: nobody; -errno. */
+int rota_present(struct db *db, const struct rota_person *step, int64_t resident, int64_t at_us,
+	struct rota_person *ret);
 
-/* The first step from `from` on that has somebody at `at_us`; its number. With nobody: the last resort, as the text says, and
- * ROTA_STEPS_MAX. -errno. */
+/* The first step from `from` on that has somebody at `at_us`; its number, or -errno. ROTA_STEPS_MAX: nobody; `ret` is then
+ * the last resort. */
 int rota_step(const struct gateway *g, struct db *db, const struct rota_for *f, int from,
+	int64_t at_us, struct rota_person *ret);
+
+/* The same for somebody who has to be told again, where step `from` is the last: those before it, the later one first. */
+int rota_step_back(const struct gateway *g, struct db *db, const struct rota_for *f, int from,
 	int64_t at_us, struct rota_person *ret);
 
 /* Whether this token is of anybody who can be told: of a team, a doctor's, of a chain, or of the configuration. */

@@ -225,8 +225,8 @@ static void test_delayed(void **state)
 	(void)state;
 	/* quiet at whatever hour this test runs */
 	struct vg_civil c = clock_civil(utc - 120 * MINUTE), to = clock_civil(utc + 60 * MINUTE);
-	snprintf(rig.config.quiet, sizeof(rig.config.quiet), "%02d:%02d-%02d:%02d", c.hour,
-		c.minute, to.hour, to.minute);
+	snprintf(rig.config.quiet, sizeof(rig.config.quiet), "%02u:%02u-%02u:%02u", c.hour % 24u,
+		c.minute % 60u, to.hour % 24u, to.minute % 60u);
 	raise_alert("warning", 1, "active");
 	begin(0);
 	expect("SELECT deliver FROM alert", "after_quiet");
@@ -290,6 +290,7 @@ static void test_route(void **state)
 	routed("doubts='[\"time_of_arrival\"]'", "0 D-0001 doctor");
 	routed("resident=3", "0 S-0001 staff"); /* has no doctor */
 	routed("labels='[\"no_clean_repeat\"]'", "1 S-0001 staff");
+	routed("doubts='[\"no_clean_repeat\"]'", "1 S-0001 staff");
 	/* the staff's own steps behind it, whatever the shown reading is by then */
 	rig_script(&rig, "UPDATE alert SET doubts='[]', labels='[]'");
 	look(902);
@@ -319,6 +320,24 @@ static void test_latched(void **state)
 	rig_script(&rig, "UPDATE escalation SET due=9e15, due_boot=9e15");
 	assert_int_equal(escalate_slow(&rig.gateway, rig.db, &id), 0);
 	assert_int_equal(rig_int(&rig, "SELECT due=9e15 AND due_boot=9e15 FROM escalation"), 1);
+	/* active again: the earlier of what it was and now + its interval */
+	rig_script(&rig, "UPDATE alert SET state='active'");
+	assert_int_equal(escalate_hurry(&rig.gateway, rig.db, &id), 0);
+	assert_in_range(
+		rig_int(&rig, "SELECT due FROM escalation"), utc + 15 * MINUTE, utc + 16 * MINUTE);
+	assert_in_range(rig_int(&rig, "SELECT due_boot FROM escalation"), boot + 15 * MINUTE,
+		boot + 16 * MINUTE);
+	rig_script(&rig, "UPDATE escalation SET due=5, due_boot=5");
+	assert_int_equal(escalate_hurry(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(rig_int(&rig, "SELECT due=5 AND due_boot=5 FROM escalation"), 1);
+	/* and never before it is told at all */
+	assert_int_equal(db_run(rig.db, "UPDATE alert SET deliver='morning', not_before=?", "i",
+				 utc + 100 * MINUTE),
+		1);
+	rig_script(&rig, "UPDATE escalation SET due=9e15, due_boot=9e15");
+	assert_int_equal(escalate_hurry(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(rig_int(&rig, "SELECT due FROM escalation"), utc + 340 * MINUTE);
+	rig_script(&rig, "UPDATE alert SET state='latched'");
 	/* raised so: it never was in a hurry */
 	rig_script(&rig, "DELETE FROM escalation");
 	begin(0);
@@ -388,22 +407,31 @@ static void test_nobody(void **state)
 {
 	(void)state;
 	rig_script(&rig,
-		"INSERT INTO absence(member,from_us,to_us,author) VALUES('D-0001',0,9e18,'a')");
+		"INSERT INTO absence(member,from_us,to_us,author) VALUES('D-0001',0,9e18,'a'),"
+		"('H-0001',0,9e18,'a')");
 	raise_alert("critical", 1, "active");
 	begin(0);
 	expect("SELECT recipient||role||step FROM alert", "S-0001staff0");
 	look(902);
 	expect("SELECT recipient||role||step||labels FROM alert",
 		"S-0001staff0[\"nobody_answered\"]");
-	rig_script(&rig, "UPDATE absence SET to_us=0");
+	rig_script(&rig, "UPDATE absence SET to_us=0 WHERE member='D-0001'");
 	look(902 + 14402);
 	expect("SELECT recipient||role||step||labels FROM alert",
 		"D-0001doctor0[\"nobody_answered\"]");
-	/* the one who was told last is gone, and nobody is instead: the same again */
-	rig_script(&rig, "UPDATE absence SET to_us=9e18");
+	/* a step behind it has somebody after all, and then it has not: back to whoever is there */
+	rig_script(&rig, "UPDATE absence SET to_us=0");
 	look(902 + 14402 + 14402);
-	expect("SELECT recipient||role||step||labels FROM alert",
-		"D-0001doctor0[\"nobody_answered\"]");
+	expect("SELECT recipient||role||step FROM alert", "H-0001chain1");
+	rig_script(&rig, "UPDATE absence SET to_us=9e18 WHERE member='H-0001'");
+	look(902 + 14402 + 14402 + 902);
+	expect("SELECT recipient||role||step FROM alert", "D-0001doctor0");
+	rig_script(&rig, "UPDATE absence SET to_us=9e18");
+	look(902 + 14402 + 14402 + 902 + 14402);
+	expect("SELECT recipient||role||step FROM alert", "S-0001staff0");
+	/* from the first step again: somebody may answer now */
+	begin(0);
+	expect("SELECT recipient||role||step||labels FROM alert", "S-0001staff0[]");
 }
 
 /* our clock */

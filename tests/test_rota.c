@@ -100,7 +100,7 @@ static void test_bare(void **state)
 	expect_steps((struct rota_for){.staff = true}, "");
 	expect_step(doctor, 0, "2026-11-21T08:00:00", "0 D-0001 doctor");
 	expect_step(doctor, 1, "2026-11-21T08:00:00", "12 D-0001 doctor");
-	expect_step((struct rota_for){.staff = true}, 0, "2026-11-21T08:00:00", "12  staff");
+	expect_step((struct rota_for){.staff = true}, 0, "2026-11-21T08:00:00", "12  ");
 	rig_script(&rig,
 		"INSERT INTO absence(member,from_us,to_us,author) VALUES('D-0001',0,9e18,'a')");
 	expect_step(doctor, 0, "2026-11-21T08:00:00", "12 D-0001 doctor");
@@ -213,10 +213,36 @@ static void test_duty(void **state)
 	/* absent, with a deputy: that one, whatever the hour */
 	absence("D-0001", "2026-11-20T22:00:00", "2026-11-20T22:10:00", "D-0005");
 	expect_step(doctor, 0, "2026-11-20T22:05:00", "0 D-0005 deputy");
-	/* in one of two teams at this hour: there */
-	rig_script(&rig, "INSERT INTO team VALUES('T-4','D-0001','doctor','mon-sun 20:00-24:00')");
+	/* of two teams with hours the first, unless the other is the resident's */
+	rig_script(&rig,
+		"INSERT INTO team VALUES('T-0','D-0001','doctor',''),('T-4','D-0001','doctor',"
+		"'mon-sun 20:00-24:00')");
+	expect_step(doctor, 0, "2026-11-20T21:00:00", "0 D-0007 duty");
+	rig_script(&rig, "UPDATE resident SET team='T-4' WHERE id=1");
 	expect_step(doctor, 0, "2026-11-20T21:00:00", "0 D-0001 doctor");
-	expect_step(doctor, 0, "2026-11-20T19:00:00", "0 D-0007 duty");
+	rig_script(&rig, "UPDATE resident SET team='T-0' WHERE id=1");
+	expect_step(doctor, 0, "2026-11-20T21:00:00", "0 D-0007 duty");
+}
+
+/* Told again where nobody is behind: the present step, or the last before it that has somebody. */
+static void test_back(void **state)
+{
+	struct rota_person p;
+	int64_t noon = at("2026-11-21T12:00:00");
+	(void)state;
+#define BACK(from) rota_step_back(&rig.gateway, rig.db, &doctor, from, noon, &p)
+	assert_int_equal(BACK(3), 3);
+	assert_string_equal(p.token, "H-0009");
+	assert_int_equal(BACK(7), 3); /* there were more steps */
+	absence("H-0009", "2026-11-21T00:00:00", "2026-11-22T00:00:00", "");
+	absence("H-0001", "2026-11-21T00:00:00", "2026-11-22T00:00:00", "");
+	assert_int_equal(BACK(3), 1);
+	assert_string_equal(p.token, "D-0005");
+	assert_int_equal(BACK(0), 0);
+	assert_string_equal(p.token, "D-0001");
+	absence("D-0001", "2026-11-21T00:00:00", "2026-11-22T00:00:00", "");
+	assert_int_equal(BACK(0), ROTA_STEPS_MAX);
+	assert_string_equal(p.token, "S-0001");
 }
 
 static void test_knows(void **state)
@@ -242,6 +268,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_absence, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deputies, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_duty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_knows, setup, teardown),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
