@@ -6,6 +6,7 @@ History keeps a resident's values by kind, each list in order of (when, order of
 from bisect import bisect_left, bisect_right, insort
 
 import followup_tables as tables
+from alert_rules import breaks
 
 LOW_APART_S = 60 * tables.number("hypo.episode_minutes")
 ENDLESS = float("inf")
@@ -172,7 +173,6 @@ class Judged:
 
 
 def part_broken(limits, value):
-    from alert_rules import breaks
     return breaks(limits, *value)
 
 

@@ -102,8 +102,8 @@ class Model(Identity, Visits, Lists, Commands):
         return answer
 
 
-def run(lines):
-    """Yields (number of the line, question, answer)."""
+def run(lines, make=Model):
+    """Yields (number of the line, question, answer). make: of the configuration in the first line."""
     model = None
     for number, text in enumerate(lines, 1):
         if not text.strip():
@@ -112,7 +112,7 @@ def run(lines):
         if "case" in line:
             continue
         if "config" in line:
-            model = Model(line["config"])
+            model = make(line["config"])
             continue
         try:
             answer = model.step(line)
