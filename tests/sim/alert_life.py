@@ -305,7 +305,7 @@ class Life:
         alert.labels |= {"withdrawn", reason}
         self.revise(alert, "end", ack)
 
-    def leave(self, alert, reading, reason, ack=None):
+    def leave_alert(self, alert, reading, reason, ack=None):
         """A reading of an alert leaves it; ack: of the revision, when a person did it by acknowledging."""
         alert.entries = [e for e in alert.entries if e.reading is not reading]
         self.inside[reading.order].remove(alert)
@@ -350,6 +350,6 @@ class Life:
         """The reading is gone from these; what it ended goes on."""
         for alert in among:
             if alert.has(reading):
-                self.leave(alert, reading, reason)
+                self.leave_alert(alert, reading, reason)
             elif alert.ended_by is reading and alert.state == "latched":
                 self.back(alert)

@@ -249,7 +249,7 @@ class AlertModel(Rota, Life, followup_model.Model):
         among = self.touched(reading)
         if acknowledged in among:
             among.remove(acknowledged)
-            self.leave(acknowledged, reading, reason, ack=reason)
+            self.leave_alert(acknowledged, reading, reason, ack=reason)
         self.leave_all(reading, reason, among)
 
     def do_annotate(self, args, by):
@@ -264,7 +264,7 @@ class AlertModel(Rota, Life, followup_model.Model):
         for wait in self.waits_of(reading):
             self.drop_wait(wait)
         for alert in [a for a in self.touched(reading) if a.has(reading)]:
-            self.leave(alert, reading, "corrected")
+            self.leave_alert(alert, reading, "corrected")
         self.judge(reading, self.now)
 
     def do_merge(self, args, by):
