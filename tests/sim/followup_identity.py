@@ -39,7 +39,7 @@ class Identity:
         arrived, took = reading.arrived, number_measuring(reading.kind)
         if reading.trust == "corrected":
             return reading.taken - uncertainty - took, min(arrived, reading.taken + uncertainty)
-        if reading.trust == "live":
+        if reading.trust == "live" or reading.trust == "unknown" and uncertainty is not None:  # told live
             return arrived - took, arrived
         if reading.trust == "device":
             return min(reading.taken, arrived) - number("identity.uncompared_s"), arrived

@@ -10,6 +10,7 @@ UNCERTAIN_CORRECTED_S, UNCERTAIN_EPOCH_S = 1, 60
 NEW_EPOCH_S = 60
 AFTER_ARRIVAL_S = 5 * 60
 BEFORE_ARRIVAL_S = 400 * 86400
+CLOCK_WAS_SET = 1767225600  # 2026-01-01T00:00:00Z: before it the gateway's clock was never set
 TRUSTED = ("corrected", "live")
 MOVED_FLAGS = {"body_movement", "cuff_too_loose", "improper_position"}
 GRADES = {None: 0, "device": 1, "slot": 2, "station": 3, "message": 3, "person": 4}
@@ -78,6 +79,8 @@ class Device:
         def fits(moment):
             return arrived - BEFORE_ARRIVAL_S <= moment <= arrived + AFTER_ARRIVAL_S
 
+        if arrived < CLOCK_WAS_SET:
+            return arrived, "unknown", 0 if live else None
         if taken is not None and compared:
             for age, offset in enumerate(reversed(self.epochs)):
                 if fits(taken - offset):
