@@ -198,7 +198,7 @@ class Life:
         alert.level, alert.last_day = verdict.level, today
         self.join(alert, reading, verdict.level, news.labels)
         if alert.due is not None:
-            alert.due = max(alert.due, self.now + self.rules.escalate["warning_s"])
+            alert.due = max(alert.due, self.now)
             self.arm(alert)
         self.revise(alert, "continue")
         return True
