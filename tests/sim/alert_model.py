@@ -57,6 +57,7 @@ class AlertModel(Rota, Life, followup_model.Model):
 
     def step(self, line):
         self.pass_until(self.zone.seconds(line["at"]))
+        self.door = line.get("door")
         if "tick" in line or "restart" in line:
             self.now = self.zone.seconds(line["at"])
             return None
@@ -76,7 +77,8 @@ class AlertModel(Rota, Life, followup_model.Model):
                 self.escalate(about)
 
     def arm(self, alert):
-        heapq.heappush(self.due, (alert.due, ESCALATION, alert.number, alert))
+        if alert.due is not None:
+            heapq.heappush(self.due, (alert.due, ESCALATION, alert.number, alert))
 
     # --- readings are filed
 
@@ -302,10 +304,10 @@ class AlertModel(Rota, Life, followup_model.Model):
             raise Refused("unknown_alert")
         return found[-1]
 
-    def do_ack(self, args, by):
+    def do_ack(self, args, _by):
         alert, outcome = self.alert_named(args["alert"]), args["outcome"]
         if alert.acknowledged:
-            if by == "platform":
+            if self.door == "platform":
                 return
             raise Refused("already_acknowledged")
         seen = args.get("revision")
