@@ -138,6 +138,13 @@ static const struct alert_word labels[] = {
 	{"strip_too_warm", "strip too warm", "试纸温度过高"},
 	{"time_fault", "clock of the instrument faulty", "设备时钟故障"}, END};
 
+static const struct alert_word ops[] = {{"at_least", "at least ", "≥"}, {"above", "above ", ">"},
+	{"at_most", "at most ", "≤"}, {"below", "below ", "<"}, END};
+
+static const struct alert_word whose[] = {{"national", "national rule", "国家规范"},
+	{"site", "rule of this site", "本站规则"},
+	{"personal", "personal limit of the doctor", "医生设定的个人限值"}, END};
+
 static const struct alert_word units[] = {{"mm[Hg]", "mmHg", "mmHg"}, {"Cel", "°C", "℃"},
 	{"/min", "/min", "次/分"}, {"1", "", ""}, {"s", "s", "秒"}, END};
 
@@ -150,6 +157,8 @@ static const struct alert_word *const lists[SAY_LISTS] = {[SAY_SEVERITY] = sever
 	[SAY_CONDITION] = conditions,
 	[SAY_PLACE] = places,
 	[SAY_LABEL] = labels,
+	[SAY_OP] = ops,
+	[SAY_WHOSE] = whose,
 	[SAY_UNIT] = units};
 
 const struct alert_word *alert_word(enum say list, const char *name)

@@ -15,6 +15,8 @@ enum say {
 	SAY_CONDITION, /* what it is about */
 	SAY_PLACE,
 	SAY_LABEL, /* labels of alerts, and flags of readings */
+	SAY_OP,	   /* which side of a limit */
+	SAY_WHOSE, /* whose limit */
 	SAY_UNIT,  /* UCUM as people write it */
 	SAY_LISTS
 };

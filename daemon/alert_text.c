@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "util.h"
 
+#include <ctype.h>
 #include <jansson.h>
 
 struct teller {
@@ -56,54 +57,30 @@ static void put_unit(const struct teller *t, const char *unit)
 		fprintf(t->to, "%s%s", streq(text, "%") ? "" : " ", text);
 }
 
-/* Whose limit it is: a person who calls the resident can say so. */
-static void put_whose(const struct teller *t, const struct alert_rule *rule, const char *id)
-{
-	if (id && strncmp(id, "personal", 8) == 0)
-		put(t, ", personal limit of the doctor", "，医生设定的个人限值");
-	else if (rule && (strncmp(rule->source, "national", 8) == 0 ||
-				 strncmp(rule->source, "3rd ed", 6) == 0))
-		put(t, ", national rule", "，国家规范");
-	else
-		put(t, ", rule of this site", "，本站规则");
-}
-
-static const char *op_text(const struct teller *t, enum rule_op op)
-{
-	static const char *const en[RULE_OPS] = {"at least ", "above ", "at most ", "below "};
-	static const char *const zh[RULE_OPS] = {"≥", ">", "≤", "<"};
-	return (t->chinese ? zh : en)[op];
-}
-
-/* The side of the limit: of the rule when it is still there, else by where the number lies. */
-static enum rule_op side(const struct alert_rule *rule, const json_t *of, double limit)
-{
-	if (rule && rule->n_limits == 1)
-		return rule->limits[0].op;
-	return json_number_value(json_object_get(of, "value")) >= limit ? RULE_AT_LEAST
-									: RULE_AT_MOST;
-}
-
-static void put_limit(const struct teller *t, const struct alert_rule *rule, const json_t *of)
+/* The side of the limit, else by where the number lies; and whose it is: a person who calls the resident can say so. */
+static void put_limit(const struct teller *t, const json_t *of)
 {
 	const json_t *limit = json_object_get(of, "limit");
+	const char *op = text_of(of, "op"), *whose = text_of(of, "whose");
 	if (!json_is_number(limit))
 		return;
+	bool above = json_number_value(json_object_get(of, "value")) >= json_number_value(limit);
 	put(t, " (limit: ", "（限值：");
-	fputs(op_text(t, side(rule, of, json_number_value(limit))), t->to);
+	fputs(alert_say(SAY_OP, op ? op : above ? "at_least" : "at_most", t->chinese), t->to);
 	put_number(t, limit);
 	put_unit(t, text_of(of, "unit"));
-	put_whose(t, rule, text_of(of, "id"));
+	if (whose) {
+		put(t, ", ", "，");
+		fputs(alert_say(SAY_WHOSE, whose, t->chinese), t->to);
+	}
 	put(t, ")", "）");
 }
 
 /* One rule that fired: the number, its limit and whose that is; the words of a cart or of the centre. */
 static void put_rule(const struct teller *t, const json_t *of)
 {
-	const char *id = text_of(of, "id"), *kind = text_of(of, "kind");
-	const char *statement = text_of(of, "statement");
+	const char *kind = text_of(of, "kind"), *statement = text_of(of, "statement");
 	const char *comparator = text_of(of, "comparator");
-	const struct alert_rule *rule = id ? alert_rules_find(t->rules, id) : NULL;
 	const struct code *code = kind ? codes_find(t->codes, kind) : NULL;
 	const json_t *value = json_object_get(of, "value");
 	if (statement)
@@ -117,7 +94,7 @@ static void put_rule(const struct teller *t, const json_t *of)
 	fputs(comparator ? comparator : "", t->to);
 	put_number(t, value);
 	put_unit(t, text_of(of, "unit"));
-	put_limit(t, rule, of);
+	put_limit(t, of);
 }
 
 static bool said_before(const json_t *rules, size_t index, const char *key)
@@ -138,8 +115,10 @@ static void put_what(const struct teller *t, const struct alert_facts *a, const 
 	const json_t *rule;
 	bool any = false;
 	size_t i;
-	fputs(alert_say(SAY_SEVERITY, a->severity, t->chinese), t->to);
-	put(t, ": ", "：");
+	const char *severity = alert_say(SAY_SEVERITY, a->severity, t->chinese);
+	if (severity[0])
+		fputc(toupper((unsigned char)severity[0]), t->to);
+	fprintf(t->to, "%s%s", severity + (severity[0] != 0), say(t, ": ", "："));
 	json_array_foreach(rules, i, rule)
 	{
 		if (said_before(rules, i, key))
@@ -213,24 +192,31 @@ static void put_evidence(const struct teller *t, const struct alert_facts *a)
 	put(t, ".", "。");
 }
 
+/* When it is told, of whom it is told at all. */
+static void put_delivery(const struct teller *t, const struct alert_facts *a)
+{
+	fputs(alert_say(SAY_DELIVERY, a->deliver, t->chinese), t->to);
+	if (a->not_before_us && !streq(a->deliver, "now")) {
+		put(t, ", from ", "，自");
+		put_time(t, a->not_before_us);
+	}
+}
+
 /* Who was told, and whether anybody has answered. */
 static void put_state(const struct teller *t, const struct alert_facts *a)
 {
-	put(t, " ", "");
-	fputs(say(t, "State: ", "状态："), t->to);
+	bool listed = a->deliver && streq(a->deliver, "list");
+	put(t, " State: ", "状态：");
 	fputs(alert_say(SAY_STATE, a->state, t->chinese), t->to);
-	if (a->role && a->deliver && !streq(a->deliver, "list")) {
+	if (listed) {
+		put(t, "; ", "；");
+		fputs(alert_say(SAY_DELIVERY, a->deliver, t->chinese), t->to);
+	} else if (a->role && a->deliver) {
 		put(t, "; to ", "；通知");
 		fputs(alert_say(SAY_ROLE, a->role, t->chinese), t->to);
-		fprintf(t->to, say(t, " (step %lld), ", "（第%lld步），"), (long long)a->step + 1);
-	} else {
-		put(t, "; ", "；");
-	}
-	fputs(alert_say(SAY_DELIVERY, a->deliver, t->chinese), t->to);
-	if (a->not_before_us && a->deliver && !streq(a->deliver, "now") &&
-		!streq(a->deliver, "list")) {
-		put(t, ", from ", "，自");
-		put_time(t, a->not_before_us);
+		fprintf(t->to, say(t, " (step %lld, ", "（第%lld步，"), (long long)a->step + 1);
+		put_delivery(t, a);
+		put(t, ")", "）");
 	}
 	if (a->ack_outcome) {
 		put(t, "; acknowledged: ", "；处理结果：");

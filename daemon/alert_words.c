@@ -28,7 +28,8 @@ const char *alert_whose(const struct alert_rule *rule)
 {
 	if (rule->personal)
 		return "personal";
-	return strstr(rule->source, "national") ? "national" : "site";
+	return strstr(rule->source, "national") || strstr(rule->source, "3rd ed") ? "national"
+										  : "site";
 }
 
 /* Of a range or a combination: the limit that this number breaks. */
@@ -45,6 +46,7 @@ static const struct rule_limit *limit_of(const struct alert_rule *rule, const st
 
 void alert_rule_json(struct json *j, const struct alert_rule *rule, const struct quantity *q)
 {
+	static const char *const ops[RULE_OPS] = {"at_least", "above", "at_most", "below"};
 	json_object_begin(j, NULL);
 	json_str(j, "id", rule->id);
 	if (q) {
@@ -54,8 +56,10 @@ void alert_rule_json(struct json *j, const struct alert_rule *rule, const struct
 		if (q->comparator)
 			json_string_n(j, "comparator", &q->comparator, 1);
 		json_str(j, "unit", q->code->ucum);
-		if (l)
+		if (l) {
 			json_milli(j, "limit", l->milli, q->value.decimals);
+			json_str(j, "op", ops[l->op]);
+		}
 	} else if (rule->for_s) {
 		json_str(j, "unit", "s");
 		json_int(j, "limit", rule->for_s);

@@ -78,6 +78,8 @@ static void test_rules_of_alerts(void **state)
 		{SAY_PHASE, {"start", "continue", "escalate", "deescalate", "update", "end"}},
 		{SAY_ROLE, {"doctor", "deputy", "duty", "chain", "staff", "institution"}},
 		{SAY_OUTCOME, {"not_reached", "artefact", "read_back"}},
+		{SAY_WHOSE, {"personal", "national", "site"}},
+		{SAY_OP, {"at_least", "above", "at_most", "below"}},
 		{SAY_LABEL, {"cart_statement", "centre_report", "unauthenticated"}}};
 	for (size_t i = 0; i < ELEMENTS(enums); i++)
 		for (size_t k = 0; enums[i].names[k]; k++)
@@ -162,7 +164,7 @@ static void test_both_languages(void **state)
 			assert_non_null(w->en);
 			assert_non_null(w->zh);
 			assert_false(chinese(w->en));
-			if (list == SAY_UNIT)
+			if (list == SAY_UNIT || list == SAY_OP)
 				continue;
 			assert_true(w->en[0] && chinese(w->zh));
 			assert_ptr_equal(alert_say((enum say)list, w->name, true), w->zh);

@@ -35,6 +35,7 @@ FOREIGN = {
     "jansson.h": [
         "daemon/command.h",  # commands
         "daemon/stored.c",
+        "daemon/alert_text.c",  # rules that fired, as they are stored
         "daemon/outbox.c",  # receipts
         "daemon/study.c",  # what the decoder said
         "daemon/proposal*",  # answers of persons
