@@ -358,13 +358,17 @@ CREATE TABLE alert (
 	ended_by BLOB,                  -- reading.uuid that ended it
 	staff INTEGER NOT NULL DEFAULT 0, -- 1: it goes to staff, and not to the resident's doctor and chain
 	joined INTEGER NOT NULL DEFAULT 0, -- readings that were ever in it, and
-	readings INTEGER NOT NULL DEFAULT 0 -- that are
+	readings INTEGER NOT NULL DEFAULT 0, -- that are
+	pages INTEGER NOT NULL DEFAULT 0, -- how often somebody was told anew
+	hooked INTEGER NOT NULL DEFAULT 0, -- `pages` of which the hook heard last (notify.h)
+	sounding INTEGER NOT NULL DEFAULT 0 -- 1: the hook heard of a page, and not yet that it is over
 );
 CREATE INDEX alert_open ON alert(id) WHERE state IN ('active', 'latched');
 CREATE INDEX alert_open_of ON alert(resident) WHERE state IN ('active', 'latched');
 CREATE INDEX alert_resident ON alert(resident, condition, told_day);
 CREATE INDEX alert_ended_by ON alert(ended_by) WHERE ended_by IS NOT NULL;
 CREATE INDEX alert_recent ON alert(raised);
+CREATE INDEX alert_sounding ON alert(id) WHERE sounding = 1;
 
 CREATE TABLE alert_reading (            -- that fired in it
 	alert BLOB NOT NULL,
@@ -379,6 +383,7 @@ CREATE TABLE alert_reading (            -- that fired in it
 CREATE INDEX alert_reading_reading ON alert_reading(reading);
 
 CREATE TABLE alert_history (            -- every revision, as it was
+	n INTEGER PRIMARY KEY AUTOINCREMENT, -- in the order of their making; followers count by it
 	alert BLOB NOT NULL,
 	revision INTEGER NOT NULL,
 	at INTEGER NOT NULL,
@@ -393,8 +398,8 @@ CREATE TABLE alert_history (            -- every revision, as it was
 	labels TEXT NOT NULL,           -- all that its message has: JSON array
 	ack_author TEXT,                -- who acknowledged by this revision
 	ack_outcome TEXT,
-	PRIMARY KEY (alert, revision)
-) WITHOUT ROWID;
+	UNIQUE (alert, revision)
+);
 
 CREATE TABLE escalation (               -- alerts that nobody acknowledged yet
 	alert BLOB PRIMARY KEY,
