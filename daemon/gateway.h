@@ -43,7 +43,8 @@ struct gateway {
 	struct ble_turns *turns;
 	struct studies *studies;
 	struct timekeeper *timekeeper;
-	struct watch *watch; /* the store thread calls watch_expect() */
+	struct watch *watch;   /* the store thread calls watch_expect() */
+	struct notify *notify; /* and notify_after_commit() */
 	struct digest *digest;
 	int64_t started_boot_us, cleaned_boot_us;
 	char config_fault[CONFIG_ERROR_MAX]; /* why the file is not what is in force; "" */

@@ -9,6 +9,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
+#include "notify.h"
 #include "radio.h"
 #include "reload.h"
 #include "retention.h"
@@ -73,7 +74,9 @@ static int load_meta(struct gateway *g)
 
 static int64_t after_commit(void *arg, struct db *db, int64_t boot_us)
 {
-	return outbox_after_commit(((struct gateway *)arg)->outbox, db, boot_us);
+	struct gateway *g = arg;
+	notify_after_commit(g->notify, db);
+	return outbox_after_commit(g->outbox, db, boot_us);
 }
 
 static int start_store(struct gateway *g)
@@ -234,6 +237,8 @@ static int start_rooms(struct gateway *g)
 	if (rc >= 0)
 		rc = watch_new(g, &g->watch);
 	if (rc >= 0)
+		rc = notify_new(g, &g->notify);
+	if (rc >= 0)
 		rc = digest_new(g, &g->digest);
 	if (rc >= 0)
 		rc = studies_new(g, &g->studies);
@@ -255,6 +260,7 @@ static void stop(struct gateway *g)
 	store_free(TAKE(g->store));
 	timekeeper_free(TAKE(g->timekeeper));
 	watch_free(TAKE(g->watch));
+	notify_free(TAKE(g->notify));
 	digest_free(TAKE(g->digest));
 	studies_free(TAKE(g->studies));
 	forward_free(TAKE(g->forward));

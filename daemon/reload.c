@@ -7,6 +7,7 @@
 #include "lastgood.h"
 #include "log.h"
 #include "news.h"
+#include "notify.h"
 #include "watch.h"
 
 #include <errno.h>
@@ -228,6 +229,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 	follow(g, p);
 	devices_follow(g->devices, p);
 	watch_follow(g->watch);
+	notify_follow(g->notify);
 	digest_follow(g->digest);
 	log_note("config", "%s was read again; differences: %u", path, n);
 	return 0;
@@ -245,5 +247,6 @@ int reload_device(struct gateway *g, const char *id, const struct config_device 
 	follow(g, p);
 	devices_follow(g->devices, p);
 	watch_follow(g->watch);
+	notify_follow(g->notify);
 	return 0;
 }
