@@ -192,6 +192,8 @@ static const char *const steps[] = {
 	"ALTER TABLE alert ADD COLUMN raised_revision INTEGER NOT NULL DEFAULT 1;"
 	"ALTER TABLE alert ADD COLUMN told_day INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE alert ADD COLUMN deliver TEXT NOT NULL DEFAULT 'now';"
+	"ALTER TABLE personal_limit ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE personal_limit ADD COLUMN confirmed_by TEXT;"
 	"ALTER TABLE alert ADD COLUMN not_before INTEGER;"
 	"ALTER TABLE alert ADD COLUMN step INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE alert ADD COLUMN station TEXT;"

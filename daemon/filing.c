@@ -175,8 +175,8 @@ int filing_alert(struct gateway *g, struct db *db, const struct unit *u, const s
 {
 	const struct alert_rules *rules = g->rules;
 	struct alert_verdict v = alert_judge(rules, r);
-	struct limit_rules personal;
-	int rc = limit_judge(db, f->who.resident, r, &f->when, &personal, &v);
+	struct limits personal;
+	int rc = limit_judge(db, g->rules, f->who.resident, r, &f->when, &personal, &v);
 	if (rc < 0 || !g->config->alerts || u->test || v.severity < SEVERITY_WARNING)
 		return rc;
 	struct uuid id = filing_alert_id(reading);

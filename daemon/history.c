@@ -11,7 +11,7 @@
 
 struct filed {
 	struct history_value v;
-	int64_t row;
+	int64_t reading, row; /* of both tables */
 };
 
 /* One kind, latest first. */
@@ -21,7 +21,7 @@ static int values_of(const struct history_db *of, const char *kind, int64_t from
 	size_t n = 0;
 	int rc = 0;
 	_cleanup_(row_endp) struct row *r = db_query(of->db,
-		"SELECT taken,milli,comparator,rowid FROM evidence WHERE resident=? AND kind=? AND "
+		"SELECT taken,milli,comparator,reading,rowid FROM evidence WHERE resident=? AND kind=? AND "
 		"taken BETWEEN ? AND ? AND " TRUSTED
 		" AND reading<>? ORDER BY taken DESC,rowid DESC LIMIT ?",
 		"itiiii", of->resident, kind, from_us, to_us, of->reading, (int64_t)max);
@@ -29,7 +29,7 @@ static int values_of(const struct history_db *of, const char *kind, int64_t from
 		const char *comparator = row_text(r, 2);
 		out[n++] = (struct filed){
 			{row_int(r, 0), row_int(r, 1), comparator ? comparator[0] : 0},
-			row_int(r, 3)};
+			row_int(r, 3), row_int(r, 4)};
 	}
 	*ret_n = n;
 	return error_only(rc);
@@ -82,6 +82,32 @@ static int merged(const struct history_db *of, const char *pattern, int64_t from
 	return rc;
 }
 
+/* A reading that is revised is another row, and stays where it was first filed. */
+static int64_t first_filed(const struct history_db *of, const struct filed *f)
+{
+	return db_int(of->db, f->reading,
+		"SELECT min(first.id) FROM reading now JOIN reading first ON first.uuid=now.uuid "
+		"WHERE now.id=?",
+		"i", f->reading);
+}
+
+/* Values of one instant, which are few: those filed later come first. */
+static void order_equal(const struct history_db *of, struct filed *all, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		struct filed f = all[i];
+		size_t to = i;
+		if (f.v.taken_us != all[i - 1].v.taken_us || f.reading == all[i - 1].reading)
+			continue;
+		int64_t first = first_filed(of, &f);
+		while (to && all[to - 1].v.taken_us == f.v.taken_us &&
+			first_filed(of, &all[to - 1]) < first)
+			to--;
+		memmove(&all[to + 1], &all[to], (i - to) * sizeof(f));
+		all[to] = f;
+	}
+}
+
 static int values(void *arg, const char *pattern, int64_t from_us, int64_t to_us,
 	struct history_value *out, size_t max, size_t *ret_n)
 {
@@ -93,6 +119,7 @@ static int values(void *arg, const char *pattern, int64_t from_us, int64_t to_us
 	if (of->resident)
 		rc = strchr(pattern, '*') ? merged(of, pattern, from_us, to_us, all, max, &n)
 					  : values_of(of, pattern, from_us, to_us, all, max, &n);
+	order_equal(of, all, n);
 	for (size_t i = 0; i < n; i++)
 		out[i] = all[i].v;
 	*ret_n = n;

@@ -6,13 +6,15 @@
 #include <assert.h>
 
 #define NOWHERE UINT8_MAX
+#define LATEST 8 /* of one instant at most: the first of them is the latest */
 
 /* One reading being judged. */
 struct look {
 	const struct judge_input *in;
 	struct judgement *out;
-	uint8_t place[RULE_CONDITIONS_MAX]; /* of a condition, in `out`; NOWHERE: it has none yet */
-	bool clean[RULE_CONDITIONS_MAX];    /* what is critical is of a kind that is not repeated */
+	uint8_t place[JUDGED_MAX]; /* of a condition, in `out`; NOWHERE: it has none yet */
+	uint8_t topic[JUDGED_MAX]; /* of each in `out` */
+	bool clean[JUDGED_MAX];	   /* what is critical is of a kind that is not repeated */
 	/* what was asked last of the history */
 	const char *pattern; /* NULL: nothing */
 	int64_t from_us;
@@ -73,7 +75,7 @@ static int is_usual(struct look *l, const struct alert_rule *rule, const struct 
 	int64_t usual;
 	if (!rule->usual_by_milli || q->comparator)
 		return 0;
-	int rc = median(l, rule->kind, 0, rule->least, &usual);
+	int rc = median(l, q->code->kind, 0, rule->least, &usual);
 	if (rc <= 0)
 		return rc;
 	return rule_limit_upper(&rule->limits[0]) ? q->value.milli < usual + rule->usual_by_milli
@@ -160,16 +162,16 @@ static int part_here(const struct reading *r, const struct rule_part *part)
 
 static int part_before(struct look *l, const struct alert_rule *rule, const struct rule_part *part)
 {
-	struct history_value latest;
+	struct history_value latest[LATEST];
 	const struct judge_input *in = l->in;
 	size_t n = 0;
 	if (!in->history)
 		return 0;
 	int rc = in->history->values(in->history->arg, part->kind,
-		in->at_us - rule->within_s * CLOCK_SECOND_US, in->at_us, &latest, 1, &n);
+		in->at_us - rule->within_s * CLOCK_SECOND_US, in->at_us, latest, LATEST, &n);
 	if (rc < 0 || !n)
 		return rc;
-	return rule_limit_breaks(&part->limit, latest.milli, latest.comparator);
+	return rule_limit_breaks(&part->limit, latest[0].milli, latest[0].comparator);
 }
 
 static int combination(struct look *l, const struct alert_rule *rule, const struct quantity *q)
@@ -222,6 +224,7 @@ static struct judged *condition_of(struct look *l, const struct alert_rule *rule
 	if (*place == NOWHERE) {
 		*place = (uint8_t)l->out->n++;
 		l->out->conditions[*place] = (struct judged){.condition = rule->condition};
+		l->topic[*place] = rule->topic;
 		l->clean[*place] = false;
 	}
 	return &l->out->conditions[*place];
@@ -268,10 +271,10 @@ static int judge_rule(struct look *l, const struct alert_rule *rule, unsigned qu
 
 /* personal limits */
 
-static bool replaces(const struct alert_rule *personal, const struct alert_rule *rule)
+static bool stands_for(const struct alert_rule *personal, const struct alert_rule *rule)
 {
 	static const char pregnant[] = "pregnant";
-	return (rule->type == RULE_LIMIT || rule->type == RULE_REPEATED) &&
+	return personal->replaces && (rule->type == RULE_LIMIT || rule->type == RULE_REPEATED) &&
 	       rule->severity == personal->severity &&
 	       rule_limit_upper(&rule->limits[0]) == rule_limit_upper(&personal->limits[0]) &&
 	       !(rule->whom.traits & trait_bit(trait_names, pregnant, strlen(pregnant)));
@@ -282,7 +285,7 @@ static bool is_replaced(
 {
 	for (unsigned i = 0; i < in->n_personal; i++)
 		if (alert_kind_matches(in->personal[i].kind, kind) &&
-			replaces(&in->personal[i], rule))
+			stands_for(&in->personal[i], rule))
 			return true;
 	return false;
 }
@@ -308,6 +311,21 @@ static int judge_number(struct look *l, unsigned quantity)
 	return rc;
 }
 
+/* In the order of the file. */
+static void put_in_order(struct look *l)
+{
+	struct judged *c = l->out->conditions;
+	for (unsigned i = 1; i < l->out->n; i++)
+		for (unsigned k = i; k && l->topic[k - 1] > l->topic[k]; k--) {
+			struct judged other = c[k];
+			uint8_t topic = l->topic[k];
+			c[k] = c[k - 1];
+			c[k - 1] = other;
+			l->topic[k] = l->topic[k - 1];
+			l->topic[k - 1] = topic;
+		}
+}
+
 int judge(const struct judge_input *in, struct judgement *ret)
 {
 	struct look l; /* large: what is not asked is not touched */
@@ -319,13 +337,13 @@ int judge(const struct judge_input *in, struct judgement *ret)
 	memset(l.place, NOWHERE, sizeof(l.place));
 	for (unsigned i = 0; i < in->reading->n_quantities && rc >= 0; i++)
 		rc = judge_number(&l, i);
-	bool doubtful = alert_doubtful(in->rules, in->reading);
+	bool waits = alert_doubtful(in->rules, in->reading) && alert_times(in->rules)->within_s;
 	for (unsigned i = 0; i < ret->n; i++) {
 		struct judged *c = &ret->conditions[i];
 		for (int level = 0; level <= SEVERITY_CRITICAL; level++)
 			c->holds[level] = MAX(c->holds[level], c->fires);
-		c->waits = doubtful && c->fires == SEVERITY_CRITICAL && !l.clean[i] &&
-			   alert_times(in->rules)->within_s;
+		c->waits = waits && c->fires == SEVERITY_CRITICAL && !l.clean[i];
 	}
+	put_in_order(&l);
 	return rc;
 }

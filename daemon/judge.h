@@ -9,6 +9,7 @@
 #include "rule.h"
 #include "traits.h"
 
+#define JUDGED_MAX (RULE_CONDITIONS_MAX + RULE_PERSONAL_MAX)
 #define JUDGED_RULES_MAX 12 /* that fired, of the highest severity */
 
 struct judged {
@@ -26,7 +27,8 @@ struct judged {
 
 struct judgement {
 	unsigned n;
-	struct judged conditions[RULE_CONDITIONS_MAX]; /* that the reading is about */
+	struct judged
+		conditions[JUDGED_MAX]; /* that the reading is about, in the order of the file */
 };
 
 struct judge_input {

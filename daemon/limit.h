@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Personal limits: a doctor wants to hear of one resident's values earlier than the rules tell everybody's. They come on
- * top of the rules and silence none of them; those of the national rules (blood pressure, glucose) may be tightened and
- * never loosened. Store thread.
+ * Personal limits: what a doctor set for one resident, in the place of the rules of the same kind, side and severity. What
+ * would tell later than the national rules or than a critical one waits for a second doctor. The rules: tests/sim/ALERTS.md,
+ * section 2.1. Store thread.
  */
 #pragma once
 
@@ -11,20 +11,25 @@
 
 #define LIMIT_RULE "personal" /* the rule's id in an alert */
 
-struct limit_rules {
+struct limits {
 	unsigned n;
-	struct alert_rule rules[ALERT_HITS_MAX];
+	struct alert_rule rules[RULE_PERSONAL_MAX];
 };
 
-/* Adds to the verdict what the limits of this resident (0: nobody, none) say of the reading. The rules that fired live in
- * `space`. 0 or -errno. */
-int limit_judge(struct db *db, int64_t resident, const struct reading *r, const struct when *when,
-	struct limit_rules *space, struct alert_verdict *v);
+/* Those of a resident (0: nobody, none) that held at an instant, for judge(). Nobody knows the instant (`at_known` false):
+ * all that were ever set, and they replace nothing. 0 or -errno. */
+int limit_load(struct db *db, const struct alert_rules *rules, int64_t resident, int64_t at_us,
+	bool at_known, struct limits *ret);
+
+/* Adds to the verdict what the limits say of the reading. 0 or -errno. */
+int limit_judge(struct db *db, const struct alert_rules *rules, int64_t resident,
+	const struct reading *r, const struct when *when, struct limits *space,
+	struct alert_verdict *v);
 
 struct filing;
 /* A stored reading is this resident's now: raises its alert when a limit says so. `body`: as revision.h has it. */
 int limit_assigned(struct gateway *g, struct db *db, const struct uuid *reading, const char *body,
 	const struct filing *f);
 
-/* Command `limit`: sets one, or ends it. */
+/* Command `limit` (limit_command.c): sets one, confirms one that waits, or ends it. */
 int limit_command(struct command *c);

@@ -119,7 +119,8 @@ static int show_limits(struct command *c, int64_t id, int64_t now)
 	int rc;
 	json_array_begin(c->result, "limits");
 	_cleanup_(row_endp) struct row *r = db_query(c->db,
-		"SELECT kind,side,milli,severity,author,reason,valid_from,valid_to FROM "
+		"SELECT kind,side,milli,severity,author,reason,valid_from,valid_to,pending,"
+		"confirmed_by FROM "
 		"personal_limit WHERE resident=?1 AND valid_to>?2 ORDER BY id",
 		"ii", id, now);
 	while ((rc = row_next(r)) > 0) {
@@ -131,6 +132,10 @@ static int show_limits(struct command *c, int64_t id, int64_t now)
 		json_str(c->result, "reason", row_text(r, 5));
 		json_time(c->result, "from", row_int(r, 6));
 		show_day(c->result, "until", r, 7, 1);
+		if (row_int(r, 8))
+			json_str(c->result, "state", "pending");
+		if (!row_null(r, 9))
+			json_str(c->result, "confirmed_by", row_text(r, 9));
 		json_object_end(c->result);
 	}
 	json_array_end(c->result);

@@ -90,10 +90,11 @@ bool rule_is_for(const struct rule_whom *w, const struct person *p, int altitude
 		return false;
 	if (!p->known && w->unknown)
 		return true;
+	bool setting = w->settings & p->setting || (w->unknown && !p->setting);
 	return (p->traits & w->traits) == w->traits && !(p->traits & w->not_traits) &&
 	       (!w->programmes || (p->programmes & w->programmes)) &&
 	       (!w->populations || (p->populations & w->populations)) &&
-	       (!w->settings || (p->setting & w->settings)) && age_fits(w, p->age);
+	       (!w->settings || setting) && age_fits(w, p->age);
 }
 
 /* limits */

@@ -15,6 +15,7 @@
 #define RULE_MEDIAN_LEAST 5
 #define RULE_ADVICE_MAX 64
 #define RULE_CONDITIONS_MAX 64 /* that readings are judged by */
+#define RULE_PERSONAL_MAX 16   /* limits of one resident */
 
 enum rule_type {
 	RULE_LIMIT,
@@ -61,9 +62,11 @@ struct rule_whom {
 struct alert_rule {
 	char id[40], condition[40];
 	unsigned line; /* of its file; 0: of none */
-	uint8_t topic; /* number of its condition, 0 to RULE_CONDITIONS_MAX - 1; of readings only */
+	/* Number of its condition, of readings only: 0 to RULE_CONDITIONS_MAX - 1; beyond: of a personal limit without one. */
+	uint8_t topic;
 	enum rule_type type;
 	bool personal;	/* a doctor's, for one resident (limit.h) */
+	bool replaces;	/* of these: it stands in the place of the general ones */
 	char kind[32];	/* of codes.csv; "glu.*" = every kind that begins so; "": of none */
 	char place[24]; /* technical: what it watches, as devices[].place says; "": no place */
 	bool technical;

@@ -35,3 +35,6 @@ bool rule_set_compile(struct alert_rules *r, const struct codes *codes);
 /* What is wrong with the rules as a whole: 0, or -EINVAL with one sentence that names file and line. */
 int rule_check(const struct alert_rules *r, const struct codes *codes, const char *path,
 	char *error, size_t error_size);
+/* Likewise: what is looser than the national rules, and not accepted. */
+int rule_national(const struct alert_rules *r, const struct codes *codes, const char *path,
+	char *error, size_t error_size);

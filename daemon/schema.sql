@@ -93,7 +93,9 @@ CREATE TABLE personal_limit (           -- of one resident, set by a doctor
 	author TEXT NOT NULL,
 	reason TEXT NOT NULL,
 	valid_from INTEGER NOT NULL,
-	valid_to INTEGER NOT NULL
+	valid_to INTEGER NOT NULL,
+	pending INTEGER NOT NULL DEFAULT 0, -- 1: looser than the rules, and waits for a second doctor
+	confirmed_by TEXT               -- that one; NULL: none was needed
 );
 CREATE INDEX personal_limit_resident ON personal_limit(resident);
 

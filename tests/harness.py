@@ -210,7 +210,7 @@ def hurried_tables(folder, within_s=None, gap_s=None, **for_s):
         text, n = re.subn(line, rf"\g<1>{seconds}", text)
         assert n == 1, f"{rule} has no for_s in alerts.yaml"
     if within_s is not None:
-        text, n = re.subn(r"(within_s: )\d+", rf"\g<1>{within_s}", text)
+        text, n = re.subn(r"(\n  within_s: )\d+", rf"\g<1>{within_s}", text)
         assert n == 1, "no within_s in alerts.yaml"
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)

@@ -191,7 +191,7 @@ static void test_json(void **state)
 /* files */
 
 #define HEAD \
-	"version: t\nrules:\n - {id: r, kind: bp.sbp, at_least: 1, severity: notice, zh: z, en: e, source: s}\n"
+	"version: t\naccept_looser: test\naccept_looser_again: test\nrules:\n - {id: r, kind: bp.sbp, at_least: 150, severity: notice, zh: z, en: e, source: s}\n"
 #define REST ", zh: z, en: e, source: s}\n"
 
 static struct alert_rules *read_text(const char *text, char *error, size_t size)

@@ -231,18 +231,21 @@ static int run_resident(const struct words *w)
 	return words_ask(w, "resident", json_pack("{s:s}", "resident", w->word[0]), show_resident);
 }
 
-/* "bp.sbp at_least 150 warning --day 2026-12-31 --reason TEXT"; "bp.sbp at_least end". */
+/* "bp.sbp at_least 150 warning --day 2026-12-31 --reason TEXT"; "bp.sbp at_least end"; a second doctor's
+ * "bp.sbp at_least 190 confirm". */
 static int run_limit(const struct words *w)
 {
 	const char *side = w->word[2], *value = w->word[3];
-	bool end = streq(value, "end");
+	bool end = streq(value, "end"), confirm = w->n == 5 && streq(w->word[4], "confirm");
 	if ((!streq(side, "at_least") && !streq(side, "at_most")) || (!end && w->n != 5))
 		return words_expected(w, NULL, NULL);
 	json_t *args = json_pack("{s:s,s:s,s:s}", "resident", w->word[0], "kind", w->word[1], side,
 		end ? "0" : value);
 	if (args && end)
 		json_object_set_new(args, "end", json_true());
-	if (args && !end) {
+	if (args && confirm)
+		json_object_set_new(args, "confirm", json_true());
+	if (args && !end && !confirm) {
 		words_put(args, "severity", w->word[4]);
 		words_put(args, "until", w->day);
 		words_put(args, "reason", w->reason);
@@ -298,13 +301,14 @@ const struct words_command people_commands[] = {
 		"the resident came back, or was never gone or dead", "居民 [日期]",
 		"居民迁回，或误登记迁出、死亡"},
 	{"limit", run_limit, 4, 5, WORDS_BY | WORDS_DAY | WORDS_REASON,
-		"R KIND at_least|at_most VALUE|end critical|warning --day UNTIL --reason TEXT --by D",
-		"a doctor wants to hear of this one earlier\n"
+		"R KIND at_least|at_most VALUE|end critical|warning|confirm --day UNTIL --reason TEXT --by "
+		"D",
+		"a doctor's own limit for this resident; a looser one is confirmed by a second doctor\n"
 		"  vitalgate limit R-0001 bp.sbp at_least 150 warning --day 2026-12-31 --reason "
 		"\"kidneys\" --by D-0001",
-		"居民 项目 at_least|at_most 数值|end critical|warning --day 截止日 --reason 原因 --by "
-		"医生",
-		"医生设定的个人限值（只可更严）"},
+		"居民 项目 at_least|at_most 数值|end critical|warning|confirm --day 截止日 --reason 原因 "
+		"--by 医生",
+		"医生设定的个人限值；放宽须由第二位医生确认"},
 	{"label", run_label, 1, 2, WORDS_BY, "R [-]",
 		"what this console shows beside the token; read from standard input (-: take it away)",
 		"居民 [-]", "本机显示的标签，从标准输入读取（-：删除）"},
