@@ -12,7 +12,8 @@
  *
  * The site is a note ("site"), because half a degree lies between armpit and mouth. There is no code for a
  * forehead: such devices say body, or nothing. What is not said is not guessed, and a reserved code says
- * nothing.
+ * nothing: who installs one says so by the option `site`, and what the device says does not count then.
+ * Skin (finger, toe, forehead) is degrees colder than the body: temp.surface, never temp.
  *
  * Not measured: NaN and NRes are a failed measurement (a probe that is off, or a button pressed too
  * early); infinities, too: the service gives no limit to put beside a '<' or '>'.
@@ -34,8 +35,11 @@
 #include <vitalgate/text.h>
 
 #define OFF_S 60 /* a clock that is clearly off */
+#define FOREHEAD "forehead"
 
 enum { FLAG_FAHRENHEIT = 1, FLAG_TIME = 2, FLAG_TYPE = 4 };
+
+enum { FINGER = 4, TOE = 8 }; /* types that are skin */
 
 enum { CURRENT_TIME, DATE_TIME, BATTERY, TYPE, MEASUREMENT };
 
@@ -97,8 +101,8 @@ static bool measurement_cut(const uint8_t *bytes, size_t len, struct measurement
 
 static const char *site_of(uint8_t type)
 {
-	static const char *const sites[] = {NULL, "armpit", "body", "ear", "finger",
-		"gastrointestinal", "mouth", "rectum", "toe", "tympanum"};
+	static const char *const sites[] = {NULL, "armpit", "body", "ear", [FINGER] = "finger",
+		"gastrointestinal", "mouth", "rectum", [TOE] = "toe", "tympanum"};
 	return type < sizeof(sites) / sizeof(sites[0]) ? sites[type] : NULL;
 }
 
@@ -124,8 +128,11 @@ static void measurement_heard(struct vg_session *s, const uint8_t *bytes, size_t
 		failed(s, m.number);
 		return;
 	}
-	const char *site = site_of(m.flags & FLAG_TYPE ? m.type : st->type);
-	struct vg_quantity quantity = {.kind = "temp",
+	uint8_t type = m.flags & FLAG_TYPE ? m.type : st->type;
+	bool forehead = strcmp(vg_option(s, "site"), FOREHEAD) == 0;
+	const char *site = forehead ? FOREHEAD : site_of(type);
+	bool skin = forehead || type == FINGER || type == TOE;
+	struct vg_quantity quantity = {.kind = skin ? "temp.surface" : "temp",
 		.value = m.value,
 		.unit = m.flags & FLAG_FAHRENHEIT ? "degF" : "degC"};
 	struct vg_note note = {"site", site, vg_text_ended(site).len};
@@ -216,7 +223,11 @@ static void bt_thermometer_denied(
 	vg_clock_denied(s, code);
 }
 
-static const struct vg_option options[] = {VG_CLOCK_OPTION};
+static const struct vg_option options[] = {
+	VG_CLOCK_OPTION,
+	{"site", "told", (const char *const[]){"told", FOREHEAD, NULL},
+		"forehead: it measures skin, whatever it says"},
+};
 
 static const struct vg_model models[] = {
 	{.title = "A&D UT-201BLE",
@@ -249,7 +260,7 @@ static const struct vg_model models[] = {
 
 const struct vg_driver bt_thermometer = {
 	.name = "bt_thermometer",
-	.version = 1,
+	.version = 2, /* 2: skin is temp.surface */
 	.title = "Bluetooth thermometer",
 	.title_zh = "蓝牙体温计",
 	.experimental = true,
