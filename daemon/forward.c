@@ -13,6 +13,7 @@
 #define TAGS_MAX 64
 #define REWIND_US (5 * CLOCK_SECOND_US)
 #define SETTLE_US 250000 /* PUBACKs of so long are written down together */
+#define SETTLE_TAGS 4	 /* or so many */
 
 struct port {
 	struct forward *forward;
@@ -20,6 +21,8 @@ struct port {
 	int fd;
 	sd_event_source *io;
 	bool up;
+	bool settling;	 /* a job of it is on its way */
+	unsigned landed; /* PUBACKs since the last one */
 	char reason[96];
 	struct jobs_waiting {
 		struct job *first, **last;
@@ -30,7 +33,7 @@ struct forward {
 	struct gateway *gateway;
 	int listen_fd;
 	sd_event_source *accept, *rewind, *settle;
-	bool settling; /* the timer is armed */
+	bool settle_soon; /* the timer is armed */
 	struct log_limit unwritten;
 	struct port ports[CONFIG_SINKS_MAX];
 	struct port guests[CONFIG_SINKS_MAX]; /* connected, sink not yet named */
@@ -89,6 +92,8 @@ static int run_answer(struct job *job, struct db *db)
 	return rc;
 }
 
+static void settle(struct port *p);
+
 static void answer_done(struct job *job, int result)
 {
 	struct answer *a = (struct answer *)job;
@@ -100,6 +105,11 @@ static void answer_done(struct job *job, int result)
 				strerror(-result));
 		sd_event_source_set_enabled(f->rewind, SD_EVENT_ONESHOT);
 		sd_event_source_set_time_relative(f->rewind, REWIND_US);
+	}
+	if (a->what == ANSWER_SETTLE && f) {
+		f->ports[a->sink].settling = false;
+		if (result > 0)
+			settle(&f->ports[a->sink]);
 	}
 	free(a->text);
 	free(a);
@@ -116,7 +126,8 @@ static struct answer *answer_new(struct port *p, int what)
 	a->job.run = run_answer;
 	a->job.done = answer_done;
 	/* what makes the outbox smaller must not fall with what a full disk refuses */
-	a->job.patient = what == ANSWER_RECEIPTS || what == ANSWER_SETTLE || what == ANSWER_FAILED;
+	a->job.patient = what == ANSWER_RECEIPTS || what == ANSWER_FAILED;
+	a->job.behind = what == ANSWER_SETTLE;
 	a->job.reads_only = what == ANSWER_UP || what == ANSWER_DOWN || what == ANSWER_SENT;
 	return a;
 }
@@ -126,6 +137,16 @@ static void tell_store(struct port *p, int what)
 	struct answer *a = answer_new(p, what);
 	if (a)
 		store_submit(p->forward->gateway->store, &a->job);
+}
+
+static void settle(struct port *p)
+{
+	struct answer *a = p->settling ? NULL : answer_new(p, ANSWER_SETTLE);
+	if (!a)
+		return;
+	p->settling = true;
+	p->landed = 0;
+	store_submit(p->forward->gateway->store, &a->job);
 }
 
 static void tell_failed(struct port *p, const struct link_packet *packet)
@@ -318,9 +339,9 @@ static void on_packet(struct port *p, const struct link_packet *packet)
 
 static void settle_soon(struct forward *f)
 {
-	if (f->settling)
+	if (f->settle_soon)
 		return;
-	f->settling = true;
+	f->settle_soon = true;
 	sd_event_source_set_time_relative(f->settle, SETTLE_US);
 	sd_event_source_set_enabled(f->settle, SD_EVENT_ONESHOT);
 }
@@ -330,9 +351,9 @@ static int on_settle(sd_event_source *source, uint64_t usec, void *arg)
 	(void)source;
 	(void)usec;
 	struct forward *f = arg;
-	f->settling = false;
+	f->settle_soon = false;
 	for (unsigned i = 0; i < f->gateway->config->n_sinks; i++)
-		tell_store(&f->ports[i], ANSWER_SETTLE);
+		settle(&f->ports[i]);
 	return 0;
 }
 
@@ -360,12 +381,16 @@ static int on_port(sd_event_source *source, int fd, uint32_t revents, void *arg)
 		}
 		if (!sent)
 			sent = answer_new(p, ANSWER_SENT);
-		if (sent)
+		if (sent) {
 			sent->tags[sent->n++] = packet.tag;
+			p->landed++;
+		}
 	}
 	if (sent) {
 		store_submit(p->forward->gateway->store, &sent->job);
 		settle_soon(p->forward);
+		if (p->landed >= SETTLE_TAGS)
+			settle(p);
 	}
 	if (rc == 0 || (rc < 0 && rc != -EAGAIN && rc != -EBADMSG))
 		port_closed(p, rc ? strerror(-rc) : "closed");

@@ -12,6 +12,8 @@
 
 #define WINDOW_MAX 256
 #define LANDED_MAX (WINDOW_MAX * OUTBOX_PACK_ROWS)
+#define SETTLE_ROWS 256	   /* written down at once: an alert that comes just then waits for them */
+#define BACKLOG_MESSAGES 1 /* made at once of what waited, for the same reason */
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
 #define REASON_MAX 200			/* bytes of what the platform says that we keep */
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
@@ -116,43 +118,6 @@ int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
 {
 	return db_run(db, "DELETE FROM outbox WHERE uuid=? AND revision<? AND state<>3 AND kind<>?",
 		"bii", uuid->bytes, sizeof(uuid->bytes), (int64_t)revision, (int64_t)OBJECT_PIECE);
-}
-
-static int name_sinks(struct db *db, const struct config *config)
-{
-	/* out of the way first, by so much that no two numbers meet */
-	int64_t away = 1000 + db_int(db, 0, "SELECT max(id) FROM sink", "");
-	int rc = db_run(db, "UPDATE outbox SET sink=sink+?", "i", away);
-	if (rc >= 0)
-		rc = db_run(db, "UPDATE sink SET id=id+?", "i", away);
-	for (unsigned i = 0; i < config->n_sinks && rc >= 0; i++) {
-		const char *name = config->sinks[i].name;
-		int64_t old = db_int(db, -1, "SELECT id FROM sink WHERE name=?", "t", name);
-		if (old >= 0)
-			rc = db_run(
-				db, "UPDATE outbox SET sink=? WHERE sink=?", "ii", (int64_t)i, old);
-		if (rc >= 0)
-			rc = db_run(db,
-				"INSERT INTO sink(id,name) VALUES(?,?) ON CONFLICT(name) DO UPDATE SET "
-				"id=excluded.id",
-				"it", (int64_t)i, name);
-	}
-	return rc;
-}
-
-int outbox_name_sinks(struct db *db, const struct config *config)
-{
-	bool same = (unsigned)db_int(db, 0, "SELECT count(*) FROM sink WHERE id<1000", "") ==
-		    config->n_sinks;
-	for (unsigned i = 0; i < config->n_sinks; i++)
-		same &= db_int(db, -1, "SELECT id FROM sink WHERE name=?", "t",
-				config->sinks[i].name) == i;
-	if (same)
-		return 0;
-	int rc = db_script(db, "BEGIN IMMEDIATE");
-	if (rc >= 0)
-		rc = name_sinks(db, config);
-	return db_script(db, rc < 0 ? "ROLLBACK" : "COMMIT") < 0 && rc >= 0 ? -EIO : MIN(rc, 0);
 }
 
 int outbox_recover(struct db *db)
@@ -260,7 +225,7 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_
 /* May one more message of this lane be on its way? */
 static bool has_room(const struct sink *s, enum lane lane)
 {
-	if (s->flying >= (lane == LANE_ALERT ? s->window : s->window - OUTBOX_ALERT_SLOTS))
+	if (s->flying >= (lane == LANE_ALERT ? s->window : MIN(8, s->window - OUTBOX_ALERT_SLOTS)))
 		return false;
 	for (unsigned i = 0; lane == LANE_PIECE && i < s->window; i++)
 		if (s->flights[i].tag && s->flights[i].kind == OBJECT_PIECE)
@@ -268,21 +233,25 @@ static bool has_room(const struct sink *s, enum lane lane)
 	return true;
 }
 
-/* Hands over what lies between the cursor and `upto`, as long as the window has room. */
-static void serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
-	enum lane lane, int64_t *cursor, int64_t upto)
+/* Hands over what lies between the cursor and `upto`, as long as the window has room, in so many messages at most.
+ * True: there may be more of it that could go now. */
+static bool serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
+	enum lane lane, int64_t *cursor, int64_t upto, unsigned messages)
 {
 	struct sink *s = &o->sinks[sink];
 	struct due due[OUTBOX_PACK_ROWS];
-	while (has_room(s, lane)) {
+	for (; has_room(s, lane); messages--) {
+		if (!messages)
+			return true;
 		unsigned n = select_lane(db, sink, lane, *cursor, upto, due);
 		unsigned taken = n ? hand_over(o, db, sink, boot_us, due, n) : 0;
 		if (!taken)
-			return;
+			return false;
 		*cursor = due[taken - 1].id;
 		if (n < OUTBOX_PACK_ROWS && taken == n)
-			return; /* that was all of it */
+			return false; /* that was all of it */
 	}
+	return false;
 }
 
 static unsigned select_again(struct db *db, unsigned sink, const struct sink *s, enum lane lane,
@@ -344,14 +313,17 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 		struct sink *s = &o->sinks[i];
 		if (!s->up)
 			continue;
-		serve_lane(o, db, i, boot_us, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX);
+		bool more = false;
+		serve_lane(o, db, i, boot_us, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX,
+			WINDOW_MAX);
 		for (enum lane lane = LANE_READING; lane < LANES; lane++)
-			serve_lane(o, db, i, boot_us, lane, &s->live[lane], INT64_MAX);
-		for (enum lane lane = LANE_READING; lane < LANES; lane++)
-			serve_lane(o, db, i, boot_us, lane, &s->backlog[lane], s->live_from);
+			serve_lane(o, db, i, boot_us, lane, &s->live[lane], INT64_MAX, WINDOW_MAX);
+		for (enum lane lane = LANE_READING; lane < LANES && !more; lane++)
+			more = serve_lane(o, db, i, boot_us, lane, &s->backlog[lane], s->live_from,
+				BACKLOG_MESSAGES);
 		if (boot_us >= s->next_scan_us)
 			retry(o, db, i, boot_us);
-		due = MIN(due, MAX(s->next_scan_us, boot_us + 50000));
+		due = MIN(due, more ? boot_us : MAX(s->next_scan_us, boot_us + 50000));
 	}
 	if (db_run(db, "COMMIT", "") <
 		0) /* what cannot be sent was marked so, and the disk is full */
@@ -452,15 +424,19 @@ int outbox_settle(struct outbox *o, struct db *db, unsigned sink)
 	struct sink *s = &o->sinks[sink];
 	const struct config_sink *c = &o->gateway->config->sinks[sink];
 	int64_t timeout = (int64_t)c->receipt_timeout_s * CLOCK_SECOND_US, now = clock_boot_us();
+	/* the more there are, the more go: there is an end of what can be kept */
+	unsigned n = MIN(s->n_landed, MAX(SETTLE_ROWS, s->n_landed / 4));
 	int rc = 0;
-	for (unsigned i = 0; i < s->n_landed && rc >= 0; i++)
+	for (unsigned i = 0; i < n && rc >= 0; i++)
 		rc = c->receipt == RECEIPT_BROKER
 			     ? settle_for_good(o, db, sink, &s->landed[i])
 			     : settle_until_receipt(db, &s->landed[i], now, timeout);
-	if (s->n_landed && c->receipt == RECEIPT_PLATFORM)
+	if (n && c->receipt == RECEIPT_PLATFORM)
 		s->next_scan_us = MIN(s->next_scan_us, now + timeout);
-	s->n_landed = 0; /* when it was not committed, the caller begins again with outbox_up() */
-	return MIN(rc, 0);
+	/* when it was not committed, the caller begins again with outbox_up() */
+	s->n_landed -= n;
+	memmove(s->landed, s->landed + n, s->n_landed * sizeof(*s->landed));
+	return rc < 0 ? rc : s->n_landed > 0;
 }
 
 /* The broker or the library would not take it: again later, alone, and in the end a person's business.

@@ -75,7 +75,7 @@ int outbox_recover(struct db *db);
 void outbox_up(struct outbox *o, struct db *db, unsigned sink);
 void outbox_down(struct outbox *o, unsigned sink);
 /* The broker's PUBACK: the slot of the window is free at once; outbox_settle() writes it down, for many of
- * them together. False: settle first, there are too many. */
+ * them together. False: settle first, there are too many. The latter: 1: some are left for the next call; 0, -errno. */
 bool outbox_landed(struct outbox *o, unsigned sink, uint32_t tag);
 int outbox_settle(struct outbox *o, struct db *db, unsigned sink);
 int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, const char *reason);

@@ -39,7 +39,7 @@ struct store {
 
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t wake;
-	struct jobs todo, finished;
+	struct jobs todo, behind, finished;
 	bool stop, poked;
 	struct store_status status;
 };
@@ -219,14 +219,14 @@ static int64_t patience(const struct job *j)
 /* Waits, with the lock held, until there is a batch to run or the outbox is due. */
 static void wait_for_work(struct store *s, int64_t due_us)
 {
-	while (!s->stop && !s->poked && !s->todo.first) {
+	while (!s->stop && !s->poked && !s->todo.first && !s->behind.first) {
 		beat(s, false);
 		int64_t now = clock_boot_us();
 		if (now >= due_us)
 			return;
 		wait_for(s, MIN(due_us - now, 5000000));
 	}
-	if (s->stop || s->poked)
+	if (s->stop || s->poked || s->behind.first)
 		return;
 	int64_t begun = clock_boot_us();
 	for (;;) {
@@ -260,6 +260,18 @@ static bool goes_along(const struct store *s, const struct jobs *batch)
 	return !s->full || !batch->first || batch->first->patient == s->todo.first->patient;
 }
 
+/* With the lock held. */
+static void take_batch(struct store *s, struct jobs *batch)
+{
+	const struct job *last = s->behind.first;
+	if (last && (!s->todo.first || clock_boot_us() - last->queued_us > PATIENCE_US)) {
+		jobs_add(batch, jobs_take(&s->behind));
+		return;
+	}
+	while (s->todo.first && batch->count < s->commit_rows && goes_along(s, batch))
+		jobs_add(batch, jobs_take(&s->todo));
+}
+
 static void *thread_main(void *arg)
 {
 	struct store *s = arg;
@@ -270,11 +282,10 @@ static void *thread_main(void *arg)
 		jobs_init(&batch);
 		pthread_mutex_lock(&s->lock);
 		wait_for_work(s, due_us);
-		while (s->todo.first && batch.count < s->commit_rows && goes_along(s, &batch))
-			jobs_add(&batch, jobs_take(&s->todo));
+		take_batch(s, &batch);
 		bool stop = s->stop && !batch.first;
 		s->poked = false;
-		s->status.queued = s->todo.count;
+		s->status.queued = s->todo.count + s->behind.count;
 		beat(s, true);
 		pthread_mutex_unlock(&s->lock);
 		if (stop)
@@ -325,9 +336,11 @@ void store_submit(struct store *s, struct job *job)
 {
 	assert(job->done);
 	pthread_mutex_lock(&s->lock);
-	bool first = !s->todo.first;
-	jobs_add(&s->todo, job);
-	s->status.queued = s->todo.count;
+	struct jobs *to = job->behind ? &s->behind : &s->todo;
+	bool first = !to->first;
+	job->queued_us = clock_boot_us();
+	jobs_add(to, job);
+	s->status.queued = s->todo.count + s->behind.count;
 	/* Who may wait as long as those before it need not wake anybody. */
 	if (first || !job->wait_us || s->todo.count >= s->commit_rows)
 		pthread_cond_signal(&s->wake);
@@ -423,6 +436,7 @@ int store_new(sd_event *loop, const char *dir, unsigned commit_rows,
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->wake, NULL);
 	jobs_init(&s->todo);
+	jobs_init(&s->behind);
 	jobs_init(&s->finished);
 	beat(s, false);
 	int rc = start(s, loop);
@@ -454,7 +468,7 @@ void store_free(struct store *s)
 		struct job *job;
 		while ((job = jobs_take(&s->finished)))
 			job->done(job, job->result);
-		while ((job = jobs_take(&s->todo)))
+		while ((job = jobs_take(&s->todo)) || (job = jobs_take(&s->behind)))
 			job->done(job, -ECANCELED);
 	}
 	db_close(s->db);

@@ -7,7 +7,7 @@
  *
  *   loop: store_submit(job) -> store thread: job->run() ... COMMIT -> loop: job->done(result)
  *
- * done() is called on the loop, in the order of submission, with 0 only after COMMIT. Nothing slow ever
+ * done() is called on the loop, in the order of submission (but see job.behind), with 0 only after COMMIT. Nothing slow ever
  * runs on the loop: no fsync, no checkpoint, no query.
  */
 #pragma once
@@ -28,9 +28,13 @@ struct job {
 	/* May wait some ms for company: nobody waits for its commit. On a full disk the patient ones run apart
 	 * from the others: whatever only deletes or shrinks is patient. */
 	bool patient;
+	/* Nobody waits for it at all: it goes behind everything else, alone, but waits some ms at most. It is in no order
+	 * with the others. */
+	bool behind;
 	/* Others may wait for company, too, when nobody waits for them: so long; 0: not at all. */
 	uint32_t wait_us;
 	int result;
+	int64_t queued_us; /* the store's */
 };
 
 struct store;

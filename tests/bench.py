@@ -31,6 +31,7 @@ from harness import BUILD, ROOT, SIM
 BENCH = os.path.join(ROOT, "tests", "bench")
 sys.path.insert(0, BENCH)
 sys.path.insert(0, SIM)
+from alert_latency import alert_latency                         # noqa: E402
 from ble import ble                                             # noqa: E402
 from burden import burden                                       # noqa: E402
 from ecg import ecg                                             # noqa: E402
@@ -48,7 +49,7 @@ LIBRARIES = {"analysers": ["-lutil"], "steps": ["-lpaho-mqtt3as"],
              "ecg_decode": [f"-I{ROOT}/daemon", f"-I{ROOT}/include", BUILD + "/ecg.a",
                             BUILD + "/core.a", "-lexpat"]}
 PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "ecg": ecg, "filing": filing, "idle": idle,
-         "burden": burden, "growth": growth}
+         "burden": burden, "alerts": alert_latency, "growth": growth}
 
 
 def build():

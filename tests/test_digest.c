@@ -218,7 +218,7 @@ static void test_parts(void **state)
 	/* each is a message of its own, behind what was read */
 	rig_bp(&rig, (struct rig_bp){.sys = 120, .dia = 70});
 	outbox_up(rig.gateway.outbox, rig.db, 0);
-	outbox_after_commit(rig.gateway.outbox, rig.db, clock_boot_us());
+	rig_serve(&rig, clock_boot_us());
 	assert_int_equal(rig.n_posted, 4);
 	assert_string_equal(rig.posted[0]->topic, "up/reading");
 	for (unsigned i = 1; i < 4; i++) {
@@ -254,7 +254,7 @@ static void test_rates(void **state)
 	assert_int_equal(number_of(json_object_get(root, "htn"), "managed"), 3);
 	json_decref(root);
 	outbox_up(rig.gateway.outbox, rig.db, 0);
-	outbox_after_commit(rig.gateway.outbox, rig.db, clock_boot_us());
+	rig_serve(&rig, clock_boot_us());
 	assert_int_equal(rig.n_posted, 1);
 	assert_string_equal(rig.posted[0]->topic, "up/kpi");
 	root = json_loadb(rig.posted[0]->payload, rig.posted[0]->len, 0, NULL);
@@ -269,13 +269,13 @@ static void test_rates(void **state)
 	rig_forget(&rig);
 	make(DIGEST_DUE, "2026-11-01", at("2026-11-01T07:00:00"));
 	make(DIGEST_KPI, "2026-09", at("2026-11-01T07:00:00"));
-	outbox_after_commit(rig.gateway.outbox, rig.db, clock_boot_us());
+	rig_serve(&rig, clock_boot_us());
 	assert_int_equal(rig.n_posted, 2);
 	assert_string_equal(rig.posted[0]->topic, "up/due");
 	assert_string_equal(rig.posted[1]->topic, "up/kpi");
 	make(DIGEST_KPI, "2026-08", at("2026-11-01T07:00:00"));
 	make(DIGEST_DUE, "2026-11-02", at("2026-11-02T07:00:00"));
-	outbox_after_commit(rig.gateway.outbox, rig.db, clock_boot_us());
+	rig_serve(&rig, clock_boot_us());
 	assert_int_equal(rig.n_posted, 4);
 	assert_string_equal(rig.posted[2]->topic, "up/kpi");
 	assert_string_equal(rig.posted[3]->topic, "up/due");

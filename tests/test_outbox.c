@@ -33,7 +33,15 @@ static int teardown(void **state)
 
 static int64_t serve(void)
 {
-	return outbox_after_commit(rig.gateway.outbox, rig.db, now);
+	return rig_serve(&rig, now);
+}
+
+static void settle(void)
+{
+	int rc;
+	while ((rc = outbox_settle(rig.gateway.outbox, rig.db, 0)) > 0)
+		;
+	assert_int_equal(rc, 0);
 }
 
 static void up(void)
@@ -507,12 +515,51 @@ static void test_landed_is_bounded(void **state)
 			room = outbox_landed(rig.gateway.outbox, 0, rig.posted[at]->tag);
 	}
 	assert_false(room);
-	assert_int_equal(outbox_settle(rig.gateway.outbox, rig.db, 0), 0);
+	settle();
 	assert_true(outbox_landed(rig.gateway.outbox, 0, rig.posted[at - 1]->tag));
-	assert_int_equal(outbox_settle(rig.gateway.outbox, rig.db, 0), 0);
+	settle();
 	for (; at < rig.n_posted; at++)
 		sent(rig.posted[at]->tag);
 	assert_int_equal(COUNT("state=0"), 0);
+}
+
+/* Nobody waits for a store that has thousands of PUBACKs to write down, or many messages to make. */
+static void test_portions(void **state)
+{
+	(void)state;
+	readings(3000);
+	up();
+	int64_t most = 0, due = 0;
+	for (unsigned n = 0; due <= now; n++) {
+		due = outbox_after_commit(rig.gateway.outbox, rig.db, now);
+		assert_true(rig.n_posted <= n + 1);
+		if (n < rig.n_posted)
+			assert_true(outbox_landed(rig.gateway.outbox, 0, rig.posted[n]->tag));
+	}
+	assert_int_equal(COUNT("state=0"), 3000);
+	for (int64_t left = 3000, now_left; left; left = now_left) {
+		int rc = outbox_settle(rig.gateway.outbox, rig.db, 0);
+		now_left = COUNT("state=0");
+		most = MAX(most, left - now_left);
+		assert_int_equal(rc, now_left > 0);
+		assert_true(left > now_left);
+	}
+	assert_true(most < 1000);
+}
+
+/* Between two messages of what waited. */
+static void test_alert_between(void **state)
+{
+	(void)state;
+	readings(200);
+	up();
+	assert_true(outbox_after_commit(rig.gateway.outbox, rig.db, now) <= now);
+	assert_int_equal(rig.n_posted, 1);
+	rig_bp(&rig, (struct rig_bp){.sys = 200, .dia = 120});
+	outbox_after_commit(rig.gateway.outbox, rig.db, now);
+	assert_string_equal(rig.posted[1]->topic, "up/alert");
+	assert_string_equal(rig.posted[2]->topic, "up/reading");
+	assert_int_equal(objects(rig.posted[2], NULL), 1); /* which is live */
 }
 
 /* Whatever order answers come in, all slots are free in the end. */
@@ -856,6 +903,8 @@ int main(void)
 		T(test_landed_and_settled),
 		T(test_a_landed_repeat_waits),
 		T(test_landed_is_bounded),
+		T(test_portions),
+		T(test_alert_between),
 		T(test_no_slot_is_lost),
 		T(test_refused_by_the_broker),
 		T(test_recover),

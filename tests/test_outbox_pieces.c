@@ -55,7 +55,7 @@ static int teardown(void **state)
 
 static void serve(void)
 {
-	outbox_after_commit(rig.gateway.outbox, rig.db, now);
+	rig_serve(&rig, now);
 }
 
 static void up(unsigned sink)

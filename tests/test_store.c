@@ -257,6 +257,52 @@ static void test_patience(void **state)
 	assert_true(clock_boot_us() - began < 3 * CLOCK_SECOND_US); /* 0.1 s on an idle machine */
 }
 
+/* What goes behind all others is never in a transaction with them, and still comes to its turn. */
+static void test_behind(void **state)
+{
+	(void)state;
+	uint64_t before = status().commits;
+	hold_thread();
+	for (int i = 0; i < 6; i++) {
+		struct probe *p = probe(i);
+		p->job.behind = i < 2;
+		store_submit(store, &p->job);
+	}
+	sem_post(&hold);
+	wait_told(7);
+	const int expected[] = {2, 3, 4, 5, 0, 1};
+	for (size_t i = 0; i < ELEMENTS(expected); i++)
+		assert_int_equal(told[i + 1].number, expected[i]);
+	assert_int_equal(status().commits, before + 3);
+}
+
+static int run_slow(struct job *job, struct db *db)
+{
+	usleep(15000);
+	return run_probe(job, db);
+}
+
+/* While others come without end. */
+static void test_behind_for_long(void **state)
+{
+	(void)state;
+	store_free(store);
+	start(1);
+	hold_thread();
+	for (int i = 0; i < 6; i++) {
+		struct probe *p = probe(i);
+		p->job.behind = i == 0;
+		p->job.run = run_slow;
+		store_submit(store, &p->job);
+	}
+	sem_post(&hold);
+	wait_told(7);
+	unsigned at = 0;
+	while (told[at].number != 0)
+		at++;
+	assert_true(at > 1 && at < 5);
+}
+
 /* Jobs that may wait share a commit without waking anybody; an urgent one takes them along. */
 static void test_waiting(void **state)
 {
@@ -574,6 +620,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lost_transaction, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batch_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_patience, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_behind_for_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_waiting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_beat, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end, setup, teardown),

@@ -7,7 +7,7 @@
  *   analysers RESIDENTS LINK...      makes a pty for each LINK and symlinks its slave there
  *
  * Orders on standard input, one a line:
- *   run LINES RESULTS SHAPE RATE SECONDS PHASE FIRST
+ *   run LINES RESULTS SHAPE RATE SECONDS PHASE FIRST [VALUE]
  *     LINES    how many of the lines send
  *     RESULTS  in a message
  *     SHAPE    message: one frame for all; results: a frame for each; stream: as message, but no answer
@@ -17,6 +17,7 @@
  *     PHASE    share of the period by which the messages lie behind the full period of CLOCK_BOOTTIME, so
  *              that several senders do not meet; the lines are spread over the period
  *     FIRST    number of the first result: its specimen is S-<number>
+ *     VALUE    of each result, mmol/L of glucose; 5.2, which calls nobody, when there is none
  * Answers: "start US" when all lines are open, then, when the last message is through, "sent FIRST COUNT
  * WRITTEN_US TOLD_US" for each frame with results, and "end". WRITTEN_US is taken just before the write of
  * the last byte.
@@ -48,6 +49,7 @@ struct run {
 	bool each, stream;
 	double rate, seconds, phase;
 	unsigned next; /* result */
+	char value[16];
 	bool started;
 	int64_t end_us;
 };
@@ -103,8 +105,8 @@ static void add_result(struct line *l, unsigned number, const char *clock)
 	char text[200];
 	snprintf(text, sizeof(text),
 		"P|1|R-%04u\rO|1|S-%09u||^^^GLU|R|%s|||||N||||||||||||||F\r"
-		"R|1|^^^GLU|5.2|mmol/L||N||F||||%s\r",
-		number * 7919u % residents + 1, number, clock, clock);
+		"R|1|^^^GLU|%s|mmol/L||N||F||||%s\r",
+		number * 7919u % residents + 1, number, clock, run.value, clock);
 	add(l, text);
 }
 
@@ -274,9 +276,9 @@ static void line_turn(struct line *l, int64_t now)
 static void run_order(const char *text)
 {
 	char shape[16];
-	run = (struct run){0};
-	if (sscanf(text, "run %u %u %15s %lf %lf %lf %u", &run.lines, &run.results, shape,
-		    &run.rate, &run.seconds, &run.phase, &run.next) != 7 ||
+	run = (struct run){.value = "5.2"};
+	if (sscanf(text, "run %u %u %15s %lf %lf %lf %u %15s", &run.lines, &run.results, shape,
+		    &run.rate, &run.seconds, &run.phase, &run.next, run.value) < 7 ||
 		run.lines < 1 || run.lines > n_lines || run.results < 1)
 		exit(2);
 	run.each = strcmp(shape, "results") == 0;

@@ -108,11 +108,11 @@ class Analysers:
             stdout=subprocess.PIPE, text=True, env=dict(os.environ, TZ=site.ZONE))
         wait_until(lambda: all(map(os.path.islink, links)))
 
-    def order(self, lines, results, shape, rate, seconds, phase=0.0):
+    def order(self, lines, results, shape, rate, seconds, phase=0.0, value="5.2"):
         self.first = Analysers.next_number
         Analysers.next_number += 1000000
         self.process.stdin.write(
-            f"run {lines} {results} {shape} {rate} {seconds} {phase} {self.first}\n")
+            f"run {lines} {results} {shape} {rate} {seconds} {phase} {self.first} {value}\n")
         self.process.stdin.flush()
 
     def started(self):
