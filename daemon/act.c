@@ -2,11 +2,9 @@
 /* Commands that change something: each is audited with its author in the same transaction. */
 #include "command.h"
 #include "enrol_command.h"
-#include "filing.h"
 #include "gateway.h"
 #include "intake.h"
 #include "loan.h"
-#include "report.h"
 #include "study.h"
 
 #include <errno.h>
@@ -21,72 +19,6 @@ static int refuse_resident(struct command *c)
 	return command_refuse(c, "unknown_resident",
 		"There is no such resident. Import the roster first: vitalgate import FILE.",
 		"没有此居民。请先导入名册：vitalgate import 文件。");
-}
-
-/* alerts */
-
-/* Of a critical value that the ECG centre told: whoever read it back has heard it. */
-static bool to_be_read_back(struct command *c, const struct uuid *id)
-{
-	return db_int(c->db, 0,
-		       "SELECT 1 FROM alert WHERE uuid=? AND state='active' AND "
-		       "json_extract(body,'$.rules[0].id')='" REPORT_CRITICAL_RULE "'",
-		       "b", id->bytes, sizeof(id->bytes)) == 1;
-}
-
-static int refuse_unread(struct command *c, const struct uuid *id)
-{
-	char en[200], zh[200], study[33] = "";
-	_cleanup_(row_endp) struct row *r = db_query(
-		c->db, "SELECT study FROM alert WHERE uuid=?", "b", id->bytes, sizeof(id->bytes));
-	struct uuid of;
-	if (row_next(r) > 0 && row_uuid(r, 0, &of))
-		hex(study, of.bytes, sizeof(of.bytes));
-	snprintf(en, sizeof(en),
-		"A critical value has to be read back, which acknowledges it: vitalgate ecg readback "
-		"%.8s \"THE WORDS\".",
-		study);
-	snprintf(zh, sizeof(zh),
-		"危急值须复述确认（复述后警报即被确认）：vitalgate ecg readback %.8s “危急值内容”。",
-		study);
-	return command_refuse(c, "read_it_back", en, zh);
-}
-
-static int act_ack(struct command *c)
-{
-	static const char *const outcomes[] = {
-		"reached", "advised", "referred", "not_reached", "artefact"};
-	const char *outcome = command_text(c, "outcome");
-	struct uuid id;
-	bool known = false;
-	for (size_t i = 0; i < ELEMENTS(outcomes); i++)
-		known |= streq(outcome, outcomes[i]);
-	if (!known)
-		return command_refuse(c, "bad_outcome",
-			"Say the outcome: reached, advised, referred, not_reached or artefact.",
-			"请注明结果：reached 已联系 / advised 已指导 / referred 已转诊 / "
-			"not_reached 未联系上 / "
-			"artefact 误测。");
-	int rc = command_find_id(
-		c, "alert", "SELECT uuid FROM alert WHERE uuid BETWEEN ? AND ? LIMIT 2", &id);
-	if (rc < 0)
-		return rc;
-	bool over = !streq(outcome, "not_reached");
-	if (over && to_be_read_back(c, &id))
-		return refuse_unread(c, &id);
-	rc = filing_acknowledge(c->gateway, c->db, &id, c->author, outcome);
-	if (rc == 0)
-		return command_refuse(c, "already_acknowledged",
-			"This alert was acknowledged before; `vitalgate alerts --all` says by "
-			"whom.",
-			"该警报已被确认；vitalgate alerts --all 可查看确认人。");
-	char text[33];
-	if (rc >= 0)
-		rc = command_audit(c, "ack", hex(text, id.bytes, sizeof(id.bytes)), outcome);
-	json_hex(c->result, "alert", id.bytes, sizeof(id.bytes));
-	json_str(c->result, "state", over ? "acknowledged" : "active");
-	json_str(c->result, "by", c->author);
-	return rc;
 }
 
 /* residents and readings */
@@ -128,28 +60,6 @@ static int act_assign(struct command *c)
 	return rc;
 }
 
-static int argument_time(const struct command *c, const char *name, int64_t fallback, int64_t *ret)
-{
-	const json_t *given = json_object_get(c->args, name);
-	const char *text = command_text(c, name);
-	struct vg_civil t;
-	unsigned y, mo, d, h = 0, mi = 0, s = 0;
-	int day = 0, minute = 0, second = 0;
-	if (!text[0]) {
-		*ret = fallback;
-		return !given || json_is_null(given) || json_is_string(given) ? 0 : -EINVAL;
-	}
-	/* whole, or not at all: a time that is half understood would bind the wrong day */
-	sscanf(text, "%4u-%2u-%2u%nT%2u:%2u%n:%2u%n", &y, &mo, &d, &day, &h, &mi, &minute, &s,
-		&second);
-	int end = second ? second : minute ? minute : day;
-	if (!end || text[end])
-		return -EINVAL;
-	t = (struct vg_civil){
-		(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, (uint8_t)mi, (uint8_t)s};
-	return clock_civil_utc(&t, ret) ? 0 : -EINVAL;
-}
-
 /* Which device to whom, as bind and hand-over are asked. */
 static int loan_asked(struct command *c, struct loan *ret)
 {
@@ -184,8 +94,8 @@ static int act_bind(struct command *c)
 	int rc = loan_asked(c, &l);
 	if (rc < 0)
 		return rc;
-	if (argument_time(c, "from", clock_utc_us(), &from) < 0 ||
-		argument_time(c, "to", INT64_MAX, &to) < 0 || to <= from)
+	if (command_time(c, "from", clock_utc_us(), &from) < 0 ||
+		command_time(c, "to", INT64_MAX, &to) < 0 || to <= from)
 		return command_refuse(c, "bad_time",
 			"Expected local times such as 2026-11-21 or 2026-11-21T08:00:00, from "
 			"before to.",
@@ -247,7 +157,6 @@ static int act_resend(struct command *c)
 }
 
 const struct command_entry act_commands[] = {
-	{"ack", act_ack, NULL},
 	{"assign", act_assign, NULL},
 	{"bind", act_bind, NULL},
 	{"handover", act_handover, NULL},

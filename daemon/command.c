@@ -55,6 +55,28 @@ int64_t command_number(const struct command *c, const char *name, int64_t fallba
 	return json_is_integer(v) ? json_integer_value(v) : fallback;
 }
 
+int command_time(const struct command *c, const char *name, int64_t fallback, int64_t *ret)
+{
+	const json_t *given = json_object_get(c->args, name);
+	const char *text = command_text(c, name);
+	struct vg_civil t;
+	unsigned y, mo, d, h = 0, mi = 0, s = 0;
+	int day = 0, minute = 0, second = 0;
+	if (!text[0]) {
+		*ret = fallback;
+		return !given || json_is_null(given) || json_is_string(given) ? 0 : -EINVAL;
+	}
+	/* whole, or not at all: a time that is half understood would bind the wrong day */
+	sscanf(text, "%4u-%2u-%2u%nT%2u:%2u%n:%2u%n", &y, &mo, &d, &day, &h, &mi, &minute, &s,
+		&second);
+	int end = second ? second : minute ? minute : day;
+	if (!end || text[end])
+		return -EINVAL;
+	t = (struct vg_civil){
+		(uint16_t)y, (uint8_t)mo, (uint8_t)d, (uint8_t)h, (uint8_t)mi, (uint8_t)s};
+	return clock_civil_utc(&t, ret) ? 0 : -EINVAL;
+}
+
 int command_audit(struct command *c, const char *action, const char *object, const char *detail)
 {
 	return error_only(
@@ -102,7 +124,8 @@ const struct command_entry *command_find(const char *name)
 {
 	static const struct command_entry *const tables[] = {query_commands, act_commands,
 		person_commands, station_commands, roster_commands, resident_commands,
-		visit_commands, lists_commands, ecg_commands, loop_commands};
+		visit_commands, lists_commands, ecg_commands, alert_commands, rota_commands,
+		loop_commands};
 	for (size_t t = 0; t < ELEMENTS(tables); t++)
 		for (const struct command_entry *e = tables[t]; e->name; e++)
 			if (streq(e->name, name))

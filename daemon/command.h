@@ -38,6 +38,8 @@ const char *command_text(const struct command *c, const char *name);
 /* Who says it, by the token that came with it: "D-0001" of "local:nurse/D-0001"; "": it did not say. */
 const char *command_by(const struct command *c);
 int64_t command_number(const struct command *c, const char *name, int64_t fallback);
+/* A local time such as 2026-11-21 or 2026-11-21T08:00:00; `fallback` when it is absent. -EINVAL: it is no such time. */
+int command_time(const struct command *c, const char *name, int64_t fallback, int64_t *ret);
 
 /* Who did what, in the transaction of what was done. */
 int command_audit(struct command *c, const char *action, const char *object, const char *detail);
@@ -66,6 +68,8 @@ extern const struct command_entry
 	station_commands[]; /* station_command.c: check-ins, cards, today's list */
 extern const struct command_entry visit_commands[]; /* visit_command.c: follow-up visits */
 extern const struct command_entry lists_commands[]; /* lists_command.c: due lists and rates */
+extern const struct command_entry alert_commands[]; /* alert_command.c: alerts, and acknowledging */
+extern const struct command_entry rota_commands[];  /* rota_command.c: who is there, and when */
 /* ecg_command.c: of a study that is still with the decoder. */
 int command_refuse_undecoded(struct command *c);
 /* Of all these and the next; NULL: there is none of this name. */

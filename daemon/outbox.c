@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "outbox.h"
 
+#include "alert_sent.h"
 #include "gateway.h"
 #include "log.h"
 #include "payload.h"
@@ -427,10 +428,14 @@ int outbox_settle(struct outbox *o, struct db *db, unsigned sink)
 	/* the more there are, the more go: there is an end of what can be kept */
 	unsigned n = MIN(s->n_landed, MAX(SETTLE_ROWS, s->n_landed / 4));
 	int rc = 0;
-	for (unsigned i = 0; i < n && rc >= 0; i++)
-		rc = c->receipt == RECEIPT_BROKER
-			     ? settle_for_good(o, db, sink, &s->landed[i])
-			     : settle_until_receipt(db, &s->landed[i], now, timeout);
+	for (unsigned i = 0; i < n && rc >= 0; i++) {
+		const struct landed *l = &s->landed[i];
+		rc = l->kind == OBJECT_ALERT ? alert_sent(db, l->row) : 0;
+		if (rc >= 0)
+			rc = c->receipt == RECEIPT_BROKER
+				     ? settle_for_good(o, db, sink, l)
+				     : settle_until_receipt(db, l, now, timeout);
+	}
 	if (n && c->receipt == RECEIPT_PLATFORM)
 		s->next_scan_us = MIN(s->next_scan_us, now + timeout);
 	/* when it was not committed, the caller begins again with outbox_up() */
@@ -488,11 +493,16 @@ static void check_pieces(struct outbox *o, struct db *db, unsigned sink, const s
 static int accepted(
 	struct outbox *o, struct db *db, unsigned sink, const struct uuid *u, int64_t revision)
 {
-	bool study = db_int(db, 0, "SELECT 1 FROM outbox WHERE kind=4 AND " RECEIPTED, ABOUT) == 1;
-	if (study)
+	int64_t kind = db_int(db, -1,
+		"SELECT kind FROM outbox WHERE kind IN (1,4) AND " RECEIPTED " LIMIT 1", ABOUT);
+	if (kind == OBJECT_STUDY)
 		check_pieces(o, db, sink, u);
 	int rc = db_run(db, "DELETE FROM outbox WHERE " RECEIPTED, ABOUT);
-	return rc >= 0 && study ? report_received(o->gateway, db, sink, u) : rc;
+	if (rc < 0)
+		return rc;
+	return kind == OBJECT_STUDY   ? report_received(o->gateway, db, sink, u)
+	       : kind == OBJECT_ALERT ? alert_received(db, u, revision)
+				      : 0;
 }
 
 /* Pieces that the platform misses: at once, by the way that repeats take. */

@@ -86,52 +86,6 @@ static int query_unassigned(struct command *c)
 	return list(c, "studies", OBJECT_STUDY, studies);
 }
 
-/* What waits for a clean repeat: no alert yet, and perhaps one in a minute. */
-static int repeats(struct command *c)
-{
-	int rc;
-	size_t len;
-	json_array_begin(c->result, "repeats");
-	_cleanup_(row_endp) struct row *r = db_query(c->db,
-		"SELECT p.reading,device.name,token,p.severity,p.body,p.doubts,p.due FROM "
-		"pending_repeat p LEFT JOIN reading ON reading.uuid=p.reading AND superseded=0 "
-		"LEFT JOIN resident ON resident.id=reading.resident LEFT JOIN device ON "
-		"device.id=p.device ORDER BY p.due LIMIT ?",
-		"i", page(c));
-	while ((rc = row_next(r)) > 0) {
-		const void *reading = row_blob(r, 0, &len);
-		json_object_begin(c->result, NULL);
-		json_hex(c->result, "reading", reading, len);
-		json_str(c->result, "device", row_text(r, 1));
-		json_str(c->result, "resident", row_text(r, 2));
-		json_str(c->result, "severity", row_text(r, 3));
-		json_members(c->result, row_text(r, 4));
-		json_raw(c->result, "labels", row_text(r, 5));
-		json_time(c->result, "due", row_int(r, 6));
-		json_object_end(c->result);
-	}
-	json_array_end(c->result);
-	return rc;
-}
-
-/* Nobody saw what ended by itself before anybody acknowledged it: vaccine may be spoilt all the same. */
-#define OPEN "(state='active' OR (state='resolved' AND acked IS NULL))"
-
-static int query_alerts(struct command *c)
-{
-	int64_t after = command_number(c, "after", -1);
-	bool all = json_is_true(json_object_get(c->args, "all"));
-	_cleanup_(row_endp) struct row *r =
-		all ? db_query(c->db, "SELECT id FROM alert WHERE id>? ORDER BY id DESC LIMIT ?",
-			      "ii", after, page(c))
-		    : db_query(c->db,
-			      "SELECT id FROM alert WHERE id>? AND " OPEN
-			      " ORDER BY id DESC LIMIT ?",
-			      "ii", after, page(c));
-	int rc = list(c, "alerts", OBJECT_ALERT, r);
-	return rc < 0 ? rc : repeats(c);
-}
-
 static int query_events(struct command *c)
 {
 	_cleanup_(row_endp) struct row *r =
@@ -197,7 +151,7 @@ static void counts(struct command *c)
 			"SELECT count(*) FROM reading INDEXED BY reading_unassigned"
 			" WHERE resident IS NULL AND superseded=0 AND evidence<>'place' AND test=0 AND "
 			"status<>'entered-in-error'"},
-		{"alerts_active", "SELECT count(*) FROM alert WHERE state='active'"},
+		{"alerts_active", "SELECT count(*) FROM alert WHERE state IN ('active','latched')"},
 		{"repeats_pending", "SELECT count(*) FROM pending_repeat"},
 		{"residents", "SELECT count(*) FROM resident"},
 		{"outbox_pending", "SELECT count(*) FROM outbox WHERE " SINKS " AND state=0"},
@@ -320,7 +274,6 @@ const struct command_entry query_commands[] = {
 	{"devices", query_devices, NULL},
 	{"readings", query_readings, NULL},
 	{"unassigned", query_unassigned, NULL},
-	{"alerts", query_alerts, NULL},
 	{"events", query_events, NULL},
 	{0},
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "report.h"
 
+#include "acknowledge.h"
 #include "centre.h"
 #include "filing.h"
 #include "gateway.h"
@@ -326,7 +327,7 @@ static int acknowledge(
 	if (rc < 0)
 		return rc;
 	alert = critical_id(&id, revision);
-	return MIN(filing_acknowledge(g, db, &alert, author, "read_back"), 0);
+	return MIN(acknowledge_alert(g, db, &alert, author, "read_back"), 0);
 }
 
 int report_read_back(

@@ -64,7 +64,6 @@ TESTED_BY = {
     "daemon/main.c": "tests/test_e2e.py",  # a program's beginning and end
     "daemon/filing.c": "tests/test_intake.c",  # what follows from a reading
     "daemon/assign.c": "tests/test_intake.c",
-    "daemon/outbox_sinks.c": "tests/test_outbox.c",
     "daemon/report_state.c": "tests/test_report.c",
     "daemon/study_later.c": "tests/test_study.c",
     "daemon/card.c": "tests/test_station_command.c",  # and its table
@@ -75,6 +74,9 @@ TESTED_BY = {
     "daemon/erase.c": "tests/test_resident_command.c",
     "daemon/roster_check.c": "tests/test_roster.c",
     "daemon/resident_show.c": "tests/test_resident_command.c",
+    "daemon/acknowledge.c": "tests/test_alert_command.c",
+    "daemon/alert_sent.c": "tests/test_outbox.c",
+    "daemon/outbox_sinks.c": "tests/test_outbox.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
