@@ -13,13 +13,15 @@
 
 struct gateway;
 
-/* What an alert is about beside its labels: SQL, text or NULL. */
+/* SQL: is it of a place, a device or the gateway? */
 #define ALERT_TECHNICAL                                                                      \
 	"(alert.place IS NOT NULL OR coalesce(alert.resident,alert.reading,alert.study) IS " \
 	"NULL)"
-#define ALERT_WHOSE                                                                 \
-	"CASE WHEN " ALERT_TECHNICAL " THEN NULL WHEN alert.resident IS NULL THEN " \
-	"'unassigned' WHEN NOT alert.in_contract THEN 'out_of_contract' END"
+/* SQL: a label, or NULL. A reading says whose it is among its own. */
+#define ALERT_WHOSE                                                          \
+	"CASE WHEN alert.shown IS NOT NULL OR " ALERT_TECHNICAL              \
+	" THEN NULL WHEN alert.resident IS NULL THEN 'unassigned' WHEN NOT " \
+	"alert.in_contract THEN 'out_of_contract' END"
 
 /* A reading of a person, or of nobody, as it arrives. */
 int alerts_judge(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
@@ -28,14 +30,24 @@ int alerts_judge(struct gateway *g, struct db *db, const struct unit *u, const s
 int alerts_judge_again(struct gateway *g, struct db *db, const struct uuid *reading);
 /* A doubtful one that nobody repeated, of this condition: as if it were not doubtful, to staff. */
 int alerts_judge_doubtful(struct gateway *g, struct db *db, const struct uuid *reading,
-	const char *condition, struct instant now);
+	const char *condition, const char *body, struct instant now);
 
 enum alerts_left { LEFT_VOIDED, LEFT_ARTEFACT, LEFT_CONTROL, LEFT_WRONG_PERSON, LEFT_CORRECTED };
-/* It is none of the alerts' any more that it fired in. */
-int alerts_leave(struct gateway *g, struct db *db, const struct uuid *reading, enum alerts_left why);
+/* Who acknowledged which alert by it (LEFT_ARTEFACT); its revision says so, and is made in any case. */
+struct alerts_ack {
+	struct uuid alert;
+	const char *author, *outcome;
+};
+/* It is none of the alerts' any more that it fired in, and has ended none. `ack`: NULL, nobody's acknowledgement. */
+int alerts_leave(struct gateway *g, struct db *db, const struct uuid *reading, enum alerts_left why,
+	const struct alerts_ack *ack);
 /* Its resident is another one now, by this evidence: it is judged again. */
-int alerts_follow(
-	struct gateway *g, struct db *db, const struct uuid *reading, const struct filing *f);
+int alerts_follow(struct gateway *g, struct db *db, const struct uuid *reading,
+	const struct filing *f, int64_t former);
+/* Several readings are filed anew by one command: all are filed first, then each follows, in the order in which they were
+ * first filed. `rc`: what became of the filing; returned when it is an error. */
+void alerts_hold(struct gateway *g);
+int alerts_release(struct gateway *g, struct db *db, int rc);
 /* It was taken at another time. */
 int alerts_retime(struct db *db, const struct uuid *reading, int64_t taken_us);
 /* Two residents are one: all alerts of the first are the other's. */

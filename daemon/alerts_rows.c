@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "alerts_rows.h"
 
+#include "day.h"
 #include "gateway.h"
 
 #include <errno.h>
@@ -44,10 +45,9 @@ static char *labels_text(unsigned labels)
 
 /* reading */
 
-#define COLUMNS                                                                                    \
-	"uuid,resident,condition,deliver,state,level,severity,acked IS NOT NULL AND "              \
-	"ack_outcome<>'not_reached',labels,critical_at,shown,(SELECT at FROM alert_reading WHERE " \
-	"alert=uuid AND reading=shown),(SELECT level FROM alert_reading WHERE alert=uuid AND "     \
+#define COLUMNS                                                                                                                                \
+	"uuid,resident,condition,deliver,state,level,severity,acked IS NOT NULL,labels,critical_at,shown,(SELECT at FROM alert_reading WHERE " \
+	"alert=uuid AND reading=shown),(SELECT level FROM alert_reading WHERE alert=uuid AND "                                                 \
 	"reading=shown)"
 
 static int take(struct row *r, struct alert_row *ret)
@@ -143,19 +143,27 @@ static int begin(struct gateway *g, struct db *db, const struct alert_row *a,
 				sizeof(a->id.bytes));
 }
 
-int alert_row_raise(struct gateway *g, struct db *db, const struct alert_row *a,
+int alert_row_raise(struct gateway *g, struct db *db, struct alert_row *a,
 	const struct alert_reading *first, struct instant now)
 {
-	struct alert_row made = *a;
 	bool over = a->episode.state != ALERT_ACTIVE;
 	int rc = begin(g, db, a, first, now);
-	made.has_shown = false;
+	a->has_shown = false;
 	if (rc >= 0)
-		rc = alert_row_join(db, &made, first);
+		rc = alert_row_join(db, a, first);
 	return rc < 0 ? rc
 		      : alert_row_write(db, a,
 				&(struct alert_turn){.day = day_of(now.utc_us),
 					.ended_us = over ? &first->at_us : NULL});
+}
+
+int alert_row_origin(struct db *db, const struct uuid *id, const struct alert_origin *o)
+{
+	return error_only(db_run(db,
+		"UPDATE alert SET in_contract=?, station=?, device=?, study=? WHERE uuid=?",
+		"itpbb", (int64_t)o->in_contract, o->station, o->device ? &o->device : NULL,
+		o->study ? o->study->bytes : NULL, o->study ? sizeof(o->study->bytes) : (size_t)0,
+		id->bytes, sizeof(id->bytes)));
 }
 
 /* its readings */
@@ -166,46 +174,51 @@ static int show(struct db *db, struct alert_row *a, const struct alert_reading *
 	a->shown = r->id;
 	a->shown_level = r->level;
 	a->episode.shown_at_us = r->at_us;
-	return error_only(db_run(db,
-		"UPDATE alert SET shown=?, body=?, doubts=?, in_contract=?, device=?, station=?, "
-		"study=? WHERE uuid=?",
-		"bttiptbb", r->id.bytes, sizeof(r->id.bytes), r->body, r->doubts,
-		(int64_t)r->in_contract, r->device ? &r->device : NULL, r->station,
-		r->study ? r->study->bytes : NULL, r->study ? sizeof(r->study->bytes) : (size_t)0,
-		a->id.bytes, sizeof(a->id.bytes)));
+	return error_only(db_run(db, "UPDATE alert SET shown=?, body=?, doubts=? WHERE uuid=?",
+		"bttb", r->id.bytes, sizeof(r->id.bytes), r->body, r->doubts, a->id.bytes,
+		sizeof(a->id.bytes)));
+}
+
+static int64_t first_filed(struct db *db, const struct uuid *reading)
+{
+	return db_int(db, INT64_MAX, "SELECT min(id) FROM reading WHERE uuid=?", "b",
+		reading->bytes, sizeof(reading->bytes));
+}
+
+/* Is it the latest of the highest level, with this one in it? */
+static bool shows(struct db *db, const struct alert_row *a, const struct alert_reading *r)
+{
+	if (!a->has_shown || r->level != a->shown_level)
+		return !a->has_shown || r->level > a->shown_level;
+	if (r->at_us != a->episode.shown_at_us)
+		return r->at_us > a->episode.shown_at_us;
+	return first_filed(db, &r->id) >= first_filed(db, &a->shown);
 }
 
 int alert_row_join(struct db *db, struct alert_row *a, const struct alert_reading *r)
 {
-	bool known =
-		db_int(db, 0, "SELECT 1 FROM alert_reading WHERE alert=? AND reading=?", "bb",
-			a->id.bytes, sizeof(a->id.bytes), r->id.bytes, sizeof(r->id.bytes)) == 1;
 	int rc = db_run(db,
 		"INSERT INTO alert_reading(alert,reading,n,level,at,body,doubts) SELECT "
-		"uuid,?2,joined+1,?3,?4,?5,?6 FROM alert WHERE uuid=?1 ON CONFLICT(alert,reading) DO "
-		"UPDATE SET level=?3, at=?4, body=?5, doubts=?6",
+		"uuid,?2,joined+1,?3,?4,?5,?6 FROM alert WHERE uuid=?1",
 		"bbiitt", a->id.bytes, sizeof(a->id.bytes), r->id.bytes, sizeof(r->id.bytes),
 		(int64_t)r->level, r->at_us, r->body, r->doubts);
-	if (rc >= 0 && !known)
+	if (rc >= 0)
 		rc = db_run(db,
 			"UPDATE alert SET joined=joined+1, readings=readings+1 WHERE uuid=?", "b",
 			a->id.bytes, sizeof(a->id.bytes));
-	bool better = !a->has_shown || r->level > a->shown_level ||
-		      (r->level == a->shown_level && r->at_us >= a->episode.shown_at_us);
-	return rc < 0 || !better ? MIN(rc, 0) : show(db, a, r);
+	return rc < 0 || !shows(db, a, r) ? MIN(rc, 0) : show(db, a, r);
 }
 
 /* What is shown now, of those that are left; 1, 0: none is, -errno. */
-static int best(struct db *db, struct alert_row *a)
+static int show_best(struct db *db, struct alert_row *a)
 {
 	struct alert_reading next = {0};
 	_cleanup_(freep) char *body = NULL, *doubts = NULL;
-	char station[32];
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT a.reading,a.level,a.at,a.body,a.doubts,d.in_contract,d.device,"
-			"d.station FROM alert_reading a LEFT JOIN reading d ON d.uuid=a.reading AND "
-			"d.superseded=0 WHERE a.alert=? ORDER BY a.level DESC, a.at DESC, a.n DESC LIMIT 1",
+			"SELECT a.reading,level,at,body,doubts FROM alert_reading a WHERE alert=? ORDER "
+			"BY level DESC, at DESC, (SELECT min(id) FROM reading d WHERE d.uuid=a.reading) "
+			"DESC LIMIT 1",
 			"b", a->id.bytes, sizeof(a->id.bytes));
 		int rc = row_next(r);
 		if (rc <= 0)
@@ -215,10 +228,6 @@ static int best(struct db *db, struct alert_row *a)
 		next.at_us = row_int(r, 2);
 		next.body = body = strdup(row_text(r, 3));
 		next.doubts = doubts = strdup(row_text(r, 4));
-		next.in_contract = row_int(r, 5);
-		next.device = row_int(r, 6);
-		copy(station, sizeof(station), row_text(r, 7));
-		next.station = station[0] ? station : NULL;
 	}
 	int rc = body && doubts ? show(db, a, &next) : -ENOMEM;
 	return rc < 0 ? rc : 1;
@@ -232,30 +241,26 @@ int alert_row_leave(
 	if (rc > 0)
 		rc = db_run(db, "UPDATE alert SET readings=readings-1 WHERE uuid=?", "b",
 			a->id.bytes, sizeof(a->id.bytes));
-	*ret_left = SEVERITY_NONE;
-	if (rc < 0 || a->episode.state == ALERT_INACTIVE)
-		return MIN(rc, 0);
-	rc = best(db, a);
-	if (rc <= 0)
-		return rc;
-	*ret_left = a->shown_level;
+	if (rc >= 0)
+		rc = show_best(db, a);
+	*ret_left = rc > 0 ? a->shown_level : SEVERITY_NONE;
 	a->episode.critical_at_us = db_int(db, 0,
 		"SELECT at FROM alert_reading WHERE alert=? AND level=3 ORDER BY n LIMIT 1", "b",
 		a->id.bytes, sizeof(a->id.bytes));
-	return 0;
+	return MIN(rc, 0);
 }
 
 /* telling */
 
-/* All that its message has: whose it is, the alert's own, the reading's. */
-static char *all_labels(struct row *r, int column)
+/* All that its message has: of whom, of the alert, of the shown reading. */
+char *alert_row_labels(const char *whose, const char *labels, const char *doubts)
 {
 	struct json j = {0};
 	json_array_begin(&j, NULL);
-	if (row_text(r, column))
-		json_str(&j, NULL, row_text(r, column));
-	json_members(&j, row_text(r, column + 1));
-	json_members(&j, row_text(r, column + 2));
+	if (whose)
+		json_str(&j, NULL, whose);
+	json_members(&j, labels);
+	json_members(&j, doubts);
 	json_array_end(&j);
 	return json_take(&j);
 }
@@ -274,7 +279,7 @@ int alert_row_tell(struct gateway *g, struct db *db, const struct uuid *id, cons
 			return -EIO;
 		row = row_int(r, 0);
 		revision = (int)row_int(r, 1);
-		labels = all_labels(r, 2);
+		labels = alert_row_labels(row_text(r, 2), row_text(r, 3), row_text(r, 4));
 	}
 	if (!labels)
 		return -ENOMEM;

@@ -8,7 +8,7 @@
 struct alert_row {
 	struct uuid id;
 	int64_t resident;
-	char condition[32], deliver[16];
+	char condition[40], deliver[16];
 	struct episode episode;
 	bool has_shown;
 	struct uuid shown;
@@ -19,17 +19,22 @@ struct alert_row {
 struct alert_reading {
 	struct uuid id;
 	enum severity level;
-	int64_t at_us;
-	const char *body, *doubts; /* JSON, as of alerts.h: struct raising */
+	int64_t at_us;		   /* taken; arrived, when that is not trusted */
+	const char *body, *doubts; /* JSON, as of struct raising */
+};
+
+/* What decides whom it goes to, when it pages: of the reading that makes it page. */
+struct alert_origin {
 	bool in_contract;
-	int64_t device;
 	const char *station; /* NULL: none */
-	const struct uuid *study;
+	int64_t device;
+	const struct uuid *study; /* NULL: none */
 };
 
 /* 1, 0: there is none, -errno. */
 int alert_row_load(struct db *db, const struct uuid *id, struct alert_row *ret);
-/* The latest of this condition that was told on that day with at least this severity, and not withdrawn. */
+/* The latest of this condition that was told on that day with at least this severity, was not withdrawn and has a
+ * reading. */
 int alert_row_today(struct db *db, int64_t resident, const char *condition, enum severity severity,
 	int32_t day, struct alert_row *ret);
 
@@ -44,14 +49,17 @@ struct alert_turn {
 /* The episode into the alert's row: its next revision, which alerts_revise() makes. */
 int alert_row_write(struct db *db, const struct alert_row *a, const struct alert_turn *turn);
 /* A new one by this reading, or the one that this reading raised before, anew; not told yet. */
-int alert_row_raise(struct gateway *g, struct db *db, const struct alert_row *a,
+int alert_row_raise(struct gateway *g, struct db *db, struct alert_row *a,
 	const struct alert_reading *first, struct instant now);
+int alert_row_origin(struct db *db, const struct uuid *id, const struct alert_origin *o);
 /* One more reading, which is shown when it is the latest of the highest level. */
 int alert_row_join(struct db *db, struct alert_row *a, const struct alert_reading *r);
 /* One less; `ret_left`: the highest level of the others, and `a` shows one of them. */
 int alert_row_leave(
 	struct db *db, struct alert_row *a, const struct uuid *reading, enum severity *ret_left);
 
+/* All labels of an alert as one array, from ALERT_WHOSE and its columns; the caller frees it. */
+char *alert_row_labels(const char *whose, const char *labels, const char *doubts);
 /* The revision that it has goes into the history, and to the platforms. */
 int alert_row_tell(struct gateway *g, struct db *db, const struct uuid *id, const char *ack_author,
 	const char *ack_outcome);

@@ -23,26 +23,23 @@ enum alert_phase {
 };
 extern const char *const alert_states[], *const alert_phases[];
 
-/* Labels of the alert itself; those of its reading are doubts. */
+/* What is said of the alert itself, while it is so; the shown reading has labels of its own. */
 enum alert_label {
-	LABEL_UNCONFIRMED = 1 << 0,
+	LABEL_UNCONFIRMED = 1 << 0, /* these two: while its severity is critical */
 	LABEL_CONFIRMED = 1 << 1,
-	LABEL_LATE = 1 << 2,
-	LABEL_OVERTAKEN = 1 << 3,
-	LABEL_NO_CLEAN_REPEAT = 1 << 4,
-	LABEL_RESOLVED_BY_REPEAT = 1 << 5,
-	LABEL_DOWNGRADED = 1 << 6,
-	LABEL_SUPERSEDED = 1 << 7,
-	LABEL_WITHDRAWN = 1 << 8,
-	LABEL_WRONG_PERSON = 1 << 9,
-	LABEL_CONTROL_SOLUTION = 1 << 10,
-	LABEL_VOIDED = 1 << 11,
-	LABEL_ARTEFACT = 1 << 12,
-	LABEL_IDENTITY_CHANGED = 1 << 13,
-	LABEL_CORRECTED = 1 << 14,
-	LABEL_NOBODY_ANSWERED = 1 << 15,
+	LABEL_DOWNGRADED = 1 << 2,	   /* until its level rises, or it is over */
+	LABEL_RESOLVED_BY_REPEAT = 1 << 3, /* these: until it is active again */
+	LABEL_SUPERSEDED = 1 << 4,
+	LABEL_CORRECTED = 1 << 5,
+	LABEL_WITHDRAWN = 1 << 6,
+	LABEL_WRONG_PERSON = 1 << 7,
+	LABEL_CONTROL_SOLUTION = 1 << 8,
+	LABEL_VOIDED = 1 << 9,
+	LABEL_ARTEFACT = 1 << 10,
+	LABEL_IDENTITY_CHANGED = 1 << 11,
+	LABEL_NOBODY_ANSWERED = 1 << 12, /* until it begins at the first step */
 };
-#define ALERT_LABELS 16
+#define ALERT_LABELS 13
 extern const char *const alert_labels[ALERT_LABELS];
 
 struct episode {
@@ -50,7 +47,7 @@ struct episode {
 	enum severity level, severity;
 	bool acknowledged; /* its present severity */
 	unsigned labels;
-	/* When the first of its critical readings was taken, and the one that is shown; 0: it has none. */
+	/* When the first of its critical readings was, and the one that is shown; 0: it has none. */
 	int64_t critical_at_us, shown_at_us;
 };
 
@@ -58,14 +55,13 @@ struct episode {
 struct episode_reading {
 	enum severity fires, holds; /* for the level of the episode */
 	int64_t at_us;		    /* taken; arrived, when that is not trusted */
-	int64_t age_us;
 	bool overtaken, doubtful;
 	bool shared; /* it is this resident's by the slot of an instrument that several use */
 };
 
 struct episode_limits {
 	enum severity least;
-	int64_t late_us, resolves_us;
+	int64_t resolves_us;
 };
 
 enum episode_verdict {
@@ -95,8 +91,8 @@ struct episode_change episode_take(const struct episode *open, const struct epis
 struct episode_change episode_supersede(const struct episode *now, struct episode *ret);
 /* What it was about is over by itself. */
 struct episode_change episode_over(const struct episode *now, struct episode *ret);
-/* One of its readings left an open one; `left`: the highest level of those that are left, SEVERITY_NONE: there are none.
- * `reason`: LABEL_CORRECTED, or why it is withdrawn when there are none. */
+/* One of its readings left it; `left`: the highest level of those that are left, SEVERITY_NONE: there are none. `reason`:
+ * LABEL_CORRECTED, or why it is withdrawn when there are none. */
 struct episode_change episode_leave(const struct episode *now, enum severity left, unsigned reason,
 	enum severity least, struct episode *ret);
 /* The reading that ended a latched one is none: it goes on. */

@@ -172,7 +172,7 @@ int intake_decide(struct gateway *g, struct db *db, const struct unit *u, const 
 	else
 		rc = whose(g, db, u, r, f);
 	f->status = f->who.resident ? "final" : "unassigned";
-	filing_route(g, db, f);
+	filing_contract(db, f);
 	return rc;
 }
 
@@ -284,7 +284,7 @@ static void keep_person(
 	f->who = (struct resident_decision){.resident = resident,
 		.evidence = "assigned_by_person",
 		.grade = resident ? "person" : "none"};
-	filing_route(g, db, f);
+	filing_contract(db, f);
 }
 
 int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r)

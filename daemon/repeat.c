@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "repeat.h"
 
-#include "filing.h"
+#include "alerts.h"
 #include "gateway.h"
 #include "intake.h"
 #include "watch.h"
@@ -10,60 +10,132 @@
 
 #define TOLD_MAX 64    /* in one look; the rest in the next, which is at once */
 #define SETTLED_MAX 16 /* by one clean reading; what is beyond is told */
-#define KINDS_MAX 128
+#define KINDS_MAX 256
 
 /* asking */
 
-static void kinds_of(const struct reading *r, const struct alert_verdict *v, char *out, size_t size)
+/* Each once. */
+static void kinds_of(const struct repeat *a, char *out, size_t size)
 {
+	uint32_t seen = 0;
 	size_t n = 0;
 	out[0] = 0;
-	for (unsigned i = 0; i < v->n && n < size; i++)
-		n += (size_t)snprintf(out + n, size - n, "%s%s", i ? " " : "",
-			r->quantities[v->quantity[i]].code->kind);
+	for (unsigned i = 0; i < a->judged->n; i++) {
+		unsigned q = a->judged->quantity[i];
+		if (!(seen & 1U << q) && n < size)
+			n += (size_t)snprintf(out + n, size - n, "%s%s", n ? " " : "",
+				a->reading->quantities[q].code->kind);
+		seen |= 1U << q;
+	}
 }
 
-static int request(struct gateway *g, struct db *db, const struct unit *u, const char *flag,
-	const struct raising *a, unsigned within_s, const struct quantity *q)
+static int request(struct gateway *g, struct db *db, const struct repeat *a, unsigned within_s)
 {
 	char detail[160], id[33];
+	const struct quantity *q = &a->reading->quantities[a->judged->quantity[0]];
+	const char *flag = alert_doubtful(g->rules, a->reading);
 	snprintf(detail, sizeof(detail), "reading %.8s: %s %.*f %s, %s: repeat within %u s",
-		hex(id, a->reading->bytes, sizeof(a->reading->bytes)), q->code->kind,
-		(int)q->value.decimals, (double)q->value.milli / 1000, q->code->ucum, flag,
-		within_s);
+		hex(id, a->id->bytes, sizeof(a->id->bytes)), q->code->kind, (int)q->value.decimals,
+		(double)q->value.milli / 1000, q->code->ucum, flag ? flag : "", within_s);
 	return intake_event(
-		g, db, u->device_row, "repeat_requested", detail, NULL, u->arrived_us, true);
+		g, db, a->device, "repeat_requested", detail, NULL, a->now.utc_us, true);
 }
 
-int repeat_ask(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
-	const struct raising *a, const struct alert_verdict *verdict)
+int repeat_ask(struct gateway *g, struct db *db, const struct repeat *a)
 {
-	const struct alert_rules *rules = g->rules;
-	unsigned within_s = alert_times(rules)->within_s;
+	unsigned within_s = alert_times(g->rules)->within_s;
 	int64_t within_us = within_s * CLOCK_SECOND_US;
+	const char *condition = a->judged->condition;
 	char kinds[KINDS_MAX];
-	kinds_of(r, verdict, kinds, sizeof(kinds));
-	/* corrected while it waits, and still doubtful: it says something else, and waits no longer */
+	kinds_of(a, kinds, sizeof(kinds));
 	int rc = db_run(db,
-		"UPDATE pending_repeat SET kinds=?, severity=?, body=?, doubts=? WHERE reading=?",
-		"ttttb", kinds, a->severity, a->body, a->doubts, a->reading->bytes,
-		sizeof(a->reading->bytes));
+		"UPDATE pending_repeat SET kinds=?, body=?, doubts=? WHERE reading=? AND condition=?",
+		"tttbt", kinds, a->body, a->doubts, a->id->bytes, sizeof(a->id->bytes), condition);
 	if (rc != 0)
-		return MIN(rc, 0);
+		return rc;
+	if (a->arrived.boot_us + within_us <= a->now.boot_us)
+		return 0;
 	rc = db_run(db,
-		"INSERT INTO pending_repeat(reading,device,kind,kinds,severity,body,doubts,since,"
-		"boot_id,due_boot,due) VALUES(?,?,?,?,?,?,?,?,?,?,?)",
-		"bittttti"
+		"INSERT INTO pending_repeat(reading,condition,device,kind,kinds,severity,body,doubts,"
+		"since,boot_id,due_boot,due) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
+		"btittttti"
 		"bii",
-		a->reading->bytes, sizeof(a->reading->bytes), u->device_row, r->kind, kinds,
-		a->severity, a->body, a->doubts, u->arrived_us, clock_boot_id(), (size_t)16,
-		u->boot_us + within_us, u->arrived_us + within_us);
+		a->id->bytes, sizeof(a->id->bytes), condition, a->device, a->reading->kind, kinds,
+		severity_name(a->judged->fires), a->body, a->doubts, a->arrived.utc_us,
+		clock_boot_id(), (size_t)16, a->arrived.boot_us + within_us,
+		a->arrived.utc_us + within_us);
+	if (rc >= 0)
+		rc = request(g, db, a, within_s);
 	if (rc < 0)
 		return rc;
-	watch_expect(g->watch, u->boot_us + within_us);
-	const char *flag = alert_doubtful(rules, r);
-	return request(
-		g, db, u, flag ? flag : "", a, within_s, &r->quantities[verdict->quantity[0]]);
+	watch_expect(g->watch, a->arrived.boot_us + within_us);
+	return 1;
+}
+
+/* ending */
+
+static int end(struct gateway *g, struct db *db, const struct uuid *reading, const char *condition,
+	const char *why)
+{
+	char detail[96], id[33];
+	int64_t device =
+		db_int(db, 0, "SELECT device FROM pending_repeat WHERE reading=? AND condition=?",
+			"bt", reading->bytes, sizeof(reading->bytes), condition);
+	int rc = db_run(db, "DELETE FROM pending_repeat WHERE reading=? AND condition=?", "bt",
+		reading->bytes, sizeof(reading->bytes), condition);
+	if (rc < 0)
+		return rc;
+	snprintf(detail, sizeof(detail), "reading %.8s: %s",
+		hex(id, reading->bytes, sizeof(reading->bytes)), why);
+	return intake_event(g, db, device, "repeat_done", detail, NULL, clock_utc_us(), true);
+}
+
+static bool among(const struct judgement *all, uint64_t conditions, const char *condition)
+{
+	for (unsigned i = 0; all && i < all->n; i++)
+		if (conditions & UINT64_C(1) << i && streq(all->conditions[i].condition, condition))
+			return true;
+	return false;
+}
+
+/* The first that it waits for and should not: 1, 0, -errno. */
+static int superfluous(struct db *db, const struct uuid *reading, const struct judgement *all,
+	uint64_t conditions, char ret[static 40])
+{
+	int rc;
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT condition FROM pending_repeat WHERE reading=?", "b",
+			reading->bytes, sizeof(reading->bytes));
+	while ((rc = row_next(r)) > 0)
+		if (!among(all, conditions, row_text(r, 0))) {
+			text_copy(ret, 40, row_text(r, 0), strlen(row_text(r, 0)));
+			return 1;
+		}
+	return rc;
+}
+
+static int stop(struct gateway *g, struct db *db, const struct uuid *reading,
+	const struct judgement *all, uint64_t conditions, const char *why)
+{
+	char condition[40];
+	int rc;
+	while ((rc = superfluous(db, reading, all, conditions, condition)) > 0) {
+		rc = end(g, db, reading, condition, why);
+		if (rc < 0)
+			return rc;
+	}
+	return rc;
+}
+
+int repeat_keep(struct gateway *g, struct db *db, const struct uuid *reading,
+	const struct judgement *all, uint64_t conditions)
+{
+	return stop(g, db, reading, all, conditions, "judged again");
+}
+
+int repeat_stop(struct gateway *g, struct db *db, const struct uuid *reading)
+{
+	return stop(g, db, reading, NULL, 0, "voided");
 }
 
 /* settling */
@@ -89,124 +161,81 @@ static bool has_all(const struct reading *r, const char *kinds)
 	return true;
 }
 
+struct settled {
+	struct uuid reading;
+	char condition[40];
+};
+
 /* What `r` settles, at most `max`. The join is made from the few that wait, not from all readings. */
-static int settled_by(struct db *db, const struct unit *u, const struct reading *r,
-	const struct filing *f, struct uuid *out, size_t max, size_t *ret_n)
+static int settled_by(struct db *db, int64_t device, const struct reading *r, int64_t resident,
+	int64_t at_us, struct instant now, struct settled *out, size_t max, size_t *ret_n)
 {
 	_cleanup_(row_endp) struct row *row = db_query(db,
-		"SELECT p.reading,p.kinds FROM pending_repeat p CROSS JOIN reading d ON "
+		"SELECT p.reading,p.kinds,p.condition FROM pending_repeat p CROSS JOIN reading d ON "
 		"d.uuid=p.reading AND d.superseded=0 WHERE p.device=? AND p.kind=? AND p.boot_id=? "
-		"AND p.due_boot>? AND d.taken<=? AND coalesce(d.resident,0)=?",
-		"itbiii", u->device_row, r->kind, clock_boot_id(), (size_t)16, u->boot_us,
-		f->when.taken_us, f->who.resident);
-	size_t n = 0, len;
+		"AND p.due_boot>? AND CASE WHEN d.trust IN ('corrected','live') THEN d.taken ELSE "
+		"d.arrived END<=? AND coalesce(d.resident,0)=? ORDER BY p.rowid",
+		"itbiii", device, r->kind, clock_boot_id(), (size_t)16, now.boot_us,
+		at_us, resident);
+	size_t n = 0;
 	int rc;
 	while ((rc = row_next(row)) > 0 && n < max) {
-		if (!has_all(r, row_text(row, 1)))
+		const char *condition = row_text(row, 2);
+		if (!has_all(r, row_text(row, 1)) || !row_uuid(row, 0, &out[n].reading))
 			continue;
-		const void *id = row_blob(row, 0, &len);
-		memcpy(out[n++].bytes, id, sizeof(out->bytes));
+		text_copy(out[n].condition, sizeof(out[n].condition), condition, strlen(condition));
+		n++;
 	}
 	*ret_n = n;
 	return MIN(rc, 0);
 }
 
-int repeat_settle(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r,
-	const struct filing *f)
+int repeat_settle(struct gateway *g, struct db *db, const struct reading *r, int64_t device,
+	int64_t resident, int64_t at_us, struct instant now)
 {
-	struct uuid settled[SETTLED_MAX];
+	struct settled settled[SETTLED_MAX];
 	size_t n = 0;
-	if (u->test || alert_doubtful(g->rules, r))
+	if (alert_doubtful(g->rules, r))
 		return 0;
-	int rc = settled_by(db, u, r, f, settled, ELEMENTS(settled), &n);
-	for (size_t i = 0; i < n && rc >= 0; i++) {
-		char id[33], detail[64];
-		snprintf(detail, sizeof(detail), "reading %.8s: a clean one followed",
-			hex(id, settled[i].bytes, sizeof(settled[i].bytes)));
-		rc = db_run(db, "DELETE FROM pending_repeat WHERE reading=?", "b", settled[i].bytes,
-			sizeof(settled[i].bytes));
-		if (rc >= 0)
-			rc = intake_event(g, db, u->device_row, "repeat_done", detail, NULL,
-				u->arrived_us, true);
-	}
+	int rc = settled_by(db, device, r, resident, at_us, now, settled, ELEMENTS(settled), &n);
+	for (size_t i = 0; i < n && rc >= 0; i++)
+		rc = end(g, db, &settled[i].reading, settled[i].condition, "a clean one followed");
 	return rc;
 }
 
 /* telling */
 
-/* Staff, and whose it is now: a person may have assigned it while it waited. */
-static void route(struct gateway *g, struct db *db, const struct uuid *reading, struct filing *f)
-{
-	{
-		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT resident,taken FROM reading WHERE uuid=? AND superseded=0", "b",
-			reading->bytes, sizeof(reading->bytes));
-		if (row_next(r) > 0) {
-			f->who.resident = row_int(r, 0);
-			f->when.taken_us = row_int(r, 1);
-		}
-	}
-	filing_route(g, db, f);
-	const char *contact = g->config->site_contact;
-	if (!contact[0])
-		return;
-	f->role = "site";
-	text_copy(f->recipient, sizeof(f->recipient), contact, strlen(contact));
-}
-
-/* The labels of an alert, an array that is not empty, and one more. */
-static char *labels_with(const char *labels, const char *more)
-{
-	char *text = NULL;
-	int n = asprintf(&text, "%.*s,\"%s\"]", (int)strlen(labels) - 1, labels, more);
-	return n < 0 ? NULL : text;
-}
-
 /* One that is due; 1, 0: there is none, -errno. */
-static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+static int tell_one(struct gateway *g, struct db *db, struct instant now)
 {
 	struct uuid reading = {0};
-	struct filing f = {0};
-	char severity[16] = "";
-	_cleanup_(freep) char *body = NULL, *doubts = NULL;
+	char condition[40];
+	_cleanup_(freep) char *body = NULL;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT reading,severity,body,doubts FROM pending_repeat WHERE boot_id=? AND "
-			"due_boot<=? ORDER BY due_boot LIMIT 1",
-			"bi", clock_boot_id(), (size_t)16, boot_us);
+			"SELECT reading,condition,body FROM pending_repeat WHERE boot_id=? AND "
+			"due_boot<=? ORDER BY due_boot,rowid LIMIT 1",
+			"bi", clock_boot_id(), (size_t)16, now.boot_us);
 		int rc = row_next(r);
 		if (rc <= 0)
 			return rc;
-		size_t len;
-		const void *id = row_blob(r, 0, &len);
-		memcpy(reading.bytes, id, MIN(len, sizeof(reading.bytes)));
-		text_copy(severity, sizeof(severity), row_text(r, 1), strlen(row_text(r, 1)));
+		row_uuid(r, 0, &reading);
+		text_copy(condition, sizeof(condition), row_text(r, 1), strlen(row_text(r, 1)));
 		body = strdup(row_text(r, 2));
-		doubts = labels_with(row_text(r, 3), FILING_NO_CLEAN_REPEAT);
 	}
-	if (!body || !doubts)
-		return -ENOMEM;
-	route(g, db, &reading, &f);
-	int rc = filing_raise(g, db,
-		&(struct raising){.id = filing_alert_id(&reading),
-			.to = &f,
-			.reading = &reading,
-			.severity = severity,
-			.why = "no clean repeat",
-			.body = body,
-			.doubts = doubts,
-			.raised_us = utc_us,
-			.raised_boot_us = boot_us});
+	int rc = body ? db_run(db, "DELETE FROM pending_repeat WHERE reading=? AND condition=?",
+				"bt", reading.bytes, sizeof(reading.bytes), condition)
+		      : -ENOMEM;
 	if (rc >= 0)
-		rc = db_run(db, "DELETE FROM pending_repeat WHERE reading=?", "b", reading.bytes,
-			sizeof(reading.bytes));
+		rc = alerts_judge_doubtful(g, db, &reading, condition, body, now);
 	return rc < 0 ? rc : 1;
 }
 
 int repeat_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
+	const struct instant now = {utc_us, boot_us};
 	int rc = 1;
 	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
-		rc = tell_one(g, db, utc_us, boot_us);
+		rc = tell_one(g, db, now);
 	return MIN(rc, 0);
 }

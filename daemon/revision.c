@@ -119,7 +119,7 @@ int revision_make(struct gateway *g, struct db *db, const struct uuid *id, const
 		   : stays_void			 ? REVISION_VOID
 		   : f.who.resident || old.place ? "amended"
 						 : "unassigned";
-	filing_route(g, db, &f);
+	filing_contract(db, &f);
 	rc = insert(db, &old, r, &f);
 	f.row = db_last_id(db);
 	if (rc >= 0)

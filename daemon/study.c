@@ -236,7 +236,7 @@ static int decide(struct gateway *g, struct db *db, struct filed *s)
 	if (s->readable || streq(s->evidence, "assigned_by_person"))
 		f->who = s->who;
 	f->status = f->who.resident ? "amended" : "unassigned";
-	filing_route(g, db, f);
+	filing_contract(db, f);
 	return 0;
 }
 

@@ -88,7 +88,7 @@ int study_decide_again(struct gateway *g, struct db *db, int64_t row, const stru
 		f.when = *when;
 	else
 		f.when.taken_us = db_int(db, 0, "SELECT taken FROM study WHERE id=?", "i", row);
-	filing_route(g, db, &f);
+	filing_contract(db, &f);
 	int rc = db_run(db,
 		"UPDATE study SET status=?, resident=?, evidence=?, grade=?, in_contract=?, checkin=?, "
 		"reasons=?, taken=coalesce(?,taken), uncertainty_us=coalesce(?,uncertainty_us), "

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A reading that is judged, first as it arrives and then as it is stored. Shared by alerts*.c and by nobody else. Store thread. */
+#pragma once
+
+#include "alerts_rows.h"
+
+struct judging {
+	const struct reading *reading;
+	const struct uuid *id;
+	const struct filing *filing;
+	const char *station; /* NULL: none */
+	int64_t device;
+	bool again;		/* it was judged before, or could have been */
+	struct instant arrived; /* both by the clock of this boot */
+	struct instant now;
+	/* The condition whose clean repeat did not come, and what was said when it was asked for; NULL: none. */
+	const char *over, *over_body;
+};
+
+/* Taken when that is trusted, else arrived. */
+bool judging_trusted(const struct judging *j);
+int64_t judging_at_us(const struct judging *j);
+
+/* What the rules say of it becomes of its resident's alerts. */
+int judging_take(struct gateway *g, struct db *db, const struct judging *j);
