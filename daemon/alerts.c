@@ -14,8 +14,8 @@
 
 #include <errno.h>
 
-#define OPEN_MAX 64	     /* open alerts of one resident that a reading is about */
-#define BODY_RULES_MAX 6     /* an alert's message stays small */
+#define OPEN_MAX 64	 /* open alerts of one resident that a reading is about */
+#define BODY_RULES_MAX 6 /* an alert's message stays small */
 
 struct taking {
 	struct gateway *g;

@@ -23,3 +23,10 @@ int64_t judging_at_us(const struct judging *j);
 
 /* What the rules say of it becomes of its resident's alerts. */
 int judging_take(struct gateway *g, struct db *db, const struct judging *j);
+
+/* Another resident's: it leaves the alerts of the former one (0: nobody; -1: of everybody but whose it is now), or those
+ * say that it is in doubt. (alerts_leave.c) */
+int alerts_leave_others(
+	struct gateway *g, struct db *db, const struct uuid *reading, int64_t former);
+int alerts_doubt_identity(
+	struct gateway *g, struct db *db, const struct uuid *reading, int64_t former);

@@ -247,7 +247,7 @@ static const char *const steps[] = {
 	"INTEGER NOT NULL, kind TEXT NOT NULL, kinds TEXT NOT NULL, severity TEXT NOT NULL, "
 	"body TEXT NOT NULL, doubts TEXT NOT NULL, since INTEGER NOT NULL, boot_id BLOB NOT "
 	"NULL, due_boot INTEGER NOT NULL, due INTEGER NOT NULL, PRIMARY KEY (reading, "
-	"condition)) WITHOUT ROWID;"
+	"condition));"
 	"INSERT INTO pending_repeat(reading,condition,device,kind,kinds,severity,body,doubts,since,"
 	"boot_id,due_boot,due) SELECT reading,CASE WHEN kinds LIKE 'spo2%' THEN 'spo2-low' ELSE "
 	"'bp-high' END,device,kind,kinds,severity,body,doubts,since,boot_id,due_boot,due FROM waited;"

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "alert.h"
+#include "rule.h"
 #include "codes.h"
 #include "config.h"
 #include "followup.h"
@@ -29,7 +29,8 @@ struct gateway {
 		[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
 	char epoch[17]; /* names this database: (epoch, seq) is unique for ever */
 
-	struct outbox *outbox; /* store thread only */
+	struct outbox *outbox;	  /* store thread only, as is: */
+	struct alerts_held *held; /* what follows at the end of a command (alerts.h); NULL: nothing */
 
 	sd_event *loop;
 	struct policy *policy; /* config, codes, rules and forms are in it */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "intake.h"
 
+#include "alerts.h"
 #include "card.h"
 #include "epoch.h"
 #include "filing.h"
@@ -9,7 +10,6 @@
 #include "log.h"
 #include "person.h"
 #include "place.h"
-#include "repeat.h"
 #include "resident.h"
 #include "revision.h"
 #include "span.h"
@@ -287,6 +287,14 @@ static void keep_person(
 	filing_contract(db, f);
 }
 
+static bool is_control(const struct reading *r)
+{
+	for (unsigned i = 0; i < r->n_quantities; i++)
+		if (streq(r->quantities[i].code->kind, KIND_CONTROL))
+			return true;
+	return false;
+}
+
 int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const struct reading *r)
 {
 	int last = (int)db_int(db, 0, "SELECT max(revision) FROM reading WHERE uuid=?", "b",
@@ -335,11 +343,9 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 		rc = visit_touch(g, db, before); /* what it rested on is gone */
 	if (rc >= 0 && before)
 		rc = visit_reading_changed(g, db, &id, before);
-	if (rc >= 0)
-		rc = repeat_settle(g, db, u, r, &f);
-	if (rc >= 0)
-		rc = filing_alert(g, db, u, r, &id, &f);
-	return rc;
+	if (rc >= 0 && amends)
+		rc = alerts_leave(g, db, &id, is_control(r) ? LEFT_CONTROL : LEFT_CORRECTED, NULL);
+	return rc < 0 ? rc : alerts_judge(g, db, u, r, &id, &f);
 }
 
 /* the unit */

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "alert.h"
+#include "rule.h"
 #include "command.h"
 
 #define LIMIT_RULE "personal" /* the rule's id in an alert */
@@ -20,16 +20,6 @@ struct limits {
  * all that were ever set, and they replace nothing. 0 or -errno. */
 int limit_load(struct db *db, const struct alert_rules *rules, int64_t resident, int64_t at_us,
 	bool at_known, struct limits *ret);
-
-/* Adds to the verdict what the limits say of the reading. 0 or -errno. */
-int limit_judge(struct db *db, const struct alert_rules *rules, int64_t resident,
-	const struct reading *r, const struct when *when, struct limits *space,
-	struct alert_verdict *v);
-
-struct filing;
-/* A stored reading is this resident's now: raises its alert when a limit says so. `body`: as revision.h has it. */
-int limit_assigned(struct gateway *g, struct db *db, const struct uuid *reading, const char *body,
-	const struct filing *f);
 
 /* Command `limit` (limit_command.c): sets one, confirms one that waits, or ends it. */
 int limit_command(struct command *c);

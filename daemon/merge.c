@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "merge.h"
 
+#include "alerts.h"
 #include "gateway.h"
 #include "resident.h"
 #include "revision.h"
@@ -114,6 +115,8 @@ int merge_residents(
 		rc = db_run(db,
 			"UPDATE resident SET state='merged',state_at=?,merged_into=? WHERE id=?",
 			"iii", clock_utc_us(), into, from);
+	if (rc >= 0)
+		rc = alerts_merge(g, db, from, into);
 	if (rc >= 0) /* studies first: with each goes the heart rate that was measured in it */
 		rc = move(g, db, from, into, true, &ret->studies);
 	if (rc >= 0)

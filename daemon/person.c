@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "person.h"
 
-#include "filing.h"
+#include "alerts.h"
 #include "gateway.h"
 #include "intake.h"
+#include "repeat.h"
 #include "revision.h"
 #include "stored.h"
 
@@ -183,46 +184,6 @@ static int body_meal(struct gateway *g, struct db *db, char **body, const char *
 	return rc < 0 ? rc : 1;
 }
 
-static int severity_told(struct db *db, const struct uuid *reading)
-{
-	struct uuid alert = filing_alert_id(reading);
-	int found = SEVERITY_NONE;
-	_cleanup_(row_endp) struct row *r = db_query(db, "SELECT severity FROM alert WHERE uuid=?",
-		"b", alert.bytes, sizeof(alert.bytes));
-	const char *name = row_next(r) > 0 ? row_text(r, 0) : "";
-	for (int s = SEVERITY_NONE; s <= SEVERITY_CRITICAL; s++)
-		if (streq(severity_name((enum severity)s), name))
-			found = s;
-	return found;
-}
-
-/* A fasting value may be dangerous where a random one is not. What was told already is told again only when it is worse:
- * an acknowledgement holds. */
-static int judge_again(struct gateway *g, struct db *db, const struct uuid *id, const char *body,
-	const struct filing *f)
-{
-	char kind[32] = "";
-	_cleanup_(stored_endp) struct stored *s = stored_read(g->codes, body);
-	if (!s)
-		return -EIO;
-	struct reading *r = stored_reading(s);
-	r->kind = kind;
-	struct unit u = {.arrived_us = clock_utc_us(), .boot_us = clock_boot_us()};
-	{
-		_cleanup_(row_endp) struct row *row = db_query(
-			db, "SELECT device,test,kind FROM reading WHERE id=?", "i", f->row);
-		if (row_next(row) <= 0)
-			return -EIO;
-		u.device_row = row_int(row, 0);
-		u.test = row_int(row, 1);
-		text_copy(kind, sizeof(kind), row_text(row, 2), strlen(row_text(row, 2)));
-	}
-	struct alert_verdict v = alert_judge(g->rules, r);
-	if ((int)v.severity <= severity_told(db, id))
-		return 0;
-	return filing_alert(g, db, &u, r, id, f);
-}
-
 /* The body of a reading that a person may still say something about; free() it. */
 static int body_open(struct db *db, const struct uuid *id, char **ret)
 {
@@ -276,33 +237,18 @@ int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
 	}
 	if (rc >= 0 && !news)
 		return -EALREADY;
-	struct filing f = {0};
 	if (rc >= 0)
-		rc = revision_make(g, db, id, &(struct revision){.body = body}, &f);
+		rc = revision_make(g, db, id, &(struct revision){.body = body}, NULL);
+	/* a fasting value may be dangerous where a random one is not */
 	if (rc >= 0 && renamed > 0)
-		rc = judge_again(g, db, id, body, &f);
-	return rc;
+		rc = alerts_leave(g, db, id, LEFT_CORRECTED, NULL);
+	return rc < 0 || renamed <= 0 ? rc : alerts_judge_again(g, db, id);
 }
 
-/* Nobody has to repeat what was no measurement. */
-static int stop_waiting(struct gateway *g, struct db *db, const struct uuid *id)
-{
-	char detail[64], name[33];
-	int64_t device = db_int(db, 0, "SELECT device FROM pending_repeat WHERE reading=?", "b",
-		id->bytes, sizeof(id->bytes));
-	int rc = db_run(db, "DELETE FROM pending_repeat WHERE reading=?", "b", id->bytes,
-		sizeof(id->bytes));
-	if (rc <= 0)
-		return rc;
-	snprintf(detail, sizeof(detail), "reading %.8s: voided",
-		hex(name, id->bytes, sizeof(id->bytes)));
-	return intake_event(g, db, device, "repeat_done", detail, NULL, clock_utc_us(), true);
-}
-
-int person_void(struct gateway *g, struct db *db, const struct uuid *id, const char *reason)
+int person_void(struct gateway *g, struct db *db, const struct uuid *id, const char *reason,
+	const struct alerts_ack *ack)
 {
 	_cleanup_(freep) char *body = NULL;
-	struct uuid alert = filing_alert_id(id);
 	int rc = body_open(db, id, &body);
 	if (rc == -ECANCELED)
 		return -EALREADY;
@@ -312,8 +258,8 @@ int person_void(struct gateway *g, struct db *db, const struct uuid *id, const c
 		rc = revision_make(
 			g, db, id, &(struct revision){.body = body, .status = REVISION_VOID}, NULL);
 	if (rc >= 0)
-		rc = stop_waiting(g, db, id);
-	return rc < 0 ? rc : filing_withdraw(g, db, &alert, clock_utc_us());
+		rc = repeat_stop(g, db, id);
+	return rc < 0 ? rc : alerts_leave(g, db, id, ack ? LEFT_ARTEFACT : LEFT_VOIDED, ack);
 }
 
 int person_carry(struct gateway *g, struct db *db, const struct uuid *id, struct reading *r)

@@ -11,6 +11,7 @@
 #include "reading.h"
 
 struct gateway;
+struct alerts_ack;
 
 #define PERSON_DEVICE "person" /* what stands where an instrument's name would */
 
@@ -26,9 +27,10 @@ int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t re
 int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
 	const struct annotation *a, unsigned n, const char *author);
 
-/* Takes a reading back that was measured in error: its evidence is gone, its alert is withdrawn, and what waited for a
- * clean repeat of it waits no longer. -EALREADY, -ENOTSUP as above. */
-int person_void(struct gateway *g, struct db *db, const struct uuid *id, const char *reason);
+/* Takes a reading back that was measured in error: its evidence is gone, it leaves its alerts, and what waited for a
+ * clean repeat of it waits no longer. `ack`: who acknowledged an alert so (alerts.h), or NULL. -EALREADY, -ENOTSUP as above. */
+int person_void(struct gateway *g, struct db *db, const struct uuid *id, const char *reason,
+	const struct alerts_ack *ack);
 
 /* Puts what persons added to a reading into the correction that its instrument sent. */
 int person_carry(struct gateway *g, struct db *db, const struct uuid *id, struct reading *r);

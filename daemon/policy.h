@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "alert.h"
+#include "rule.h"
 #include "codes.h"
 #include "config.h"
 #include "driver.h"

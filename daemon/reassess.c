@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "reassess.h"
 
+#include "alerts.h"
 #include "epoch.h"
 #include "gateway.h"
 #include "revision.h"
@@ -305,7 +306,7 @@ static int next_study(struct db *db, const char *station, int64_t before, const 
 	return 1;
 }
 
-int reassess_window(struct gateway *g, struct db *db, const char *station,
+static int window(struct gateway *g, struct db *db, const char *station,
 	const struct station_window *w, int64_t last_reading, int64_t checkin)
 {
 	const struct numbers *n = g->numbers;
@@ -320,4 +321,11 @@ int reassess_window(struct gateway *g, struct db *db, const char *station,
 		if (c.concerned && (rc = reassess_study(g, db, c.row, NULL)) < 0)
 			return rc;
 	return rc;
+}
+
+int reassess_window(struct gateway *g, struct db *db, const char *station,
+	const struct station_window *w, int64_t last_reading, int64_t checkin)
+{
+	alerts_hold(g);
+	return alerts_release(g, db, window(g, db, station, w, last_reading, checkin));
 }

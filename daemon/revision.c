@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "revision.h"
 
+#include "alerts.h"
 #include "gateway.h"
-#include "limit.h"
+#include "roster.h"
 #include "stored.h"
 #include "visit.h"
 
@@ -79,6 +80,12 @@ static int insert(
 		who->checkin ? &who->checkin : NULL, (int64_t)(r->who != NULL), reasons));
 }
 
+/* Two records of one resident: his alerts went with it (merge.h). */
+static bool merged(struct db *db, int64_t former, int64_t now)
+{
+	return former && now && roster_files_under(db, former) == now;
+}
+
 /* What rested on the former revision, and what rests on this one. */
 static int follow(struct gateway *g, struct db *db, const struct uuid *id, const struct former *old,
 	const char *body, const struct filing *f)
@@ -95,12 +102,9 @@ static int follow(struct gateway *g, struct db *db, const struct uuid *id, const
 		rc = visit_touch(g, db, old->resident);
 	if (rc >= 0)
 		rc = visit_reading_changed(g, db, id, old->resident);
-	struct uuid alert = filing_alert_id(id);
-	if (rc >= 0 && (old->resident != now || old->in_contract != f->in_contract))
-		rc = filing_move_alert(g, db, &alert, f);
-	if (rc >= 0 && now && now != old->resident && !streq(f->status, REVISION_VOID))
-		rc = limit_assigned(g, db, id, body, f);
-	return rc;
+	if (rc < 0 || old->resident == now || merged(db, old->resident, now))
+		return MIN(rc, 0);
+	return alerts_follow(g, db, id, f, old->resident);
 }
 
 int revision_make(struct gateway *g, struct db *db, const struct uuid *id, const struct revision *r,

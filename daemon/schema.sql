@@ -431,7 +431,7 @@ CREATE TABLE duty (                     -- who is there for a team outside its m
 	PRIMARY KEY (team, from_us, member)
 ) WITHOUT ROWID;
 
-CREATE TABLE pending_repeat (           -- doubtful critical readings that wait for a clean one
+CREATE TABLE pending_repeat (           -- doubtful critical readings that wait for a clean one, in the order of asking
 	reading BLOB NOT NULL,          -- reading.uuid
 	condition TEXT NOT NULL,
 	device INTEGER NOT NULL,
@@ -445,7 +445,7 @@ CREATE TABLE pending_repeat (           -- doubtful critical readings that wait 
 	due_boot INTEGER NOT NULL,      -- CLOCK_BOOTTIME of that boot at which staff are told
 	due INTEGER NOT NULL,           -- the same by the gateway clock, for another boot
 	PRIMARY KEY (reading, condition)
-) WITHOUT ROWID;
+);
 
 CREATE TABLE condition (                -- a technical rule that a device breaks, or is listened for
 	device INTEGER NOT NULL,

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Alerts of what is no reading: of places, devices, the gateway, studies and plans; and what is common to all: they move. */
+#include "alerts.h"
+
+#include "alerts_rows.h"
+#include "escalate.h"
+#include "gateway.h"
+#include "log.h"
+
+#include <errno.h>
+
+static int insert(struct gateway *g, struct db *db, const struct raising *a)
+{
+	const struct filing *to = a->to;
+	int64_t resident = to ? to->who.resident : 0;
+	const char *labels = a->severity == SEVERITY_CRITICAL ? "[\"unconfirmed\"]" : "[]";
+	return db_run(db,
+		"INSERT INTO alert(uuid,revision,reading,resident,severity,level,state,condition,labels,"
+		"recipient,role,in_contract,body,doubts,raised,rules_version,place,station,device,since,"
+		"study,boot_id,raised_boot) VALUES(?,1,?,?,?,?,'active',?,?,'','',?,?,?,?,?,?,?,?,?,?,?,"
+		"?) ON CONFLICT(uuid) DO NOTHING",
+		"bbptittittittppbbi", a->id.bytes, sizeof(a->id.bytes),
+		a->reading ? a->reading->bytes : NULL,
+		a->reading ? sizeof(a->reading->bytes) : (size_t)0, resident ? &resident : NULL,
+		severity_name(a->severity), (int64_t)a->severity, a->condition, labels,
+		(int64_t)(to && to->in_contract), a->body, a->doubts, a->raised_us,
+		alert_rules_version(g->rules), a->place, a->station, a->device ? &a->device : NULL,
+		a->since_us ? &a->since_us : NULL, a->study ? a->study->bytes : NULL,
+		a->study ? sizeof(a->study->bytes) : (size_t)0, clock_boot_id(), (size_t)16,
+		a->raised_boot_us);
+}
+
+int alerts_raise(struct gateway *g, struct db *db, const struct raising *a)
+{
+	char text[33];
+	int rc = insert(g, db, a);
+	if (rc <= 0)
+		return rc;
+	rc = escalate_begin(g, db, &a->id, 0);
+	if (rc >= 0)
+		rc = alert_row_tell(g, db, &a->id, NULL, NULL);
+	if (rc < 0)
+		return rc;
+	log_note("alert", "%.8s %s: %s", hex(text, a->id.bytes, sizeof(a->id.bytes)),
+		severity_name(a->severity), a->condition);
+	return 1;
+}
+
+int alerts_over(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)
+{
+	struct alert_row row;
+	int rc = alert_row_load(db, id, &row);
+	if (rc <= 0 || row.episode.state != ALERT_ACTIVE)
+		return MIN(rc, 0);
+	struct episode now = row.episode;
+	struct episode_change c = episode_over(&now, &row.episode);
+	rc = alert_row_write(db, &row, &(struct alert_turn){.ended_us = &at_us});
+	if (rc >= 0)
+		rc = row.episode.state == ALERT_LATCHED ? escalate_slow(g, db, id)
+							: escalate_end(db, id);
+	return rc < 0 ? rc : alerts_revise(g, db, id, c.phase, NULL, NULL);
+}
+
+/* Whoever it concerns now has not heard of it. */
+int alerts_move(struct gateway *g, struct db *db, const struct uuid *id, const struct filing *f)
+{
+	struct alert_row row;
+	int rc = alert_row_load(db, id, &row);
+	if (rc <= 0)
+		return rc;
+	bool waits = row.episode.state != ALERT_INACTIVE && !row.episode.acknowledged;
+	rc = db_run(db, "UPDATE alert SET resident=?, in_contract=? WHERE uuid=?", "pib",
+		f->who.resident ? &f->who.resident : NULL, (int64_t)f->in_contract, id->bytes,
+		sizeof(id->bytes));
+	if (rc >= 0 && waits)
+		rc = escalate_begin(g, db, id, 0);
+	return rc < 0 ? rc : alerts_revise(g, db, id, PHASE_UPDATE, NULL, NULL);
+}
+
+int alerts_retime(struct db *db, const struct uuid *reading, int64_t at_us)
+{
+	return error_only(db_run(db, "UPDATE alert_reading SET at=? WHERE reading=?", "ib", at_us,
+		reading->bytes, sizeof(reading->bytes)));
+}
+
+/* The next one that is open, in the order of their raising. */
+static int next_open(struct db *db, int64_t resident, int64_t *row, struct uuid *ret)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT id,uuid FROM alert WHERE resident=? AND state IN ('active','latched') AND id>? "
+		"ORDER BY id LIMIT 1",
+		"ii", resident, *row);
+	int rc = row_next(r);
+	if (rc <= 0)
+		return rc;
+	*row = row_int(r, 0);
+	return row_uuid(r, 1, ret) ? 1 : -EIO;
+}
+
+int alerts_merge(struct gateway *g, struct db *db, int64_t from, int64_t into)
+{
+	int64_t row = 0;
+	struct uuid id;
+	int rc;
+	while ((rc = next_open(db, from, &row, &id)) > 0) {
+		rc = db_run(db, "UPDATE alert SET resident=? WHERE uuid=?", "ib", into, id.bytes,
+			sizeof(id.bytes));
+		if (rc >= 0)
+			rc = alerts_revise(g, db, &id, PHASE_UPDATE, NULL, NULL);
+		if (rc < 0)
+			return rc;
+	}
+	return rc < 0 ? rc
+		      : error_only(db_run(db, "UPDATE alert SET resident=? WHERE resident=?", "ii",
+				into, from));
+}
