@@ -47,7 +47,7 @@ FUZZ_RUNS ?= -1
 TEST_JOBS ?= 4
 timed = $(patsubst %/test_serial,"alone %/test_serial",$1)
 
-.PHONY: all test check have-deps test-san sanitized test-bluez test-township demo bench accept lint format install clean deps fuzz
+.PHONY: all test check have-deps test-san sanitized test-bluez test-township test-alerts demo bench accept lint format install clean deps fuzz
 all: $(PROGRAMS)
 
 $(B)/core.a: $(CORE_OBJ)
@@ -147,6 +147,10 @@ test-bluez: $(PROGRAMS) $(TEST_HELPERS)
 # A scripted year of 3,000 residents against the independent model: make test-township TOWNSHIP="--seed 2"
 test-township: $(B)/tests/scenario
 	@/usr/bin/python3 tests/township_test.py $(TOWNSHIP)
+
+# A million readings against the independent model of alerts: make test-alerts ALERTS="9 10 --readings 50000"
+test-alerts: $(B)/tests/scenario
+	@/usr/bin/python3 tests/alerts_test.py $(ALERTS)
 
 demo: have-deps
 	@$(MAKE) -s -j2 all

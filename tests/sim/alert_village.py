@@ -353,7 +353,7 @@ class Village:
         while self.known < len(self.model.alerts):
             alert = self.model.alerts[self.known]
             self.known += 1
-            if self.dice.random() < 0.85:
+            if self.dice.random() < 0.98:
                 self.after(self.t + int(self.dice.expovariate(1 / 6000)) + 20, self.answer, alert, 1)
 
     def answer(self, alert, attempt):
@@ -367,5 +367,5 @@ class Village:
         self.cmd("ack", args, by=dice.choice(("D-0001", "S-0001")), **door)
         if dice.random() < 0.1:
             self.put({"ask": "alerts", "resident": alert.resident or "-"})
-        if attempt < 4:
+        if attempt < 9 and not alert.acknowledged or dice.random() < 0.2:
             self.after(self.t + int(dice.expovariate(1 / 20000)) + 20, self.answer, alert, attempt + 1)

@@ -1,0 +1,198 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make test-alerts`: villages (tests/sim/alert_people.py) through the daemon's rooms (build/tests/scenario) and
+through the model (tests/sim/alert_model.py) at the same time; the histories of all alerts must be the same.
+
+    alerts_test.py [SEED ..] [--residents 250] [--readings 125000] [--days 90] [--model-only] [--keep FOLDER]
+"""
+import argparse
+import collections
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+
+from harness import BUILD, ROOT, SIM
+
+sys.path.insert(0, SIM)
+from alert_rules import WORDS
+from alert_village import Village
+
+SCENARIO = BUILD + "/tests/scenario"
+LINES_SHOWN = 30
+FIELDS = ("at", "phase", "state", "severity", "level", "to", "role", "step", "deliver", "labels", "ack")
+
+
+class Daemon:
+    """The daemon's rooms, told one line after the other."""
+
+    def __init__(self, folder):
+        self.out, self.err = folder + "/daemon.jsonl", folder + "/daemon.err"
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = subprocess.Popen([SCENARIO], stdin=subprocess.PIPE, stdout=out, stderr=err)
+        self.seconds, self.trouble = 0.0, ""
+
+    def tell(self, text):
+        if not self.trouble:
+            try:
+                self.process.stdin.write(text.encode())
+            except BrokenPipeError:
+                self.trouble = "daemon: it ended early"
+
+    def end(self):
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            pass
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.seconds = usage.ru_utime + usage.ru_stime
+        if self.process.returncode or self.trouble:
+            with open(self.err, encoding="utf-8", errors="replace") as f:
+                self.trouble = f"daemon: exit status {self.process.returncode}: {f.read().strip()[-2000:]}"
+
+    def answers(self):
+        with open(self.out, encoding="utf-8") as f:
+            for text in f:
+                yield json.loads(text)
+
+
+class Run:
+    """A village, and what both sides said."""
+
+    def __init__(self, seed, residents, readings, days, folder, model_only=False):
+        self.seed, self.scenario = seed, folder + "/scenario.jsonl"
+        self.village = Village(random.Random(seed), residents, readings, days)
+        self.daemon = None if model_only else Daemon(folder)
+        self.asked = []  # (number of the line, the line, the model's answer)
+        began = time.monotonic()
+        with open(self.scenario, "w", encoding="utf-8") as out:
+            for number, (line, answer) in enumerate(self.village.lines(), 1):
+                text = json.dumps(line, ensure_ascii=False) + "\n"
+                out.write(text)
+                if self.daemon:
+                    self.daemon.tell(text)
+                if answer:
+                    self.asked.append((number, line, answer))
+        if self.daemon:
+            self.daemon.end()
+        self.seconds = time.monotonic() - began
+        self.model = self.village.model
+        self.alerts = self.asked[-1][2]["answer"]["alerts"]
+
+    def report(self):
+        counts = collections.Counter()
+        for alert in self.model.alerts:
+            counts[alert.condition, WORDS[max(r.severity for r in alert.history)]] += 1
+        readings, told = len(self.model.readings), self.model.counts
+        speeds = f"model {readings / max(self.village.model_seconds, 1e-9):,.0f} readings/s"
+        if self.daemon and self.daemon.seconds:
+            speeds += f", daemon {readings / self.daemon.seconds:,.0f}"
+        print(f"seed {self.seed}: {readings} readings, {len(self.model.alerts)} alerts, "
+              f"{sum(len(a.history) for a in self.model.alerts)} revisions, {told['waits']} waits "
+              f"({told['repeats']} settled), {len(self.asked)} questions, {self.seconds:.0f} s; {speeds}")
+        print("    " + ", ".join(f"{name} {level} {n}" for (name, level), n in sorted(counts.items())))
+
+    def trouble(self):
+        """The smallest text that helps, empty when both sides say the same."""
+        if not self.daemon:
+            return ""
+        told = -1
+        for told, theirs in enumerate(self.daemon.answers()):
+            number, line, ours = self.asked[told] if told < len(self.asked) else (0, {}, None)
+            if theirs != ours:
+                return f"{self.daemon.trouble}\nline {number}, {line.get('at')}: " + self.explain(theirs, ours, number)
+        if self.daemon.trouble or told + 1 != len(self.asked):
+            return self.daemon.trouble or f"daemon: {told + 1} answers to {len(self.asked)} questions"
+        return ""
+
+    def explain(self, theirs, ours, number):
+        left, right = (by_name((answer or {}).get("answer", {}).get("alerts", ())) for answer in (theirs, ours))
+        found = [(moment, name) for name in {**left, **right}
+                 for moment in [first_difference(left.get(name), right.get(name))] if moment]
+        if not found:
+            return "the same alerts in another order: " + str([n for n, m in zip(left, right) if n != m][:1])
+        moment, name = min(found, key=lambda f: (f[0], str(f[1])))
+        text = [f"{len(found)} alerts differ; the first of {name[0]}, {name[1] or 'nobody'}, raised by {name[2]}"]
+        for side, alert in (("daemon", left.get(name)), ("model", right.get(name))):
+            text.append(f"  {side}: " + (told_of(alert, moment) if alert else "no such alert"))
+        keys = {key for alert in (left.get(name), right.get(name)) if alert for key in alert["readings"] + [alert["reading"]]}
+        return "\n".join(text + self.lines_about(name, keys, moment, number))
+
+    def lines_about(self, name, keys, moment, number):
+        """The last lines about the alert's resident until the difference."""
+        token = name[1]
+        keys |= {r.key for r in self.model.readings.values() if token and r.resident == token}
+        found = collections.deque(maxlen=LINES_SHOWN)
+        marks = [f'"{token}"', f'!{name[2]}:'] if token else [f'!{name[2]}:']
+        with open(self.scenario, encoding="utf-8") as f:
+            for n, text in enumerate(f, 1):
+                if n > number or n > 1 and json.loads(text)["at"] > moment:
+                    break
+                if n == 1 or any(mark in text for mark in marks) or mentions(text, keys):
+                    found.append(f"  {n}: {text.strip()[:400]}")
+        return list(found)
+
+
+def mentions(text, keys):
+    """A unit with one of these readings, or a command about one."""
+    line = json.loads(text)
+    if "unit" in line:
+        return any(record["key"] in keys for record in line["unit"]["readings"])
+    return (line.get("args") or {}).get("reading", "@")[1:] in keys
+
+
+def by_name(alerts):
+    return {(a["condition"], a["resident"], a["reading"]): a for a in alerts}
+
+
+def first_difference(left, right):
+    """The local time of the first revision that differs; empty when nothing does."""
+    if left == right:
+        return ""
+    if not left or not right:
+        return (left or right)["history"][0]["at"]
+    for a, b in zip(left["history"], right["history"]):
+        if a != b:
+            return min(a["at"], b["at"])
+    longer = max(left["history"], right["history"], key=len)
+    shorter = min(left["history"], right["history"], key=len)
+    return longer[len(shorter)]["at"] if len(longer) > len(shorter) else longer[-1]["at"] + "+"
+
+
+def told_of(alert, moment):
+    rows = [" ".join(str(entry.get(f)) for f in FIELDS) for entry in alert["history"]]
+    at = next((n for n, e in enumerate(alert["history"]) if e["at"] >= moment.rstrip("+")), len(rows))
+    rows = [f"\n      {n + 1}: {row}" for n, row in enumerate(rows)][max(0, at - 3):at + 3]
+    return f"shown {alert['shown']}, readings {alert['readings'][-8:]}" + "".join(rows)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("seeds", type=int, nargs="*", default=range(1, 9))
+    options.add_argument("--residents", type=int, default=250)
+    options.add_argument("--readings", type=int, default=125000)
+    options.add_argument("--days", type=int, default=90)
+    options.add_argument("--model-only", action="store_true", help="without the daemon's rooms")
+    options.add_argument("--keep", help="a folder for the scenario and the answers of the last seed")
+    chosen = options.parse_args()
+    if not chosen.model_only and not os.path.exists(SCENARIO):
+        sys.exit(f"{os.path.relpath(SCENARIO, ROOT)} is not built: make {os.path.relpath(SCENARIO, ROOT)}")
+    good = True
+    for seed in chosen.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            if chosen.keep:
+                os.makedirs(chosen.keep, exist_ok=True)
+            run = Run(seed, chosen.residents, chosen.readings, chosen.days, chosen.keep or folder, chosen.model_only)
+            run.report()
+            trouble = run.trouble()
+            print(trouble or "    no difference", flush=True)
+            good = good and not trouble
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
