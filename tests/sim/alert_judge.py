@@ -9,6 +9,7 @@ import followup_tables as tables
 from alert_rules import breaks
 
 LOW_APART_S = 60 * tables.number("hypo.episode_minutes")
+MOST_VALUES = 512
 ENDLESS = float("inf")
 GLUCOSE = tuple(kind for kind in tables.KINDS if kind.startswith("glu.") and kind != "glu.control")
 
@@ -41,7 +42,7 @@ class History:
                                             bisect_right(values, (when, ENDLESS))] if v[1] != order]
         if len(kinds) > 1:
             found.sort()
-        return found
+        return found[-MOST_VALUES:]
 
     def later(self, kinds, when):
         """Whether a value of one of these kinds was taken later."""
@@ -80,8 +81,9 @@ class Verdict:
 class Judged:
     """A reading on its way through the rules."""
 
-    def __init__(self, reading, history):
+    def __init__(self, reading, history, instead=()):
         self.reading, self.history, self.when = reading, history, when_of(reading)
+        self.instead = instead  # (rule, kind) in whose place a personal limit stands
 
     def verdict(self, condition):
         verdict = Verdict(condition)
@@ -93,7 +95,7 @@ class Judged:
                     verdict.fired(rule.level, kinds)
                 continue
             for kind in rule.kinds:
-                if kind in values:
+                if kind in values and not (self.instead and (rule, kind) in self.instead):
                     number, sign = values[kind]
                     if number is not None:
                         self.ask(verdict, rule, kind, number, sign)
@@ -106,12 +108,12 @@ class Judged:
                 verdict.fired(rule.level, (kind,))
             return
         if rule.breaks(number, sign):
-            fires = TYPES[rule.type](self, rule, kind, number)
+            fires = TYPES[rule.type](self, rule, kind, number, sign)
         elif rule.holds_on and rule.held(number, sign):
             fires = False
         else:
             return
-        if rule.holds_on and not (rule.usual_by is not None and self.is_usual(rule, kind, number)):
+        if rule.holds_on and not (rule.usual_by is not None and self.is_usual(rule, kind, number, sign)):
             verdict.held |= 1 << rule.level
         if fires:
             verdict.fired(rule.level, (kind,))
@@ -119,37 +121,39 @@ class Judged:
     def before(self, kinds, within_s):
         return self.history.before(kinds, self.when, within_s, self.reading.order)
 
-    def is_usual(self, rule, kind, number):
-        """Near to the own median: the rule is off."""
+    def is_usual(self, rule, kind, number, sign):
+        """Near to the own median: the rule is off. What is censored is never usual."""
+        if sign:
+            return False
         usual = median(self.before((kind,), rule.within_s), rule.least)
         if usual is None:
             return False
         upper = rule.limits[0][0]
         return number < usual + rule.usual_by if upper else number > usual - rule.usual_by
 
-    def limit(self, rule, kind, number):
-        return rule.usual_by is None or not self.is_usual(rule, kind, number)
+    def limit(self, rule, kind, number, sign):
+        return rule.usual_by is None or not self.is_usual(rule, kind, number, sign)
 
     def range(self, *_):
         return True
 
-    def repeated(self, rule, _kind, _number):
+    def repeated(self, rule, *_):
         latest = self.before(rule.kinds, rule.within_s)[-(rule.n - 1):] if rule.n > 1 else []
         return 1 + sum(rule.breaks(v[2], v[3]) for v in latest) >= rule.k
 
-    def rise(self, rule, _kind, number):
+    def rise(self, rule, _kind, number, _sign):
         usual = median(self.before(rule.kinds, rule.within_s), rule.least)
         return usual is not None and number >= usual + rule.by
 
-    def fall(self, rule, _kind, number):
+    def fall(self, rule, _kind, number, _sign):
         usual = median(self.before(rule.kinds, rule.within_s), rule.least)
         return usual is not None and number <= usual - rule.by
 
-    def gain(self, rule, _kind, number):
+    def gain(self, rule, _kind, number, _sign):
         earlier = self.before(rule.kinds, rule.within_s)
         return bool(earlier) and number - min(v[2] for v in earlier) >= rule.by
 
-    def repeated_low(self, rule, _kind, _number):
+    def repeated_low(self, rule, *_):
         moments = sorted([v[0] for v in self.before(rule.kinds, rule.within_s) if rule.breaks(v[2], v[3])] +
                          [self.when])
         return 1 + sum(b - a >= LOW_APART_S for a, b in zip(moments, moments[1:])) >= rule.k

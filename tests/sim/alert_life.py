@@ -66,6 +66,7 @@ class Life:
     def life_init(self):
         self.alerts = []
         self.raised = {}  # (condition, token it was raised for, key): alert
+        self.latest_named = {}  # (key, condition): the latest of these
         self.by_condition = {}  # (token, condition): alerts in order of raising
         self.maybe_open = {}  # the same: those that may be open
         self.inside = {}  # order of a reading: alerts that it is in
@@ -155,6 +156,7 @@ class Life:
             alert = Alert(len(self.alerts), name, token, reading.key)
             self.raised[name, token, reading.key] = alert
             self.alerts.append(alert)
+            self.latest_named[reading.key, name] = alert
             if token is not None:
                 self.by_condition.setdefault((token, name), []).append(alert)
         self.opens(alert)

@@ -18,6 +18,7 @@ import alert_rules
 import followup_model
 from alert_judge import NOTHING, History, Judged, overtaken, when_of
 from alert_life import CRITICAL, Life
+from alert_limits import Limits
 from alert_rota import Rota
 from followup_commands import Refused
 from followup_model import Surprise
@@ -38,13 +39,14 @@ class Wait:
         self.device, self.token, self.age, self.over = device, token, age, False
 
 
-class AlertModel(Rota, Life, followup_model.Model):
+class AlertModel(Rota, Life, Limits, followup_model.Model):
     def __init__(self, config):
         super().__init__(config)
         altitude = (config.get("alerting") or {}).get("altitude_m") or 0
         self.rules = alert_rules.Rules(config.get("rules"), altitude)
         self.rota_init(config)
         self.life_init()
+        self.limits_init()
         self.histories = {}  # token: History
         self.filed = {}  # order of a reading: (token, its kinds in that history)
         self.moves = {}  # order of a reading: (reading, who had it before the line)
@@ -141,9 +143,10 @@ class AlertModel(Rota, Life, followup_model.Model):
         if not doubtful:
             self.settle_waits(reading)
         self.counts["judged"] += 1
+        conditions, instead = self.with_limits(reading, conditions)
         if not conditions:
             return
-        judged = Judged(reading, self.histories.get(token, NOTHING))
+        judged = Judged(reading, self.histories.get(token, NOTHING), instead)
         age = now - reading.taken if reading.trusted() else 0
         in_it = {a.condition for a in self.inside.get(reading.order, ()) if a.resident == token}
         for condition in conditions:
@@ -299,10 +302,9 @@ class AlertModel(Rota, Life, followup_model.Model):
 
     def alert_named(self, name):
         key, _, condition = name[1:].rpartition(":")
-        found = [a for a in self.alerts if a.key == key and a.condition == condition]
-        if not found:
+        if (key, condition) not in self.latest_named:
             raise Refused("unknown_alert")
-        return found[-1]
+        return self.latest_named[key, condition]
 
     def do_ack(self, args, _by):
         alert, outcome = self.alert_named(args["alert"]), args["outcome"]
@@ -324,6 +326,10 @@ class AlertModel(Rota, Life, followup_model.Model):
                 alert.state, alert.level = "inactive", 0
                 alert.labels.discard("downgraded")
         self.revise(alert, "update", outcome)
+
+    def do_alert_read(self, args, _by):
+        """Somebody looked at it: no revision."""
+        self.alert_named(args["alert"])
 
     def artefact(self, alert):
         if not alert.entries:

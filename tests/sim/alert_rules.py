@@ -150,6 +150,11 @@ class Rules:
                             if years is not None} | {CHILD_BELOW})
         self.chosen = {}
 
+    @staticmethod
+    def person(resident, day):
+        return Person(*(frozenset(words) for words in (resident.programmes, resident.populations, resident.conditions)),
+                      resident.setting, age_on(resident.birth_date, day))
+
     def conditions_for(self, resident, day, kinds):
         """[Condition] that values of these kinds are about; the resident None: nobody."""
         who = None
@@ -160,7 +165,7 @@ class Rules:
                    resident.setting, told)
         found = self.chosen.get((who, kinds))
         if found is None:
-            person = who and Person(*(frozenset(words) for words in who[:3]), who[3], age)
+            person = who and self.person(resident, day)
             found = self.chosen[who, kinds] = self.choose(person, kinds)
         return found
 

@@ -166,7 +166,7 @@ class Village:
             self.after(start + 8 * 3600 + dice.randrange(9 * 3600), self.session, dice.choice(self.stations))
         for _ in range(int(quota * 0.03)):
             self.after(start + 7 * 3600 + dice.randrange(12 * 3600), self.typed)
-        for what, share in ((self.correct, 0.012), (self.change, 0.004), (self.rota_changes, 0.002)):
+        for what, share in ((self.correct, 0.012), (self.change, 0.004), (self.rota_changes, 0.002), (self.own_limit, 0.002)):
             for _ in range(max(1, int(quota * share)) if dice.random() < 0.8 else 0):
                 self.after(start + 6 * 3600 + dice.randrange(16 * 3600), what)
 
@@ -333,6 +333,23 @@ class Village:
         double, person.double = person.double, None
         self.cmd("merge", {"resident": double, "into": person.token})
 
+    def own_limit(self):
+        """A doctor sets a limit for one resident, or ends it; a looser one needs a second doctor."""
+        dice, person = self.dice, self.dice.choice(self.people)
+        side, kind, values = dice.choice((
+            ("at_least", "bp.sbp", (150, 165, 170, 178, 185)), ("at_most", "bp.sbp", (84, 95, 105)),
+            ("at_least", "bp.dbp", (95, 105, 115)), ("at_least", "glu.*", (11, 15.5, 18)),
+            ("at_most", "glu.*", (3.5, 4.5, 5)), ("at_most", "spo2", (85, 88, 92, 94)), ("at_least", "weight", (70, 90))))
+        args = {"resident": person.name_now(), "kind": kind, side: dice.choice(values)}
+        if dice.random() < 0.12:
+            self.cmd("limit", {**args, "end": True}, by=person.doctor or "D-0001")
+            return
+        self.cmd("limit", {**args, "severity": dice.choice(("warning", "critical")), "reason": "as agreed",
+                           "until": text_of(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]}, by=person.doctor or "D-0001")
+        if dice.random() < 0.6:
+            self.after(self.t + dice.randint(60, 90000), self.cmd, "limit", {**args, "confirm": True},
+                       f"D-{dice.randint(1, DOCTORS):04}")
+
     def rota_changes(self):
         dice = self.dice
         since = self.t + dice.choice((-3600, 0, 7200, DAY_S))
@@ -361,6 +378,8 @@ class Village:
         if alert.acknowledged and dice.random() < 0.7:
             return
         args = {"alert": f"!{alert.key}:{alert.condition}", "outcome": dice.choice(OUTCOMES)}
+        if dice.random() < 0.1:
+            self.cmd("alert_read", {"alert": args["alert"]}, by="D-0001")
         if dice.random() < 0.5:
             args["revision"] = len(alert.history) if dice.random() < 0.8 else dice.randint(1, len(alert.history))
         door = {"door": "platform"} if dice.random() < 0.4 else {}
