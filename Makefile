@@ -101,7 +101,7 @@ $(B)/tests/codes_probe $(B)/tests/xmodem_probe: $(B)/tests/%: tests/%.c $(B)/cor
 $(B)/tests/scenario: tests/scenario.c $(wildcard tests/scenario/*.[ch]) $(B)/core.a
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $(LDFLAGS) -Wl,--wrap=clock_utc_us,--wrap=clock_boot_us -o $@ $(filter %.c %.a,$^) $(CORE_LIBS)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -Itests $(LDFLAGS) -Wl,--wrap=clock_utc_us,--wrap=clock_boot_us,--wrap=clock_boot_id,--wrap=clock_synced -o $@ $(filter %.c %.a,$^) $(CORE_LIBS)
 
 # A fuzz target sees the sources it needs and nothing else, always with sanitizers.
 fuzz_main = tests/fuzz/fuzz_$(if $(filter gatt_%,$1),gatt,$1).c

@@ -8,32 +8,8 @@
 
 #include <stdarg.h>
 
-#define STARTED_US INT64_C(1577836800000000) /* 2020-01-01: before any scenario */
-
 static struct site site;
 static unsigned line_number;
-static int64_t now_us = STARTED_US;
-
-int64_t __wrap_clock_utc_us(void);
-int64_t __wrap_clock_boot_us(void);
-
-int64_t __wrap_clock_utc_us(void)
-{
-	return now_us;
-}
-
-/* The machine never rests and its clock never steps. */
-int64_t __wrap_clock_boot_us(void)
-{
-	return now_us - STARTED_US;
-}
-
-void set_now(int64_t utc_us)
-{
-	if (utc_us < now_us)
-		refuse("it lies before the line above");
-	now_us = utc_us;
-}
 
 void refuse(const char *format, ...)
 {
@@ -57,7 +33,7 @@ int64_t instant(const char *text)
 	return us;
 }
 
-/* "$v1" and "@key" stand for ids. */
+/* "$v1", "@key" and "!key:condition" stand for ids. */
 static json_t *resolved(const json_t *value)
 {
 	const char *text = json_string_value(value), *key;
@@ -71,6 +47,8 @@ static json_t *resolved(const json_t *value)
 			refuse("nothing was kept as %s", text);
 		return json_copy((json_t *)id);
 	}
+	if (text && *text == '!' && strchr(text, ':'))
+		return alert_named(&site, text + 1);
 	if (json_is_object(value)) {
 		copy = json_object();
 		json_object_foreach((json_t *)value, key, v)
@@ -124,7 +102,8 @@ static void command(const json_t *line)
 	const char *expected = json_string_value(json_object_get(line, "refused"));
 	char code[32] = "";
 	json_t *args = resolved(json_object_get(line, "args"));
-	json_t *result = run_command(&site, name, args, by ? by : "S-0001", code);
+	const char *door = json_string_value(json_object_get(line, "door"));
+	json_t *result = run_command(&site, name, args, by ? by : "S-0001", door, code);
 	json_decref(args);
 	if (!result && !expected)
 		refuse("%s was refused: %s", name, code);
@@ -144,8 +123,9 @@ static void take(const json_t *line)
 	const json_t *config = json_object_get(line, "config");
 	if (config) {
 		site_close(&site);
-		now_us = STARTED_US;
+		time_start();
 		site_open(&site, config);
+		time_begin(&site);
 		return;
 	}
 	if (json_object_get(line, "case")) {
@@ -155,16 +135,18 @@ static void take(const json_t *line)
 	}
 	if (!site.stands)
 		refuse("expected a line with \"config\" first");
-	set_now(instant(json_string_value(json_object_get(line, "at"))));
+	time_pass(&site, instant(json_string_value(json_object_get(line, "at"))));
 	if (json_object_get(line, "cmd")) {
 		command(line);
 	} else if (json_object_get(line, "unit")) {
-		unit_deliver(&site, json_object_get(line, "unit"), now_us);
+		unit_deliver(&site, json_object_get(line, "unit"), clock_utc_us());
 	} else if (json_object_get(line, "ask")) {
 		json_t *ask = resolved(line);
 		answer(&site, ask);
 		json_decref(ask);
-	} else {
+	} else if (json_object_get(line, "restart")) {
+		time_restart(&site, json_string_value(json_object_get(line, "restart")));
+	} else if (!json_object_get(line, "tick")) {
 		refuse("it is no command, no unit and no question");
 	}
 }

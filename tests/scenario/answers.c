@@ -36,8 +36,8 @@ static char *quote_decimals(const char *text)
 	return out;
 }
 
-json_t *run_command(
-	struct site *s, const char *name, const json_t *args, const char *by, char code[static 32])
+json_t *run_command(struct site *s, const char *name, const json_t *args, const char *by,
+	const char *door, char code[static 32])
 {
 	const struct command_entry *e = name ? command_find(name) : NULL;
 	char author[80];
@@ -45,9 +45,11 @@ json_t *run_command(
 	json_t *empty = json_object();
 	if (!e)
 		refuse("%s is no command", name ? name : "null");
-	bool platform = streq(by, "platform"); /* its door, and nobody's name */
+	bool nobody = streq(by, "platform"); /* its door, and nobody's name */
+	bool platform = nobody || (door && streq(door, "platform"));
 	if (platform)
-		snprintf(author, sizeof(author), "platform:%s", by);
+		snprintf(author, sizeof(author), "platform:platform%s%s", nobody ? "" : "/",
+			nobody ? "" : by);
 	else
 		snprintf(author, sizeof(author), "local:scenario/%s", by);
 	struct command c = {.gateway = &s->gateway,
@@ -56,7 +58,7 @@ json_t *run_command(
 		.author = author,
 		.live = "{}",
 		.result = &j,
-		.platform = platform ? by : NULL};
+		.platform = platform ? "platform" : NULL};
 	site_begin(s);
 	json_object_begin(&j, NULL);
 	int rc = e->run(&c);
@@ -81,7 +83,7 @@ json_t *run_command(
 static json_t *query(struct site *s, const char *name, json_t *args)
 {
 	char code[32];
-	json_t *result = run_command(s, name, args, "S-0001", code);
+	json_t *result = run_command(s, name, args, "S-0001", NULL, code);
 	json_decref(args);
 	if (!result)
 		refuse("%s was refused: %s", name, code);
@@ -414,7 +416,8 @@ void answer(struct site *s, const json_t *line)
 		const char *what;
 		void (*answer)(struct site *s, const json_t *line);
 	} all[] = {{"visit", answer_visit}, {"due", answer_due}, {"kpi", answer_kpi},
-		{"resident", answer_resident}, {"home_week", answer_week}, {"cost", answer_cost}};
+		{"resident", answer_resident}, {"home_week", answer_week}, {"cost", answer_cost},
+		{"alerts", answer_alerts}};
 	if (what && streq(what, "filing")) {
 		answer_filing(s, json_object_get(line, "keys"));
 		return;

@@ -6,6 +6,7 @@
 #include "log.h"
 #include "reload.h"
 
+#include <dirent.h>
 #include <ftw.h>
 #include <sys/stat.h>
 
@@ -37,27 +38,71 @@ static void write_devices(FILE *f, const json_t *devices)
 	}
 }
 
+/* The code tables of the tree, with another file of rules beside them. */
+static void link_tables(const char *from, const char *to, const char *rules)
+{
+	char path[640], target[640];
+	struct dirent *e;
+	DIR *d = mkdir(to, 0700) < 0 ? NULL : opendir(from);
+	if (!d)
+		refuse("cannot make %s", to);
+	while ((e = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s", to, e->d_name);
+		snprintf(target, sizeof(target), "%s/%s", from, e->d_name);
+		if (*e->d_name != '.' &&
+			symlink(streq(e->d_name, "alerts.yaml") ? rules : target, path))
+			refuse("cannot make %s", path);
+	}
+	closedir(d);
+}
+
+static void write_alerting(FILE *f, const json_t *alerting)
+{
+	static const char *const texts[] = {"quiet", "morning", "institution"};
+	const json_t *member;
+	size_t i;
+	fputs("alerting:\n", f);
+	for (i = 0; i < ELEMENTS(texts); i++)
+		if (json_object_get(alerting, texts[i]))
+			fprintf(f, "  %s: \"%s\"\n", texts[i], text_of(alerting, texts[i], ""));
+	fprintf(f, "  altitude_m: %lld\n  chain: \"",
+		(long long)json_integer_value(json_object_get(alerting, "altitude_m")));
+	json_array_foreach(json_object_get(alerting, "chain"), i, member)
+		fprintf(f, "%s%s", i ? ";" : "", json_string_value(member));
+	fputs("\"\n", f);
+}
+
 static void write_stations(FILE *f, const json_t *stations)
 {
 	const json_t *s;
 	size_t i;
 	if (json_array_size(stations))
 		fputs("stations:\n", f);
-	json_array_foreach(stations, i, s) fprintf(f, "  - {id: \"%s\", complete: \"%s\"}\n",
-		text_of(s, "id", "?"), text_of(s, "complete", ""));
+	json_array_foreach(stations, i, s) fprintf(f,
+		"  - {id: \"%s\", complete: \"%s\", contact: \"%s\"}\n", text_of(s, "id", "?"),
+		text_of(s, "complete", ""), text_of(s, "contact", ""));
 }
 
 static void write_config(const struct site *s, const char *path, const json_t *config)
 {
-	char cwd[256];
+	char cwd[256], tables[320], rules[320];
 	FILE *f = fopen(path, "we");
 	if (!f || !getcwd(cwd, sizeof(cwd)))
 		refuse("cannot write %s", path);
+	snprintf(tables, sizeof(tables), "%s/config", cwd);
+	if (json_object_get(config, "rules")) {
+		snprintf(rules, sizeof(rules), "%s/%s", cwd, text_of(config, "rules", ""));
+		snprintf(tables, sizeof(tables), "%s/tables", s->dir);
+		snprintf(cwd + strlen(cwd), sizeof(cwd) - strlen(cwd), "/config");
+		link_tables(cwd, tables, rules);
+	}
 	fprintf(f,
-		"version: 1\norg: demo\nsite: village\ngateway: %s\nzone: %s\nsite_contact: S-0001\n"
-		"alerts: false\npaths: {store: %s, runtime: %s, tables: %s/config, profiles: %s/none}\n",
+		"version: 1\norg: demo\nsite: village\ngateway: %s\nzone: %s\nsite_contact: \"%s\"\n"
+		"alerts: %s\npaths: {store: %s, runtime: %s, tables: %s, profiles: %s/none}\n",
 		text_of(config, "gateway", "gw-0001"), text_of(config, "zone", "Asia/Shanghai"),
-		s->dir, s->dir, cwd, s->dir);
+		text_of(config, "site_contact", ""), s->alerts ? "true" : "false", s->dir, s->dir,
+		tables, s->dir);
+	write_alerting(f, json_object_get(config, "alerting"));
 	if (json_object_get(config, "contract_start"))
 		fprintf(f, "contract_start: %s\n", text_of(config, "contract_start", ""));
 	write_stations(f, json_object_get(config, "stations"));
@@ -75,6 +120,24 @@ static void load_policy(struct site *s, const json_t *config)
 		refuse("%s", g->config_fault);
 }
 
+static void open_store(struct site *s)
+{
+	s->gateway.outbox = outbox_new(&s->gateway, NULL, NULL);
+	if (!s->gateway.outbox || db_open(s->store, &s->db) < 0)
+		refuse("cannot open a store");
+	db_script(s->db, "PRAGMA synchronous=OFF");
+	db_script(s->db, "BEGIN IMMEDIATE");
+}
+
+void site_reopen(struct site *s)
+{
+	db_script(s->db, "COMMIT");
+	db_close(TAKE(s->db));
+	outbox_free(TAKE(s->gateway.outbox));
+	s->pending = 0;
+	open_store(s);
+}
+
 void site_open(struct site *s, const json_t *config)
 {
 	const json_t *d;
@@ -82,17 +145,15 @@ void site_open(struct site *s, const json_t *config)
 	char uid[96];
 	*s = (struct site){.dir = "/tmp/vitalgate-scenario-XXXXXX"};
 	s->keeps = json_object_get(config, "store");
+	s->alerts = json_is_true(json_object_get(config, "alerts"));
 	log_init("scenario", LOG_ERROR);
 	if (!mkdtemp(s->dir))
 		refuse("cannot make a directory");
 	load_policy(s, config);
 	clock_set_zone(s->gateway.config->zone);
 	memcpy(s->gateway.epoch, "00112233aabbccdd", 17);
-	s->gateway.outbox = outbox_new(&s->gateway, NULL, NULL);
-	if (!s->gateway.outbox || db_open(text_of(config, "store", s->dir), &s->db) < 0)
-		refuse("cannot open a store");
-	db_script(s->db, "PRAGMA synchronous=OFF");
-	db_script(s->db, "BEGIN IMMEDIATE");
+	snprintf(s->store, sizeof(s->store), "%s", text_of(config, "store", s->dir));
+	open_store(s);
 	s->names = json_object();
 	s->ids = json_object();
 	s->keys = json_object();

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The clocks of a scenario, and what becomes due while its time passes. */
+#include "scenario.h"
+
+#include "watch.h"
+
+#define STARTED_US INT64_C(1577836800000000) /* 2020-01-01: before any scenario */
+#define BOOT_US (20 * CLOCK_SECOND_US)	     /* so long a machine takes until the daemon runs */
+
+static int64_t now_us = STARTED_US, began_us = STARTED_US; /* began: CLOCK_BOOTTIME 0 */
+static uint8_t boot_id[16];
+
+int64_t __wrap_clock_utc_us(void);
+int64_t __wrap_clock_boot_us(void);
+const uint8_t *__wrap_clock_boot_id(void);
+int __wrap_clock_synced(void);
+
+int64_t __wrap_clock_utc_us(void)
+{
+	return now_us;
+}
+
+/* The machine never rests and its clock never steps. */
+int64_t __wrap_clock_boot_us(void)
+{
+	return now_us - began_us;
+}
+
+const uint8_t *__wrap_clock_boot_id(void)
+{
+	return boot_id;
+}
+
+/* Whatever the machine says that runs this. */
+int __wrap_clock_synced(void)
+{
+	return clock_plausible(now_us);
+}
+
+void time_start(void)
+{
+	now_us = began_us = STARTED_US;
+	memset(boot_id, 0, sizeof(boot_id));
+}
+
+/* Tells what is due now; when something will be next. */
+static int64_t look(struct site *s)
+{
+	int64_t next_us = INT64_MAX;
+	site_begin(s);
+	if (watch_look(&s->gateway, s->db, now_us, now_us - began_us, &next_us) < 0)
+		refuse("what is due cannot be told: %s", db_error(s->db));
+	site_end(s, true);
+	return next_us == INT64_MAX ? next_us : next_us + began_us;
+}
+
+void time_pass(struct site *s, int64_t until_us)
+{
+	if (until_us < now_us)
+		refuse("it lies before the line above");
+	for (int64_t next_us; s->alerts && (next_us = look(s)) <= until_us; now_us = next_us)
+		if (next_us <= now_us)
+			refuse("what was due was told, and is due still");
+	now_us = until_us;
+}
+
+static void begin(struct site *s)
+{
+	site_begin(s);
+	if (watch_begin(&s->gateway, s->db, now_us, now_us - began_us, true) < 0)
+		refuse("the watch cannot begin: %s", db_error(s->db));
+	site_end(s, true);
+}
+
+void time_restart(struct site *s, const char *what)
+{
+	bool boot = what && streq(what, "boot");
+	if (!boot && (!what || !streq(what, "process")))
+		refuse("%s does not start again", what ? what : "null");
+	site_reopen(s);
+	if (boot) {
+		boot_id[0]++;
+		began_us = now_us - BOOT_US;
+	}
+	begin(s);
+}
+
+void time_begin(struct site *s)
+{
+	if (s->alerts)
+		begin(s);
+}
