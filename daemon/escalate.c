@@ -157,7 +157,7 @@ int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, i
 		return step;
 	rc = db_run(db,
 		"UPDATE alert SET recipient=?, role=?, step=?, deliver=?, not_before=?, sent=NULL, "
-		"receipted=NULL, read_by=NULL, read_at=NULL WHERE uuid=?",
+		"receipted=NULL, read_by=NULL, read_at=NULL, pages=pages+(severity<>'notice') WHERE uuid=?",
 		"ttitib", t.person.token, t.person.role,
 		(int64_t)(step == ROTA_STEPS_MAX ? 0 : step), d.word, d.not_before_us, alert->bytes,
 		sizeof(alert->bytes));
@@ -247,7 +247,7 @@ static int tell(struct gateway *g, struct db *db, struct told *t, int64_t utc_us
 	if (again < 0)
 		return again;
 	int rc = db_run(db,
-		"UPDATE alert SET recipient=?1, role=?2, step=?3, labels=CASE WHEN ?4 AND NOT "
+		"UPDATE alert SET pages=pages+1, recipient=?1, role=?2, step=?3, labels=CASE WHEN ?4 AND NOT "
 		"EXISTS(SELECT 1 FROM json_each(labels) WHERE value='nobody_answered') THEN "
 		"json_insert(labels,'$[#]','nobody_answered') ELSE labels END WHERE uuid=?5",
 		"ttiib", t->person.token, t->person.role, (int64_t)t->step, (int64_t)again,
