@@ -219,7 +219,7 @@ static void put_state(const struct teller *t, const struct alert_facts *a)
 		put(t, ")", "）");
 	}
 	if (a->ack_outcome) {
-		put(t, "; acknowledged: ", "；处理结果：");
+		put(t, "; outcome: ", "；处理结果：");
 		fputs(alert_say(SAY_OUTCOME, a->ack_outcome, t->chinese), t->to);
 	}
 	put(t, ".", "。");

@@ -21,8 +21,7 @@ struct alert_facts {
 	int64_t readings, first_us, last_us;
 	const char *role, *deliver;
 	int64_t step, not_before_us;
-	const char *ack_outcome; /* NULL: nobody acknowledged it */
-	int64_t acked_us;
+	const char *ack_outcome; /* what was said of it last; NULL: nothing */
 };
 
 /* free() it; NULL: out of memory. */

@@ -106,7 +106,7 @@ static void test_several(void **state)
 		"3.9 mmol/L, rule of this site). Since 2026-11-22 12:00, until 2026-11-22 12:09. "
 		"Evidence: 3 measurements, from 2026-11-22 12:00 to 2026-11-22 12:05. State: over; to "
 		"next in the chain (step 3, on the list of the morning, from 2026-11-22 13:00); "
-		"acknowledged: referred.",
+		"outcome: referred.",
 		"警告：甲；乙。收缩压 152 mmHg（限值：≥150 mmHg，医生设定的个人限值）；随机血糖值 <2.5 "
 		"mmol/L（限值：≤3.9 mmol/L，本站规则）。始于2026-11-22 12:00，止于2026-11-22 12:09。依据："
 		"3次测量，2026-11-22 12:00至2026-11-22 12:05。状态：已结束；通知上级联系人（第3步，列入晨间"
