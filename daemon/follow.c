@@ -36,15 +36,16 @@ struct batch {
 	void *arg;
 };
 
+/* `row` 0: of none; `n` -1: without. */
 static int line(struct batch *b, struct db *db, int64_t row, int64_t n)
 {
 	struct json *j = &b->lines;
 	j->comma = false; /* a line is a text of its own */
 	json_object_begin(j, NULL);
-	if (n)
+	if (n >= 0)
 		json_int(j, "n", n);
 	struct json alert = {0};
-	int rc = payload_object(b->gateway, db, OBJECT_ALERT, row, -1, &alert);
+	int rc = row ? payload_object(b->gateway, db, OBJECT_ALERT, row, -1, &alert) : 0;
 	json_raw(j, "alert", rc > 0 ? json_text(&alert) : NULL);
 	json_free(&alert);
 	json_object_end(j);
@@ -64,14 +65,14 @@ static int read_open(struct batch *b, struct db *db)
 		"ii", b->at.open, (int64_t)FOLLOW_LINES);
 	while ((rc = row_next(r)) > 0) {
 		b->at.open = row_int(r, 0);
-		rc = line(b, db, b->at.open, 0);
+		rc = line(b, db, b->at.open, -1);
 		if (rc < 0)
 			return rc;
 		n++;
 	}
 	b->at.all = n < FOLLOW_LINES;
 	b->more = true;
-	return rc;
+	return rc < 0 || !b->at.all ? rc : line(b, db, 0, b->at.n);
 }
 
 static int read_new(struct batch *b, struct db *db)

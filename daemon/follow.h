@@ -2,7 +2,9 @@
 /*
  * What a follower of the alerts is told (control.h): first each that is open, then each revision, a line of JSON each:
  *
- *   {"n":17,"alert":{..}}      the message that the platform gets (payload.h); `n` only behind the open ones
+ *   {"alert":{..}}             one that is open: the message that the platform gets (payload.h)
+ *   {"n":16,"alert":null}      those were all that are open
+ *   {"n":17,"alert":{..}}      a revision that came then
  *
  * A follower that says the last `n` it has (since) goes on behind it. Of several revisions since then of one alert it gets the
  * last. Loop thread.

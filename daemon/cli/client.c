@@ -75,6 +75,39 @@ json_t *client_ask(const struct cli *cli, const char *command, json_t *args)
 	return reply;
 }
 
+bool client_follow(const struct cli *cli, long long since,
+	void (*line)(const struct cli *, const json_t *, void *arg), void *arg)
+{
+	char order[96], args[40] = "{}";
+	if (since >= 0)
+		snprintf(args, sizeof(args), "{\"since\":%lld}", since);
+	int n = snprintf(order, sizeof(order), "{\"v\":1,\"cmd\":\"follow\",\"args\":%s}\n", args);
+	int fd = connect_daemon(cli);
+	if (fd < 0)
+		return false;
+	_cleanup_(fclosep) FILE *from = fdopen(fd, "r");
+	if (!from || !send_all(fd, order, (size_t)n)) {
+		if (!from)
+			close(fd);
+		return false;
+	}
+	_cleanup_(freep) char *text = NULL;
+	size_t size = 0;
+	bool first = true;
+	while (getline(&text, &size, from) > 0) {
+		json_t *told = json_loads(text, 0, NULL);
+		if (first && !client_result(cli, told)) {
+			json_decref(told);
+			return false;
+		}
+		if (!first && told)
+			line(cli, told, arg);
+		first = false;
+		json_decref(told);
+	}
+	return !first;
+}
+
 /* Of a roster: each that is named. */
 static void wrong_lines(const struct cli *cli, const json_t *lines)
 {

@@ -392,7 +392,7 @@ static int run_followup(const struct words *w)
 		json_pack("{s:s,s:s*}", "resident", w->word[0], "form", w->form), show_followup);
 }
 
-const struct words_command followup_commands[] = {
+const struct words_command followup_words[] = {
 	{"followup", run_followup, 1, 1, WORDS_FORM | WORDS_TEXT,
 		"R [--form htn|t2dm|elderly|copd] [--json|--text]", "the form as it stands",
 		"居民 [--form htn|t2dm|elderly|copd] [--json|--text]", "随访表现状"},

@@ -17,8 +17,6 @@ static const char help_en[] =
 	"  status                          how the gateway is; what the platform refused\n"
 	"  devices                         instruments, whose they are, what they delivered\n"
 	"  readings [--resident R] [--follow] [--limit N]\n"
-	"  alerts [--all]                  alerts that nobody has acknowledged (or all)\n"
-	"  ack ALERT OUTCOME [--by D]      reached | advised | referred | not_reached | artefact\n"
 	"  unassigned                      readings that belong to nobody yet, and why\n"
 	"  assign READING RESIDENT|-       say whose reading it is (-: nobody's)\n"
 	"  import FILE.csv                 the roster, all or nothing\n"
@@ -38,8 +36,6 @@ static const char help_zh[] =
 	"  status                          网关状态；平台拒收的内容\n"
 	"  devices                         设备、绑定居民、解码统计\n"
 	"  readings [--resident 居民] [--follow] [--limit N]\n"
-	"  alerts [--all]                  未确认（或全部）警报\n"
-	"  ack 警报 结果 [--by 医生]        reached | advised | referred | not_reached | artefact\n"
 	"  unassigned                      尚未归属的读数及原因\n"
 	"  assign 读数 居民|-              指定读数归属（-：不属于任何人）\n"
 	"  import 文件.csv                 导入名册，全部成功或全部不导入\n"
@@ -60,7 +56,7 @@ struct arguments {
 	int n;
 	const char *resident, *from, *to, *output;
 	long long slot, limit, seconds;
-	bool follow, all;
+	bool follow;
 };
 
 static void show_reading_list(const struct cli *cli, const json_t *result)
@@ -197,18 +193,6 @@ static int dispatch(struct cli *cli, const char *command, const struct arguments
 				plain[i].show);
 	if (streq(command, "readings"))
 		return run_readings(cli, a);
-	if (streq(command, "alerts"))
-		return client_show(cli,
-			client_ask(cli, "alerts",
-				json_pack(
-					"{s:b,s:I}", "all", a->all, "limit", (json_int_t)a->limit)),
-			show_alerts);
-	if (streq(command, "ack") && a->n == 2)
-		return client_show(cli,
-			client_ask(cli, "ack",
-				json_pack(
-					"{s:s,s:s}", "alert", a->words[0], "outcome", a->words[1])),
-			NULL);
 	if (streq(command, "assign") && a->n == 2)
 		return client_show(cli,
 			client_ask(cli, "assign",
@@ -251,14 +235,14 @@ static int take_options(
 		{"socket", required_argument, NULL, 's'}, {"tables", required_argument, NULL, 't'},
 		{"json", no_argument, NULL, 'j'}, {"lang", required_argument, NULL, 'l'},
 		{"resident", required_argument, NULL, 'r'}, {"follow", no_argument, NULL, 'f'},
-		{"all", no_argument, NULL, 'a'}, {"by", required_argument, NULL, 'b'},
-		{"slot", required_argument, NULL, 'S'}, {"from", required_argument, NULL, 'F'},
-		{"to", required_argument, NULL, 'T'}, {"limit", required_argument, NULL, 'n'},
-		{"seconds", required_argument, NULL, 'w'}, {"output", required_argument, NULL, 'o'},
-		{"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+		{"by", required_argument, NULL, 'b'}, {"slot", required_argument, NULL, 'S'},
+		{"from", required_argument, NULL, 'F'}, {"to", required_argument, NULL, 'T'},
+		{"limit", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 'w'},
+		{"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'}, {0}};
 	char letters[32];
 	int c;
-	snprintf(letters, sizeof(letters), "%sc:jl:r:fan:o:hV", where);
+	snprintf(letters, sizeof(letters), "%sc:jl:r:fn:o:hV", where);
 	optind = 0; /* GNU: anew */
 	while ((c = getopt_long(argc, argv, letters, options, NULL)) >= 0)
 		switch (c) {
@@ -282,9 +266,6 @@ static int take_options(
 			break;
 		case 'f':
 			a->follow = true;
-			break;
-		case 'a':
-			a->all = true;
 			break;
 		case 'b':
 			cli->by = optarg;

@@ -274,7 +274,7 @@ static int run_release(const struct words *w)
 	return words_ask(w, "roster_release", json_object(), NULL);
 }
 
-const struct words_command people_commands[] = {
+const struct words_command people_words[] = {
 	{"resident", run_resident, 1, 1, 0, "R", "what the roster says", "居民", "名册内容"},
 	{"book", run_book, 2, WORDS_MAX, WORDS_DAY | WORDS_BY,
 		"STATION FILE.csv|R[@08:30]... [--day D]",

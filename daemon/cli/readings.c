@@ -229,7 +229,7 @@ static int run_enter(const struct words *w)
 	return args ? 2 : words_ask(w, "enter", NULL, NULL);
 }
 
-const struct words_command reading_commands[] = {
+const struct words_command reading_words[] = {
 	{"checkin", run_checkin, 1, 2,
 		WORDS_PURPOSE | WORDS_WAY | WORDS_SOURCE | WORDS_INSTEAD | WORDS_UNDO | WORDS_BY,
 		"STATION R [--purpose follow-up|exam|hut|home-bed] [--way 1] [--card|--barcode] "

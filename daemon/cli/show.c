@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Replies as text for people, in Chinese or English. */
+#include "alert_say.h"
 #include "cli.h"
 #include "util.h"
 
 #include <time.h>
 #include <wchar.h>
 
-static const char *text(const json_t *o, const char *key)
+const char *show_text(const json_t *o, const char *key)
 {
 	const char *t = json_string_value(json_object_get(o, key));
 	return t ? t : "-";
@@ -45,8 +46,7 @@ void show_cell(const char *t, int width)
 	putchar(' ');
 }
 
-/* "2026-11-21T08:00:00.123Z" in the zone of the caller, without the date's century. */
-static const char *local_time(const char *utc, char *out, size_t size)
+const char *show_time(const char *utc, char *out, size_t size)
 {
 	struct tm tm = {0};
 	if (!strptime(utc, "%Y-%m-%dT%H:%M:%S", &tm))
@@ -57,7 +57,7 @@ static const char *local_time(const char *utc, char *out, size_t size)
 	return out;
 }
 
-static void number(const json_t *v, char *out, size_t size)
+void show_number(const json_t *v, char *out, size_t size)
 {
 	const char *comparator = json_string_value(json_object_get(v, "comparator"));
 	const json_t *n = json_object_get(v, "value");
@@ -79,11 +79,11 @@ static void values_line(const json_t *values, char *out, size_t size)
 	out[0] = 0;
 	json_object_foreach((json_t *)values, kind, v)
 	{
-		number(v, n, sizeof(n));
-		const char *unit = text(v, "unit");
+		show_number(v, n, sizeof(n));
+		const char *unit = show_text(v, "unit");
 		if (streq(kind, "bp.sbp") && dia) {
 			char d[32];
-			number(dia, d, sizeof(d));
+			show_number(dia, d, sizeof(d));
 			at += (size_t)snprintf(out + at, size - at, "%s/%s mmHg", n, d);
 		} else if (streq(kind, "bp.pulse")) {
 			at += (size_t)snprintf(out + at, size - at, "  %s/min", n);
@@ -95,22 +95,12 @@ static void values_line(const json_t *values, char *out, size_t size)
 	}
 }
 
-/* Whose it is: a resident's token, or the place that a device watches, "[fridge]". */
-static const char *whose(const struct cli *cli, const json_t *o, char *out, size_t size)
+const char *show_whose(const struct cli *cli, const json_t *o, char *out, size_t size)
 {
-	static const struct {
-		const char *name, *zh;
-	} places[] = {{"fridge", "冰箱"}, {"freezer", "冷冻柜"}, {"room", "房间"},
-		{"gas_supply", "供气"}};
 	const char *place = json_string_value(json_object_get(o, "place"));
 	if (!place)
-		return text(o, "resident");
-	for (size_t i = 0; i < ELEMENTS(places) && cli->chinese; i++)
-		if (streq(places[i].name, place)) {
-			snprintf(out, size, "[%s]", places[i].zh);
-			return out;
-		}
-	snprintf(out, size, "[%s]", place);
+		return show_text(o, "resident");
+	snprintf(out, size, "[%s]", alert_say(SAY_PLACE, place, cli->chinese));
 	return out;
 }
 
@@ -147,99 +137,14 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 			     *identity = json_object_get(r, "identity");
 		values_line(json_object_get(r, "values"), line, sizeof(line));
 		list_line(json_object_get(r, "flags"), flags, sizeof(flags));
-		printf("%.8s  ", text(r, "id"));
-		show_cell(local_time(text(time, "taken"), when, sizeof(when)), 15);
-		show_cell(text(time, "trust"), 10);
-		show_cell(whose(cli, r, who, sizeof(who)), 12);
-		show_cell(text(json_object_get(r, "device"), "id"), 12);
+		printf("%.8s  ", show_text(r, "id"));
+		show_cell(show_time(show_text(time, "taken"), when, sizeof(when)), 15);
+		show_cell(show_text(time, "trust"), 10);
+		show_cell(show_whose(cli, r, who, sizeof(who)), 12);
+		show_cell(show_text(json_object_get(r, "device"), "id"), 12);
 		show_cell(line, 34);
-		printf("%s%s%s\n", text(identity, "evidence"), flags[0] ? ", " : "", flags);
+		printf("%s%s%s\n", show_text(identity, "evidence"), flags[0] ? ", " : "", flags);
 	}
-}
-
-/* "vaccine fridge too warm: env.temp 9.1 Cel": why somebody was told, by the first rule that fired. */
-static void why(const struct cli *cli, const json_t *alert)
-{
-	const json_t *rule = json_array_get(json_object_get(alert, "rules"), 0);
-	const char *unit = text(rule, "unit");
-	char n[32];
-	fputs(text(rule, cli->chinese ? "text_zh" : "text_en"), stdout);
-	if (json_object_get(rule, "value")) {
-		number(rule, n, sizeof(n));
-		printf(": %s %s%s%s", text(rule, "kind"), n, streq(unit, "1") ? "" : " ",
-			streq(unit, "1") ? "" : unit);
-	}
-	if (json_object_get(rule, "statement")) /* the words of a cart, or of the ECG centre */
-		printf(": \"%s\"", text(rule, "statement"));
-}
-
-static void labels(const json_t *of)
-{
-	char line[160];
-	list_line(json_object_get(of, "labels"), line, sizeof(line));
-	printf(" [%s]", line);
-}
-
-/* What waits for a clean reading: nobody was told yet but whoever stands here. */
-static void show_repeats(const struct cli *cli, const json_t *repeats)
-{
-	size_t i;
-	const json_t *r;
-	char when[32];
-	json_array_foreach(repeats, i, r)
-	{
-		if (i == 0)
-			puts(say(cli,
-				"repeat these measurements; without a clean one staff are told:",
-				"请复测以下读数；若无清晰读数将通知工作人员："));
-		printf("%.8s  ", text(r, "reading"));
-		show_cell(local_time(text(r, "due"), when, sizeof(when)), 15);
-		show_cell(text(r, "severity"), 9);
-		show_cell(text(r, "resident"), 12);
-		show_cell(text(r, "device"), 12);
-		why(cli, r);
-		labels(r);
-		putchar('\n');
-	}
-}
-
-void show_alerts(const struct cli *cli, const json_t *result)
-{
-	size_t i;
-	const json_t *a;
-	char when[32], who[48];
-	show_cell(say(cli, "id", "编号"), 9);
-	show_cell(say(cli, "raised", "发出时间"), 15);
-	show_cell(say(cli, "severity", "级别"), 9);
-	show_cell(say(cli, "state", "状态"), 13);
-	show_cell(say(cli, "resident", "居民/场所"), 12);
-	show_cell(say(cli, "to", "接收人"), 16);
-	puts(say(cli, "why", "原因"));
-	json_array_foreach(json_object_get(result, "alerts"), i, a)
-	{
-		const json_t *to = json_object_get(a, "to"),
-			     *ack = json_object_get(a, "acknowledged");
-		char whom[64];
-		snprintf(whom, sizeof(whom), "%s %s", text(to, "role"), text(to, "token"));
-		printf("%.8s  ", text(a, "id"));
-		show_cell(local_time(text(a, "raised"), when, sizeof(when)), 15);
-		show_cell(text(a, "severity"), 9);
-		show_cell(text(a, "state"), 13);
-		show_cell(whose(cli, a, who, sizeof(who)), 12);
-		show_cell(whom, 16);
-		why(cli, a);
-		if (json_object_get(a, "place"))
-			printf(" (%s, %s %s)", text(a, "device"), say(cli, "since", "始于"),
-				local_time(text(a, "since"), when, sizeof(when)));
-		if (json_object_get(a, "ended"))
-			printf(" %s %s", say(cli, "until", "止于"),
-				local_time(text(a, "ended"), when, sizeof(when)));
-		labels(a);
-		if (ack)
-			printf(" %s %s", text(ack, "by"), text(ack, "outcome"));
-		putchar('\n');
-	}
-	show_repeats(cli, json_object_get(result, "repeats"));
 }
 
 /* What is wrong with an instrument, and what a person does about it. */
@@ -248,8 +153,8 @@ static void show_conditions(const struct cli *cli, const json_t *conditions)
 	const char *id;
 	json_t *c;
 	json_object_foreach((json_t *)conditions, id, c) printf("%s (%s): %s\n  %s\n", id,
-		text(c, "state"), text(c, cli->chinese ? "zh" : "en"),
-		text(c, cli->chinese ? "next_zh" : "next_en"));
+		show_text(c, "state"), show_text(c, cli->chinese ? "zh" : "en"),
+		show_text(c, cli->chinese ? "next_zh" : "next_en"));
 }
 
 void show_devices(const struct cli *cli, const json_t *result)
@@ -269,14 +174,15 @@ void show_devices(const struct cli *cli, const json_t *result)
 	puts("reading nothing malformed out_of_seq unsupported implausible");
 	json_array_foreach(json_object_get(result, "devices"), i, d)
 	{
-		const json_t *state = json_object_get(live, text(d, "id"));
+		const json_t *state = json_object_get(live, show_text(d, "id"));
 		const json_t *n = json_object_get(d, "results");
-		show_cell(text(d, "id"), 12);
-		show_cell(text(d, "driver"), 15);
-		show_cell(state ? text(state, "state") : say(cli, "not configured", "未配置"), 12);
-		show_cell(local_time(text(d, "last_seen"), when, sizeof(when)), 15);
-		show_cell(text(d, "ack_mode"), 8);
-		show_cell(text(d, "bound_to"), 16);
+		show_cell(show_text(d, "id"), 12);
+		show_cell(show_text(d, "driver"), 15);
+		show_cell(state ? show_text(state, "state") : say(cli, "not configured", "未配置"),
+			12);
+		show_cell(show_time(show_text(d, "last_seen"), when, sizeof(when)), 15);
+		show_cell(show_text(d, "ack_mode"), 8);
+		show_cell(show_text(d, "bound_to"), 16);
 		for (size_t k = 0; k < ELEMENTS(results); k++)
 			printf("%*lld ", (int[]){7, 7, 9, 10, 11, 11}[k],
 				(long long)json_integer_value(json_object_get(n, results[k])));
@@ -285,7 +191,7 @@ void show_devices(const struct cli *cli, const json_t *result)
 			printf(say(cli,
 				       "  goes to %s as soon as it has told its memory: let it connect\n",
 				       "  内存读完后转交 %s：请让设备连接网关\n"),
-				text(d, "handover_to"));
+				show_text(d, "handover_to"));
 	}
 	show_conditions(cli, json_object_get(result, "conditions"));
 }
@@ -305,25 +211,25 @@ void show_status(const struct cli *cli, const json_t *result)
 		{"outbox_pending", "waiting for the platform", "待发送"},
 		{"outbox_sent", "sent, not yet receipted", "已发送待回执"},
 		{"outbox_rejected", "refused by the platform", "被平台拒收"}};
-	printf("%s/%s/%s  %s\n", text(result, "org"), text(result, "site"), text(result, "gateway"),
-		text(result, "now"));
+	printf("%s/%s/%s  %s\n", show_text(result, "org"), show_text(result, "site"),
+		show_text(result, "gateway"), show_text(result, "now"));
 	if (!json_is_true(json_object_get(result, "clock_plausible")))
 		puts(say(cli,
 			"CLOCK NOT SET: readings are delivered labelled; set the time or reach NTP",
 			"网关时钟未设置：数据会带标记上传；请校时或连接NTP"));
 	show_cell(say(cli, "store", "存储"), 28);
-	puts(text(store, "state"));
+	puts(show_text(store, "state"));
 	json_object_foreach(json_object_get(result, "uplink"), name, sink)
 	{
 		show_cell(name, 28);
-		printf("%s %s\n", text(sink, "state"),
-			json_object_get(sink, "reason") ? text(sink, "reason") : "");
+		printf("%s %s\n", show_text(sink, "state"),
+			json_object_get(sink, "reason") ? show_text(sink, "reason") : "");
 	}
 	const json_t *bluetooth = json_object_get(result, "bluetooth");
 	if (bluetooth) {
 		show_cell(say(cli, "Bluetooth", "蓝牙"), 28);
-		printf("%s %s\n", text(bluetooth, "state"),
-			json_object_get(bluetooth, "next") ? text(bluetooth, "next") : "");
+		printf("%s %s\n", show_text(bluetooth, "state"),
+			json_object_get(bluetooth, "next") ? show_text(bluetooth, "next") : "");
 	}
 	for (size_t i = 0; i < ELEMENTS(rows); i++) {
 		show_cell(say(cli, rows[i].en, rows[i].zh), 28);
@@ -332,10 +238,12 @@ void show_status(const struct cli *cli, const json_t *result)
 	}
 	size_t i;
 	const json_t *r;
-	json_array_foreach(json_object_get(result, "rejected"), i, r) printf(
-		"  %.8s %s r%lld: %s (%s `vitalgate resend %.8s`)\n", text(r, "id"),
-		text(r, "object"), (long long)json_integer_value(json_object_get(r, "revision")),
-		text(r, "reason"), say(cli, "after mending it:", "修正后执行"), text(r, "id"));
+	json_array_foreach(json_object_get(result, "rejected"), i, r)
+		printf("  %.8s %s r%lld: %s (%s `vitalgate resend %.8s`)\n", show_text(r, "id"),
+			show_text(r, "object"),
+			(long long)json_integer_value(json_object_get(r, "revision")),
+			show_text(r, "reason"), say(cli, "after mending it:", "修正后执行"),
+			show_text(r, "id"));
 }
 
 void show_events(const struct cli *cli, const json_t *result)
@@ -346,10 +254,10 @@ void show_events(const struct cli *cli, const json_t *result)
 	(void)cli;
 	json_array_foreach(json_object_get(result, "events"), i, e)
 	{
-		show_cell(local_time(text(e, "at"), when, sizeof(when)), 15);
-		show_cell(text(e, "device"), 12);
-		show_cell(text(e, "type"), 20);
-		puts(text(e, "detail"));
+		show_cell(show_time(show_text(e, "at"), when, sizeof(when)), 15);
+		show_cell(show_text(e, "device"), 12);
+		show_cell(show_text(e, "type"), 20);
+		puts(show_text(e, "detail"));
 	}
 }
 
@@ -380,9 +288,10 @@ static const char *study_state(const struct cli *cli, const char *state)
 static const char *study_time(const json_t *study, char *out, size_t size)
 {
 	const json_t *time = json_object_get(study, "time");
-	const char *when = json_is_object(time) ? text(time, "taken") : text(study, "acquired");
+	const char *when =
+		json_is_object(time) ? show_text(time, "taken") : show_text(study, "acquired");
 	if (strchr(when, 'Z'))
-		return local_time(when, out, size);
+		return show_time(when, out, size);
 	snprintf(out, size, "%s", strlen(when) >= 19 ? when + 5 : when);
 	if (strlen(out) >= 14 && out[5] == 'T') {
 		out[5] = ' ';
@@ -399,18 +308,19 @@ static void study_rows(const struct cli *cli, const json_t *studies, bool open)
 	json_array_foreach(studies, i, s)
 	{
 		const json_t *device = json_object_get(s, "device");
-		printf("%.8s  ", text(s, "id"));
+		printf("%.8s  ", show_text(s, "id"));
 		show_cell(study_time(s, when, sizeof(when)), 15);
-		show_cell(text(s, "resident"), 12);
-		show_cell(json_is_object(device) ? text(device, "id") : text(s, "device"), 12);
+		show_cell(show_text(s, "resident"), 12);
+		show_cell(json_is_object(device) ? show_text(device, "id") : show_text(s, "device"),
+			12);
 		if (open) {
-			show_cell(local_time(text(s, "since"), when, sizeof(when)), 15);
-			show_cell(local_time(text(s, "due"), when, sizeof(when)), 15);
-			puts(study_state(cli, text(s, "state")));
+			show_cell(show_time(show_text(s, "since"), when, sizeof(when)), 15);
+			show_cell(show_time(show_text(s, "due"), when, sizeof(when)), 15);
+			puts(study_state(cli, show_text(s, "state")));
 		} else {
 			const json_t *report = json_object_get(s, "report");
-			show_cell(text(s, "status"), 12);
-			puts(study_state(cli, text(report, "state")));
+			show_cell(show_text(s, "status"), 12);
+			puts(study_state(cli, show_text(report, "state")));
 		}
 	}
 }

@@ -399,7 +399,7 @@ static int run_kpi(const struct words *w)
 	"  void 编号 原因\n"                                                                   \
 	"  elsewhere 居民 表 日期 [way= class= next_day= referral= institution= referral_result= by=]"
 
-const struct words_command visit_commands[] = {
+const struct words_command visit_words[] = {
 	{"visit", run_visit, 1, WORDS_MAX, WORDS_WAY | WORDS_FORM | WORDS_REASON | WORDS_BY,
 		"open|set|close|confirm|correct|void|elsewhere ... [--by D]",
 		"what a person opens, answers and confirms; visit --help\n" MORE_EN,

@@ -6,7 +6,7 @@
 #include <getopt.h>
 
 static const struct words_command *const tables[] = {
-	reading_commands, visit_commands, followup_commands, people_commands};
+	alert_words, reading_words, visit_words, followup_words, people_words};
 
 const struct words_command *words_find(const char *name)
 {
@@ -65,6 +65,25 @@ static int help(const struct words *w)
 	return 0;
 }
 
+/* Those of the lists of alerts. */
+static unsigned take_of_alerts(struct words *w, int c)
+{
+	const char **texts[] = {['H'] = &w->history,
+		['S'] = &w->since,
+		['D'] = &w->display,
+		['R'] = &w->resident,
+		['n'] = &w->limit};
+	bool *flags[] = {
+		['O'] = &w->open, ['A'] = &w->all, ['M'] = &w->morning, ['F'] = &w->follow};
+	if (c < (int)ELEMENTS(texts) && texts[c])
+		*texts[c] = optarg;
+	else if (c < (int)ELEMENTS(flags) && flags[c])
+		*flags[c] = true;
+	else
+		return 0;
+	return WORDS_ALERTS;
+}
+
 /* What of the options of all commands was given; 0: one that nobody knows, or its argument is missing. */
 static unsigned take_option(struct words *w, int c)
 {
@@ -105,8 +124,11 @@ static unsigned take_option(struct words *w, int c)
 	case 'x':
 		w->text = true;
 		return WORDS_TEXT;
+	case 'v':
+		w->revision = optarg;
+		return WORDS_REVISION;
 	default:
-		return 0;
+		return take_of_alerts(w, c);
 	}
 }
 
@@ -119,7 +141,12 @@ static int take(struct words *w, int argc, char **argv)
 		{"instead", no_argument, NULL, 'i'}, {"undo", no_argument, NULL, 'u'},
 		{"form", required_argument, NULL, 'f'}, {"at", required_argument, NULL, 'a'},
 		{"day", required_argument, NULL, 'd'}, {"reason", required_argument, NULL, 'r'},
-		{"text", no_argument, NULL, 'x'}, {"json", no_argument, NULL, 'j'},
+		{"text", no_argument, NULL, 'x'}, {"open", no_argument, NULL, 'O'},
+		{"all", no_argument, NULL, 'A'}, {"morning", no_argument, NULL, 'M'},
+		{"history", required_argument, NULL, 'H'}, {"follow", no_argument, NULL, 'F'},
+		{"since", required_argument, NULL, 'S'}, {"display", required_argument, NULL, 'D'},
+		{"resident", required_argument, NULL, 'R'}, {"limit", required_argument, NULL, 'n'},
+		{"revision", required_argument, NULL, 'v'}, {"json", no_argument, NULL, 'j'},
 		{"lang", required_argument, NULL, 'l'}, {"config", required_argument, NULL, 'c'},
 		{"socket", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int c;

@@ -21,6 +21,9 @@ enum words_option {
 	WORDS_DAY = 256,    /* --day D */
 	WORDS_REASON = 512, /* --reason TEXT */
 	WORDS_TEXT = 1024,  /* --text */
+	WORDS_ALERTS =
+		2048, /* --open --all --morning --history A --follow --since --display S --resident R --limit N */
+	WORDS_REVISION = 4096, /* --revision N */
 };
 
 struct words {
@@ -30,6 +33,8 @@ struct words {
 	int n;
 	const char *purpose, *way, *form, *at, *day, *reason;
 	bool card, barcode, instead, undo, text;
+	const char *history, *since, *display, *resident, *limit, *revision;
+	bool open, all, morning, follow;
 };
 
 struct words_command {
@@ -41,11 +46,12 @@ struct words_command {
 	const char *takes_en, *does_en; /* "STATION R [--purpose P]", "who is measured there" */
 	const char *takes_zh, *does_zh;
 };
-extern const struct words_command people_commands[]; /* people.c: residents and their roster */
+extern const struct words_command people_words[]; /* people.c: residents and their roster */
 extern const struct words_command
-	reading_commands[]; /* readings.c: stations, and what persons do to readings */
-extern const struct words_command visit_commands[];    /* visit.c: visits, plans and lists */
-extern const struct words_command followup_commands[]; /* followup.c: the form of a visit */
+	reading_words[]; /* readings.c: stations, and what persons do to readings */
+extern const struct words_command visit_words[];    /* visit.c: visits, plans and lists */
+extern const struct words_command followup_words[]; /* followup.c: the form of a visit */
+extern const struct words_command alert_words[];    /* alerts.c: alerts, and who is told of them */
 
 /* NULL: it is none of these. */
 const struct words_command *words_find(const char *name);
