@@ -182,7 +182,7 @@ lint:
 
 # Into a running system (no DESTDIR) it also makes the users and gives them their files.
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin libexec/vitalgate share/vitalgate/profiles share/dbus-1/system.d \
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin sbin libexec/vitalgate share/vitalgate/profiles share/vitalgate/hooks share/dbus-1/system.d \
 		lib/systemd/system lib/sysusers.d lib/tmpfiles.d) $(DESTDIR)$(SYSCONFDIR)/vitalgate
 	install -d -m 0700 $(DESTDIR)$(SYSCONFDIR)/vitalgate/credentials
 	install -m 0755 $(B)/vitalgated $(B)/vitalgate-uplink $(DESTDIR)$(PREFIX)/sbin/
@@ -190,6 +190,7 @@ install: all
 	install -m 0755 $(B)/vitalgate-ecg $(DESTDIR)$(PREFIX)/libexec/vitalgate/
 	install -m 0644 config/*.csv config/alerts.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/
 	install -m 0644 config/profiles/*.yaml $(DESTDIR)$(PREFIX)/share/vitalgate/profiles/
+	install -m 0755 config/hooks/*.sh $(DESTDIR)$(PREFIX)/share/vitalgate/hooks/
 	install -m 0644 systemd/vitalgated.service systemd/vitalgate-uplink@.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	sed -i 's,=/usr/sbin/,=$(PREFIX)/sbin/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/vitalgate*.service
 	install -m 0644 systemd/vitalgate.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vitalgate.conf
