@@ -3,7 +3,7 @@
 
 struct alert_doubt alert_label(const struct reading *r, const struct when *when, bool conflict)
 {
-	struct alert_doubt d = {.labels = {"unconfirmed"}, .n = 1};
+	struct alert_doubt d = {0};
 	if (conflict)
 		d.labels[d.n++] = "conflict";
 	if (when->trust == TRUST_UNKNOWN)

@@ -48,8 +48,8 @@ int alerts_follow(struct gateway *g, struct db *db, const struct uuid *reading,
  * first filed. `rc`: what became of the filing; returned when it is an error. */
 void alerts_hold(struct gateway *g);
 int alerts_release(struct gateway *g, struct db *db, int rc);
-/* It was taken at another time. */
-int alerts_retime(struct db *db, const struct uuid *reading, int64_t taken_us);
+/* When it was is known better now. */
+int alerts_retime(struct db *db, const struct uuid *reading);
 /* Two residents are one: all alerts of the first are the other's. */
 int alerts_merge(struct gateway *g, struct db *db, int64_t from, int64_t into);
 

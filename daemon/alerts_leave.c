@@ -53,7 +53,7 @@ static int ended_by(
 	return collect(r, l);
 }
 
-static int write(struct gateway *g, struct db *db, const struct alert_row *row,
+static int write_row(struct gateway *g, struct db *db, const struct alert_row *row,
 	enum alert_state was, enum alert_phase phase, const struct alerts_ack *ack)
 {
 	int64_t now_us = clock_utc_us();
@@ -90,7 +90,7 @@ static int leave_one(struct gateway *g, struct db *db, const struct uuid *alert,
 	struct episode now = row.episode;
 	struct episode_change c =
 		episode_leave(&now, left, reasons[why], alert_times(g->rules)->least, &row.episode);
-	return write(g, db, &row, now.state, c.phase, acked ? ack : NULL);
+	return write_row(g, db, &row, now.state, c.phase, acked ? ack : NULL);
 }
 
 static int resume_one(struct gateway *g, struct db *db, const struct uuid *alert)
@@ -101,7 +101,7 @@ static int resume_one(struct gateway *g, struct db *db, const struct uuid *alert
 		return MIN(rc, 0);
 	struct episode now = row.episode;
 	struct episode_change c = episode_resume(&now, &row.episode);
-	return write(g, db, &row, now.state, c.phase, NULL);
+	return write_row(g, db, &row, now.state, c.phase, NULL);
 }
 
 static int resume(
@@ -151,7 +151,7 @@ int alerts_doubt_identity(
 		if (rc <= 0 || row.episode.state == ALERT_INACTIVE)
 			continue;
 		row.episode.labels |= LABEL_IDENTITY_CHANGED;
-		rc = write(g, db, &row, row.episode.state, PHASE_UPDATE, NULL);
+		rc = write_row(g, db, &row, row.episode.state, PHASE_UPDATE, NULL);
 	}
 	return rc < 0 ? rc : resume(g, db, reading, 1, former);
 }

@@ -77,10 +77,13 @@ int alerts_move(struct gateway *g, struct db *db, const struct uuid *id, const s
 	return rc < 0 ? rc : alerts_revise(g, db, id, PHASE_UPDATE, NULL, NULL);
 }
 
-int alerts_retime(struct db *db, const struct uuid *reading, int64_t at_us)
+int alerts_retime(struct db *db, const struct uuid *reading)
 {
-	return error_only(db_run(db, "UPDATE alert_reading SET at=? WHERE reading=?", "ib", at_us,
-		reading->bytes, sizeof(reading->bytes)));
+	return error_only(db_run(db,
+		"UPDATE alert_reading SET at=coalesce((SELECT CASE WHEN trust IN ('corrected','live') "
+		"THEN taken ELSE arrived END FROM reading r WHERE r.uuid=?1 AND superseded=0),at) WHERE "
+		"reading=?1",
+		"b", reading->bytes, sizeof(reading->bytes)));
 }
 
 /* The next one that is open, in the order of their raising. */

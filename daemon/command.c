@@ -123,12 +123,9 @@ int command_find_id(struct command *c, const char *name, const char *sql, struct
 const struct command_entry *command_find(const char *name)
 {
 	static const struct command_entry *const tables[] = {query_commands, act_commands,
-		person_commands, station_commands, roster_commands, resident_commands,
-		visit_commands, lists_commands, ecg_commands, alert_commands, rota_commands,
-		loop_commands};
-	static const struct command_entry *const tables[] = {display_commands, query_commands,
-		act_commands, person_commands, station_commands, roster_commands, resident_commands,
-		visit_commands, lists_commands, ecg_commands, loop_commands};
+		display_commands, person_commands, station_commands, roster_commands,
+		resident_commands, visit_commands, lists_commands, ecg_commands, alert_commands,
+		rota_commands, loop_commands};
 	for (size_t t = 0; t < ELEMENTS(tables); t++)
 		for (const struct command_entry *e = tables[t]; e->name; e++)
 			if (streq(e->name, name))

@@ -70,8 +70,6 @@ extern const struct command_entry visit_commands[]; /* visit_command.c: follow-u
 extern const struct command_entry lists_commands[]; /* lists_command.c: due lists and rates */
 extern const struct command_entry alert_commands[]; /* alert_command.c: alerts, and acknowledging */
 extern const struct command_entry rota_commands[];  /* rota_command.c: who is there, and when */
-extern const struct command_entry visit_commands[];   /* visit_command.c: follow-up visits */
-extern const struct command_entry lists_commands[];   /* lists_command.c: due lists and rates */
 extern const struct command_entry display_commands[]; /* alert_said.c: for a display */
 /* ecg_command.c: of a study that is still with the decoder. */
 int command_refuse_undecoded(struct command *c);

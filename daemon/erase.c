@@ -18,7 +18,8 @@ static int choose(struct db *db, int64_t resident)
 		"INSERT OR IGNORE INTO erase_what SELECT uuid,'studies' FROM study WHERE resident=?1",
 		"INSERT OR IGNORE INTO erase_what SELECT uuid,'visits' FROM visit WHERE resident=?1",
 		"INSERT OR IGNORE INTO erase_what SELECT uuid,'alerts' FROM alert WHERE resident=?1 "
-		"OR reading IN (SELECT uuid FROM erase_what) OR study IN (SELECT uuid FROM "
+		"OR reading IN (SELECT uuid FROM erase_what) OR shown IN (SELECT uuid FROM erase_what) "
+		"OR study IN (SELECT uuid FROM "
 		"erase_what)",
 	};
 	int rc = db_run(db,
@@ -68,6 +69,9 @@ static int delete_all(struct db *db, struct json *report)
 	} all[] = {
 		{NULL, "DELETE FROM evidence WHERE " OF_RESIDENT},
 		{"annotations", "DELETE FROM annotation WHERE " GOING("reading")},
+		{NULL, "DELETE FROM alert_reading WHERE " GOING("alert") " OR " GOING("reading")},
+		{NULL, "DELETE FROM alert_history WHERE " GOING("alert")},
+		{NULL, "DELETE FROM escalation WHERE " GOING("alert")},
 		{"alerts", "DELETE FROM alert WHERE " GOING("uuid")},
 		{"reading_revisions", "DELETE FROM reading WHERE " GOING("uuid")},
 		/* once filed under this one by mistake: it is somebody else's */
@@ -123,7 +127,8 @@ static int blank(struct db *db, const char *token, struct json *report)
 int erase_alert_waits(struct db *db, int64_t resident)
 {
 	return (int)db_int(db, 0,
-		"SELECT EXISTS (SELECT 1 FROM alert WHERE state='active' AND resident=?1) OR EXISTS "
+		"SELECT EXISTS (SELECT 1 FROM alert WHERE resident=?1 AND state IN "
+		"('active','latched') AND acked IS NULL AND severity<>'notice') OR EXISTS "
 		"(SELECT 1 FROM pending_repeat p CROSS JOIN reading d ON d.uuid=p.reading AND "
 		"d.superseded=0 WHERE d.resident=?1)",
 		"i", resident);

@@ -268,8 +268,7 @@ static bool known_content(struct db *db, const struct uuid *id, const struct uui
 
 /* A correction of the instrument's numbers does not undo what a person decided about them: whose they are, and that
  * they are void. */
-static void keep_person(
-	struct gateway *g, struct db *db, const struct uuid *id, int revision, struct filing *f)
+static void keep_person(struct db *db, const struct uuid *id, int revision, struct filing *f)
 {
 	if (db_int(db, 0,
 		    "SELECT status='entered-in-error' FROM reading WHERE uuid=? AND revision=?",
@@ -325,7 +324,7 @@ int intake_reading(struct gateway *g, struct db *db, const struct unit *u, const
 		before = db_int(db, 0, "SELECT resident FROM reading WHERE uuid=? AND revision=?",
 			"bi", id.bytes, sizeof(id.bytes), (int64_t)last);
 		f.revision = last + 1;
-		keep_person(g, db, &id, last, &f);
+		keep_person(db, &id, last, &f);
 		if (!streq(f.status, REVISION_VOID))
 			f.status = f.who.resident || of_place(r) ? "amended" : "unassigned";
 		if (rc >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "payload.h"
 
+#include "alerts.h"
 #include "gateway.h"
 #include "report.h"
 #include "study.h"
@@ -158,72 +159,109 @@ static int reading(struct db *db, int64_t row, int64_t seq, struct json *j)
 	return 1;
 }
 
-/* Phase and inactivation in the words of IHE ACM. */
-static void alert_state(struct json *j, const char *state, bool acknowledged)
+/* IHE ACM facet 68485: technical, advisory (notices, and what is of a plan), physiological. */
+static const char *alert_type(struct row *r)
 {
-	bool active = streq(state, "active"), over = streq(state, "resolved");
-	json_str(j, "state", state);
-	json_str(j, "phase", active ? "start" : over ? "end" : "continue");
-	json_str(j, "inactivation",
-		active || (over && !acknowledged) ? "enabled" : "alert-acknowledged");
+	if (row_int(r, 29))
+		return "ST";
+	bool plan = row_null(r, 13) && row_null(r, 20);
+	return plan || streq(row_text(r, 2), "notice") ? "SA" : "SP";
 }
 
-/* What a technical alert is about. */
-static void alert_place(struct json *j, struct row *r, const char *place)
+/* In the words of IHE ACM. */
+static void alert_state(struct json *j, struct row *r)
 {
-	json_str(j, "place", place);
-	json_str(j, "device", row_text(r, 17));
-	json_time(j, "since", row_int(r, 18));
-	if (!row_null(r, 19))
-		json_time(j, "ended", row_int(r, 19));
+	enum severity severity = severity_named(row_text(r, 2));
+	json_str(j, "condition", row_text(r, 21));
+	json_str(j, "phase", row_text(r, 22));
+	json_str(j, "state", row_text(r, 3));
+	json_str(j, "inactivation", row_null(r, 11) ? "enabled" : "alert-acknowledged");
+	json_str(j, "severity", severity_name(severity));
+	json_str(j, "level", severity_name((enum severity)(row_int(r, 23) & 3)));
+	json_str(j, "priority", severity_priority(severity));
+	json_str(j, "type", alert_type(r));
+}
+
+static void optional_hex(struct json *j, const char *key, struct row *r, int column)
+{
+	size_t len;
+	const void *id = row_blob(r, column, &len);
+	if (id)
+		json_hex(j, key, id, len);
+}
+
+static void optional_time(struct json *j, const char *key, struct row *r, int column)
+{
+	if (!row_null(r, column))
+		json_time(j, key, row_int(r, column));
+}
+
+/* What it is about. */
+static void alert_of(struct json *j, struct row *r)
+{
+	json_str(j, "resident", row_text(r, 6));
+	if (!row_null(r, 16))
+		json_str(j, "place", row_text(r, 16));
+	if (!row_null(r, 17))
+		json_str(j, "device", row_text(r, 17));
+	if (row_null(r, 13))
+		json_none(j, "reading");
+	else
+		optional_hex(j, "reading", r, 13);
+	optional_hex(j, "shown", r, 24);
+	if (row_int(r, 25))
+		json_int(j, "readings", row_int(r, 25));
+	optional_hex(j, "study", r, 20);
+}
+
+static const char *some(const char *text)
+{
+	return text[0] ? text : NULL;
+}
+
+static void alert_told(struct json *j, struct row *r)
+{
+	json_object_begin(j, "to");
+	json_str(j, "role", some(row_text(r, 5)));
+	json_str(j, "token", some(row_text(r, 4)));
+	json_object_end(j);
+	json_int(j, "step", row_int(r, 26));
+	json_str(j, "deliver", row_text(r, 27));
+	optional_time(j, "not_before", r, 28);
+}
+
+static void alert_labels_of(struct json *j, struct row *r)
+{
+	json_array_begin(j, "labels");
+	if (!row_null(r, 15))
+		json_str(j, NULL, row_text(r, 15));
+	json_members(j, row_text(r, 30));
+	json_members(j, row_text(r, 14));
+	json_array_end(j);
 }
 
 static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT alert.uuid,alert.revision,severity,alert.state,recipient,role,token,body,raised,"
-		"ack_author,ack_outcome,acked,rules_version,alert.reading,doubts,in_contract,place,"
-		"device.name,since,ended,study FROM alert LEFT JOIN resident ON "
-		"resident.id=alert.resident LEFT JOIN device ON device.id=alert.device WHERE "
-		"alert.id=?",
+		"ack_author,ack_outcome,acked,rules_version,alert.reading,doubts," ALERT_WHOSE
+		",place,device.name,since,ended,study,condition,phase,level,shown,readings,step,"
+		"deliver,not_before," ALERT_TECHNICAL
+		",labels FROM alert LEFT JOIN resident ON resident.id=alert.resident LEFT JOIN device "
+		"ON device.id=alert.device WHERE alert.id=?",
 		"i", row);
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
-	size_t len;
-	const char *severity = row_text(r, 2), *place = row_text(r, 16);
 	head(j, r, seq);
-	json_str(j, "severity", severity);
-	json_str(j, "priority",
-		severity_priority(
-			streq(severity, "critical") ? SEVERITY_CRITICAL : SEVERITY_WARNING));
-	json_str(
-		j, "type", place ? "ST" : "SP"); /* IHE ACM facet 68485: technical, physiological */
-	alert_state(j, row_text(r, 3), !row_null(r, 11));
-	json_str(j, "resident", row_text(r, 6));
-	if (place)
-		alert_place(j, r, place);
-	json_object_begin(j, "to");
-	json_str(j, "role", row_text(r, 5));
-	json_str(j, "token", row_text(r, 4));
-	json_object_end(j);
-	const void *of = row_blob(r, 13, &len);
-	if (of)
-		json_hex(j, "reading", of, len);
-	else
-		json_none(j, "reading");
-	const void *study = row_blob(r, 20, &len);
-	if (study)
-		json_hex(j, "study", study, len);
+	alert_state(j, r);
+	alert_of(j, r);
+	alert_told(j, r);
 	json_members(j, row_text(r, 7));
-	json_array_begin(j, "labels");
-	if (!place && row_null(r, 6))
-		json_str(j, NULL, "unassigned");
-	else if (!place && !row_int(r, 15))
-		json_str(j, NULL, "out_of_contract");
-	json_members(j, row_text(r, 14));
-	json_array_end(j);
+	alert_labels_of(j, r);
+	optional_time(j, "since", r, 18);
 	json_time(j, "raised", row_int(r, 8));
+	optional_time(j, "ended", r, 19);
 	if (!row_null(r, 11)) {
 		json_object_begin(j, "acknowledged");
 		json_str(j, "by", row_text(r, 9));

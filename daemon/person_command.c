@@ -243,7 +243,7 @@ static int act_void(struct command *c)
 	int rc = command_find_reading(c, "reading", &id);
 	if (rc < 0)
 		return rc;
-	rc = person_void(c->gateway, c->db, &id, reason);
+	rc = person_void(c->gateway, c->db, &id, reason, NULL);
 	if (rc < 0)
 		return refuse_of_person(c, rc);
 	rc = command_audit(c, "void", hex(text, id.bytes, sizeof(id.bytes)), reason);

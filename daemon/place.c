@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "place.h"
 
-#include "filing.h"
+#include "alert_words.h"
+#include "alerts.h"
 #include "gateway.h"
 #include "span.h"
 #include "watch.h"
@@ -42,7 +43,7 @@ static int end(struct gateway *g, struct db *db, int64_t device, const struct al
 {
 	int rc = db_run(
 		db, "DELETE FROM condition WHERE device=? AND rule=?", "it", device, rule->id);
-	return rc < 0 || !alert ? MIN(rc, 0) : filing_resolve(g, db, alert, at_us);
+	return rc < 0 || !alert ? MIN(rc, 0) : alerts_over(g, db, alert, at_us);
 }
 
 /* 1: the row is there, and `ret_alert` is what was told of it, if something was; 0: it is not, -errno. */
@@ -127,7 +128,7 @@ int place_judge(struct gateway *g, struct db *db, const struct unit *u, const st
 	for (unsigned i = 0; rc >= 0 && (rule = alert_rules_at(rules, i)); i++)
 		if (streq(rule->place, u->place))
 			rc = rule->type == RULE_SILENT ? hear(g, db, u, rule)
-						      : judge_limit(g, db, u, r, id, rule);
+						       : judge_limit(g, db, u, r, id, rule);
 	return rc < 0 ? rc : place_tell(g, db, u->arrived_us, u->boot_us);
 }
 
@@ -179,9 +180,6 @@ static struct uuid alert_id(const struct due *d)
 	return uuid_of("condition", text, (size_t)n);
 }
 
-/* Nobody has looked at the place. */
-static const char doubts[] = "[\"unconfirmed\"]";
-
 /* One that is due; 1, 0: there is none, -errno. */
 static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
@@ -195,17 +193,14 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 			d.rule);
 		return rc < 0 ? rc : 1;
 	}
-	struct filing staff = {0};
 	struct uuid id = alert_id(&d);
-	filing_route(g, db, &staff);
-	rc = filing_raise(g, db,
+	rc = alerts_raise(g, db,
 		&(struct raising){.id = id,
-			.to = &staff,
+			.condition = rule->condition,
 			.reading = d.has_reading ? &d.reading : NULL,
-			.severity = severity_name(rule->severity),
-			.why = rule->id,
+			.severity = rule->severity,
 			.body = d.body,
-			.doubts = doubts,
+			.doubts = "[]",
 			.raised_us = utc_us,
 			.raised_boot_us = boot_us,
 			.place = rule->place,

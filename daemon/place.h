@@ -14,7 +14,7 @@
  */
 #pragma once
 
-#include "alert.h"
+#include "rule.h"
 #include "db.h"
 
 struct gateway;

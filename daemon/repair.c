@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "repair.h"
 
+#include "alerts.h"
 #include "epoch.h"
-#include "filing.h"
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
@@ -187,7 +187,7 @@ static int one_study(struct gateway *g, struct db *db, const struct repair *r,
 	return study_redate(g, db, s->row, right_us);
 }
 
-/* What was done about it since, too; and when it was is in doubt no more. */
+/* What was done about it since, too. */
 static int one_alert(struct gateway *g, struct db *db, const struct repair *r,
 	const struct stamped *s, int64_t right_us)
 {
@@ -206,11 +206,9 @@ static int one_alert(struct gateway *g, struct db *db, const struct repair *r,
 	}
 	for (int i = 0; i < TIMES; i++)
 		span_map(r->spans, r->n, &r->truth, &times[i]);
-	int rc = db_run(db,
-		"UPDATE alert SET revision=revision+1, raised=?, acked=?, ended=?, since=?, "
-		"doubts=replace(doubts,',\"clock_unknown\"','') WHERE id=?",
+	int rc = db_run(db, "UPDATE alert SET raised=?, acked=?, ended=?, since=? WHERE id=?",
 		"ipppi", right_us, set[ACKED], set[ENDED], set[SINCE], s->row);
-	return rc < 0 ? rc : filing_tell(g, db, &s->id);
+	return rc < 0 ? rc : alerts_revise(g, db, &s->id, PHASE_UPDATE, NULL, NULL);
 }
 
 /* One that cannot be repaired stays as it was, and holds up no other. */

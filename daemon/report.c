@@ -2,8 +2,8 @@
 #include "report.h"
 
 #include "acknowledge.h"
+#include "alerts.h"
 #include "centre.h"
-#include "filing.h"
 #include "gateway.h"
 #include "log.h"
 #include "study.h"
@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <errno.h>
 
+#define CRITICAL_CONDITION "ecg-critical"
 #define PLACE "ecg" /* of technical alerts: the way to the centre and back */
 #define TOLD_MAX 64 /* in one look; the rest in the next, which is at once */
 #define MINUTE_US (60 * CLOCK_SECOND_US)
@@ -74,7 +75,7 @@ static int wait_end(struct gateway *g, struct db *db, int64_t study, enum wait w
 	}
 	int rc = db_run(
 		db, "DELETE FROM study_wait WHERE study=? AND what=?", "it", study, waits[w].what);
-	return rc < 0 || !told ? MIN(rc, 0) : filing_resolve(g, db, &alert, clock_utc_us());
+	return rc < 0 || !told ? MIN(rc, 0) : alerts_over(g, db, &alert, clock_utc_us());
 }
 
 static unsigned centre_sink(const struct config *c)
@@ -182,18 +183,18 @@ static int raise_critical(
 	int rc = facts(db, study, &id, &f);
 	if (rc < 0 || !g->config->alerts)
 		return rc;
-	filing_route(g, db, &f);
+	filing_contract(db, &f);
 	_cleanup_(freep) char *body =
 		rule_body(REPORT_CRITICAL_RULE, critical, "心电中心报告危急值，请复述确认",
 			"the ECG centre reports a critical value: read it back");
 	if (!body)
 		return -ENOMEM;
-	rc = filing_raise(g, db,
+	rc = alerts_raise(g, db,
 		&(struct raising){.id = critical_id(&id, revision),
+			.condition = CRITICAL_CONDITION,
 			.to = &f,
 			.study = &id,
-			.severity = severity_name(SEVERITY_CRITICAL),
-			.why = REPORT_CRITICAL_RULE,
+			.severity = SEVERITY_CRITICAL,
 			.body = body,
 			.doubts = "[\"centre_report\"]",
 			.raised_us = clock_utc_us(),
@@ -208,7 +209,7 @@ int report_follow(struct gateway *g, struct db *db, int64_t study, const struct 
 	int rc = 0;
 	for (int64_t revision = 1; revision <= last && rc >= 0; revision++) {
 		struct uuid alert = critical_id(id, revision);
-		rc = filing_move_alert(g, db, &alert, f); /* most have none */
+		rc = alerts_move(g, db, &alert, f); /* most have none */
 	}
 	return rc;
 }
@@ -391,19 +392,16 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 	int rc = due_find(db, boot_us, &d);
 	if (rc <= 0)
 		return rc;
-	struct filing staff = {0};
 	struct uuid alert = uuid_of(waits[d.wait].rule, d.id.bytes, sizeof(d.id.bytes));
 	_cleanup_(freep) char *body =
 		rule_body(waits[d.wait].rule, NULL, waits[d.wait].zh, waits[d.wait].en);
 	if (!body)
 		return -ENOMEM;
-	filing_route(g, db, &staff);
-	rc = filing_raise(g, db,
+	rc = alerts_raise(g, db,
 		&(struct raising){.id = alert,
-			.to = &staff,
+			.condition = waits[d.wait].rule,
 			.study = &d.id,
-			.severity = severity_name(SEVERITY_WARNING),
-			.why = waits[d.wait].rule,
+			.severity = SEVERITY_WARNING,
 			.body = body,
 			.doubts = "[]",
 			.raised_us = utc_us,

@@ -35,8 +35,9 @@ static int delete_readings(struct db *db, int64_t before_us)
 				"r") " AND NOT "
 				     "EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid) AND NOT EXISTS "
 				     "(SELECT 1 FROM pending_repeat p WHERE p.reading=r.uuid) AND NOT EXISTS "
-				     "(SELECT 1 FROM alert a WHERE a.reading=r.uuid AND (a.state='active' OR "
-				     "EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid))) AND NOT EXISTS "
+				     "(SELECT 1 FROM alert_reading w JOIN alert a ON a.uuid=w.alert WHERE "
+				     "w.reading=r.uuid AND (a.state<>'inactive' OR EXISTS (SELECT 1 FROM outbox o "
+				     "WHERE o.uuid=a.uuid))) AND NOT EXISTS "
 				     "(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "
 				     "FROM evidence n WHERE n.resident=e.resident AND n.kind=e.kind AND "
 				     "n.taken>e.taken AND (" TRUSTED("n") " OR NOT " TRUSTED(
@@ -46,11 +47,6 @@ static int delete_readings(struct db *db, int64_t before_us)
 	if (rc >= 0)
 		rc = db_run(
 			db, "DELETE FROM evidence WHERE reading IN (SELECT id FROM leaving)", "");
-	if (rc >= 0)
-		rc = db_run(db,
-			"DELETE FROM alert WHERE reading IN (SELECT uuid FROM reading WHERE id IN "
-			"(SELECT id FROM leaving))",
-			"");
 	if (rc >= 0)
 		rc = db_run(db, "DELETE FROM reading WHERE id IN (SELECT id FROM leaving)", "");
 	return rc;
@@ -62,15 +58,13 @@ static int delete_studies(struct db *db, int64_t before_us)
 	static const char *const parts[] = {
 		"DELETE FROM study_piece WHERE study IN (SELECT id FROM leaving)",
 		"DELETE FROM report WHERE study IN (SELECT id FROM leaving)",
-		"DELETE FROM alert WHERE study IN (SELECT uuid FROM study WHERE id IN (SELECT id "
-		"FROM leaving))",
 		"DELETE FROM study WHERE id IN (SELECT id FROM leaving)",
 	};
 	/* what did not come in all that time does not come any more, unless it is still on its way, or staff are told */
 	int rc = db_run(db,
 		"DELETE FROM study_wait WHERE since<? AND NOT EXISTS (SELECT 1 FROM study s JOIN outbox "
 		"o ON o.uuid=s.uuid WHERE s.id=study) AND NOT EXISTS (SELECT 1 FROM alert a WHERE "
-		"a.uuid=study_wait.alert AND a.state='active')",
+		"a.uuid=study_wait.alert AND a.state<>'inactive')",
 		"i", before_us);
 	if (rc >= 0)
 		rc = db_run(db, "DELETE FROM leaving", "");
@@ -82,9 +76,35 @@ static int delete_studies(struct db *db, int64_t before_us)
 				     "o.uuid=s.uuid) AND NOT EXISTS (SELECT 1 FROM study_wait w WHERE "
 				     "w.study=s.id) AND NOT EXISTS (SELECT 1 FROM report p WHERE p.study=s.id AND "
 				     "p.status='critical' AND p.read_back_at IS NULL) AND NOT EXISTS (SELECT 1 FROM "
-				     "alert a WHERE a.study=s.uuid AND (a.state='active' OR EXISTS (SELECT 1 FROM "
+				     "alert a WHERE a.study=s.uuid AND (a.state<>'inactive' OR EXISTS (SELECT 1 FROM "
 				     "outbox o WHERE o.uuid=a.uuid))) ORDER BY id LIMIT ?2",
 			"iii", before_us, (int64_t)RETENTION_STUDIES, CLOCK_PLAUSIBLE_US);
+	for (size_t i = 0; i < ELEMENTS(parts) && rc >= 0; i++)
+		rc = db_run(db, parts[i], "");
+	return MIN(rc, 0);
+}
+
+/* One that nobody waits for any more, so long after it was over. What was raised before the clock was set is as old as what
+ * came next. */
+static int delete_alerts(struct db *db, int64_t before_us)
+{
+#define OF_LEAVING "IN (SELECT uuid FROM alert WHERE id IN (SELECT id FROM leaving))"
+	static const char *const parts[] = {
+		"DELETE FROM alert_reading WHERE alert " OF_LEAVING,
+		"DELETE FROM alert_history WHERE alert " OF_LEAVING,
+		"DELETE FROM escalation WHERE alert " OF_LEAVING,
+		"DELETE FROM alert WHERE id IN (SELECT id FROM leaving)",
+	};
+#undef OF_LEAVING
+	int rc = db_run(db, "DELETE FROM leaving", "");
+	if (rc >= 0)
+		rc = db_run(db,
+			"INSERT INTO leaving SELECT id FROM alert a WHERE state='inactive' AND raised<?1 "
+			"AND coalesce(ended,raised)<?1 AND coalesce(acked,raised)<?1 AND (raised>=?3 OR "
+			"coalesce((SELECT n.raised FROM alert n WHERE n.id>a.id AND n.raised>=?3 ORDER BY "
+			"n.id LIMIT 1),?1)<?1) AND NOT EXISTS (SELECT 1 FROM outbox o WHERE "
+			"o.uuid=a.uuid) ORDER BY id LIMIT ?2",
+			"iii", before_us, (int64_t)RETENTION_ROWS, CLOCK_PLAUSIBLE_US);
 	for (size_t i = 0; i < ELEMENTS(parts) && rc >= 0; i++)
 		rc = db_run(db, parts[i], "");
 	return MIN(rc, 0);
@@ -131,9 +151,6 @@ int retention_run(struct db *db, const struct instant *now, unsigned days)
 		{"DELETE FROM event WHERE at<? AND NOT EXISTS (SELECT 1 FROM "
 		 "outbox WHERE outbox.uuid=event.uuid)",
 			0},
-		{"DELETE FROM alert WHERE raised<? AND reading IS NULL AND study IS NULL AND state<>'active' AND NOT "
-		 "EXISTS (SELECT 1 FROM outbox WHERE outbox.uuid=alert.uuid)",
-			0},
 		{"DELETE FROM device_offset WHERE until<?", 0},
 		{"DELETE FROM digest WHERE at<? AND kind='due' AND NOT EXISTS (SELECT 1 FROM outbox "
 		 "WHERE outbox.uuid=digest.uuid)",
@@ -150,6 +167,8 @@ int retention_run(struct db *db, const struct instant *now, unsigned days)
 	int rc = 0, deleted = delete_readings(db, now_us - days * DAY_US);
 	if (deleted >= 0)
 		rc = delete_studies(db, now_us - days * DAY_US);
+	if (deleted >= 0 && rc >= 0)
+		rc = delete_alerts(db, now_us - days * DAY_US);
 	if (deleted >= 0 && rc >= 0)
 		rc = delete_visits(db, now_us - RETENTION_VISIT_DAYS * DAY_US);
 	if (deleted >= 0 && rc >= 0)

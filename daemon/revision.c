@@ -126,6 +126,8 @@ int revision_make(struct gateway *g, struct db *db, const struct uuid *id, const
 	filing_contract(db, &f);
 	rc = insert(db, &old, r, &f);
 	f.row = db_last_id(db);
+	if (rc >= 0 && r->when)
+		rc = alerts_retime(db, id);
 	if (rc >= 0)
 		rc = follow(g, db, id, &old, r->body ? r->body : body, &f);
 	if (rc >= 0 && ret) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "study.h"
 
-#include "filing.h"
+#include "alert_words.h"
+#include "alerts.h"
 #include "gateway.h"
 #include "intake.h"
 #include "log.h"
@@ -11,6 +12,8 @@
 #include <errno.h>
 #include <jansson.h>
 #include <sha2.h>
+
+#define STATEMENT_CONDITION "ecg-statement"
 
 #define BODY_MAX \
 	(64 * 1024) /* of what is forwarded: it goes in one message, with every report (link.h) */
@@ -403,12 +406,12 @@ static int raise_statement(struct gateway *g, struct db *db, const struct filed 
 		return -ENOMEM;
 	if (!a.first)
 		return 0;
-	int rc = filing_raise(g, db,
+	int rc = alerts_raise(g, db,
 		&(struct raising){.id = study_statement_id(&s->id),
+			.condition = STATEMENT_CONDITION,
 			.to = &s->filing,
 			.study = &s->id,
-			.severity = severity_name(SEVERITY_CRITICAL),
-			.why = a.first->id,
+			.severity = SEVERITY_CRITICAL,
 			.body = body_text,
 			.doubts = doubts,
 			.raised_us = s->unit.arrived_us,

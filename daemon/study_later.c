@@ -2,7 +2,7 @@
 /* What becomes of a study after it was decoded: told again, decoded anew, another resident's. */
 #include "study.h"
 
-#include "filing.h"
+#include "alerts.h"
 #include "gateway.h"
 #include "report.h"
 #include "revision.h"
@@ -102,7 +102,7 @@ int study_decide_again(struct gateway *g, struct db *db, int64_t row, const stru
 		rc = study_tell(g, db, row);
 	struct uuid rate = study_rate_id(id), statement = study_statement_id(id);
 	if (rc >= 0)
-		rc = filing_move_alert(g, db, &statement, &f);
+		rc = alerts_move(g, db, &statement, &f);
 	if (rc >= 0)
 		rc = report_follow(g, db, row, id, &f);
 	if (rc >= 0)
