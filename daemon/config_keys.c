@@ -325,6 +325,8 @@ const struct key config_keys[] = {
 	 .meaning = "where it stands; who is checked in there is whom it measures"},
 	{"devices[].patient_id", ENUM(patients), .fallback = "ignore", IN_DEVICE(patient_id),
 	 .meaning = "its patient field: not trusted, a resident's token, a sample number, or a token that was typed"},
+	{"devices[].expect_s", NUMBER(0, 31536000), .fallback = "0", IN_DEVICE(expect_s),
+	 .meaning = "seconds in which it delivers something, as a rule; staff are told when it is silent for twice as long; 0: nobody"},
 	{"devices[].test", KEY_BOOL, .fallback = "false", IN_DEVICE(test),
 	 .meaning = "true: what it sends is marked as a test and never filed"},
 	{"devices[].options", KEY_MAP,

@@ -14,6 +14,7 @@
 #include "revision.h"
 #include "span.h"
 #include "study.h"
+#include "technical.h"
 #include "visit.h"
 #include "whose.h"
 
@@ -78,9 +79,11 @@ static bool worth_telling(const char *type)
 static int file_event(
 	struct gateway *g, struct db *db, const struct unit *u, const struct happening *e)
 {
-	if (streq(e->type, "battery"))
-		return error_only(db_run(db, "UPDATE device SET battery=? WHERE id=?", "ii",
-			e->value, u->device_row));
+	if (streq(e->type, "battery")) {
+		int rc = db_run(db, "UPDATE device SET battery=? WHERE id=?", "ii", e->value,
+			u->device_row);
+		return rc < 0 ? rc : technical_battery(g, db, u, e->value);
+	}
 	if (streq(e->type, "device_clock"))
 		return 0; /* filed with the unit's offset */
 	if (streq(e->type, "drained"))
@@ -413,6 +416,8 @@ int intake_unit(struct gateway *g, struct db *db, struct unit *u)
 		rc = file_device(db, u);
 	if (rc >= 0)
 		rc = file_clock(g, db, u);
+	if (rc >= 0)
+		rc = technical_heard(g, db, u);
 	for (struct happening *e = u->events; e && rc >= 0; e = e->next)
 		rc = file_event(g, db, u, e);
 	for (struct reading *r = u->readings; r && rc >= 0; r = r->next)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "watch.h"
 
+#include "condition.h"
 #include "escalate.h"
 #include "gateway.h"
 #include "log.h"
 #include "place.h"
 #include "repeat.h"
 #include "report.h"
+#include "technical.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -35,8 +37,13 @@ static int adopt(struct db *db, int64_t utc_us, int64_t boot_us)
 
 int watch_begin(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us, bool fresh)
 {
+	struct instant now = {utc_us, boot_us};
 	int rc = adopt(db, utc_us, boot_us);
-	return rc < 0 ? rc : place_listen(g, db, utc_us, boot_us, fresh);
+	if (rc >= 0)
+		rc = condition_forget(g, db);
+	if (rc >= 0)
+		rc = place_listen(g, db, now, fresh);
+	return rc < 0 ? rc : technical_listen(g, db, now, fresh);
 }
 
 int watch_look(
@@ -47,7 +54,7 @@ int watch_look(
 		return 0; /* what waits is kept for the day on which alerts are wanted again */
 	int rc = repeat_tell(g, db, utc_us, boot_us);
 	if (rc >= 0)
-		rc = place_tell(g, db, utc_us, boot_us);
+		rc = condition_tell(g, db, utc_us, boot_us);
 	if (rc >= 0)
 		rc = report_tell(g, db, utc_us, boot_us);
 	if (rc >= 0)
@@ -99,8 +106,14 @@ static int run_look(struct job *job, struct db *db)
 	struct look *l = (struct look *)job;
 	struct gateway *g = l->watch->gateway;
 	int64_t utc_us = clock_utc_us(), boot_us = clock_boot_us();
+	int64_t next_us = INT64_MAX;
 	int rc = l->begin ? watch_begin(g, db, utc_us, boot_us, l->fresh) : 0;
-	return rc < 0 ? rc : watch_look(g, db, utc_us, boot_us, &l->next_us);
+	if (rc >= 0)
+		rc = technical_look(g, db, (struct instant){utc_us, boot_us}, &next_us);
+	if (rc >= 0)
+		rc = watch_look(g, db, utc_us, boot_us, &l->next_us);
+	l->next_us = MIN(l->next_us, next_us);
+	return rc;
 }
 
 static void look_done(struct job *job, int result)
