@@ -123,7 +123,8 @@ static void test_personal(void **state)
 	rule_past("bp.sbp", 60, 155000);
 	set_personal(r, "bp.sbp", RULE_AT_LEAST, 170000, SEVERITY_WARNING, true);
 	one(r, "bp.sbp", 169000, 0, "b 0022|l 0000");
-	one(r, "bp.sbp", 170000, 0, "b 2223 personal:0|l 0000");
+	one(r, "bp.sbp", 170000, 0, "b 2222 personal:0|l 0000");
+	one(r, "bp.sbp", 175000, 0, "b 2223 up:0 personal:0|l 0000");
 	one(r, "bp.sbp", 180000, 0, "b 3333 c:0|l 0000"); /* a higher severity is as it was */
 	one(r, "bp.sbp", 164000, 0, "b 0000|l 0000");
 	one(r, "bp.sbp", 85000, 0, "b 0000|l 2222 low:0"); /* and so is the other side */
@@ -138,7 +139,11 @@ static void test_personal(void **state)
 	one(r, "bp.sbp", 170000, 0, "b 2222 w:0 personal:0|l 0000");
 	n_personal = 0;
 	set_personal(r, "glu.fasting", RULE_AT_LEAST, 20000, SEVERITY_CRITICAL, true);
-	one(r, "glu.fasting", 17000, 0, "b 0000|g 0000");
+	memcpy(personal[0].condition, "g", 2);
+	personal[0].topic = alert_rules_find(r, "g")->topic;
+	personal[0].margin_milli = 500;
+	one(r, "glu.fasting", 17000, 0, "g 0000");
+	one(r, "glu.fasting", 19500, 0, "g 0003");
 	one(r, "glu.random", 17000, 0, "g 3333 g:0"); /* of its own kind only */
 	memcpy(personal[0].kind, "glu.*", 6);
 	one(r, "glu.control", 30000, 0, "");
