@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "rule.h"
 #include "command.h"
+#include "rule.h"
 
 #define LIMIT_RULE "personal" /* the rule's id in an alert */
 

@@ -14,7 +14,7 @@
 #define RULE_MEDIAN_S (14 * 86400) /* what is usual, unless a rule says otherwise */
 #define RULE_MEDIAN_LEAST 5
 #define RULE_ADVICE_MAX 64
-#define RULE_CONDITIONS_MAX 64 /* that readings are judged by */
+#define RULE_CONDITIONS_MAX 48 /* that readings are judged by */
 #define RULE_PERSONAL_MAX 16   /* limits of one resident */
 
 enum rule_type {

@@ -153,8 +153,8 @@ static void test_too_many(void **state)
 			"s}\n",
 			i);
 	assert_null(rule_text(text, error, sizeof(error)));
-	assert_non_null(strstr(error, "at most 64 conditions"));
-	strcpy(strstr(text, "  - {id: r64"),
+	assert_non_null(strstr(error, "at most 48 conditions"));
+	strcpy(strstr(text, "  - {id: r48"),
 		RULE("t", "family: technical, type: clock, for_s: 9, severity: warning"));
 	alert_rules_free(rule_good(text));
 }

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "alert.h"
+#include "rule.h"
 #include "statement.h"
 #include "util.h"
 
