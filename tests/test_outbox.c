@@ -125,6 +125,94 @@ static void receipt(const struct publish *p, const char *result)
 	json_decref(root);
 }
 
+/* how far an alert has come */
+
+#define CAME "SELECT (sent IS NOT NULL)||' '||(receipted IS NOT NULL) FROM alert"
+
+static void came(const char *expected)
+{
+	char text[20];
+	rig_text(&rig, text, sizeof(text), CAME);
+	assert_string_equal(text, expected);
+}
+
+/* Its revision `n` by hand, in the place of the one before. */
+static void an_alert(int n, int raised_revision)
+{
+	struct uuid id = uuid_of("alert", "a", 1);
+	assert_true(
+		db_run(rig.db,
+			"INSERT INTO alert(id,uuid,revision,severity,state,recipient,role,in_contract,"
+			"body,doubts,raised,rules_version,raised_revision) VALUES(1,?1,?2,'critical',"
+			"'active','D-0001','doctor',1,'{}','[]',5,'1',?3) ON CONFLICT(uuid) DO UPDATE SET "
+			"revision=?2, raised_revision=?3",
+			"bii", id.bytes, sizeof(id.bytes), (int64_t)n,
+			(int64_t)raised_revision) == 1);
+	assert_true(outbox_supersede(rig.db, &id, n) >= 0);
+	assert_int_equal(outbox_add(rig.gateway.outbox, rig.db, OBJECT_ALERT, 1, &id, n), 0);
+}
+
+static void receipt_of(int revision)
+{
+	char text[200], id[33];
+	struct uuid u = uuid_of("alert", "a", 1);
+	snprintf(text, sizeof(text),
+		"{\"receipts\":[{\"id\":\"%s\",\"revision\":%d,\"result\":\"accepted\"}]}",
+		hex(id, u.bytes, sizeof(u.bytes)), revision);
+	assert_int_equal(receipts(text), 0);
+}
+
+static void test_came(void **state)
+{
+	(void)state;
+	up();
+	an_alert(1, 1);
+	serve();
+	came("0 0"); /* given to the uplink is not sent */
+	all_sent();
+	came("1 0");
+	int64_t when = rig_int(&rig, "SELECT sent FROM alert");
+	receipt_of(1);
+	came("1 1");
+	assert_int_equal(rig_int(&rig, "SELECT sent FROM alert"), when);
+	assert_int_equal(COUNT("1"), 0);
+	/* of a later revision nothing new is said */
+	rig_script(&rig, "UPDATE alert SET sent=7, receipted=8");
+	an_alert(2, 1);
+	rig_forget(&rig);
+	serve();
+	all_sent();
+	receipt_of(2);
+	assert_int_equal(rig_int(&rig, "SELECT sent*100+receipted FROM alert"), 708);
+}
+
+/* It rose while the first revision was on its way: that one is of no use. */
+static void test_came_too_early(void **state)
+{
+	(void)state;
+	up();
+	an_alert(1, 1);
+	an_alert(2, 1);
+	serve();
+	rig_script(&rig, "UPDATE alert SET raised_revision=3");
+	all_sent();
+	came("0 0");
+	receipt_of(2);
+	came("0 0");
+	an_alert(3, 3);
+	rig_forget(&rig);
+	serve();
+	receipt_of(3); /* the receipt may be quicker than the broker's word */
+	came("1 1");
+	/* a reading's receipt is of no alert, whatever its id */
+	rig_script(&rig, "UPDATE alert SET sent=NULL, receipted=NULL");
+	rig_script(&rig,
+		"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) SELECT "
+		"0,1,0,1,uuid,3,1,0 FROM alert");
+	receipt_of(3);
+	came("0 0");
+}
+
 /* lanes */
 
 static void name(const char *first, const char *second)
@@ -884,6 +972,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_came, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_came_too_early, setup, teardown),
 		T(test_nothing_while_down),
 		T(test_sinks_by_name),
 		T(test_receipt_before_settling),
