@@ -25,7 +25,7 @@ SETTINGS = ("clinic", "home", "home_bed", "care_home", "")
 # What may befall somebody: what of the body goes how far, and for how many minutes (least, most).
 EVENTS = {"crisis": ({"sbp": 55, "dbp": 28, "pulse": 15}, 10, 600), "rise": ({"sbp": 32, "dbp": 12}, 600, 9000),
           "collapse": ({"sbp": -42, "dbp": -18, "pulse": 25}, 10, 400), "fast": ({"pulse": 55}, 5, 300),
-          "slow": ({"pulse": -34}, 5, 600), "hypo": ({"glucose": -3.2}, 10, 120), "hyper": ({"glucose": 8.5}, 60, 5000),
+          "slow": ({"pulse": -34}, 5, 600), "hypo": ({"glucose": -3.2}, 10, 120), "hyper": ({"glucose": 11}, 60, 5000),
           "hypoxia": ({"spo2": -6, "pulse": 18}, 10, 3000), "fever": ({"temp": 2.4, "pulse": 22}, 200, 6000),
           "cold": ({"temp": -1.9}, 30, 300), "swelling": ({"weight": 2.4}, 3000, 9000)}
 
@@ -129,7 +129,7 @@ class Somebody:
         """Now and then something begins; it ends by itself."""
         if t >= self.until:
             self.event = {}
-            if dice.random() < 0.045:
+            if dice.random() < 0.05:
                 shift, least, most = EVENTS[dice.choice(list(EVENTS))]
                 self.event = {name: by * dice.uniform(0.5, 1.3) for name, by in shift.items()}
                 self.until = t + 60 * dice.randint(least, most)
@@ -148,7 +148,7 @@ class Somebody:
         values = {"bp.sbp": f"{systolic:.0f}", "bp.dbp": f"{clamp(min(self.now(dice, 'dbp', 5), systolic - 8), 25, 190):.0f}"}
         if dice.random() < 0.8:
             values["bp.pulse"] = f"{clamp(self.now(dice, 'pulse', 6), 25, 220):.0f}"
-        flags = [dice.choice(MOVED)] if dice.random() < 0.07 else []
+        flags = [dice.choice(MOVED)] if dice.random() < (0.2 if self.event else 0.04) else []
         if dice.random() < 0.03:
             flags.append("irregular_pulse")
         return "bp", values, {}, flags
@@ -166,7 +166,7 @@ class Somebody:
     def by_oxi(self, dice):
         values = {"spo2": f"{clamp(self.now(dice, 'spo2', 1.1), 55, 100):.0f}",
                   "spo2.pulse": f"{clamp(self.now(dice, 'pulse', 6), 25, 220):.0f}"}
-        flags = [dice.choice(WEAK)] if dice.random() < 0.09 else []
+        flags = [dice.choice(WEAK)] if dice.random() < (0.25 if self.event else 0.05) else []
         return "spo2", values, {}, flags
 
     def by_night(self, dice):

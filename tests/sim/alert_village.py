@@ -41,16 +41,16 @@ class Village:
 
     def make_instruments(self):
         dice, self.own, people = self.dice, [], list(self.people)
-        adults = [p for p in people if p.years > 20] or people
         modes = ("live", "live", "clock", "clock", "plain", "untimed")
-        for n, person in enumerate(dice.sample(people, min(len(people), 120))):
+        self.busy = dice.sample(people, min(len(people), max(12, len(people) // 3)))  # who measures often
+        for n, person in enumerate(self.busy[:110]):
             tools = ("cuff", "cuff", "meter", "oxi", "scale", "night")
             self.own.append(Instrument(dice, f"own-{n}", dice.choice(tools), dice.choice(modes), [person]))
-        for n, person in enumerate(dice.sample(adults, min(len(adults), 25))):
-            for tool in ("cuff", "scale"):  # the same person, two instruments
+        for n, person in enumerate(self.busy[:40]):
+            for tool in ("cuff", dice.choice(("meter", "oxi"))):  # the same person, two instruments
                 self.own.append(Instrument(dice, f"{tool}-{n}", tool, dice.choice(modes[:4]), [person]))
         for n in range(min(20, max(1, len(people) // 5))):
-            family = dice.sample(people, min(len(people), dice.randint(2, 4)))
+            family = dice.sample(self.busy, min(len(self.busy), dice.randint(2, 4)))
             self.own.append(Instrument(dice, f"slots-{n}", dice.choice(("cuff", "cuff", "oxi")), "live", family, True))
         for n in range(3):
             self.own.append(Instrument(dice, f"stray-{n}", ("cuff", "oxi", "meter")[n], ("live", "live", "plain")[n], people))
@@ -166,7 +166,7 @@ class Village:
             self.after(start + 8 * 3600 + dice.randrange(9 * 3600), self.session, dice.choice(self.stations))
         for _ in range(int(quota * 0.03)):
             self.after(start + 7 * 3600 + dice.randrange(12 * 3600), self.typed)
-        for what, share in ((self.correct, 0.012), (self.change, 0.004), (self.rota_changes, 0.002), (self.own_limit, 0.002)):
+        for what, share in ((self.correct, 0.02), (self.change, 0.008), (self.rota_changes, 0.002), (self.own_limit, 0.002)):
             for _ in range(max(1, int(quota * share)) if dice.random() < 0.8 else 0):
                 self.after(start + 6 * 3600 + dice.randrange(16 * 3600), what)
 
@@ -180,7 +180,7 @@ class Village:
         if not person.here and dice.random() < 0.9:
             return
         more = {"slot": instrument.people.index(person) + 1} if instrument.slots and dice.random() < 0.95 else {}
-        if self.t >= instrument.offline_until and dice.random() < 0.015:
+        if self.t >= instrument.offline_until and dice.random() < 0.03:
             instrument.offline_until = self.t + dice.choice((300, 1500, 8000, 30000, 200000, 12 * DAY_S))
             self.after(instrument.offline_until, self.tells, instrument)
         record = self.record(person, instrument.tool, **more)
@@ -195,6 +195,8 @@ class Village:
             self.unit(instrument.id, [{**record, "taken": text_of(seen - 3)}])
         else:
             self.unit(instrument.id, [record])
+        if record.get("flags") and dice.random() < 0.15:
+            self.after(self.t + dice.randint(20, 700), self.correct, record["key"], person, instrument.tool)
         again = dice.choice((0, 1, 1, 2, 3)) if left is None and (person.event or record.get("flags")) else left
         if again:
             if dice.random() < 0.25:
@@ -219,7 +221,7 @@ class Village:
             begins = self.free[station] + dice.randint(5, 90)
         if begins % DAY_S > 19 * 3600:
             return
-        person = dice.choice(self.cared if station == "care-1" else self.people)
+        person = dice.choice(self.cared if station == "care-1" else dice.choice((self.people, self.busy)))
         t = begins
         measures = dice.randint(1, 4)
         if station == "hut-1":
@@ -273,17 +275,23 @@ class Village:
 
     # --- people correct, change, leave
 
-    def correct(self):
+    def correct(self, key=None, person=None, tool=None):
         """Rather what somebody was told of than any other."""
-        dice = self.dice
-        key, person, tool = dice.choice(self.recent) if self.recent else (None, None, None)
-        if self.model.alerts and dice.random() < 0.6:
+        dice, chosen = self.dice, key
+        if self.recent and not chosen:
+            key, person, tool = dice.choice(self.recent)
+        if not chosen and self.model.alerts and dice.random() < 0.6:
             alert = dice.choice(self.model.alerts[-40:])
-            if alert.entries:
+            enders = [a.ended_by.key for a in self.model.alerts[-200:] if a.ended_by and a.state == "latched"]
+            if enders and dice.random() < 0.4:
+                key = dice.choice(enders)
+            elif alert.entries:
                 key = dice.choice(alert.entries).reading.key
         if key not in self.model.readings:
             return
         kind, name = dice.random(), "@" + key
+        if "glucose" in self.model.readings[key].kind and dice.random() < 0.7:
+            kind = 0.7
         if kind < 0.3:
             self.cmd("void", {"reading": name, "reason": "not that of a person"})
         elif kind < 0.6:
@@ -315,8 +323,8 @@ class Village:
             if not instrument.slots and len(instrument.people) == 1:
                 instrument.people = [person]
                 self.cmd("bind", {"device": instrument.id, "resident": person.name_now()})
-        elif not person.double:
-            self.split_record(person)
+        elif not person.double and person.here:
+            self.split_record(dice.choice(self.busy))
 
     def again(self, person, name):
         if name == "sorts":
@@ -324,14 +332,22 @@ class Village:
         getattr(person, name)(self.dice)
 
     def split_record(self, person):
-        """For a while there is a second record of the same person."""
+        """For a while there is a second record of the same person, and its instruments are that one's."""
+        if person.double or not person.here:
+            return
         person.double = f"{person.token}B"
         self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + person.csv(person.double)})
+        for instrument in self.own:
+            if instrument.people == [person] and self.dice.random() < 0.7:
+                self.cmd("bind", {"device": instrument.id, "resident": person.double})
         self.after(self.t + self.dice.randint(3600, 9 * DAY_S), self.one_record, person)
 
     def one_record(self, person):
         double, person.double = person.double, None
         self.cmd("merge", {"resident": double, "into": person.token})
+        for instrument in self.own:
+            if instrument.people == [person]:
+                self.cmd("bind", {"device": instrument.id, "resident": person.token})
 
     def own_limit(self):
         """A doctor sets a limit for one resident, or ends it; a looser one needs a second doctor."""
