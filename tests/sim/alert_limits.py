@@ -92,6 +92,7 @@ class Limits:
         for before in self.limits.setdefault(limit.resident, []):
             if before.same_place(limit.kind, limit.side) and before.ended is None:
                 before.ended = self.now
+        self.waiting.pop((limit.resident, limit.kind, limit.side), None)
         limit.since = self.now
         limit.rule = self.rule_of(limit)
         self.limits[limit.resident].append(limit)

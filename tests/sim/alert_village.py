@@ -87,9 +87,10 @@ class Village:
 
     def put(self, line):
         line = {"at": text_of(self.t), **line}
-        began = time.perf_counter()
+        began = time.process_time()
         answer = self.model.step(line)
-        self.model_seconds += time.perf_counter() - began
+        if not answer:
+            self.model_seconds += time.process_time() - began
         self.out.append((line, answer))
         self.look_at_alerts()
 
@@ -135,7 +136,7 @@ class Village:
     def begin(self):
         dice = self.dice
         self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + "".join(p.csv() for p in self.people)})
-        hours = ("08:00-17:00", "mon-fri 08:00-12:00 14:00-17:30, sat 08:00-12:00", None, None)
+        hours = ("mon-sun 08:00-17:00", "mon-fri 08:00-12:00 14:00-17:30", "mon 08:00-12:00, sat 08:00-12:00", None, None)
         for n in range(1, TEAMS + 1):
             members = [{"member": f"D-{d:04}", "role": "doctor", "hours": dice.choice(hours)}
                        for d in range(1, DOCTORS + 1) if d % TEAMS == n % TEAMS or d == DOCTORS]
@@ -268,6 +269,8 @@ class Village:
         values = dice.choice(({"resp": str(dice.choice((7, 8, 9, 14, 18, 20, 21, 22, 24, 25, 30)))},
                               {"temp": f"{dice.uniform(34.5, 40.2):.1f}"}, {"ecg.hr": str(dice.choice((38, 40, 60, 112, 135)))},
                               person.measured(dice, "cuff")[1] if person.event else {"spo2": str(dice.randint(80, 99))}))
+        if not person.here:
+            return
         args = {"resident": person.name_now(), "values": values}
         if dice.random() < 0.4:
             args["taken"] = text_of(self.t - dice.choice((60, 700, 7000, 9000, 90000, 10 * DAY_S)))
@@ -356,6 +359,8 @@ class Village:
             ("at_least", "bp.sbp", (150, 165, 170, 178, 185)), ("at_most", "bp.sbp", (84, 95, 105)),
             ("at_least", "bp.dbp", (95, 105, 115)), ("at_least", "glu.*", (11, 15.5, 18)),
             ("at_most", "glu.*", (3.5, 4.5, 5)), ("at_most", "spo2", (85, 88, 92, 94)), ("at_least", "weight", (70, 90))))
+        if not person.here:
+            return
         args = {"resident": person.name_now(), "kind": kind, side: dice.choice(values)}
         if dice.random() < 0.12:
             self.cmd("limit", {**args, "end": True}, by=person.doctor or "D-0001")
@@ -363,8 +368,11 @@ class Village:
         self.cmd("limit", {**args, "severity": dice.choice(("warning", "critical")), "reason": "as agreed",
                            "until": text_of(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]}, by=person.doctor or "D-0001")
         if dice.random() < 0.6:
-            self.after(self.t + dice.randint(60, 90000), self.cmd, "limit", {**args, "confirm": True},
-                       f"D-{dice.randint(1, DOCTORS):04}")
+            self.after(self.t + dice.randint(60, 90000), self.second_doctor, person, {**args, "confirm": True})
+
+    def second_doctor(self, person, args):
+        if person.here:
+            self.cmd("limit", args, by=f"D-{self.dice.randint(1, DOCTORS):04}")
 
     def rota_changes(self):
         dice = self.dice
