@@ -19,7 +19,7 @@ static int insert(struct gateway *g, struct db *db, const struct raising *a)
 		"recipient,role,in_contract,body,doubts,raised,rules_version,place,station,device,since,"
 		"study,boot_id,raised_boot) VALUES(?,1,?,?,?,?,'active',?,?,'','',?,?,?,?,?,?,?,?,?,?,?,"
 		"?) ON CONFLICT(uuid) DO NOTHING",
-		"bbptittittittppbbi", a->id.bytes, sizeof(a->id.bytes),
+		"bbptittittitttppbbi", a->id.bytes, sizeof(a->id.bytes),
 		a->reading ? a->reading->bytes : NULL,
 		a->reading ? sizeof(a->reading->bytes) : (size_t)0, resident ? &resident : NULL,
 		severity_name(a->severity), (int64_t)a->severity, a->condition, labels,
