@@ -169,7 +169,7 @@ static void test_lowered(void **state)
 	deliver(2460, 120, 80);
 	expect_text("SELECT readings||' '||(ended=1795002400000000)||' '||"
 		    "revision FROM alert WHERE length(ended_by)=16",
-		"4 1 3");
+		"6 1 3");
 }
 
 static void test_higher(void **state)
