@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "payload.h"
 
+#include "alert_said.h"
 #include "alerts.h"
 #include "gateway.h"
 #include "report.h"
@@ -240,7 +241,7 @@ static void alert_labels_of(struct json *j, struct row *r)
 	json_array_end(j);
 }
 
-static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
+static int alert(const struct gateway *g, struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT alert.uuid,alert.revision,severity,alert.state,recipient,role,token,body,raised,"
@@ -270,8 +271,9 @@ static int alert(struct db *db, int64_t row, int64_t seq, struct json *j)
 		json_object_end(j);
 	}
 	json_str(j, "rules_version", row_text(r, 12));
+	rc = alert_said(g, db, row, j);
 	json_object_end(j);
-	return 1;
+	return rc < 0 ? rc : 1;
 }
 
 static int event(struct db *db, int64_t row, int64_t seq, struct json *j)
@@ -394,7 +396,7 @@ int payload_object(const struct gateway *g, struct db *db, enum object kind, int
 	case OBJECT_READING:
 		return reading(db, row, seq, j);
 	case OBJECT_ALERT:
-		return alert(db, row, seq, j);
+		return alert(g, db, row, seq, j);
 	case OBJECT_EVENT:
 		return event(db, row, seq, j);
 	case OBJECT_FOLLOWUP:
