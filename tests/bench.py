@@ -39,6 +39,7 @@ from ends import OUT                                            # noqa: E402
 from filing import filing                                       # noqa: E402
 from growth import growth                                       # noqa: E402
 from idle import idle                                           # noqa: E402
+from judging import judging                                     # noqa: E402
 from pipeline import pipeline                                   # noqa: E402
 from polling import polling                                     # noqa: E402
 from table import Table                                         # noqa: E402
@@ -47,9 +48,11 @@ LIBRARIES = {"analysers": ["-lutil"], "steps": ["-lpaho-mqtt3as"],
              "floor": ["-lpaho-mqtt3as", "-lsqlite3"], "modbus_floor": ["-lpaho-mqtt3as"],
              "meters": [], "meters_floor": [], "ecg_spawn": [],
              "ecg_decode": [f"-I{ROOT}/daemon", f"-I{ROOT}/include", BUILD + "/ecg.a",
-                            BUILD + "/core.a", "-lexpat"]}
+                            BUILD + "/core.a", "-lexpat"],
+             "judging": [f"-I{ROOT}/daemon", f"-I{ROOT}/include", BUILD + "/core.a", "-lsqlite3", "-lyaml",
+                         "-ljansson", "-lmd", "-lsystemd", "-lm"]}
 PARTS = {"pipeline": pipeline, "ble": ble, "modbus": polling, "ecg": ecg, "filing": filing, "idle": idle,
-         "burden": burden, "alerts": alert_latency, "growth": growth}
+         "judging": judging, "burden": burden, "alerts": alert_latency, "growth": growth}
 
 
 def build():
