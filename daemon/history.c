@@ -22,8 +22,7 @@ static int values_of(const struct history_db *of, const char *kind, int64_t from
 	int rc = 0;
 	_cleanup_(row_endp) struct row *r = db_query(of->db,
 		"SELECT taken,milli,comparator,reading,rowid FROM evidence WHERE resident=? AND kind=? AND "
-		"taken BETWEEN ? AND ? AND " TRUSTED
-		" AND reading<>? ORDER BY taken DESC,rowid DESC LIMIT ?",
+		"taken BETWEEN ? AND ? AND " TRUSTED " AND reading<>? ORDER BY taken DESC LIMIT ?",
 		"itiiii", of->resident, kind, from_us, to_us, of->reading, (int64_t)max);
 	while (n < max && (rc = row_next(r)) > 0) {
 		const char *comparator = row_text(r, 2);
@@ -37,7 +36,7 @@ static int values_of(const struct history_db *of, const char *kind, int64_t from
 
 static bool later(const struct filed *a, const struct filed *b)
 {
-	return a->v.taken_us != b->v.taken_us ? a->v.taken_us > b->v.taken_us : a->row > b->row;
+	return a->v.taken_us > b->v.taken_us;
 }
 
 /* Two lists, latest first, into the first of them; what is beyond `max` is older. */
@@ -91,17 +90,21 @@ static int64_t first_filed(const struct history_db *of, const struct filed *f)
 		"i", f->reading);
 }
 
+static bool filed_later(const struct history_db *of, const struct filed *a, const struct filed *b)
+{
+	if (a->reading == b->reading)
+		return a->row > b->row;
+	return first_filed(of, a) > first_filed(of, b);
+}
+
 /* Values of one instant, which are few: those filed later come first. */
 static void order_equal(const struct history_db *of, struct filed *all, size_t n)
 {
 	for (size_t i = 1; i < n; i++) {
 		struct filed f = all[i];
 		size_t to = i;
-		if (f.v.taken_us != all[i - 1].v.taken_us || f.reading == all[i - 1].reading)
-			continue;
-		int64_t first = first_filed(of, &f);
 		while (to && all[to - 1].v.taken_us == f.v.taken_us &&
-			first_filed(of, &all[to - 1]) < first)
+			filed_later(of, &f, &all[to - 1]))
 			to--;
 		memmove(&all[to + 1], &all[to], (i - to) * sizeof(f));
 		all[to] = f;

@@ -18,29 +18,32 @@ struct look {
 	/* what was asked last of the history */
 	const char *pattern; /* NULL: nothing */
 	int64_t from_us;
-	size_t n;
+	size_t n_known, n; /* `n`: of them, what the rule looks at */
 	struct history_value values[HISTORY_MAX];
 };
 
 /* history */
 
-/* The values of a kind within so many seconds before, latest first: several rules ask for the same. */
-static int before(struct look *l, const char *pattern, uint32_t within_s)
+/* The values of a kind within so many seconds before, latest first: l->n of them. Several rules ask for the same, so that
+ * the first one asks for as much as any will need. */
+static int before(struct look *l, const char *pattern, uint32_t within_s, uint32_t horizon_s)
 {
 	const struct judge_input *in = l->in;
 	int64_t from_us = in->at_us - within_s * CLOCK_SECOND_US;
-	if (l->pattern && l->from_us == from_us && streq(l->pattern, pattern))
-		return 0;
-	l->n = 0;
-	l->pattern = NULL;
-	if (!in->history)
-		return 0;
-	int rc = in->history->values(in->history->arg, pattern, from_us, in->at_us, l->values,
-		ELEMENTS(l->values), &l->n);
-	if (rc < 0)
-		return rc;
-	l->pattern = pattern;
-	l->from_us = from_us;
+	if (!l->pattern || from_us < l->from_us || !streq(l->pattern, pattern)) {
+		l->n_known = 0;
+		l->pattern = NULL;
+		l->from_us = in->at_us - MAX(within_s, horizon_s) * CLOCK_SECOND_US;
+		int rc = in->history
+				 ? in->history->values(in->history->arg, pattern, l->from_us,
+					   in->at_us, l->values, ELEMENTS(l->values), &l->n_known)
+				 : 0;
+		if (rc < 0)
+			return rc;
+		l->pattern = pattern;
+	}
+	for (l->n = 0; l->n < l->n_known && l->values[l->n].taken_us >= from_us;)
+		l->n++;
 	return 0;
 }
 
@@ -51,14 +54,14 @@ static int by_size(const void *a, const void *b)
 }
 
 /* 1 with the median, 0: it is not known, -errno. */
-static int median(
-	struct look *l, const char *pattern, uint32_t within_s, uint32_t least, int64_t *ret)
+static int median(struct look *l, const struct alert_rule *rule, const char *pattern, int64_t *ret)
 {
 	int64_t sorted[HISTORY_MAX];
-	int rc = before(l, pattern, within_s ? within_s : RULE_MEDIAN_S);
+	uint32_t within_s = rule->within_s ? rule->within_s : RULE_MEDIAN_S;
+	int rc = before(l, pattern, within_s, rule->horizon_s);
 	if (rc < 0)
 		return rc;
-	if (l->n < (least ? least : RULE_MEDIAN_LEAST))
+	if (l->n < (rule->least ? rule->least : RULE_MEDIAN_LEAST))
 		return 0;
 	for (size_t i = 0; i < l->n; i++)
 		sorted[i] = l->values[i].milli;
@@ -75,7 +78,7 @@ static int is_usual(struct look *l, const struct alert_rule *rule, const struct 
 	int64_t usual;
 	if (!rule->usual_by_milli || q->comparator)
 		return 0;
-	int rc = median(l, q->code->kind, 0, rule->least, &usual);
+	int rc = median(l, rule, q->code->kind, &usual);
 	if (rc <= 0)
 		return rc;
 	return rule_limit_upper(&rule->limits[0]) ? q->value.milli < usual + rule->usual_by_milli
@@ -85,7 +88,7 @@ static int is_usual(struct look *l, const struct alert_rule *rule, const struct 
 static int rise_or_fall(struct look *l, const struct alert_rule *rule, const struct quantity *q)
 {
 	int64_t usual;
-	int rc = median(l, rule->kind, rule->within_s, rule->least, &usual);
+	int rc = median(l, rule, rule->kind, &usual);
 	if (rc <= 0)
 		return rc;
 	return rule->type == RULE_RISE ? q->value.milli >= usual + rule->by_milli
@@ -100,7 +103,7 @@ static bool is_low(const struct alert_rule *rule, const struct history_value *v)
 static int repeated(struct look *l, const struct alert_rule *rule)
 {
 	unsigned broken = 1; /* this one */
-	int rc = before(l, rule->kind, rule->within_s);
+	int rc = before(l, rule->kind, rule->within_s, rule->horizon_s);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < l->n && i + 1 < rule->n; i++)
@@ -110,7 +113,7 @@ static int repeated(struct look *l, const struct alert_rule *rule)
 
 static int gain(struct look *l, const struct alert_rule *rule, const struct quantity *q)
 {
-	int rc = before(l, rule->kind, rule->within_s);
+	int rc = before(l, rule->kind, rule->within_s, rule->horizon_s);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < l->n; i++)
@@ -124,7 +127,7 @@ static int repeated_low(struct look *l, const struct alert_rule *rule)
 	int64_t apart_us = l->in->numbers->hypo_episode_minutes * 60 * CLOCK_SECOND_US;
 	int64_t next_us = l->in->at_us;
 	unsigned episodes = 1;
-	int rc = before(l, rule->kind, rule->within_s);
+	int rc = before(l, rule->kind, rule->within_s, rule->horizon_s);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < l->n; i++) {
@@ -139,7 +142,7 @@ static int repeated_low(struct look *l, const struct alert_rule *rule)
 static int time_below(struct look *l, const struct alert_rule *rule, const struct quantity *q)
 {
 	int64_t sum = q->value.milli;
-	int rc = before(l, rule->kind, rule->within_s);
+	int rc = before(l, rule->kind, rule->within_s, rule->horizon_s);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < l->n; i++)

@@ -226,11 +226,27 @@ static bool count_topics(struct alert_rules *r)
 	return true;
 }
 
+static uint32_t window_of(const struct alert_rule *r)
+{
+	bool median = r->usual_by_milli || r->type == RULE_RISE || r->type == RULE_FALL;
+	return r->within_s || !median ? r->within_s : RULE_MEDIAN_S;
+}
+
+static void find_horizons(struct alert_rules *r)
+{
+	for (unsigned i = 0; i < r->n; i++)
+		for (unsigned k = 0; k < r->n; k++)
+			if (streq(r->rules[i].kind, r->rules[k].kind))
+				r->rules[i].horizon_s =
+					MAX(r->rules[i].horizon_s, window_of(&r->rules[k]));
+}
+
 bool rule_set_compile(struct alert_rules *r, const struct codes *codes)
 {
 	const struct code *code;
 	if (!count_topics(r))
 		return false;
+	find_horizons(r);
 	for (size_t i = 0; (code = codes_at(codes, i)); i++) {
 		unsigned first = r->n_index;
 		for (unsigned k = 0; k < r->n; k++) {

@@ -82,7 +82,9 @@ struct alert_rule {
 	} parts[RULE_PARTS_MAX];
 	uint32_t k, n, least, days, times;
 	uint32_t within_s, for_s; /* `for_s`: so long it must last; of a silence: the silence */
-	char form[8];		  /* overdue: htn, t2dm .. */
+	uint32_t
+		horizon_s; /* as far back as any rule of this kind looks: what one asks for serves all */
+	char form[8];	   /* overdue: htn, t2dm .. */
 	enum severity severity;
 	char zh[96], en[96], source[160];
 	char advice[24]; /* of rule_advice(); "": none */

@@ -221,7 +221,7 @@ CREATE TABLE evidence (                 -- what a filed reading offers to the fo
 	trust TEXT NOT NULL,
 	tables_version TEXT NOT NULL
 );
-CREATE INDEX evidence_resident ON evidence(resident, kind, taken, milli);
+CREATE INDEX evidence_resident ON evidence(resident, kind, taken, milli, trust, comparator, reading); -- covers history.c
 CREATE INDEX evidence_reading ON evidence(reading);
 
 CREATE TABLE visit (                    -- a follow-up visit that a person opened: a proposal until a person confirms it

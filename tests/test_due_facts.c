@@ -320,7 +320,7 @@ static void test_indexes(void **state)
 			"SEARCH reading USING INDEX reading_resident (resident=?)"},
 		{"EXPLAIN QUERY PLAN SELECT taken FROM evidence WHERE resident=1 AND kind='bp.sbp' "
 		 "AND taken>=5 AND milli>=139500 AND trust IN ('corrected','live') ORDER BY taken LIMIT 1",
-			"SEARCH evidence USING INDEX evidence_resident (resident=? AND kind=? AND "
+			"SEARCH evidence USING COVERING INDEX evidence_resident (resident=? AND kind=? AND "
 			"taken>?)"},
 	};
 	for (size_t i = 0; i < ELEMENTS(all); i++) {

@@ -172,11 +172,11 @@ static void test_index(void **state)
 	_cleanup_(row_endp) struct row *r = db_query(rig.db,
 		"EXPLAIN QUERY PLAN SELECT taken,milli,comparator,reading,rowid FROM evidence WHERE "
 		"resident=? AND kind=? AND taken BETWEEN ? AND ? AND trust IN ('corrected','live') AND "
-		"reading<>? ORDER BY taken DESC,rowid DESC LIMIT ?",
+		"reading<>? ORDER BY taken DESC LIMIT ?",
 		"");
 	assert_int_equal(row_next(r), 1);
 	assert_string_equal(row_text(r, 3),
-		"SEARCH evidence USING INDEX evidence_resident (resident=? AND kind=? AND taken>? AND "
+		"SEARCH evidence USING COVERING INDEX evidence_resident (resident=? AND kind=? AND taken>? AND "
 		"taken<?)");
 }
 

@@ -254,6 +254,33 @@ static void test_errors(void **state)
 	alert_rules_free(by);
 }
 
+/* Rules that look back differently far ask once, and each sees its own window. */
+static void test_asks_once(void **state)
+{
+	(void)state;
+	struct alert_rules *r = rule_good(RULE_HEAD RULE("a",
+		"type: gain, condition: g, kind: weight, at_least: 1, by: 1, within_s: 100, "
+		"severity: warning") RULE("b",
+		"type: gain, condition: g, kind: weight, at_least: 1, by: 2, within_s: 1000, "
+		"severity: warning") RULE("c",
+		"type: rise, condition: g, kind: weight, at_least: 1, by: 1, least: 1, severity: "
+		"warning"));
+	rule_past("weight", 50, 69500);
+	rule_past("weight", 500, 69000);
+	rule_past("weight", 900, 68100);
+	rule_past("weight", 86400, 60000);
+	one(r, "weight", 70000, 0, "g 2222 c:0"); /* the median: 68.1 */
+	assert_int_equal(n_asked, 1);
+	past[2].milli = 68000;
+	one(r, "weight", 70000, 0, "g 2222 b:0 c:0");
+	past[0].milli = 69000;
+	one(r, "weight", 70000, 0, "g 2222 a:0 b:0 c:0");
+	past[0].ago_s = 101;
+	one(r, "weight", 70000, 0, "g 2222 b:0 c:0");
+	assert_int_equal(n_asked, 4);
+	alert_rules_free(r);
+}
+
 /* several */
 
 static void test_several(void **state)
@@ -326,6 +353,7 @@ int main(void)
 		T(test_time_below),
 		T(test_usual),
 		T(test_errors),
+		T(test_asks_once),
 		T(test_several),
 		T(test_waits),
 	};
