@@ -19,7 +19,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* An alert by hand, of a stored reading that is nothing to the rules. */
+/* An alert by hand, of a condition that no rule knows, so that no reading has a say in it. */
 static void raise_alert(const char *condition, const char *severity, const char *state)
 {
 	static int n;
@@ -76,7 +76,7 @@ static void test_outcomes(void **state)
 	(void)state;
 	for (size_t i = 0; i < ELEMENTS(outcomes); i++) {
 		char expected[80];
-		raise_alert("bp-high", "critical", "active");
+		raise_alert("one", "critical", "active");
 		give_ack(outcomes[i]);
 		/* it stays active until it is over */
 		assert_string_equal(text_in(done(), "state"), "active");
@@ -102,15 +102,15 @@ static void test_outcomes(void **state)
 static void test_latched(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "latched");
+	raise_alert("one", "critical", "latched");
 	give_ack("reached");
 	assert_string_equal(text_in(done(), "state"), "inactive");
 	/* one that is over and that nobody saw: whoever saw it says so */
-	raise_alert("bp-high", "warning", "inactive");
+	raise_alert("one", "warning", "inactive");
 	give_ack("advised");
 	expect(ALERT, "inactive 2 update local:nurse/D-0001 advised 1");
 	/* nobody's ends by nothing else; a technical one by itself only */
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	rig_script(&rig, "UPDATE alert SET resident=NULL");
 	give_ack("reached");
 	expect(ALERT, "inactive 2 update local:nurse/D-0001 reached 1");
@@ -127,7 +127,7 @@ static void test_latched(void **state)
 static void test_not_reached(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	give_ack("not_reached");
 	expect(ALERT, "active 2 update local:nurse/D-0001 not_reached 0");
 	assert_int_equal(ROWS("escalation"), 1); /* it goes on */
@@ -138,7 +138,7 @@ static void test_not_reached(void **state)
 	expect(SAID, "2 local:nurse/D-0001 not_reached, 3 local:nurse/D-0002 not_reached, 4 "
 		     "local:nurse/D-0002 reached");
 	assert_int_equal(ROWS("escalation"), 0);
-	raise_alert("bp-high", "critical", "latched");
+	raise_alert("one", "critical", "latched");
 	give_ack("not_reached");
 	expect(ALERT, "latched 2 update local:nurse/D-0002 not_reached 0");
 }
@@ -147,7 +147,7 @@ static void test_not_reached(void **state)
 static void test_already(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	give_ack("reached");
 	done();
 	give_ack("referred");
@@ -170,7 +170,7 @@ static void test_already(void **state)
 static void test_outdated(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "warning", "active");
+	raise_alert("one", "warning", "active");
 	revise(PHASE_CONTINUE);
 	revise(PHASE_ESCALATE); /* the third */
 	revise(PHASE_UPDATE);
@@ -195,7 +195,7 @@ static void test_outdated(void **state)
 	SEEN(3);
 	expect(ALERT, "active 5 update local:nurse/D-0001 reached 1");
 	/* raised anew by the same reading */
-	raise_alert("bp-low", "critical", "active");
+	raise_alert("two", "critical", "active");
 	revise(PHASE_END);
 	revise(PHASE_START);
 	SEEN(2);
@@ -208,7 +208,7 @@ static void test_refused(void **state)
 {
 	static const char *const wrong[] = {"", "reach", "Reached", "reached ", "read_back"};
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	for (size_t i = 0; i < ELEMENTS(wrong); i++) {
 		give_ack(wrong[i]);
 		refused("bad_value");
@@ -230,7 +230,7 @@ static void test_refused(void **state)
 static void test_who(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	by_platform("platform:platform");
 	give_ack("reached");
 	refused("who_missing");
@@ -247,7 +247,7 @@ static void test_who(void **state)
 	give_ack("reached");
 	expect(ALERT, "active 3 update platform:platform/S-0001 reached 1");
 	/* by the local door the user is somebody */
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	door_platform = NULL;
 	door_author = "local:nurse";
 	give_ack("reached");
@@ -276,9 +276,9 @@ static void test_read_back(void **state)
 static void test_artefact(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	struct uuid first = id, shown = reading;
-	raise_alert("pulse-high", "critical", "active"); /* of the same reading, too */
+	raise_alert("three", "critical", "active"); /* of the same reading, too */
 	assert_int_equal(
 		db_run(rig.db,
 			"INSERT INTO alert_reading(alert,reading,n,level,at,body,doubts) "
@@ -314,12 +314,12 @@ static void test_artefact(void **state)
 static void test_artefact_closed(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "warning", "inactive");
+	raise_alert("one", "warning", "inactive");
 	give_ack("artefact");
 	expect(ALERT, "inactive 2 end local:nurse/D-0001 artefact 0");
 	expect("SELECT labels FROM alert", "[\"withdrawn\",\"artefact\"]");
 	expect(SAID, "2 local:nurse/D-0001 artefact");
-	raise_alert("bp-high", "warning", "inactive");
+	raise_alert("one", "warning", "inactive");
 	rig_script(&rig,
 		"INSERT INTO alert_reading(alert,reading,n,level,at,body,doubts) SELECT uuid,x'01',2,2,1,"
 		"'{}','[]' FROM alert WHERE id=2; UPDATE alert SET readings=2 WHERE id=2");
@@ -331,7 +331,7 @@ static void test_artefact_closed(void **state)
 static void test_read(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	by_platform("platform:platform/D-0001");
 	give_json("alert_read", json_pack("{s:s}", "alert", name));
 	assert_string_equal(text_in(done(), "by"), "platform:platform/D-0001");
@@ -347,7 +347,7 @@ static void test_read(void **state)
 
 /* lists */
 
-/* "bp-high queued, .." of the list. */
+/* "one queued, .." of the list. */
 static void listed(const char *args, const char *expected)
 {
 	char text[400] = "";
@@ -370,26 +370,25 @@ static void test_lists(void **state)
 {
 	(void)state;
 	listed("{}", "");
-	raise_alert("bp-high", "critical", "active");
-	raise_alert("bp-low", "critical", "latched");
-	raise_alert("pulse-high", "warning", "inactive");
-	raise_alert("pulse-low", "critical", "active");
+	raise_alert("one", "critical", "active");
+	raise_alert("two", "critical", "latched");
+	raise_alert("three", "warning", "inactive");
+	raise_alert("four", "critical", "active");
 	rig_script(&rig,
-		"UPDATE alert SET resident=2, raised=raised-86400000000 WHERE condition='bp-low';"
-		"UPDATE alert SET resident=NULL, deliver='morning' WHERE condition='pulse-low'");
-	listed("{}", "pulse-low queued, bp-low queued, bp-high queued");
-	listed("{'all':true}",
-		"pulse-low queued, pulse-high queued, bp-low queued, bp-high queued");
-	listed("{'limit':2}", "pulse-low queued, bp-low queued");
-	listed("{'all':true,'limit':1}", "pulse-low queued");
-	listed("{'limit':0}", "pulse-low queued");
-	listed("{'after':2}", "pulse-low queued");
-	listed("{'resident':'R-0001'}", "bp-high queued");
-	listed("{'resident':'R-0001','all':true}", "pulse-high queued, bp-high queued");
-	listed("{'resident':'R-0002','all':true}", "bp-low queued");
-	listed("{'resident':'-'}", "pulse-low queued");
-	listed("{'resident':'-','all':true}", "pulse-low queued");
-	listed("{'morning':true}", "pulse-low queued");
+		"UPDATE alert SET resident=2, raised=raised-86400000000 WHERE condition='two';"
+		"UPDATE alert SET resident=NULL, deliver='morning' WHERE condition='four'");
+	listed("{}", "four queued, two queued, one queued");
+	listed("{'all':true}", "four queued, three queued, two queued, one queued");
+	listed("{'limit':2}", "four queued, two queued");
+	listed("{'all':true,'limit':1}", "four queued");
+	listed("{'limit':0}", "four queued");
+	listed("{'after':2}", "four queued");
+	listed("{'resident':'R-0001'}", "one queued");
+	listed("{'resident':'R-0001','all':true}", "three queued, one queued");
+	listed("{'resident':'R-0002','all':true}", "two queued");
+	listed("{'resident':'-'}", "four queued");
+	listed("{'resident':'-','all':true}", "four queued");
+	listed("{'morning':true}", "four queued");
 	listed("{'morning':true,'resident':'R-0001'}", "");
 	/* since: by when they were raised */
 	char since[20];
@@ -402,35 +401,35 @@ static void test_lists(void **state)
 	refused("unknown_resident");
 	/* what was acknowledged stays until it is over, and is cleared from the morning's list */
 	hex(name, id.bytes, sizeof(id.bytes));
-	rig_script(&rig, "UPDATE alert SET resident=1 WHERE condition='pulse-low'");
+	rig_script(&rig, "UPDATE alert SET resident=1 WHERE condition='four'");
 	give_ack("reached");
 	listed("{'morning':true}", "");
-	listed("{'resident':'R-0001'}", "pulse-low acknowledged, bp-high queued");
+	listed("{'resident':'R-0001'}", "four acknowledged, one queued");
 }
 
 static void test_delivery(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
-	listed("{}", "bp-high queued");
+	raise_alert("one", "critical", "active");
+	listed("{}", "one queued");
 	rig_script(&rig, "UPDATE alert SET sent=1");
-	listed("{}", "bp-high sent");
+	listed("{}", "one sent");
 	rig_script(&rig, "UPDATE alert SET receipted=1");
-	listed("{}", "bp-high at_platform");
+	listed("{}", "one at_platform");
 	give_json("alert_read", json_pack("{s:s}", "alert", name));
-	listed("{}", "bp-high read");
+	listed("{}", "one read");
 	const json_t *a = json_array_get(json_object_get(done(), "alerts"), 0);
 	assert_string_equal(text_in(json_object_get(a, "read"), "by"), "local:nurse/D-0001");
 	give_ack("not_reached");
-	listed("{}", "bp-high read");
+	listed("{}", "one read");
 	give_ack("reached");
-	listed("{}", "bp-high acknowledged");
+	listed("{}", "one acknowledged");
 }
 
 static void test_history(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	give_ack("not_reached");
 	give_ack("reached");
 	give_json("alerts", json_pack("{s:s}", "history", name));
@@ -459,7 +458,7 @@ static void test_history(void **state)
 static void test_rolled_back(void **state)
 {
 	(void)state;
-	raise_alert("bp-high", "critical", "active");
+	raise_alert("one", "critical", "active");
 	rig_script(&rig, "BEGIN IMMEDIATE");
 	assert_int_equal(acknowledge_alert(&rig.gateway, rig.db, &id, "local:d", "reached"), 1);
 	rig_script(&rig, "ROLLBACK");

@@ -160,7 +160,7 @@ static void test_news_beside_a_look(void **state)
 	slow->done = slow_done;
 	store_submit(rig.gateway.store, slow); /* so that both wait for the same transaction */
 	watch_start();
-	submit(rig.cuff, NULL, doubtful, 119);
+	submit(rig.cuff, NULL, doubtful, 599);
 	UNTIL("SELECT count(*) FROM alert", 1);
 }
 
@@ -169,7 +169,7 @@ static void test_tells_in_time(void **state)
 	(void)state;
 	watch_start();
 	until_jobs(1);
-	submit(rig.cuff, NULL, doubtful, 118);
+	submit(rig.cuff, NULL, doubtful, 598);
 	until_jobs(2);
 	assert_int_equal(COUNT("pending_repeat"), 1);
 	assert_int_equal(COUNT("alert"), 0); /* two seconds are left */
@@ -177,7 +177,7 @@ static void test_tells_in_time(void **state)
 	assert_int_equal(COUNT("pending_repeat"), 0);
 	/* the timer goes on standing at what comes next */
 	submit(rig.cuff, NULL, doubtful, 60);
-	submit(rig.cuff, NULL, doubtful, 119);
+	submit(rig.cuff, NULL, doubtful, 599);
 	UNTIL("SELECT count(*) FROM alert", 2);
 	assert_int_equal(COUNT("pending_repeat"), 1);
 }
@@ -186,7 +186,7 @@ static void test_tells_in_time(void **state)
 static void test_at_start(void **state)
 {
 	(void)state;
-	submit(rig.cuff, NULL, doubtful, 200);
+	submit(rig.cuff, NULL, doubtful, 700);
 	until_jobs(1);
 	assert_int_equal(COUNT("pending_repeat"), 1);
 	watch_start();
@@ -196,7 +196,7 @@ static void test_at_start(void **state)
 static void test_of_an_earlier_boot(void **state)
 {
 	(void)state;
-	submit(rig.cuff, NULL, doubtful, 119);
+	submit(rig.cuff, NULL, doubtful, 599);
 	until_jobs(1);
 	rig_script(&rig, "UPDATE pending_repeat SET boot_id=x'00', due_boot=9000000000000");
 	watch_start();
@@ -211,7 +211,7 @@ static void test_place(void **state)
 	until_jobs(1);
 	assert_int_equal(COUNT("condition WHERE rule='fridge-silent'"), 1);
 	submit(fridge, "fridge", warm, 599);
-	UNTIL("SELECT count(*) FROM alert WHERE place='fridge' AND role='site'", 1);
+	UNTIL("SELECT count(*) FROM alert WHERE place='fridge' AND role='staff'", 1);
 	rests(); /* what was told is due no more */
 	struct watch_reading good = {.kind = "environment", .numbers = {{"env.temp", 50, -1, 0}}};
 	submit(fridge, "fridge", good, 0);
@@ -274,7 +274,7 @@ static void test_study_not_sent(void **state)
 static void test_refused(void **state)
 {
 	(void)state;
-	submit(rig.cuff, NULL, doubtful, 200);
+	submit(rig.cuff, NULL, doubtful, 700);
 	until_jobs(1);
 	rig_script(&rig, "UPDATE pending_repeat SET boot_id=x'00'"); /* the start has work to do */
 	rig_script(&rig,
@@ -283,7 +283,7 @@ static void test_refused(void **state)
 	until_jobs(2);
 	assert_int_equal(COUNT("pending_repeat"), 1);
 	rig_script(&rig, "DROP TRIGGER full");
-	submit(rig.cuff, NULL, doubtful, 119); /* does not wait for the half minute */
+	submit(rig.cuff, NULL, doubtful, 599); /* does not wait for the half minute */
 	UNTIL("SELECT count(*) FROM alert", 2);
 }
 
