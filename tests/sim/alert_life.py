@@ -131,10 +131,12 @@ class Life:
             self.inside.setdefault(reading.order, []).append(alert)
             alert.choose_shown()
 
-    def open_one(self, token, condition, old_critical):
-        """The open alert that a reading is about."""
+    def open_one(self, reading, condition, old_critical):
+        """The open alert that a reading is about; nobody's reading: its own."""
+        token = reading.resident
         if token is None:
-            return None
+            own = self.raised.get((condition, None, reading.key))
+            return own if own and own.resident is None and own.open() else None
         found = self.maybe_open.get((token, condition))
         if not found:
             return None
@@ -177,7 +179,7 @@ class Life:
 
     def apply(self, reading, verdict, news):
         """Section 4: what a reading does to the alert of a condition."""
-        alert = self.open_one(reading.resident, verdict.condition.name, news.overtaken and verdict.level == CRITICAL)
+        alert = self.open_one(reading, verdict.condition.name, news.overtaken and verdict.level == CRITICAL)
         if alert:
             self.apply_open(alert, reading, verdict, news)
         elif verdict.level and verdict.level >= self.rules.least and \
@@ -327,21 +329,19 @@ class Life:
         if not alert.acknowledged:
             alert.to_severity(max(e.level for e in alert.entries))
             alert.level = min(alert.level, alert.severity)
-        if alert.ended_by is reading and alert.state == "latched" and alert.severity == CRITICAL:
-            self.back(alert, ack)
-        elif alert.level < self.rules.least and not (alert.state == "latched" and alert.severity == CRITICAL):
+        if alert.level < self.rules.least and not (alert.state == "latched" and alert.severity == CRITICAL):
             alert.state, alert.level = "inactive", 0
             alert.labels.discard("downgraded")
             self.revise(alert, "end", ack)
         else:
             self.revise(alert, "deescalate" if alert.severity < before else "update", ack)
 
-    def back(self, alert, ack=None):
+    def back(self, alert):
         """What ended a latched alert does not count: active again."""
         alert.ended_by = None
         alert.to_level(alert.severity)
         self.unlatch(alert)
-        self.revise(alert, "continue", ack)
+        self.revise(alert, "continue")
 
     def touched(self, reading):
         """Alerts that a reading is in or has ended, in order of raising."""
@@ -353,5 +353,8 @@ class Life:
         for alert in among:
             if alert.has(reading):
                 self.leave_alert(alert, reading, reason)
-            elif alert.ended_by is reading and alert.state == "latched":
-                self.back(alert)
+            self.goes_on(alert, reading)
+
+    def goes_on(self, alert, reading):
+        if alert.ended_by is reading and alert.state == "latched":
+            self.back(alert)

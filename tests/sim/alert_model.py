@@ -152,7 +152,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         for condition in conditions:
             verdict = judged.verdict(condition)
             if condition.name in in_it or verdict.level < CRITICAL and (
-                    doubtful or not verdict.level and (token, condition.name) not in self.maybe_open):
+                    doubtful or not verdict.level and token is not None and (token, condition.name) not in self.maybe_open):
                 continue
             if doubtful and all(kind in self.rules.repeat_kinds for kind in verdict.kinds):
                 self.ask_repeat(reading, verdict, age, now)
@@ -238,10 +238,9 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
             return
         if alert.has(reading) and alert.resident == before:
             alert.labels.add("identity_changed")
-        if alert.ended_by is reading and alert.state == "latched":
-            self.back(alert)
-        elif alert.has(reading) and alert.resident == before:
+        if alert.has(reading) and alert.resident == before:
             self.revise(alert, "update")
+        self.goes_on(alert, reading)
 
     def do_void(self, args, by):
         super().do_void(args, by)
@@ -255,6 +254,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         if acknowledged in among:
             among.remove(acknowledged)
             self.leave_alert(acknowledged, reading, reason, ack=reason)
+            self.goes_on(acknowledged, reading)
         self.leave_all(reading, reason, among)
 
     def do_annotate(self, args, by):

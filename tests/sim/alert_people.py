@@ -37,7 +37,7 @@ def text_of(t):
 class Somebody:
     def __init__(self, dice, number):
         self.token = f"R-{number:04}"
-        self.double = None  # a second record, until it is merged
+        self.double, self.doubles = None, 0  # a second record, until it is merged
         self.here = True
         self.sex = dice.choice("MF")
         self.years = dice.choice((3, 5, 6, 7, 20, 28, 33, 45, 55, 60, 63, 64, 65, 66, 70, 78, 85))

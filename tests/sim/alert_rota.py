@@ -45,6 +45,7 @@ class Rota:
         self.contacts = {s["id"]: s.get("contact") or "" for s in config.get("stations") or []}
         self.hours = {}  # team: {member: hours}
         self.absences = {}  # member: {from: (to, deputy)}
+        self.moment = 0  # for which it is looked up who is there
         self.duties = {}  # team: {(member, from): to}
 
     # --- commands
@@ -86,7 +87,7 @@ class Rota:
     def absence(self, member):
         """(from, to, deputy) that holds now, the one that began last."""
         held = [(since, until, deputy) for since, (until, deputy) in self.absences.get(member, {}).items()
-                if since <= self.now < until]
+                if since <= self.moment < until]
         return max(held, default=None)
 
     def deputy_of(self, member, absence):
@@ -110,11 +111,11 @@ class Rota:
     def on_duty(self, team):
         held = [(since, order, member) for order, ((member, since), until) in
                 enumerate(self.duties.get(team, {}).items())
-                if since <= self.now < until and not self.absence(member)]
+                if since <= self.moment < until and not self.absence(member)]
         return max(held)[2] if held else None
 
     def within_hours(self, hours):
-        weekday, second = (self.zone.day(self.now) + 6) % 7, self.zone.of_day(self.now)
+        weekday, second = (self.zone.day(self.moment) + 6) % 7, self.zone.of_day(self.moment)
         return any(since <= second < until for since, until in hours.get(weekday, ()))
 
     def there(self, token, role, resident):
@@ -177,12 +178,12 @@ class Rota:
         alert.step, alert.to, alert.role = found
 
     def tell_first(self, alert):
-        steps = self.steps(alert)
+        steps, self.moment = self.steps(alert), max(self.now, alert.not_before)
         self.tell(alert, self.find_step(steps, range(len(steps)), alert), steps)
 
     def tell_next(self, alert):
         """False: it was the last step, and it is told again."""
-        steps = self.steps(alert)
+        steps, self.moment = self.steps(alert), self.now
         found = self.find_step(steps, range(alert.step + 1, len(steps)), alert)
         if found:
             self.tell(alert, found, steps)

@@ -290,23 +290,27 @@ class Village:
                 key = dice.choice(enders)
             elif alert.entries:
                 key = dice.choice(alert.entries).reading.key
-        if key not in self.model.readings:
+        if key not in self.model.readings or self.model.readings[key].void and dice.random() < 0.9:
             return
-        kind, name = dice.random(), "@" + key
-        if "glucose" in self.model.readings[key].kind and dice.random() < 0.7:
+        reading, kind, name = self.model.readings[key], dice.random(), "@" + key
+        if "glucose" in reading.kind and dice.random() < 0.7:
             kind = 0.7
-        if kind < 0.3:
+        if kind < 0.3 or reading.void:
             self.cmd("void", {"reading": name, "reason": "not that of a person"})
         elif kind < 0.6:
-            whose = dice.choice((person.name_now() if person else "-", dice.choice(self.people).name_now(), "-"))
-            self.cmd("assign", {"reading": name, "resident": whose})
+            self.assign(key, dice.choice((person.name_now() if person else "-", dice.choice(self.people).name_now(), "-")))
             if dice.random() < 0.2:
-                self.after(self.t + dice.randint(60, 4000), self.cmd, "assign", {
-                    "reading": name, "resident": dice.choice(self.people).name_now()})
-        elif kind < 0.85:
-            self.cmd("annotate", {"reading": name, "meal": dice.choice(("fasting", "postprandial_2h", "random"))})
-        else:
-            self.cmd("annotate", {"reading": name, "arm": dice.choice(("left", "right"))})
+                self.after(self.t + dice.randint(60, 4000), self.assign, key, dice.choice(self.people).name_now())
+        elif "glu.isf" not in reading.values:
+            mark, words = ("meal", ("fasting", "postprandial_2h", "random")) if kind < 0.85 else ("arm", ("left", "right"))
+            word = dice.choice(words)
+            if reading.marks.get(mark) != word:
+                self.cmd("annotate", {"reading": name, mark: word})
+
+    def assign(self, key, token):
+        reading = self.model.readings[key]
+        if not reading.void and (token != "-" or reading.resident):
+            self.cmd("assign", {"reading": "@" + key, "resident": token})
 
     def change(self):
         """A record changes; somebody dies, moves; an instrument goes to another; two records are one."""
@@ -338,7 +342,8 @@ class Village:
         """For a while there is a second record of the same person, and its instruments are that one's."""
         if person.double or not person.here:
             return
-        person.double = f"{person.token}B"
+        person.doubles += 1
+        person.double = f"{person.token}-{person.doubles}"
         self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + person.csv(person.double)})
         for instrument in self.own:
             if instrument.people == [person] and self.dice.random() < 0.7:
