@@ -322,12 +322,12 @@ class Village:
                     self.again(person, name)
             person.setting = dice.choice((person.setting, "home", "clinic", ""))
             self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + person.csv(person.name_now())})
-        elif kind < 0.56:
+        elif kind < 0.56 and person.here:
             person.here = False
             self.cmd(dice.choice(("died", "moved")), {"resident": person.name_now()})
         elif kind < 0.75:
             instrument = dice.choice(self.own)
-            if not instrument.slots and len(instrument.people) == 1:
+            if self.may_go(instrument):
                 instrument.people = [person]
                 self.cmd("bind", {"device": instrument.id, "resident": person.name_now()})
         elif not person.double and person.here:
@@ -338,6 +338,11 @@ class Village:
             person.programmes, person.populations, person.conditions = [], [], []
         getattr(person, name)(self.dice)
 
+    @staticmethod
+    def may_go(instrument):
+        """To another one: only what tells its time (what is of before the handover would be nobody's)."""
+        return not instrument.slots and len(instrument.people) == 1 and instrument.mode in ("live", "clock")
+
     def split_record(self, person):
         """For a while there is a second record of the same person, and its instruments are that one's."""
         if person.double or not person.here:
@@ -346,7 +351,7 @@ class Village:
         person.double = f"{person.token}-{person.doubles}"
         self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + person.csv(person.double)})
         for instrument in self.own:
-            if instrument.people == [person] and self.dice.random() < 0.7:
+            if instrument.people == [person] and self.may_go(instrument) and self.dice.random() < 0.7:
                 self.cmd("bind", {"device": instrument.id, "resident": person.double})
         self.after(self.t + self.dice.randint(3600, 9 * DAY_S), self.one_record, person)
 
@@ -354,7 +359,7 @@ class Village:
         double, person.double = person.double, None
         self.cmd("merge", {"resident": double, "into": person.token})
         for instrument in self.own:
-            if instrument.people == [person]:
+            if instrument.people == [person] and self.may_go(instrument):
                 self.cmd("bind", {"device": instrument.id, "resident": person.token})
 
     def own_limit(self):
