@@ -617,7 +617,8 @@ int db_open(const char *dir, struct db **ret)
 	if (!db)
 		return -ENOMEM;
 	int rc = error_of(sqlite3_open_v2(path, &db->sqlite,
-		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL));
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
+		NULL));
 	if (rc == 0) {
 		sqlite3_extended_result_codes(db->sqlite, 1);
 		sqlite3_busy_timeout(db->sqlite, 2000);
@@ -633,6 +634,19 @@ int db_open(const char *dir, struct db **ret)
 	note_end(db, "not yet");
 	*ret = db;
 	return 0;
+}
+
+int db_attach(struct db *db, const char *dir)
+{
+	char uri[1600] = "file:";
+	size_t n = strlen(uri);
+	for (const char *p = dir; *p && n < sizeof(uri) - 40; p++)
+		n += (size_t)snprintf(uri + n, 4, strchr("%?#", *p) ? "%%%02X" : "%c", *p);
+	snprintf(uri + n, sizeof(uri) - n, "/vitalgate.db?mode=ro");
+	int rc = db_run(db, "ATTACH ? AS old", "t", uri);
+	if (rc < 0)
+		return rc;
+	return pragma(db, "PRAGMA old.user_version") == DB_SCHEMA ? 0 : -ENOTSUP;
 }
 
 void db_close(struct db *db)

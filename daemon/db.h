@@ -22,6 +22,9 @@ struct row; /* a running statement */
  * vitalgate.db.v1, if there is room. -EUCLEAN: it is damaged; -ENOTSUP: made by a newer version. */
 int db_open(const char *dir, struct db **ret);
 void db_close(struct db *db);
+/* Another database of ours, in `dir`, can be read as schema `old`; it is not changed, and whoever uses it does not wait.
+ * Outside of transactions. -ENOTSUP: it is of another version. */
+int db_attach(struct db *db, const char *dir);
 
 /* Runs a statement to its end; number of changed rows, or -errno. */
 int db_run(struct db *db, const char *sql, const char *format, ...);

@@ -50,6 +50,8 @@ void show_open_studies(const struct cli *cli, const json_t *result);
 
 /* `vitalgate capture`: what passes on a device, written to `to`. Exit status. */
 int capture_main(const struct cli *cli, const char *device, long long seconds, FILE *to);
+/* `vitalgate rules test`: argv[0] is the command. Exit status. */
+int rules_main(struct cli *cli, int argc, char **argv);
 /* `vitalgate enrol`: argv[0] is the command. Exit status. */
 int enrol_main(struct cli *cli, int argc, char **argv);
 /* `vitalgate decode`: runs a driver on bytes. Exit status. */

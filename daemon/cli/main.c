@@ -29,6 +29,7 @@ static const char help_en[] =
 	"  resend ID|all                   send again what the platform refused\n"
 	"  capture DEVICE [--seconds N] [--output FILE]   what it says, without names\n"
 	"  decode [DRIVER CHANNEL HEX...]  run a driver on bytes\n"
+	"  rules test FILE [--history|CSV] what alerts another rule file would have made\n"
 	"  check-config [FILE]             check vitalgate.yaml and the tables\n"
 	"  udev-rules                      udev rules for the configured serial ports\n";
 static const char help_zh[] =
@@ -48,6 +49,7 @@ static const char help_zh[] =
 	"  resend 编号|all                 重新发送被平台拒收的内容\n"
 	"  capture 设备 [--seconds N] [--output 文件]     记录设备通信，不含个人信息\n"
 	"  decode [驱动 通道 HEX...]       用驱动解码字节\n"
+	"  rules test 文件 [--history|CSV] 用另一规则文件重放读数，比较警报数量\n"
 	"  check-config [文件]             检查配置与表格\n"
 	"  udev-rules                      已配置串口的 udev 规则\n";
 
@@ -317,6 +319,8 @@ int main(int argc, char **argv)
 		return words_main(&cli, argc, argv);
 	if (streq(argv[0], "enrol"))
 		return enrol_main(&cli, argc, argv);
+	if (streq(argv[0], "rules"))
+		return rules_main(&cli, argc, argv);
 	if (streq(argv[0], "ecg"))
 		return ecg_main(&cli, argc, argv);
 	if (streq(argv[0], "decode"))
