@@ -106,6 +106,10 @@ TESTED_BY = {
     "daemon/spool_worker.c": "tests/test_spool.c",  # the thread's side of the transport
     "daemon/decoder_start.c": "tests/test_decoder.c",
     "daemon/cli/client.c": "tests/test_cli.py",
+    "daemon/cli/alerts.c": "tests/test_words_cli.py",
+    "daemon/cli/rules.c": "tests/test_rules_cli.py",
+    "daemon/cli/rehearse.c": "tests/test_rules_cli.py",
+    "daemon/cli/rehearse_from.c": "tests/test_rules_cli.py",
     "daemon/cli/decode.c": "tests/test_captures.py",
     "daemon/cli/ecg.c": "tests/test_ecg_cli.py",
     "daemon/cli/ecg_decoder.c": "tests/test_ecg_cli.py",

@@ -106,6 +106,94 @@ def check_checkin():
     expects(("checkout",), "usage: vitalgate checkout STATION")
 
 
+# --- alerts
+
+ALERT = {"id": "4a14bcde00112233445566778899aabb", "severity": "warning", "state": "active", "condition": "bp-high",
+         "resident": "R-0001", "to": {"role": "doctor", "token": "D-0001"}, "delivery": "at_platform",
+         "raised": "2026-11-22T02:00:00.000Z", "labels": ["unconfirmed", "late"], "text_en": "In words.", "text_zh": "说明。",
+         "rules": [{"id": "x", "kind": "bp.sbp", "value": 165, "unit": "mm[Hg]", "text_en": "pressure high",
+                    "text_zh": "血压高"}]}
+WORSE = {**ALERT, "id": "5b25" + ALERT["id"][4:], "severity": "critical", "state": "latched", "resident": None,
+         "to": {"role": None, "token": None}, "raised": "2026-11-22T03:00:00.000Z", "labels": [], "delivery": "queued",
+         "acknowledged": {"by": "local:x", "outcome": "not_reached"}}
+
+
+def check_alerts():
+    asks(("alerts",), "alerts", {"limit": 50})
+    asks(("alerts", "--open"), "alerts", {"limit": 50})
+    asks(("alerts", "--all", "--since", "2026-11-21", "--resident", "R-0001", "--limit", "7"), "alerts",
+         {"all": True, "limit": 7, "since": "2026-11-21", "resident": "R-0001"})
+    asks(("alerts", "--morning"), "alerts", {"morning": True, "limit": 50})
+    asks(("alerts", "--history", "4a14"), "alerts", {"history": "4a14"})
+    asks(("alerts", "--display", "desk-1"), "display", {"station": "desk-1"},
+         answers=({"text_en": "sit", "text_zh": "坐"},))
+    answer = {"alerts": [ALERT, WORSE, {**WORSE, "raised": "2026-11-22T01:00:00.000Z"}],
+              "repeats": [{"reading": "77665544", "severity": "critical", "device": "cuff-1", "condition": "spo2-low",
+                           "labels": ["low_perfusion"], "due": "2026-11-22T02:00:00.000Z"}]}
+    shown = asks(("alerts",), "alerts", {"limit": 50}, answers=(answer,)).splitlines()
+    assert [line[:8] for line in shown] == ["id      ", "5b25bcde", "5b25bcde", "4a14bcde", "repeat t", "77665544"], shown
+    assert shown[1] < shown[2] and "over, open" in shown[1] and "not reached" in shown[1], shown
+    assert re.search(r"warning +active +R-0001 +doctor D-0001 +at the platform +pressure high: bp.sbp 165 mmHg "
+                     r"\[one measurement, not confirmed yet; arrived late\]$", shown[3]), shown[3]
+    assert "low oxygen saturation [weak perfusion]" in shown[5], shown[5]
+    zh = asks(("alerts",), "alerts", {"limit": 50}, answers=(answer,), lang="zh")
+    for text in ("危急", "已解除待确认", "责任医生 D-0001", "平台已收", "单次测量，尚未确认；数据迟到", "灌注弱"):
+        assert text in zh, f"{text} is not in {zh}"
+    assert asks(("alerts",), "alerts", {"limit": 50}, answers=({"alerts": [], "repeats": []},)) == "no alert\n"
+    history = {"alert": ALERT, "history": [
+        {"revision": 1, "at": "2026-11-22T02:00:00.000Z", "phase": "start", "severity": "warning", "level": "warning",
+         "role": "doctor", "to": "D-0001", "deliver": "now", "labels": []},
+        {"revision": 2, "at": "2026-11-22T06:00:00.000Z", "phase": "update", "severity": "warning", "level": "none",
+         "role": "chain", "to": "H-0001", "deliver": "now", "labels": ["nobody_answered"],
+         "ack": {"by": "local:x/D-0001", "outcome": "referred"}}]}
+    shown = asks(("alerts", "--history", "4a14"), "alerts", {"history": "4a14"}, answers=(history,))
+    assert shown.startswith(ALERT["id"] + "  R-0001\nIn words.\n"), shown
+    assert "raised" in shown and "next in the chain H-0001" in shown and "local:x/D-0001 referred" in shown, shown
+    for words in (("alerts", "x"), ("alerts", "--open", "--all"), ("alerts", "--follow", "--limit", "3"),
+                  ("alerts", "--limit", "0"), ("alerts", "--limit", "x"), ("alerts", "--history"),
+                  ("alerts", "--display", "desk-1", "--resident", "R-0001"), ("alerts", "--by", "D-0001")):
+        expects(words, "usage: vitalgate alerts")
+    expects(("alerts", "--follow", "--since", "2026-11-21"), "--since takes the last \"n\"")
+
+
+def check_acknowledging():
+    shown = asks(("ack", "4a14", "reached", "--by", "D-0001"), "ack", {"alert": "4a14", "outcome": "reached"}, by="D-0001",
+                 answers=({"alert": ALERT["id"], "state": "inactive", "outcome": "reached"},))
+    assert shown == "4a14bcde: reached; over\n", shown
+    asks(("ack", "4a14", "artefact", "--revision", "3"), "ack", {"alert": "4a14", "outcome": "artefact", "revision": 3})
+    asks(("seen", "4a14", "--by", "D-0001"), "alert_read", {"alert": "4a14"}, by="D-0001")
+    for words in (("ack", "4a14"), ("ack",), ("ack", "4a14", "reached", "x"), ("ack", "4a14", "reached", "--revision", "0"),
+                  ("ack", "4a14", "reached", "--revision", "1x"), ("ack", "4a14", "reached", "--all")):
+        expects(words, "usage: vitalgate ack ALERT OUTCOME")
+    expects(("seen",), "usage: vitalgate seen ALERT")
+
+
+def check_rota():
+    asks(("absence", "D-0001", "2026-12-01", "2026-12-08"), "absence",
+         {"member": "D-0001", "from": "2026-12-01", "to": "2026-12-08"})
+    asks(("absence", "D-0001", "2026-12-01", "2026-12-08", "D-0002", "--by", "D-0001"), "absence",
+         {"member": "D-0001", "from": "2026-12-01", "to": "2026-12-08", "deputy": "D-0002"}, by="D-0001")
+    asks(("absence", "D-0001", "2026-12-01", "--undo"), "absence", {"member": "D-0001", "from": "2026-12-01", "end": True})
+    asks(("duty", "T-0001", "D-0002", "2026-12-05T18:00", "2026-12-06T08:00"), "duty",
+         {"team": "T-0001", "member": "D-0002", "from": "2026-12-05T18:00", "to": "2026-12-06T08:00"})
+    asks(("duty", "T-0001", "D-0002", "2026-12-05T18:00", "--undo"), "duty",
+         {"team": "T-0001", "member": "D-0002", "from": "2026-12-05T18:00", "end": True})
+    answer = {"steps": [{"token": "D-0001", "role": "doctor", "to": {"token": "D-0002", "role": "deputy"}},
+                        {"token": "H-0001", "role": "chain", "to": {"token": None, "role": None}},
+                        {"token": "I-0001", "role": "institution", "to": {"token": "I-0001", "role": "institution"}}],
+              "absences": [{"member": "D-0001", "from": "2026-12-01T00:00:00.000Z", "to": "2026-12-08T00:00:00.000Z",
+                            "deputy": "D-0002"}], "duties": []}
+    shown = asks(("rota", "R-0001", "--at", "2026-12-02T08:00"), "rota", {"resident": "R-0001", "at": "2026-12-02T08:00"},
+                 answers=(answer,))
+    assert shown == ("1  doctor D-0001: deputy D-0002\n2  next in the chain H-0001: nobody is there\n"
+                     "3  institution I-0001\nabsent D-0001 12-01 00:00:00 - 12-08 00:00:00 D-0002\n"), shown
+    for words in (("absence", "D-0001"), ("absence", "D-0001", "2026-12-01"), ("absence", "D-0001", "1", "2", "--undo"),
+                  ("absence", "D-0001", "1", "2", "3", "4")):
+        expects(words, "usage: vitalgate absence MEMBER")
+    for words in (("duty", "T-0001", "D-0001"), ("duty", "T-0001", "D-0001", "1"), ("duty", "T-0001", "D-0001", "1", "--undo", "2")):
+        expects(words, "usage: vitalgate duty TEAM")
+
+
 def check_stations():
     answer = {"stations": [{"id": "desk-1", "resident": "R-0001", "purpose": "exam", "devices": ["cuff-1", "lab-1"],
                             "measured": [{"reading": "1a"}, {"reading": "2b"}],
