@@ -2,6 +2,7 @@
 #include "alert_said.h"
 
 #include "alert_text.h"
+#include "alerts.h"
 #include "command.h"
 #include "gateway.h"
 
@@ -12,26 +13,25 @@
 /* sentences */
 
 /* All labels of its last revision; older alerts have none. */
-#define FACTS                                                                                       \
-	"SELECT a.body,coalesce(h.labels,a.doubts),a.condition,a.severity,a.state,a.place,d.name,"  \
-	"a.since,a.raised,a.ended,a.role,a.deliver,a.step,a.not_before,a.ack_outcome,"              \
-	"(SELECT count(*) FROM alert_reading WHERE alert=a.uuid),(SELECT min(at) FROM "             \
-	"alert_reading WHERE alert=a.uuid),(SELECT max(at) FROM alert_reading WHERE alert=a.uuid) " \
-	"FROM alert a LEFT JOIN alert_history h ON h.alert=a.uuid AND h.revision=a.revision LEFT "  \
-	"JOIN device d ON d.id=a.device WHERE a.id=?"
+#define FACTS                                                                                             \
+	"SELECT body,coalesce(h.labels,doubts),condition,alert.severity,alert.state,place,d.name,since,"  \
+	"raised,ended,alert.role,alert.deliver,alert.step,not_before,alert.ack_outcome,(SELECT count(*) " \
+	"FROM alert_reading WHERE alert=alert.uuid),(SELECT min(at) FROM alert_reading WHERE "            \
+	"alert=alert.uuid),(SELECT max(at) FROM alert_reading WHERE alert=alert.uuid)," ALERT_TECHNICAL   \
+	" FROM alert LEFT JOIN alert_history h ON h.alert=alert.uuid AND h.revision=alert.revision "      \
+	"LEFT JOIN device d ON d.id=alert.device WHERE alert.id=?"
 
 /* Borrowed from the row. */
 static struct alert_facts facts_of(struct row *r)
 {
-	const char *place = row_text(r, 5);
 	return (struct alert_facts){.body = row_text(r, 0),
 		.labels = row_text(r, 1),
 		.condition = row_text(r, 2),
 		.severity = row_text(r, 3),
 		.state = row_text(r, 4),
-		.place = place,
+		.place = row_text(r, 5),
 		.device = row_text(r, 6),
-		.since_us = place ? row_int(r, 7) : 0,
+		.since_us = row_int(r, 7),
 		.raised_us = row_int(r, 8),
 		.ended_us = row_int(r, 9),
 		.role = row_text(r, 10),
@@ -41,7 +41,8 @@ static struct alert_facts facts_of(struct row *r)
 		.ack_outcome = row_text(r, 14),
 		.readings = row_int(r, 15),
 		.first_us = row_int(r, 16),
-		.last_us = row_int(r, 17)};
+		.last_us = row_int(r, 17),
+		.technical = row_int(r, 18)};
 }
 
 static void resident_text(struct json *j, const char *zh, const char *en)

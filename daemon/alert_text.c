@@ -128,10 +128,10 @@ static void put_what(const struct teller *t, const struct alert_facts *a, const 
 	}
 	if (!any)
 		fputs(alert_say(SAY_CONDITION, a->condition, t->chinese), t->to);
-	if (a->place)
+	if (a->technical && (a->place || a->device))
 		fprintf(t->to, say(t, " (%s%s%s)", "（%s%s%s）"),
-			alert_say(SAY_PLACE, a->place, t->chinese), a->device ? " " : "",
-			a->device ? a->device : "");
+			alert_say(SAY_PLACE, a->place, t->chinese),
+			a->place && a->device ? " " : "", a->device ? a->device : "");
 	put(t, ".", "。");
 	any = false;
 	json_array_foreach(rules, i, rule)
@@ -288,7 +288,7 @@ const char *alert_text_resident(
 {
 	json_t *body = a->body ? json_loads(a->body, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	const struct rule_advice *advice =
-		a->place || (a->state && streq(a->state, "inactive"))
+		a->technical || (a->state && streq(a->state, "inactive"))
 			? NULL
 			: advice_of(a, json_object_get(body, "rules"), rules);
 	json_decref(body);

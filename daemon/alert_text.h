@@ -15,8 +15,9 @@ struct alert_facts {
 	const char *body;   /* alert.body: {"rules":[..]} */
 	const char *labels; /* all of them: JSON array */
 	const char *condition, *severity, *state;
-	const char *place, *device; /* of a technical one */
-	int64_t since_us;	    /* of a technical one; else that of the first reading holds */
+	bool technical;		    /* of a place, a device or the gateway: */
+	const char *place, *device; /* which */
+	int64_t since_us;
 	int64_t raised_us, ended_us;
 	int64_t readings, first_us, last_us;
 	const char *role, *deliver;

@@ -100,8 +100,8 @@ __attribute__((format(printf, 1, 2))) static inline void commit(const char *sql,
 /* Alert `id`, whose uuid is that number. It pages. */
 static inline void raise_alert(unsigned id, const char *severity)
 {
-	commit("INSERT INTO alert(id,uuid,revision,severity,state,recipient,role,in_contract,body,"
-	       "doubts,raised,rules_version,condition,level,phase,pages) VALUES(%u,x'%032x',1,'%s',"
+	commit("INSERT INTO alert(id,uuid,reading,revision,severity,state,recipient,role,in_contract,body,"
+	       "doubts,raised,rules_version,condition,level,phase,pages) VALUES(%u,x'%032x',zeroblob(16),1,'%s',"
 	       "'active','D-0001','doctor',1,'{\"rules\":[]}','[]',%lld,'v','bp-high',3,'start',1);" HISTORY,
 		id, id, severity, (long long)RIG_NOW, id);
 }

@@ -126,6 +126,7 @@ static void test_technical(void **state)
 		.condition = "fridge-warm",
 		.severity = "critical",
 		.state = "latched",
+		.technical = true,
 		.place = "fridge",
 		.device = "fridge-1",
 		.since_us = NOON - 10 * MINUTE,
@@ -139,6 +140,20 @@ static void test_technical(void **state)
 		"危急：疫苗冰箱温度过高（疫苗冰箱 fridge-1）。环境温度 9.1 ℃（限值：>8 ℃）。始于2026-11-22 "
 		"11:50。状态：已解除，待确认；通知站点工作人员（第1步，立即）。");
 	assert_string_equal(alert_text_resident(&a, rules, false), "");
+	a.place = NULL;
+	a.body = "{\"rules\":[]}";
+	a.condition = "battery-low";
+	a.severity = "warning";
+	says(&a,
+		"Warning: battery low (fridge-1). Since 2026-11-22 11:50. State: over, nobody has "
+		"acknowledged it; to staff (step 1, at once).",
+		"警告：电量低（fridge-1）。始于2026-11-22 11:50。状态：已解除，待确认；通知站点工作人员（第1步，立"
+		"即）。");
+	a.device = NULL; /* the gateway's own */
+	says(&a,
+		"Warning: battery low. Since 2026-11-22 11:50. State: over, nobody has acknowledged "
+		"it; to staff (step 1, at once).",
+		"警告：电量低。始于2026-11-22 11:50。状态：已解除，待确认；通知站点工作人员（第1步，立即）。");
 }
 
 /* The words of a cart, a condition without a rule's text, and a body that is none. */
