@@ -211,17 +211,14 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 		rc = forget(db, d.device, d.rule);
 		return rc < 0 ? rc : 1;
 	}
-	struct filing staff = {0};
 	struct uuid id = alert_id(&d);
 	rc = alerts_raise(g, db,
 		&(struct raising){.id = id,
 			.condition = rule->condition,
-			.to = &staff,
 			.reading = d.has_reading ? &d.reading : NULL,
 			.severity = rule->severity,
 			.body = d.body,
-			/* nobody has looked at the place */
-			.doubts = rule->place[0] ? "[\"unconfirmed\"]" : "[]",
+			.doubts = "[]",
 			.raised_us = utc_us,
 			.raised_boot_us = boot_us,
 			.place = rule->place[0] ? rule->place : NULL,

@@ -35,15 +35,25 @@ enum report_status report_status_of(const char *name)
 
 /* waiting */
 
-/* What waits, and what staff are told when it waited too long. */
+/* What waits, and the type of the rule by which staff are told when it waited too long. */
 enum wait { WAIT_SENT, WAIT_REPORT, WAITS };
 
 static const struct {
-	const char *what, *rule, *zh, *en;
-} waits[WAITS] = {
-	{"sent", "ecg.not_sent", "心电图尚未送达心电中心", "an ECG has not reached the ECG centre"},
-	{"report", "ecg.overdue", "心电图报告超时", "the report of an ECG is overdue"},
-};
+	const char *what;
+	enum rule_type type;
+} waits[WAITS] = {{"sent", RULE_ECG_NOT_SENT}, {"report", RULE_ECG_OVERDUE}};
+
+#define NEVER INT64_MAX /* due_boot of what nobody wants to hear of */
+
+/* NULL: the site has switched it off. */
+static const struct alert_rule *rule_of(const struct gateway *g, enum wait w)
+{
+	const struct alert_rule *rule;
+	for (unsigned i = 0; (rule = alert_rules_at(g->rules, i)); i++)
+		if (rule->type == waits[w].type)
+			break;
+	return rule;
+}
 
 static int wait_begin(struct gateway *g, struct db *db, int64_t study, enum wait w,
 	int64_t since_us, int64_t due_us)
@@ -385,6 +395,13 @@ static int due_find(struct db *db, int64_t boot_us, struct due *ret)
 	return 1;
 }
 
+static int silence(struct db *db, const struct due *d)
+{
+	int rc = db_run(db, "UPDATE study_wait SET due_boot=? WHERE study=? AND what=?", "iit",
+		NEVER, d->study, waits[d->wait].what);
+	return rc < 0 ? rc : 1;
+}
+
 /* One that is due; 1, 0: there is none, -errno. */
 static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
@@ -392,16 +409,19 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 	int rc = due_find(db, boot_us, &d);
 	if (rc <= 0)
 		return rc;
-	struct uuid alert = uuid_of(waits[d.wait].rule, d.id.bytes, sizeof(d.id.bytes));
-	_cleanup_(freep) char *body =
-		rule_body(waits[d.wait].rule, NULL, waits[d.wait].zh, waits[d.wait].en);
+	const struct alert_rule *rule = rule_of(g, d.wait);
+	if (!rule)
+		return silence(db, &d);
+	/* of the study and of what waits, whatever the site calls its rule */
+	struct uuid alert = uuid_of(rule_types[rule->type], d.id.bytes, sizeof(d.id.bytes));
+	_cleanup_(freep) char *body = rule_body(rule->id, NULL, rule->zh, rule->en);
 	if (!body)
 		return -ENOMEM;
 	rc = alerts_raise(g, db,
 		&(struct raising){.id = alert,
-			.condition = waits[d.wait].rule,
+			.condition = rule->condition,
 			.study = &d.id,
-			.severity = SEVERITY_WARNING,
+			.severity = rule->severity,
 			.body = body,
 			.doubts = "[]",
 			.raised_us = utc_us,

@@ -135,8 +135,7 @@ int technical_look(struct gateway *g, struct db *db, struct instant now, int64_t
 		(!next_of(g->rules, RULE_STORE, &store) && !next_of(g->rules, RULE_CLOCK, &clock)))
 		return 0;
 	struct quantity full = share(used(g->config->store));
-	/* it shows a time that can be, and we are sure of it */
-	bool sure = clock_plausible(now.utc_us) && span_sure(db, &now);
+	bool sure = span_sure(db, &now);
 	int rc = judge_all(g, db, CONDITION_GATEWAY, RULE_STORE, &full, CONDITION_GOOD, now);
 	if (rc >= 0)
 		rc = judge_all(g, db, CONDITION_GATEWAY, RULE_CLOCK, NULL,

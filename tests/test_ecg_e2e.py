@@ -463,7 +463,7 @@ def unsent():
             site.platform()
             site.uplink()
             arrived(site, data)
-            ended(site, "ecg.not_sent", 70)
+            ended(site, "ecg-not-sent", 70)
 
 
 def overdue():
@@ -480,7 +480,7 @@ def overdue():
             same(open_studies(site), {study["id"]: "overdue"})
             same(command(site, "c-1", study, "final", text="正常")["ok"], True)
             now_is(site, study, "reported", 1)
-            ended(site, "ecg.overdue", 70)
+            ended(site, "ecg-overdue", 70)
 
 
 # --- (f) what kills a decoder, (g) a restart with studies that are not decoded yet

@@ -498,7 +498,7 @@ static void test_alerts_of_studies(void **state)
 	expect(root, "alerts.0.type", "\"ST\"");
 	expect(root, "alerts.0.place", "\"ecg\"");
 	expect(root, "alerts.0.device", "\"cuff-1\"");
-	expect(root, "alerts.0.rules.0.id", "\"ecg.not_sent\"");
+	expect(root, "alerts.0.rules.0.id", "\"ecg-not-sent\"");
 	json_decref(root);
 }
 

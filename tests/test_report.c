@@ -242,7 +242,7 @@ static void test_not_sent(void **state)
 	assert_int_equal(COUNT("alert"), 1);
 	rig_script(&rig, "ROLLBACK");
 	assert_int_equal(look(15), -1);
-	expect(ALERT, "ecg.not_sent warning active 1 site S-0001 ecg - cuff-1");
+	expect(ALERT, "ecg-not-sent warning active 1 site S-0001 ecg - cuff-1");
 	expect("SELECT json_extract(body,'$.rules[0].text_zh') FROM alert",
 		"心电图尚未送达心电中心");
 	assert_int_equal(COUNT("alert a JOIN study s ON s.uuid=a.study WHERE reading IS NULL AND "
@@ -257,7 +257,7 @@ static void test_not_sent(void **state)
 	is_open("not_sent", 0, 15);
 	/* it arrives in the end: over by itself, and the report's time begins now */
 	received(0);
-	expect(ALERT, "ecg.not_sent warning resolved 2 site S-0001 ecg - cuff-1");
+	expect(ALERT, "ecg-not-sent warning inactive 2 site S-0001 ecg - cuff-1");
 	assert_int_equal(COUNT("alert WHERE ended IS NOT NULL"), 1);
 	is_open("waiting", 0, 30);
 	look(29);
@@ -270,13 +270,13 @@ static void test_overdue(void **state)
 	received(0);
 	assert_int_equal(look(20), 30);
 	look(30);
-	expect(ALERT, "ecg.overdue warning active 1 site S-0001 ecg - cuff-1");
+	expect(ALERT, "ecg-overdue warning active 1 site S-0001 ecg - cuff-1");
 	look(31);
 	assert_int_equal(COUNT("alert"), 1);
 	told("{'state':'overdue','received':'T','due':'T','revisions':[]}");
 	is_open("overdue", 0, 30);
 	says(REPORT_FINAL, "normal", "");
-	expect(ALERT, "ecg.overdue warning resolved 2 site S-0001 ecg - cuff-1");
+	expect(ALERT, "ecg-overdue warning inactive 2 site S-0001 ecg - cuff-1");
 	assert_int_equal(COUNT("study_wait"), 0);
 	is_open("nothing", 0, 0);
 	look(2000);

@@ -753,7 +753,7 @@ static void test_wait_before_the_decoder(void **state)
 	(void)state;
 	int64_t row = study_new(&rig, 1, 10);
 	assert_int_equal(report_tell(&rig.gateway, rig.db, RIG_NOW, INT64_MAX), 0);
-	expect("SELECT json_extract(body,'$.rules[0].id')||state FROM alert", "ecg.not_sentactive");
+	expect("SELECT json_extract(body,'$.rules[0].id')||state FROM alert", "ecg-not-sentactive");
 	expect("SELECT group_concat(kind) FROM outbox",
 		"1"); /* of the study nothing is known yet */
 	expect("SELECT revision||status FROM study", "0undecoded");
