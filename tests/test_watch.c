@@ -176,7 +176,6 @@ static void test_tells_in_time(void **state)
 	UNTIL("SELECT count(*) FROM alert", 1);
 	assert_int_equal(COUNT("pending_repeat"), 0);
 	/* the timer goes on standing at what comes next */
-	submit(rig.cuff, NULL, doubtful, 60);
 	submit(rig.cuff, NULL, doubtful, 300);
 	submit(rig.cuff, NULL, doubtful, 599);
 	UNTIL("SELECT count(*) FROM alert", 2);
