@@ -81,7 +81,8 @@ int alerts_retime(struct db *db, const struct uuid *reading)
 {
 	return error_only(db_run(db,
 		"UPDATE alert_reading SET at=coalesce((SELECT CASE WHEN trust IN ('corrected','live') "
-		"THEN taken ELSE arrived END FROM reading r WHERE r.uuid=?1 AND superseded=0),at) WHERE "
+		"THEN taken ELSE arrived END FROM reading r WHERE r.uuid=?1 ORDER BY revision DESC LIMIT "
+		"1),at) WHERE "
 		"reading=?1",
 		"b", reading->bytes, sizeof(reading->bytes)));
 }

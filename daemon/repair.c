@@ -191,11 +191,11 @@ static int one_study(struct gateway *g, struct db *db, const struct repair *r,
 static int one_alert(struct gateway *g, struct db *db, const struct repair *r,
 	const struct stamped *s, int64_t right_us)
 {
-	enum { ACKED, ENDED, SINCE, TIMES };
+	enum { ACKED, ENDED, SINCE, NOT_BEFORE, TIMES };
 	int64_t times[TIMES], *set[TIMES];
 	{
-		_cleanup_(row_endp) struct row *row =
-			db_query(db, "SELECT acked,ended,since FROM alert WHERE id=?", "i", s->row);
+		_cleanup_(row_endp) struct row *row = db_query(db,
+			"SELECT acked,ended,since,not_before FROM alert WHERE id=?", "i", s->row);
 		int rc = row_next(row);
 		if (rc <= 0)
 			return rc;
@@ -206,8 +206,9 @@ static int one_alert(struct gateway *g, struct db *db, const struct repair *r,
 	}
 	for (int i = 0; i < TIMES; i++)
 		span_map(r->spans, r->n, &r->truth, &times[i]);
-	int rc = db_run(db, "UPDATE alert SET raised=?, acked=?, ended=?, since=? WHERE id=?",
-		"ipppi", right_us, set[ACKED], set[ENDED], set[SINCE], s->row);
+	int rc = db_run(db,
+		"UPDATE alert SET raised=?, acked=?, ended=?, since=?, not_before=? WHERE id=?",
+		"ippppi", right_us, set[ACKED], set[ENDED], set[SINCE], set[NOT_BEFORE], s->row);
 	return rc < 0 ? rc : alerts_revise(g, db, &s->id, PHASE_UPDATE, NULL, NULL);
 }
 

@@ -161,8 +161,8 @@ static void test_annotate_judges_again(void **state)
 	while (fgets(line, sizeof(line), in)) {
 		fputs(line, out);
 		if (!strncmp(line, "rules:", 6))
-			fputs("  - {id: fasting-high, kind: glu.fasting, at_least: 11, severity: warning, zh: 空腹高, en: fasting high, source: test}\n"
-			      "  - {id: fasting-very-high, kind: glu.fasting, at_least: 14, severity: critical, zh: 空腹很高, en: fasting very high, source: test}\n",
+			fputs("  - {id: fasting-high, condition: fasting-high, kind: glu.fasting, at_least: 11, severity: warning, zh: 空腹高, en: fasting high, source: test}\n"
+			      "  - {id: fasting-very-high, condition: fasting-high, kind: glu.fasting, at_least: 14, severity: critical, zh: 空腹很高, en: fasting very high, source: test}\n",
 				out);
 	}
 	fclose(in);
@@ -179,24 +179,27 @@ static void test_annotate_judges_again(void **state)
 	expect_text(
 		"SELECT severity||state||revision||json_extract(body,'$.rules[0].id') FROM alert",
 		"warningactive1fasting-high");
-	rig_script(&rig, "DELETE FROM reading; DELETE FROM alert; DELETE FROM annotation");
+	rig_script(&rig,
+		"DELETE FROM reading; DELETE FROM alert; DELETE FROM alert_reading; DELETE FROM "
+		"alert_history; DELETE FROM annotation");
 	glucose("glu.random", 140, false, NULL); /* a warning by the rule for all */
-	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=1");
 	ask_of("annotate", "{'reading':'%s','operator':'nurse'}");
-	expect_text("SELECT severity||state||revision FROM alert", "warningacknowledged1");
+	expect_text("SELECT condition||severity||state||revision FROM alert",
+		"glucose-highwarningactive1");
+	/* another condition is told; the one that it was in goes on without a page */
 	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
-	expect_text("SELECT severity||state||revision FROM alert", "criticalactive2");
-	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=1");
-	ask_of("annotate", "{'reading':'%s','meal':'random'}");
-	expect_text("SELECT severity||state||revision FROM alert", "criticalacknowledged2");
-	/* as bad as it was told to be: nobody is called again */
-	rig_script(&rig, "DELETE FROM reading; DELETE FROM alert; DELETE FROM annotation");
-	glucose("glu.random", 139, false, NULL);
-	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=1");
-	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
-	expect_text("SELECT severity||state||revision FROM alert", "warningacknowledged1");
+	expect_text("SELECT group_concat(condition||severity||state||revision,' ') FROM (SELECT * "
+		    "FROM alert ORDER BY id)",
+		"glucose-highwarningactive3 fasting-highcriticalactive1");
+	expect_text("SELECT group_concat(phase||state||labels,' ') FROM (SELECT h.* FROM "
+		    "alert_history h JOIN alert a ON a.uuid=h.alert WHERE condition='glucose-high' "
+		    "ORDER BY revision)",
+		"startactive[\"time_of_arrival\"] endinactive[\"corrected\",\"time_of_arrival\"] "
+		"startactive[\"time_of_arrival\"]");
 	/* a test is a test */
-	rig_script(&rig, "DELETE FROM reading; DELETE FROM alert; DELETE FROM annotation");
+	rig_script(&rig,
+		"DELETE FROM reading; DELETE FROM alert; DELETE FROM alert_reading; DELETE FROM "
+		"alert_history; DELETE FROM annotation");
 	glucose("glu.random", 120, false, NULL);
 	rig_script(&rig, "UPDATE reading SET test=1");
 	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
@@ -248,8 +251,8 @@ static void test_void(void **state)
 	expect_filed("bp|entered-in-error|R-0001|device_binding|device|arrival");
 	assert_int_equal(COUNT("evidence"), 0);
 	assert_int_equal(COUNT("reading WHERE superseded=0"), 1);
-	expect_text("SELECT state||revision||doubts||(ended IS NOT NULL) FROM alert",
-		"resolved2[\"unconfirmed\",\"time_of_arrival\",\"voided\"]1");
+	expect_text("SELECT state||revision||labels||(ended IS NOT NULL) FROM alert",
+		"inactive2[\"unconfirmed\",\"withdrawn\",\"voided\"]1");
 	assert_int_equal(COUNT("outbox WHERE kind=1 AND revision=2"), 1);
 	assert_int_equal(COUNT("outbox WHERE kind=0"), 2);
 	expect_text("SELECT json_extract(body,'$.notes.voided') FROM reading WHERE superseded=0",
@@ -271,18 +274,18 @@ static void test_void_after_the_alert(void **state)
 {
 	(void)state;
 	measured((struct rig_bp){190, 95, 70, .identity = "1"});
-	rig_script(&rig, "UPDATE alert SET state='resolved', ended=1");
+	rig_script(&rig, "UPDATE alert SET state='inactive', ended=1");
 	ask_of("void", "{'reading':'%s','reason':'artefact'}");
 	result();
-	expect_text("SELECT revision||':'||ended||doubts FROM alert",
-		"1:1[\"unconfirmed\",\"time_of_arrival\"]");
+	expect_text("SELECT revision||':'||ended||labels||readings FROM alert",
+		"1:1[\"unconfirmed\"]0");
 	/* one that was acknowledged ends, too, and stays acknowledged */
 	measured((struct rig_bp){191, 95, 70, .identity = "2"});
-	rig_script(&rig, "UPDATE alert SET state='acknowledged', acked=5, ack_author='D-0001'");
+	rig_script(&rig, "UPDATE alert SET acked=5, ack_author='D-0001' WHERE state='active'");
 	ask_of("void", "{'reading':'%s','reason':'artefact'}");
 	result();
 	expect_text("SELECT state||acked||ack_author FROM alert ORDER BY id DESC LIMIT 1",
-		"resolved5D-0001");
+		"inactive5D-0001");
 }
 
 /* What the instrument corrects stays void, and a danger is told all the same. */
@@ -296,7 +299,7 @@ static void test_void_is_carried(void **state)
 	measured((struct rig_bp){190, 110, 70, .identity = "1", .corrected = true});
 	expect_filed("bp|entered-in-error|R-0001|device_binding|device|arrival");
 	assert_int_equal(COUNT("evidence"), 0);
-	expect_text("SELECT severity||state FROM alert", "criticalactive");
+	assert_int_equal(COUNT("alert"), 0);
 }
 
 /* It leaves the inbox, and nobody has to repeat it. */
@@ -324,8 +327,8 @@ static void test_void_stops_a_repeat(void **state)
 	rig_bind(&rig, 1);
 	measured((struct rig_bp){190, 95, 70, .identity = "1"});
 	rig_script(&rig,
-		"DELETE FROM alert; INSERT INTO pending_repeat SELECT uuid,device,kind,'bp.sbp',"
-		"'critical','{}','[]',0,boot_id,0,0 FROM reading");
+		"DELETE FROM alert; INSERT INTO pending_repeat SELECT uuid,'bp-high',device,kind,"
+		"'bp.sbp','critical','{}','[]',0,boot_id,0,0 FROM reading");
 	ask_of("void", "{'reading':'%s','reason':'artefact'}");
 	result();
 	assert_int_equal(COUNT("pending_repeat"), 0);

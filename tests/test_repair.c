@@ -49,11 +49,11 @@ static void test_born_in_1970(void **state)
 	(void)state;
 	assert_int_equal(repair_see(&rig, 0, REPAIR_1970, false), 0);
 	repair_bp(&rig, 10, REPAIR_1970, good);
-	struct uuid id = repair_bp(&rig, 20, REPAIR_1970, danger);
+	repair_bp(&rig, 20, REPAIR_1970, danger);
 	repair_expect(&rig, "SELECT group_concat(trust||' '||evidence) FROM reading",
 		"unknown not_bound,unknown not_bound");
 	repair_expect(
-		&rig, "SELECT doubts||role FROM alert", "[\"unconfirmed\",\"clock_unknown\"]site");
+		&rig, "SELECT doubts||role FROM alert", "[\"unassigned\",\"clock_unknown\"]staff");
 	assert_int_equal(repair_see(&rig, 30, 0, false), 1);
 	assert_true(repair_all(&rig) > 1);
 	repair_expect(&rig, READINGS, "10 2 arrival, 20 2 arrival");
@@ -62,14 +62,16 @@ static void test_born_in_1970(void **state)
 		"superseded=0",
 		"device_binding amended 0,device_binding amended 0");
 	repair_expect(&rig,
-		"SELECT doubts||role||' '||((raised-1795000000000000)/1000000)||' '||resident FROM alert",
-		"[\"unconfirmed\"]doctor 20 1");
-	struct uuid alert = filing_alert_id(&id);
-	assert_int_equal(db_int(rig.db, 0,
-				 "SELECT revision=(SELECT revision FROM alert) FROM outbox WHERE "
-				 "uuid=? AND kind=1",
-				 "b", alert.bytes, sizeof(alert.bytes)),
-		1);
+		"SELECT doubts||role||' '||state||' '||labels||' '||((raised-1795000000000000)/1000000) "
+		"FROM alert WHERE resident IS NULL",
+		"[\"unassigned\",\"clock_unknown\"]staff active "
+		"[\"unconfirmed\",\"identity_changed\"] 20");
+	repair_expect(&rig, "SELECT doubts||role||' '||state FROM alert WHERE resident=1",
+		"[\"time_of_arrival\"]doctor active");
+	repair_expect(&rig,
+		"SELECT group_concat(DISTINCT revision=(SELECT revision FROM alert WHERE "
+		"uuid=outbox.uuid)) FROM outbox WHERE kind=1",
+		"1");
 	repair_expect(&rig, EVENTS,
 		"clock_stepped from 1970-01-01T00:00:30Z to 2026-11-18T11:07:10Z, clock_repaired 2 "
 		"readings");
@@ -339,24 +341,27 @@ static void test_alerts(void **state)
 {
 	(void)state;
 	repair_clock(&rig, 0, HOUR, false);
-	struct uuid id = repair_bp(&rig, 10, HOUR, danger), alert = filing_alert_id(&id);
+	repair_bp(&rig, 10, HOUR, danger);
 	assert_int_equal(
 		db_run(rig.db,
-			"UPDATE alert SET state='acknowledged', ack_author='D-0001', acked=?, "
-			"since=NULL",
+			"UPDATE alert SET ack_author='D-0001', acked=?1, ended=NULL, not_before=?1",
 			"i", repair_at(30, HOUR).utc_us),
 		1);
 	rig_script(&rig,
-		"INSERT INTO alert SELECT NULL,randomblob(16),1,reading,resident,severity,state,"
-		"recipient,role,in_contract,body,doubts,raised-86400000000,ack_author,ack_outcome,"
-		"acked,rules_version,place,device,since,ended,study,NULL,NULL FROM alert");
+		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,doubts,"
+		"raised,acked,rules_version) SELECT randomblob(16),1,severity,state,recipient,role,"
+		"in_contract,body,doubts,raised-86400000000,acked,rules_version FROM alert");
 	repair_clock(&rig, 40, 0, true);
-	assert_int_equal(db_int(rig.db, 0, "SELECT raised FROM alert WHERE uuid=?", "b",
-				 alert.bytes, sizeof(alert.bytes)),
-		repair_at(10, 0).utc_us);
-	assert_int_equal(db_int(rig.db, 0, "SELECT acked FROM alert WHERE uuid=?", "b", alert.bytes,
-				 sizeof(alert.bytes)),
-		repair_at(30, 0).utc_us);
+	assert_true(
+		rig_int(&rig, "SELECT raised FROM alert WHERE id=1") == repair_at(10, 0).utc_us);
+	assert_true(rig_int(&rig, "SELECT since FROM alert WHERE id=1") == repair_at(10, 0).utc_us);
+	assert_true(rig_int(&rig, "SELECT acked FROM alert WHERE id=1") == repair_at(30, 0).utc_us);
+	assert_true(rig_int(&rig, "SELECT not_before FROM alert WHERE id=1") ==
+		    repair_at(30, 0).utc_us);
+	repair_expect(
+		&rig, "SELECT phase||(ended IS NULL)||revision FROM alert WHERE id=1", "update12");
+	/* and of when its reading was */
+	assert_true(rig_int(&rig, "SELECT at FROM alert_reading") == repair_at(10, 0).utc_us);
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM alert WHERE boot_id IS NULL"), 1);
 }
 

@@ -100,9 +100,13 @@ static void test_open_alert_stays(void **state)
 	assert_int_equal(COUNT("alert"), 1);
 	assert_int_equal(after(400), 0);
 	assert_int_equal(COUNT("alert") + COUNT("reading"), 2);
-	rig_script(&rig, "UPDATE alert SET state='acknowledged'");
+	rig_script(&rig, "UPDATE alert SET state='latched'");
+	assert_int_equal(after(400), 0);
+	rig_script(&rig, "UPDATE alert SET state='inactive'");
 	assert_int_equal(after(400), 1);
-	assert_int_equal(COUNT("alert") + COUNT("reading"), 0);
+	assert_int_equal(COUNT("alert") + COUNT("reading") + COUNT("alert_reading") +
+				 COUNT("alert_history") + COUNT("escalation"),
+		0);
 }
 
 /* It did not come fifty years ago: it is as old as what came behind it. */
@@ -128,19 +132,36 @@ static void test_what_waits_stays(void **state)
 	rig_bp(&rig, (struct rig_bp){120, 80, 60, .identity = "a"});
 	receipts();
 	rig_script(&rig,
-		"INSERT INTO pending_repeat SELECT uuid,1,'bp','','critical','{}','[]',1,x'00',1,1 "
+		"INSERT INTO pending_repeat SELECT uuid,'bp-high',1,'bp','','critical','{}','[]',1,x'00',1,1 "
 		"FROM reading");
 	assert_int_equal(after(400), 0);
 	rig_script(&rig, "DELETE FROM pending_repeat");
 	rig_script(&rig,
 		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,"
 		"doubts,raised,rules_version,place) VALUES(x'01',1,'warning','active','S-0001',"
-		"'site',0,'{}','[]',1,'r','fridge')");
+		"'staff',0,'{}','[]',1795000000000000,'r','fridge')");
 	assert_int_equal(after(400), 1);
 	assert_int_equal(COUNT("alert"), 1);
-	rig_script(&rig, "UPDATE alert SET state='resolved'");
-	after(400);
+	/* so long after it was over, not after it began */
+	rig_script(
+		&rig, "UPDATE alert SET state='inactive', ended=1795000000000000+86400000000*40");
+	after(69);
+	assert_int_equal(COUNT("alert"), 1);
+	after(71);
 	assert_int_equal(COUNT("alert"), 0);
+	/* raised before the clock was set: as old as what came next */
+	rig_script(&rig,
+		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,"
+		"doubts,raised,rules_version) VALUES(x'01',1,'warning','inactive','S-0001',"
+		"'staff',0,'{}','[]',5,'r')");
+	after(400);
+	assert_int_equal(COUNT("alert"), 1);
+	rig_script(&rig,
+		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,"
+		"body,doubts,raised,rules_version) SELECT x'02',1,severity,'active',"
+		"'S-0001','staff',0,'{}','[]',1795000000000000,'r' FROM alert");
+	after(31);
+	assert_int_equal(COUNT("alert"), 1);
 }
 
 static void test_portions(void **state)
@@ -361,7 +382,9 @@ static void test_study_leaves_whole(void **state)
 	assert_int_equal(report_add(&rig.gateway, rig.db, 1, REPORT_FINAL, "x", "", "c"), 0);
 	settled(2);
 	rig_script(&rig, "UPDATE study SET arrived=arrived+86400000000*30 WHERE id=2");
-	rig_script(&rig, "UPDATE alert SET state='acknowledged'; UPDATE report SET read_back_at=1");
+	rig_script(&rig,
+		"UPDATE alert SET state='inactive',raised=1795000000000000,acked=NULL; UPDATE report SET "
+		"read_back_at=1");
 	after(31);
 	assert_int_equal(OF_STUDIES, 10310);
 	assert_int_equal(COUNT("study_piece WHERE study=2") + COUNT("report WHERE study=2"), 4);
@@ -386,9 +409,9 @@ static void test_study_stays(void **state)
 		 "VALUES(1,9,'critical','VT','c',1)",
 			"UPDATE report SET read_back_at=1"},
 		{"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,doubts,"
-		 "raised,rules_version,study) SELECT x'01',1,'critical','active','S-0001','site',0,'{}',"
-		 "'[]',1,'r',uuid FROM study",
-			"UPDATE alert SET state='acknowledged'"},
+		 "raised,rules_version,study) SELECT x'01',1,'critical','active','S-0001','staff',0,'{}',"
+		 "'[]',1795000000000000,'r',uuid FROM study",
+			"UPDATE alert SET state='inactive'"},
 		{"INSERT INTO outbox(sink,lane,kind,object,uuid,revision,state,next_try) VALUES(0,0,1,1,"
 		 "x'01',1,0,0)",
 			"DELETE FROM outbox"}};
@@ -423,10 +446,10 @@ static void test_waits_end(void **state)
 	rig_script(&rig, "UPDATE study_wait SET alert=x'01'");
 	rig_script(&rig,
 		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,doubts,"
-		"raised,rules_version) VALUES(x'01',1,'warning','active','S-0001','site',0,'{}','[]',1,'r')");
+		"raised,rules_version) VALUES(x'01',1,'warning','active','S-0001','staff',0,'{}','[]',1795000000000000,'r')");
 	after(400); /* staff were told, and that has to end by itself */
 	assert_int_equal(COUNT("study") + COUNT("study_wait"), 2);
-	rig_script(&rig, "UPDATE alert SET state='acknowledged'");
+	rig_script(&rig, "UPDATE alert SET state='inactive'");
 	after(400);
 	assert_int_equal(COUNT("study") + COUNT("study_wait"), 0);
 	/* not before its time */

@@ -102,7 +102,7 @@ static void test_who(void **state)
 		.n_claims = 2,
 		.claims = {{"message", 1}, {"station", 2}}};
 	struct filing f = make((struct revision){.who = &who});
-	assert_string_equal(f.recipient, "D-0002");
+	assert_int_equal(f.in_contract, 1);
 	expect_same_but(" id revision status resident evidence grade checkin reasons "
 			"committed_boot_us superseded ");
 	expect("SELECT status||resident||evidence||grade||checkin||reasons FROM reading WHERE "
@@ -112,7 +112,9 @@ static void test_who(void **state)
 	expect("SELECT group_concat(kind||resident) FROM (SELECT kind,resident FROM evidence ORDER BY kind)",
 		"bp.dbp2,bp.pulse2,bp.sbp2");
 	expect("SELECT group_concat(revision) FROM visit", "1,1");
-	expect("SELECT resident||recipient||revision FROM alert", "2D-00022");
+	expect("SELECT group_concat(resident||recipient||revision||state,' ') FROM (SELECT * FROM "
+	       "alert ORDER BY id)",
+		"1D-00012inactive 2D-00021active");
 	/* nobody's: no check-in, no reasons, no evidence */
 	who = (struct resident_decision){.evidence = "checkin_undone", .grade = "none"};
 	f = make((struct revision){.who = &who});
@@ -121,7 +123,10 @@ static void test_who(void **state)
 		"unassigned---");
 	expect("SELECT count(*) FROM evidence", "0");
 	expect("SELECT group_concat(revision) FROM visit", "1,2");
-	expect("SELECT coalesce(resident,'-')||recipient||revision FROM alert", "-S-00013");
+	/* no proof that it was not hers: it stays, and is nobody's, too */
+	expect("SELECT group_concat(coalesce(resident,'-')||recipient||revision||state,' ') FROM "
+	       "(SELECT * FROM alert ORDER BY id)",
+		"1D-00012inactive 2D-00022active -S-00011active");
 }
 
 static void test_when(void **state)
@@ -139,7 +144,9 @@ static void test_when(void **state)
 		"17/18/1700000000000000/5device0");
 	expect("SELECT group_concat(DISTINCT taken||trust) FROM evidence",
 		"1700000000000000device");
-	expect("SELECT role||recipient||in_contract||revision FROM alert", "siteS-000102");
+	/* whom it went to stays as it was */
+	expect("SELECT role||recipient||in_contract||revision FROM alert", "doctorD-000111");
+	expect("SELECT at FROM alert_reading", "17");
 }
 
 static void test_void(void **state)
