@@ -14,13 +14,19 @@ int acknowledge_alert(struct gateway *g, struct db *db, const struct uuid *alert
 	const char *author, const char *outcome)
 {
 	int64_t over = !streq(outcome, "not_reached");
-	/* by nothing else can end: what is nobody's, what was said of a study, and what an older version raised */
 	int rc = db_run(db,
-		"UPDATE alert SET ack_author=?2, ack_outcome=?3, acked=CASE WHEN ?4 THEN ?5 END, "
-		"state=CASE WHEN ?4 AND (state='latched' OR condition='' OR NOT " ALERT_TECHNICAL
-		" AND (resident IS NULL OR shown IS NULL AND study IS NOT NULL)) THEN 'inactive' ELSE "
-		"state END WHERE uuid=?1 AND acked IS NULL",
+		"UPDATE alert SET ack_author=?2, ack_outcome=?3, acked=CASE WHEN ?4 THEN ?5 END "
+		"WHERE uuid=?1 AND acked IS NULL",
 		"bttii", alert->bytes, sizeof(alert->bytes), author, outcome, over, clock_utc_us());
+	/* by nothing else can end: what is nobody's, what was said of a study, and what an older version raised */
+	if (rc > 0 && over) {
+		int ended = db_run(db,
+			"UPDATE alert SET state='inactive', level=0 WHERE uuid=? AND (state='latched' "
+			"OR condition='' OR NOT " ALERT_TECHNICAL
+			" AND (resident IS NULL OR shown IS NULL AND study IS NOT NULL))",
+			"b", alert->bytes, sizeof(alert->bytes));
+		rc = ended < 0 ? ended : rc;
+	}
 	if (rc > 0 && over) {
 		int ended = escalate_end(db, alert);
 		rc = ended < 0 ? ended : rc;
