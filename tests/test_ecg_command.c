@@ -413,7 +413,7 @@ static void test_readback(void **state)
 	ask_of("ecg_readback", "{'study':'%s','text':'K 6.9'}");
 	refused("nothing_to_read_back");
 	expect_text("SELECT state||ack_author||ack_outcome FROM alert",
-		"acknowledgedlocal:nurseread_back");
+		"inactivelocal:nurseread_back");
 }
 
 /* Nobody has heard a critical value who did not repeat it. */
@@ -440,7 +440,7 @@ static void test_ack_critical(void **state)
 	assert_string_equal(text_of(result(), "state"), "active");
 	ask_of("ecg_readback", "{'study':'%s','text':'K 6.9'}");
 	result();
-	expect_text("SELECT state||revision||ack_outcome FROM alert", "acknowledged3read_back");
+	expect_text("SELECT state||revision||ack_outcome FROM alert", "inactive3read_back");
 	snprintf(args, sizeof(args), "{'alert':'%s','outcome':'reached'}", alert);
 	ask("ack", args);
 	refused("already_acknowledged");
@@ -449,7 +449,7 @@ static void test_ack_critical(void **state)
 	rig_text(&rig, alert, sizeof(alert), "SELECT lower(hex(uuid)) FROM alert ORDER BY id DESC");
 	snprintf(args, sizeof(args), "{'alert':'%s','outcome':'reached'}", alert);
 	ask("ack", args);
-	assert_string_equal(text_of(result(), "state"), "acknowledged");
+	assert_string_equal(text_of(result(), "state"), "inactive");
 }
 
 static void test_decode(void **state)

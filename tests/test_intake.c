@@ -174,7 +174,8 @@ static void test_filed(void **state)
 	assert_true(rig_int(&rig, "SELECT taken FROM reading") == INT64_C(1794999540000000));
 	assert_int_equal(rig_int(&rig, "SELECT uncertainty_us FROM reading"), CLOCK_SECOND_US);
 	assert_int_equal(rig_int(&rig, "SELECT length(boot_id) FROM reading"), 16);
-	expect_text("SELECT group_concat(kind||milli||trust) FROM evidence",
+	expect_text("SELECT group_concat(kind||milli||trust) FROM (SELECT * FROM evidence ORDER BY "
+		    "rowid)",
 		"bp.sbp150000corrected,bp.dbp95000corrected,bp.pulse70000corrected");
 	expect_text("SELECT group_concat(form||revision) FROM visit WHERE revision>0",
 		"hypertension_followup_v31");

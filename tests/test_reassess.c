@@ -82,7 +82,7 @@ static void test_arrived(void **state)
 	expect_text("SELECT group_concat(trust||((taken-1795000000000000)/1000000)||'/'||((arrived-"
 		    "1795000000000000)/1000000),' ') FROM reading WHERE superseded=0",
 		"live20/20 device15/20 arrival20/20");
-	expect_text("SELECT group_concat(DISTINCT trust) FROM evidence", "live,device,arrival");
+	expect_text("SELECT group_concat(DISTINCT trust) FROM (SELECT trust FROM evidence ORDER BY reading)", "live,device,arrival");
 	expect_text("SELECT count(*) FROM outbox WHERE kind=0", "3");
 	assert_int_equal(again(&a, &right), 0);
 }
@@ -283,7 +283,9 @@ static void test_study_follows(void **state)
 	assert_int_equal(station_instead(&rig, 70, STATION_R2), 0);
 	expect_text(STUDIES, "2checkinstation1");
 	expect_text(RATES, "2checkin1");
-	expect_text("SELECT group_concat(resident||recipient) FROM alert", "2D-0002,2D-0002");
+	expect_text("SELECT group_concat(condition||resident||recipient||state,' ') FROM (SELECT * FROM "
+		    "alert ORDER BY id)",
+		"pulse-high1D-0001inactive ecg-statement2D-0002active pulse-high2D-0002active");
 	expect_text("SELECT revision FROM study", "2");
 	expect_text("SELECT count(*) FROM outbox WHERE kind IN (0,4)", "2"); /* once each */
 	assert_int_equal(station_undo(&rig, 80), 0);

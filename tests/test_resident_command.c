@@ -169,7 +169,7 @@ static void test_merge(void **state)
 		"'2026-11-18',2),('s','2026-11-19',1);"
 		"INSERT INTO card VALUES(x'aa',1,0,'a');"
 		"INSERT INTO handover VALUES(9,-1,1,0,'a');"
-		"INSERT INTO personal_limit VALUES(1,1,'bp.sbp','at_least',150000,'warning','a','r',0,1);"
+		"INSERT INTO personal_limit VALUES(1,1,'bp.sbp','at_least',150000,'warning','a','r',0,1,0,NULL);"
 		"INSERT INTO checkin(uuid,station,resident,purpose,source,author,from_us,activity_us,"
 		"boot_id,from_boot,activity_boot,last_reading) VALUES(x'03','s',1,'exam','typed','a',0,"
 		"0,x'00',0,0,0)");
@@ -261,7 +261,7 @@ static void test_erase(void **state)
 		"INSERT INTO plan VALUES(1,'htn','2027-01-01','a',10),(2,'htn','2027-01-01','a',10);"
 		"INSERT INTO annotation SELECT uuid,'arm','left','a',0 FROM reading WHERE superseded=0;"
 		"INSERT INTO card VALUES(x'aa',1,0,'a');"
-		"INSERT INTO personal_limit VALUES(1,1,'bp.sbp','at_least',150000,'warning','a','r',0,1);"
+		"INSERT INTO personal_limit VALUES(1,1,'bp.sbp','at_least',150000,'warning','a','r',0,1,0,NULL);"
 		"INSERT INTO checkin(uuid,station,resident,purpose,source,author,from_us,activity_us,"
 		"boot_id,from_boot,activity_boot,last_reading) VALUES(x'03','s',1,'exam','typed','a',0,"
 		"0,x'00',0,0,0),(x'04','s',2,'exam','typed','a',0,0,x'00',0,0,0);"
@@ -280,7 +280,7 @@ static void test_erase(void **state)
 	refused("reason_missing");
 	give("erase", "{'resident':'R-0001','reason':'asked for'}");
 	refused("alert_waits");
-	rig_script(&rig, "UPDATE alert SET state='acknowledged'");
+	rig_script(&rig, "UPDATE alert SET acked=1");
 	/* one reading is with the platform, the other is not */
 	rig_script(&rig, "DELETE FROM outbox WHERE uuid=(SELECT uuid FROM reading WHERE id=1)");
 	give("merge", "{'resident':'R-0003','into':'R-0001'}");
@@ -335,7 +335,7 @@ static void test_erase_waiting_repeat(void **state)
 	rig_bind(&rig, 1);
 	rig_bp(&rig, (struct rig_bp){150, 90, 70, .identity = "1"});
 	rig_script(&rig,
-		"INSERT INTO pending_repeat SELECT uuid,1,'bp','bp.sbp','critical','{}','[]',0,"
+		"INSERT INTO pending_repeat SELECT uuid,'bp-high',1,'bp','bp.sbp','critical','{}','[]',0,"
 		"x'00',0,0 FROM reading");
 	give("erase", "{'resident':'R-0001','reason':'asked for'}");
 	refused("alert_waits");

@@ -402,7 +402,7 @@ static void test_rate(void **state)
 	expect("SELECT kind||milli||resident FROM evidence", "ecg.hr1350001");
 	expect("SELECT severity||role||recipient||coalesce(resident,'-')||"
 	       "json_extract(body,'$.rules[0].id')||doubts FROM alert",
-		"criticaldoctorD-00011ecg-rate-critical-high[\"unconfirmed\"]");
+		"criticaldoctorD-00011ecg-rate-critical-high[]");
 	assert_int_equal(COUNT("alert a JOIN reading r ON a.reading=r.uuid"), 1);
 	/* a warning, and what is no alert; nobody's goes to the site */
 	rig_script(&rig, "DELETE FROM binding");
@@ -411,7 +411,7 @@ static void test_rate(void **state)
 	study_filed(&rig, 4, 10, RATE("40"));
 	expect("SELECT group_concat(severity||role||recipient,' ') FROM (SELECT * FROM alert ORDER "
 	       "BY id)",
-		"criticaldoctorD-0001 warningsiteS-0001 criticalsiteS-0001");
+		"criticaldoctorD-0001 warningstaffS-0001 criticalstaffS-0001");
 	assert_int_equal(COUNT("reading"), 4);
 	assert_int_equal(COUNT("outbox WHERE kind=0"), 4);
 	assert_int_equal(COUNT("outbox WHERE kind=1"), 3);
@@ -599,7 +599,7 @@ static void test_statement(void **state)
 		"{\"rules\":[{\"id\":\"ecg-acute-infarction\",\"statement\":\"Acute inferior infarct\","
 		"\"text_zh\":\"心电图机提示急性心肌梗死\",\"text_en\":\"the cart states an acute "
 		"infarction\"}]}");
-	expect("SELECT doubts FROM alert", "[\"cart_statement\",\"unconfirmed\"]");
+	expect("SELECT doubts FROM alert", "[\"cart_statement\"]");
 	assert_int_equal(COUNT("alert a JOIN study s ON a.study=s.uuid WHERE a.reading IS NULL AND "
 			       "a.raised=s.arrived"),
 		1);
@@ -612,7 +612,7 @@ static void test_statement(void **state)
 	rig_script(&rig, "DELETE FROM binding");
 	study_filed(&rig, 2, 10, LINES("\"Acute inferior infarct\",\"Ventricular fibrillation\""));
 	expect("SELECT group_concat(role||recipient) FROM (SELECT * FROM alert ORDER BY id)",
-		"doctorD-0001,siteS-0001");
+		"doctorD-0001,staffS-0001");
 	assert_int_equal(COUNT("alert"), 2); /* one for a study, whatever it says */
 	expect("SELECT json_extract(body,'$.rules[0].id')||' '||json_extract(body,'$.rules[1].id')||"
 	       "json_array_length(body,'$.rules') FROM alert WHERE id=2",
@@ -645,7 +645,7 @@ static void stated(const char *text, const char *rule, const char *doubts)
 	assert_string_equal(found, rule ? wanted : "(null)");
 }
 
-#define CART "[\"cart_statement\",\"unconfirmed\"]"
+#define CART "[\"cart_statement\"]"
 
 static void test_where_statements_stand(void **state)
 {
@@ -663,14 +663,14 @@ static void test_where_statements_stand(void **state)
 		       "\"interpretation\":{\"status\":\"confirmed\",\"lines\":[\"x\"],"
 		       "\"statements\":[{\"type\":\"coded\"},{\"type\":\"text\",\"text\":\"Acute\"},"
 		       "{\"text\":\"infarct\"}]},"),
-		"ecg-acute-infarction", "[\"confirmed_statement\",\"unconfirmed\"]");
+		"ecg-acute-infarction", "[\"confirmed_statement\"]");
 	/* the last of one list and the first of the other do not belong together */
 	stated(STUDY_SAYS("\"interpretation\":{\"lines\":[\"Acute\"],\"statements\":[{\"text\":"
 			  "\"infarct\"}]},"),
 		NULL, "");
 	/* a cart without a clock */
 	stated("{\"format\":\"scp\",\"interpretation\":{\"lines\":[\"Asystole\"]}}", "ecg-asystole",
-		"[\"cart_statement\",\"unconfirmed\",\"time_of_arrival\"]");
+		"[\"cart_statement\",\"time_of_arrival\"]");
 	/* what is rejected says nothing */
 	stated("{\"format\":\"scp\",\"rejected\":\"structure\",\"interpretation\":{\"lines\":["
 	       "\"Asystole\"]},\"measurements\":{\"hr\":30}}",
@@ -758,7 +758,7 @@ static void test_wait_before_the_decoder(void **state)
 		"1"); /* of the study nothing is known yet */
 	expect("SELECT revision||status FROM study", "0undecoded");
 	assert_int_equal(study_says(&rig, row, "{\"format\":\"unknown\"}"), 0);
-	expect("SELECT revision||state FROM alert", "2resolved");
+	expect("SELECT revision||state FROM alert", "2inactive");
 	expect("SELECT group_concat(kind||revision,' ') FROM (SELECT * FROM outbox ORDER BY kind)",
 		"12 41 51");
 	assert_int_equal(COUNT("study_wait"), 0);
@@ -799,7 +799,8 @@ static void test_decoded_again(void **state)
 	expect("SELECT group_concat(resident||evidence,' ') FROM reading",
 		"1device_binding 1device_binding"); /* as its study */
 	expect("SELECT revision FROM study", "3");
-	assert_int_equal(COUNT("alert"), 2);
+	expect("SELECT group_concat(condition||state,' ') FROM (SELECT * FROM alert ORDER BY id)",
+		"pulse-highlatched ecg-statementactive pulse-lowactive");
 	expect("SELECT group_concat(what) FROM study_wait", "sent");
 	/* whose it is was decided */
 	assign(row, 2, 0);
@@ -828,7 +829,7 @@ static void test_decoded_after_all(void **state)
 	rig_script(&rig, "DELETE FROM study_wait");
 	assert_int_equal(
 		report_add(&rig.gateway, rig.db, row, REPORT_CRITICAL, "", "K 6.9", "c"), 0);
-	expect("SELECT role||recipient FROM alert", "siteS-0001");
+	expect("SELECT role||recipient FROM alert", "staffS-0001");
 	again(row, OF("\"R-0001\""));
 	expect("SELECT revision||status||resident||evidence FROM study", "4amended1message_token");
 	expect("SELECT role||recipient FROM alert", "doctorD-0001");
@@ -868,26 +869,29 @@ static void test_assign(void **state)
 	int64_t row = study_filed(&rig, 1, 10,
 		STUDY_SAYS(
 			"\"measurements\":{\"hr\":135},\"interpretation\":{\"lines\":[\"Asystole\"]},"));
-	expect("SELECT group_concat(role) FROM alert", "site,site");
+	expect("SELECT group_concat(role) FROM alert", "staff,staff");
 	assign(row, 1, 0);
 	expect("SELECT revision||' '||status||' '||resident||' '||evidence||' '||grade||' '||in_contract FROM "
 	       "study",
 		"2 amended 1 assigned_by_person person 1");
 	expect("SELECT revision||' '||status||' '||resident||' '||evidence FROM reading WHERE superseded=0",
 		"2 amended 1 assigned_by_person");
-	expect("SELECT group_concat(role||recipient||resident||revision) FROM alert",
-		"doctorD-000112,doctorD-000112");
+	expect("SELECT group_concat(role||recipient||coalesce(resident,'-')||revision||state) FROM "
+	       "(SELECT * FROM alert ORDER BY id)",
+		"staffS-0001-2inactive,doctorD-000112active,doctorD-000111active");
 	expect("SELECT group_concat(resident||kind) FROM evidence", "1ecg.hr");
 	/* the study's row, not its pieces, goes again */
 	expect("SELECT group_concat(kind||revision,' ') FROM (SELECT * FROM outbox WHERE kind IN (1,4,5) ORDER "
 	       "BY kind,id)",
-		"12 12 42 51");
+		"12 12 11 42 51");
 	assign(row, 1, -EALREADY);
 	assign(row, 2, 0);
-	expect("SELECT group_concat(role||recipient) FROM alert", "doctorD-0002,doctorD-0002");
+	expect("SELECT group_concat(role||recipient) FROM alert WHERE state='active'",
+		"doctorD-0002,doctorD-0002");
 	expect("SELECT group_concat(resident||kind) FROM evidence", "2ecg.hr");
 	assign(row, 3, 0); /* out of contract */
-	expect("SELECT group_concat(role||in_contract||resident) FROM alert", "site03,site03");
+	expect("SELECT group_concat(role||in_contract||resident) FROM alert WHERE state='active'",
+		"staff03,staff03");
 	assign(row, 0, 0);
 	expect("SELECT revision||' '||status||' '||coalesce(resident,'-')||' '||evidence||' '||grade FROM study",
 		"5 unassigned - assigned_by_person none");
