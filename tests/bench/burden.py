@@ -5,12 +5,13 @@ measurements, 17,293 alerts, 13,647 of them closed by the platform itself, 3,646
 
 The doctor    is told as the alert says (`deliver`), and answers a critical one after 2 to 40 minutes, one of the
               morning's list within an hour of it; a warning on the next working day from 9:00 to 11:00, unless it is
-              over by itself then. One call in ten reaches nobody at first; every second artefact is recognised.
+              over by itself then. One call in ten reaches nobody at first; every second artefact of somebody who
+              is well is recognised, and voided.
 Handled       is what a person acknowledged, each severity of it once; an alert that is still open in the end counts,
               too. Machine-closed: over before anybody had to look.
 Seen          is a critical event (a crisis, people.py) of which each critical reading is in an alert that a person
               acknowledged then or later; one whose signal was in doubt may have been settled by a clean repeat.
-              That counts by the numbers of the national rule, not by config/alerts.yaml.
+              What is critical is said by the numbers of the national rule, not by config/alerts.yaml.
 """
 import collections
 import datetime
@@ -80,8 +81,8 @@ class Rooms:
 def first_line(people):
     cuffs = {p.cuff: {"id": p.cuff, **({"slots": True} if p.slot else {})} for p in people}
     return {"config": {"zone": "Asia/Shanghai", "gateway": "gw-0001", "stations": [],
-                       "devices": list(cuffs.values())},
-            "alerts": True, "site_contact": "S-0001", "alerting": {"chain": "S-0002"}}
+                       "devices": list(cuffs.values()), "alerts": True, "site_contact": "S-0001",
+                       "alerting": {"chain": ["S-0002"]}}}
 
 
 def roster(people):
@@ -138,7 +139,8 @@ def raised(alert):
 class Doctor:
     def __init__(self, rooms, dice, by_key):
         self.rooms, self.dice, self.by_key = rooms, dice, by_key
-        self.agenda, self.order, self.planned = [], itertools.count(), set()
+        self.agenda, self.order = [], itertools.count()
+        self.planned, self.voided = set(), set()
 
     def plan(self, t, what, *args):
         heapq.heappush(self.agenda, (t, next(self.order), what, args))
@@ -176,8 +178,10 @@ class Doctor:
             return              # over by itself, or another one
         alert, dice = alerts[-1], self.dice
         outcome = dice.choices(("reached", "advised", "referred", "not_reached"), (54, 27, 9, 10))[0]
-        if self.by_key[alert["shown"]].artefact and dice.random() < 0.5:
+        shown = self.by_key[alert["shown"]]
+        if shown.artefact and not shown.crisis and dice.random() < 0.5:
             outcome = "artefact"
+            self.voided.add(shown.key)
         self.rooms.tell({"at": text(t), "cmd": "ack", "by": alert["history"][-1]["to"],
                          "args": {"alert": f"!{name[0]}:{name[1]}", "outcome": outcome}})
         if outcome in ("not_reached", "artefact"):
@@ -196,7 +200,7 @@ def odd(r):
 
 
 def run(seed, spread=1.0):
-    """The population and all its alerts."""
+    """The population, all its alerts, and what a person found to be an artefact."""
     population = Population(seed, spread)
     rooms = Rooms(first_line(population.people))
     prepare(rooms, population.people)
@@ -212,22 +216,23 @@ def run(seed, spread=1.0):
     doctor.until(END * DAY)
     alerts = rooms.ask(END * DAY)
     rooms.close()
-    return population, alerts
+    return population, alerts, doctor.voided
 
 
 # What came of it
 
 class Burden:
-    def __init__(self, population, alerts):
+    def __init__(self, population, alerts, voided):
         self.n = len(population.readings)
         self.alerts = len(alerts)
         self.kinds = collections.Counter()          # (severity, condition) of what was handled
         self.closed = collections.Counter()         # by the machine, the same
-        self.told = sum(e["phase"] == "start" or (e["phase"] == "escalate") or e["step"] > before["step"]
-                        for a in alerts for before, e in zip([{"step": 0}] + a["history"], a["history"]))
+        # each revision that tells somebody anew: it began, became worse, or nobody had answered
+        self.told = sum(e["phase"] in ("start", "escalate") or (e["phase"] == "update" and not e["ack"])
+                        for a in alerts for e in a["history"])
         for alert in alerts:
             self.count(alert)
-        self.see(population, alerts)
+        self.see(population, alerts, voided)
 
     def count(self, alert):
         top, handled = "warning", 0
@@ -238,9 +243,9 @@ class Burden:
         handled += waits(alert)
         (self.kinds if handled else self.closed)[top, alert["condition"]] += max(1, handled)
 
-    def see(self, population, alerts):
+    def see(self, population, alerts, voided):
         """Who answered for what: by the readings, whatever alert they are in."""
-        seen = set()
+        seen = set(voided)
         for alert in alerts:
             if any(e["ack"] in ("reached", "advised", "referred", "artefact") for e in alert["history"]):
                 seen.update(alert["readings"], [alert["shown"], alert["reading"]])
