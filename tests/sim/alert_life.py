@@ -26,6 +26,8 @@ class Alert:
         self.state, self.level, self.severity = "active", 0, 0
         self.acknowledged = False
         self.labels = set()
+        self.aside = set()  # orders of readings that joined when they were overtaken: they confirm nothing
+        self.emptied = False  # its last reading left it when it was over
         self.ended_by = None
         self.last_day = None  # of raising, escalation, reopening
         self.route = self.to = self.role = self.deliver = None
@@ -192,7 +194,7 @@ class Life:
         today = self.zone.day(self.now)
         for alert in reversed(self.by_condition.get((reading.resident, verdict.condition.name), ())
                               if reading.resident is not None else ()):
-            if alert.severity >= verdict.level and alert.last_day == today and alert.entries and \
+            if alert.severity >= verdict.level and alert.last_day == today and not alert.emptied and \
                     "withdrawn" not in alert.labels:
                 break
         else:
@@ -215,6 +217,7 @@ class Life:
             if not alert.unanswered_critical():
                 self.start(reading, verdict, news)
                 return
+            alert.aside.add(reading.order)
             self.join(alert, reading, level, news.labels)
             self.page_by_day(alert, reading, news)
             self.revise(alert, "continue")
@@ -251,7 +254,7 @@ class Life:
         self.revise(alert, "escalate")
 
     def critical_again(self, alert, reading, news):
-        first = next((e for e in alert.entries if e.level == CRITICAL), None)
+        first = next((e for e in alert.entries if e.level == CRITICAL and e.reading.order not in alert.aside), None)
         if first and not news.doubtful and when_of(reading) >= first.when + CONFIRMED_S:
             alert.labels.discard("unconfirmed")
             alert.labels.add("confirmed")
@@ -294,7 +297,8 @@ class Life:
         alert.labels |= labels
         alert.ended_by = ended_by
         if alert.unanswered_critical():
-            self.latch(alert)
+            if alert.state == "active":
+                self.latch(alert)
             if ended_by:
                 self.ended.setdefault(ended_by.order, []).append(alert)
         else:
@@ -315,6 +319,7 @@ class Life:
         self.inside[reading.order].remove(alert)
         alert.choose_shown()
         if not alert.open() and not ack:
+            alert.emptied = not alert.entries
             return
         if not alert.entries:
             if reason == "corrected":

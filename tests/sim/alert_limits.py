@@ -97,6 +97,19 @@ class Limits:
         limit.rule = self.rule_of(limit)
         self.limits[limit.resident].append(limit)
 
+    def merge_limits(self, token, into):
+        """They go along; where both have one of (kind, side), that of who goes on stays."""
+        for name in [name for name in self.waiting if name[0] == token]:
+            limit = self.waiting.pop(name)
+            limit.resident = into
+            self.waiting.setdefault((into, *name[1:]), limit)
+        held = self.holding(into)
+        for limit in self.limits.pop(token, []):
+            if limit.ended is None and any(x.same_place(limit.kind, limit.side) for x in held):
+                limit.ended = self.now
+            limit.resident = into
+            self.limits.setdefault(into, []).append(limit)
+
     def waits_for_second(self, limit, resident):
         urgent = URGENT.get((limit.kind, limit.side))
         if urgent is not None and limit.is_looser(urgent):

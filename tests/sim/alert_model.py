@@ -280,6 +280,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         finally:
             self.merging = False
         into = args["into"]
+        self.merge_limits(token, into)
         for (device, whose), waits in list(self.waits.items()):
             if whose == token:
                 del self.waits[device, whose]

@@ -238,12 +238,18 @@ class Village:
                 self.after(t, self.at_station, station, person, dice.choice(STATION_TOOLS))
         self.free[station] = t + dice.choice((30, 60, 200, 400))
         if dice.random() < 0.03:
-            self.after(t + 30, self.cmd, "checkin", {"station": station, "undo": True})
+            self.after(t + 30, self.take_back, {"station": station, "undo": True})
         elif dice.random() < 0.04:
-            self.after(t + 40, self.cmd, "checkin", {"station": station, "instead": True,
-                                                      "resident": dice.choice(self.people).name_now()})
+            self.after(t + 40, self.take_back, {"station": station, "instead": True,
+                                                "resident": dice.choice(self.people).name_now()})
         elif dice.random() < 0.5:
             self.after(t + 25, self.cmd, "checkout", {"station": station})
+
+    def take_back(self, args):
+        """Not what began before somebody was identified."""
+        windows = self.model.stations[args["station"]].windows
+        if windows and windows[-1].made == windows[-1].since:
+            self.cmd("checkin", args)
 
     def check_in(self, station, person, purpose):
         self.cmd("checkin", {"station": station, "resident": person.name_now(), "purpose": purpose})
