@@ -15,7 +15,7 @@
 #include <errno.h>
 
 #define OPEN_MAX 64	 /* open alerts of one resident that a reading is about */
-#define BODY_RULES_MAX 6 /* an alert's message stays small */
+#define BODY_RULES_MAX 4 /* an alert's message stays small */
 
 struct taking {
 	struct gateway *g;

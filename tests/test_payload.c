@@ -148,13 +148,35 @@ static void test_alert(void **state)
 	expect(root, "alerts.0.rules.0.comparator", "\">\"");
 	expect(root, "alerts.0.rules.1.id", "\"dbp-critical-high\"");
 	expect(root, "alerts.0.raised", "\"2026-11-18T11:06:40.000Z\"");
+	expect(root, "alerts.0.since", "\"2026-11-18T11:06:40.000Z\"");
+	expect(root, "alerts.0.condition", "\"bp-high\"");
+	expect(root, "alerts.0.level", "\"critical\"");
+	expect(root, "alerts.0.type", "\"SP\"");
+	expect(root, "alerts.0.inactivation", "\"enabled\"");
+	expect(root, "alerts.0.step", "0");
+	expect(root, "alerts.0.deliver", "\"now\"");
+	expect(root, "alerts.0.readings", "1");
+	expect(root, "alerts.0.device", "\"cuff-1\"");
+	expect(root, "alerts.0.labels",
+		"[\"unconfirmed\",\"time_of_arrival\",\"above_meter_range\"]");
+	const json_t *alert = json_array_get(json_object_get(root, "alerts"), 0);
+	assert_true(json_is_string(json_object_get(alert, "not_before")));
+	assert_true(json_equal(json_object_get(alert, "reading"), json_object_get(alert, "shown")));
+	assert_null(json_object_get(alert, "acknowledged"));
+	assert_null(json_object_get(alert, "ended"));
 	json_decref(root);
 	rig_script(&rig,
-		"UPDATE alert SET state='acknowledged', revision=2, ack_author='local:x/D-0001',"
-		"ack_outcome='advised', acked=1795000100000000");
+		"UPDATE alert SET revision=2, ack_author='local:x/D-0001', ack_outcome='advised', "
+		"acked=1795000100000000, level=2, severity='notice', recipient='', role='', "
+		"phase='update', deliver='list'");
 	root = message(OBJECT_ALERT, 1, 5);
 	expect(root, "alerts.0.revision", "2");
-	expect(root, "alerts.0.phase", "\"continue\"");
+	expect(root, "alerts.0.phase", "\"update\"");
+	expect(root, "alerts.0.type", "\"SA\"");
+	expect(root, "alerts.0.priority", "\"PL\"");
+	expect(root, "alerts.0.level", "\"warning\"");
+	expect(root, "alerts.0.inactivation", "\"alert-acknowledged\"");
+	expect(root, "alerts.0.to", "{\"role\":null,\"token\":null}");
 	expect(root, "alerts.0.acknowledged",
 		"{\"by\":\"local:x/D-0001\",\"outcome\":\"advised\",\"at\":\"2026-11-18T11:08:20.000Z\"}");
 	json_decref(root);
@@ -187,6 +209,30 @@ static void test_place(void **state)
 	json_decref(root);
 }
 
+/* Whatever fires: one message of an alert is small. */
+static void test_alert_is_small(void **state)
+{
+	(void)state;
+	rig_script(
+		&rig, "UPDATE resident SET conditions='pregnant;heart_failure',programmes='t2dm'");
+	rig_bind(&rig, 1);
+	struct unit *u = rig_unit(&rig);
+	struct reading *r = rig_add(
+		&rig, u, &(struct rig_bp){250, 150, 180, .identity = "1", .comparator = '>'});
+	for (; r->n_flags < 8; r->n_flags++)
+		r->flags[r->n_flags] = "a_flag_with_a_long_name";
+	assert_int_equal(rig_file(&rig, u), 0);
+	int64_t n = rig_int(&rig, "SELECT count(*) FROM alert");
+	for (int64_t row = 1; row <= n; row++) {
+		json_t *root = message(OBJECT_ALERT, row, 1234567890);
+		char *text = json_dumps(root, JSON_COMPACT);
+		assert_in_range(strlen(text), 500, 4096);
+		free(text);
+		json_decref(root);
+	}
+	assert_int_equal(n, 2);
+}
+
 static void test_technical_alert(void **state)
 {
 	(void)state;
@@ -204,7 +250,7 @@ static void test_technical_alert(void **state)
 	expect(root, "alerts.0.device", "\"cuff-1\"");
 	expect(root, "alerts.0.since", "\"2026-11-18T11:06:40.000Z\"");
 	expect(root, "alerts.0.raised", "\"2026-11-18T11:16:40.000Z\"");
-	expect(root, "alerts.0.to", "{\"role\":\"site\",\"token\":\"S-0001\"}");
+	expect(root, "alerts.0.to", "{\"role\":\"staff\",\"token\":\"S-0001\"}");
 	expect(root, "alerts.0.rules.0.value", "9.5");
 	expect(root, "alerts.0.rules.0.limit", "8.0");
 	expect(root, "alerts.0.rules.0.unit", "\"Cel\"");
@@ -213,7 +259,7 @@ static void test_technical_alert(void **state)
 	deliver_place(700, 50);
 	root = message(OBJECT_ALERT, 1, 5);
 	expect(root, "alerts.0.revision", "2");
-	expect(root, "alerts.0.state", "\"resolved\"");
+	expect(root, "alerts.0.state", "\"latched\"");
 	expect(root, "alerts.0.phase", "\"end\"");
 	expect(root, "alerts.0.inactivation", "\"enabled\"");
 	expect(root, "alerts.0.ended", "\"2026-11-18T11:18:20.000Z\"");
@@ -252,17 +298,16 @@ static void test_no_clean_repeat(void **state)
 			.numbers = {{"spo2", 85, 0, 0}},
 			.flags = {"low_perfusion"}});
 	assert_int_equal(rig_file(&rig, u), 0);
-	watch_look_at(&rig, 120);
+	watch_look_at(&rig, 600);
 	json_t *root = message(OBJECT_ALERT, 1, 5);
 	expect(root, "alerts.0.type", "\"SP\"");
 	expect(root, "alerts.0.resident", "\"R-0001\"");
-	expect(root, "alerts.0.to", "{\"role\":\"site\",\"token\":\"S-0001\"}");
+	expect(root, "alerts.0.to", "{\"role\":\"staff\",\"token\":\"S-0001\"}");
 	expect(root, "alerts.0.labels",
-		"[\"unconfirmed\",\"time_of_arrival\","
-		"\"low_perfusion\",\"no_clean_repeat\"]");
+		"[\"unconfirmed\",\"no_clean_repeat\",\"time_of_arrival\","
+		"\"low_perfusion\"]");
 	const json_t *alert = json_array_get(json_object_get(root, "alerts"), 0);
 	assert_null(json_object_get(alert, "place"));
-	assert_null(json_object_get(alert, "since"));
 	json_decref(root);
 	root = message(OBJECT_EVENT, 1, 5);
 	expect(root, "events.0.type", "\"repeat_requested\"");
@@ -489,7 +534,7 @@ static void test_alerts_of_studies(void **state)
 	expect(root, "alerts.0.priority", "\"PH\"");
 	expect(root, "alerts.0.to", "{\"role\":\"doctor\",\"token\":\"D-0002\"}");
 	expect(root, "alerts.0.rules.0.statement", "\"Asystole\"");
-	expect(root, "alerts.0.labels", "[\"cart_statement\",\"unconfirmed\"]");
+	expect(root, "alerts.0.labels", "[\"unconfirmed\",\"cart_statement\"]");
 	json_decref(root);
 	assert_int_equal(report_tell(&rig.gateway, rig.db, RIG_NOW, INT64_MAX), 0);
 	root = message(OBJECT_ALERT, 2, 1);
@@ -580,6 +625,7 @@ int main(void)
 		T(test_unknown_time),
 		T(test_alert),
 		T(test_place),
+		T(test_alert_is_small),
 		T(test_technical_alert),
 		T(test_silent_sensor),
 		T(test_no_clean_repeat),
