@@ -92,7 +92,7 @@ static void check_contents(void)
 		"01unassignednot_bound-");
 	expect_text("SELECT id||hex(uuid)||revision||hex(reading)||state||doubts||rules_version||"
 		    "coalesce(place,'-')||coalesce(since,'-') FROM alert",
-		"70A301active[\"unconfirmed\"]r--");
+		"70A301active[\"unconfirmed\",\"unassigned\"]r--");
 	expect_text("SELECT group_concat(object||hex(uuid)) FROM outbox", "70A");
 	assert_int_equal(
 		rig_int(&rig, "SELECT count(*) FROM reading INDEXED BY reading_unassigned WHERE "
@@ -114,6 +114,53 @@ static void test_migrated(void **state)
 	assert_int_equal(db_open(rig.dir, &rig.db), 0);
 	check_contents();
 	assert_int_equal(stat(copy, &st), -1);
+}
+
+/* Alerts of before, in all their states: each is one of its own, and who has to hear of it still has. */
+static void test_alerts(void **state)
+{
+	(void)state;
+	make_version_1(
+		"INSERT INTO reading(uuid,revision,status,kind,device,evidence,grade,in_contract,test,"
+		"arrived,boot_id,boot_us,taken,uncertainty_us,trust,body,content,raw,driver,"
+		"tables_version,committed_boot_us) VALUES(x'01',1,'final','bp',1,'user_slot','slot',1,0,"
+		"50,x'00',5,40,0,'live','{}',x'02',x'03','bt_blp/1','t',5);\n"
+		"INSERT INTO alert(id,uuid,revision,reading,resident,severity,state,recipient,role,"
+		"in_contract,body,doubts,raised,ack_author,ack_outcome,acked,rules_version) VALUES"
+		"(1,x'a1',1,x'01',1,'critical','active','D-0001','doctor',1,'{}','[\"unconfirmed\"]',5,"
+		"NULL,NULL,NULL,'r'),"
+		"(2,x'a2',2,x'02',1,'critical','active','S-0001','site',0,'{}','[]',6,'x','not_reached',"
+		"7,'r'),"
+		"(3,x'a3',2,x'03',1,'critical','acknowledged','D-0001','doctor',1,'{}','[]',6,'x',"
+		"'reached',7,'r'),"
+		"(4,x'a4',2,x'06',NULL,'critical','resolved','S-0001','site',0,'{}','[]',6,NULL,NULL,NULL,"
+		"'r'),"
+		"(5,x'a5',2,x'07',NULL,'warning','resolved','S-0001','site',0,'{}','[]',6,NULL,NULL,NULL,"
+		"'r'),"
+		"(6,x'a6',2,x'04',1,'critical','resolved','D-0001','doctor',1,'{}','[\"voided\"]',6,NULL,"
+		"NULL,NULL,'r'),"
+		"(7,x'a7',3,x'05',1,'critical','resolved','D-0001','doctor',1,'{}','[]',6,'x','reached',8,"
+		"'r');\n");
+	assert_int_equal(db_open(rig.dir, &rig.db), 0);
+	expect_text("SELECT group_concat(id||state||level||phase||role||staff,' ') FROM alert",
+		"1active3startdoctor0 2active3startstaff1 3inactive0updatedoctor0 4latched0endstaff1 "
+		"5inactive0endstaff1 6inactive0enddoctor0 7inactive0enddoctor0");
+	expect_text(
+		"SELECT group_concat(hex(alert)) FROM (SELECT * FROM escalation ORDER BY alert)",
+		"A1,A2,A4");
+	expect_text(
+		"SELECT group_concat(hex(alert)||hex(reading)||n||level||at,' ') FROM (SELECT * "
+		"FROM alert_reading ORDER BY alert)",
+		"A1011340 A202136 A303136 A406136 A507126 A604136 A705136");
+	expect_text("SELECT group_concat(readings||coalesce(hex(shown),'-'),' ') FROM alert",
+		"101 102 103 106 107 104 105");
+	expect_text(
+		"SELECT group_concat(hex(alert)||revision||at||phase||coalesce(ack_outcome,'-'),' ')"
+		" FROM (SELECT * FROM alert_history ORDER BY n)",
+		"A115start- A226startnot_reached A327updatereached A426end- A526end- A626end- "
+		"A738endreached");
+	expect_text("SELECT group_concat(labels,' ') FROM (SELECT * FROM alert_history ORDER BY n)",
+		"[\"unconfirmed\"] [\"out_of_contract\"] [] [\"unassigned\"] [\"unassigned\"] [\"voided\"] []");
 }
 
 /* What was there before, whole, for whoever goes back to the program of before. */
@@ -251,6 +298,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_migrated),
+		T(test_alerts),
 		T(test_copy),
 		T(test_same_shape),
 		T(test_refused),
