@@ -171,6 +171,10 @@ static void test_time_out(void **state)
 	int child = 0, own = 0;
 	assert_int_equal(sscanf(written(), "%d %d", &child, &own), 2);
 	assert_true(is_gone(child) && is_gone(own));
+	script("exit 0");
+	assert_int_equal(begin("x", 10 * SECOND_US), 0);
+	wait_for_end();
+	assert_string_equal(why, "good");
 }
 
 /* What it leaves running would be one more each time. */

@@ -223,6 +223,8 @@ static void test_not_tried_again(void **state)
 	assert_int_equal(
 		rig_int(&rig, "SELECT count(*) FROM alert WHERE pages>hooked AND acked IS NULL"),
 		0);
+	/* a program that is broken is told of once in a minute */
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM event WHERE type='hook_failed'"), 1);
 }
 
 static void test_not_there(void **state)
