@@ -3,6 +3,7 @@
 #include "alerts.h"
 
 #include "alerts_rows.h"
+#include "day.h"
 #include "escalate.h"
 #include "gateway.h"
 #include "log.h"
@@ -44,6 +45,29 @@ int alerts_raise(struct gateway *g, struct db *db, const struct raising *a)
 	log_note("alert", "%.8s %s: %s", hex(text, a->id.bytes, sizeof(a->id.bytes)),
 		severity_name(a->severity), a->condition);
 	return 1;
+}
+
+int alerts_stand(struct gateway *g, struct db *db, const struct uuid *id, enum severity level,
+	const char *body, int64_t at_us)
+{
+	struct alert_row row;
+	int rc = alert_row_load(db, id, &row);
+	if (rc <= 0 || row.episode.state == ALERT_INACTIVE)
+		return MIN(rc, 0);
+	struct episode now = row.episode;
+	const struct episode_reading as = {.fires = level, .holds = level, .at_us = at_us};
+	const struct episode_limits limits = {.least = alert_times(g->rules)->least};
+	struct episode_change c = episode_take(&now, NULL, &as, &limits, &row.episode);
+	if (c.verdict != EPISODE_CHANGES)
+		return 0;
+	rc = db_run(db, "UPDATE alert SET body=? WHERE uuid=?", "tb", body, id->bytes,
+		sizeof(id->bytes));
+	if (rc >= 0)
+		rc = alert_row_write(db, &row,
+			&(struct alert_turn){.anew = c.pages, .day = c.pages ? day_of(at_us) : 0});
+	if (rc >= 0 && c.pages)
+		rc = escalate_begin(g, db, id, 0);
+	return rc < 0 ? rc : alerts_revise(g, db, id, c.phase, NULL, NULL);
 }
 
 int alerts_over(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)

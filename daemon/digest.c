@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "digest.h"
 
+#include "daily.h"
 #include "due_facts.h"
 #include "gateway.h"
 #include "kpi.h"
@@ -12,7 +13,7 @@
 	(90 * 1024) /* of items: with what stands around them less than OUTBOX_PACK_BYTES */
 #define AHEAD_US (24 * 3600 * CLOCK_SECOND_US) /* a clock that is set moves by less */
 
-static const char *const kinds[DIGESTS] = {"due", "kpi"};
+static const char *const kinds[DIGESTS] = {"due", "kpi", "alerts"};
 
 /* when */
 
@@ -34,16 +35,17 @@ void digest_wanted(const struct gateway *g, enum digest_kind kind, int64_t utc_u
 	char ret_period[static DAY_TEXT])
 {
 	int y, m, d;
-	bool on = kind == DIGEST_DUE ? g->config->lists_due : g->config->lists_kpi;
+	const struct config *c = g->config;
+	bool on = kind == DIGEST_DUE ? c->lists_due : kind == DIGEST_KPI ? c->lists_kpi : c->alerts;
 	ret_period[0] = 0;
 	if (!on || !clock_plausible(utc_us))
 		return;
 	int32_t today = day_of(utc_us);
 	day_split(today, &y, &m, &d);
-	int32_t since = kind == DIGEST_DUE ? today : day_from(y, m, 1);
+	int32_t since = kind == DIGEST_KPI ? day_from(y, m, 1) : today;
 	if (utc_us < morning_us(g, since))
 		return;
-	day_text(ret_period, kind == DIGEST_DUE ? today : since - 1);
+	day_text(ret_period, kind == DIGEST_KPI ? since - 1 : today);
 	if (kind == DIGEST_KPI)
 		ret_period[KPI_MONTH - 1] = 0;
 }
@@ -78,8 +80,7 @@ struct digest_build {
 	struct kpi kpi;
 };
 
-struct digest_build *digest_begin(
-	const struct gateway *g, enum digest_kind kind, const char *period)
+struct digest_build *digest_begin(struct gateway *g, enum digest_kind kind, const char *period)
 {
 	struct digest_build *b = calloc(1, sizeof(*b));
 	if (!b)
@@ -140,14 +141,29 @@ static int add_items(
 	return p->items.failed ? -ENOMEM : 0;
 }
 
-int digest_portion(struct digest_build *b, const struct gateway *g, struct db *db, int64_t for_us)
+static int add(struct digest_build *b, struct gateway *g, struct db *db, const struct owned *who)
+{
+	switch (b->kind) {
+	case DIGEST_DUE:
+		return add_items(b, g, db, who);
+	case DIGEST_KPI:
+		return kpi_add(&b->kpi, db, who);
+	case DIGEST_ALERTS:
+		return daily_judge(
+			g, db, who, b->day, (struct instant){clock_utc_us(), clock_boot_us()});
+	case DIGESTS:
+		break;
+	}
+	return -EINVAL;
+}
+
+int digest_portion(struct digest_build *b, struct gateway *g, struct db *db, int64_t for_us)
 {
 	struct owned who[OWNED_PAGE];
 	int64_t until_us = clock_boot_us() + for_us;
 	int n = owned_next(db, g->config->gateway, b->after, who), rc = MIN(n, 0);
 	for (int i = 0; i < n && rc >= 0 && (i == 0 || clock_boot_us() < until_us); i++) {
-		rc = b->kind == DIGEST_DUE ? add_items(b, g, db, &who[i])
-					   : kpi_add(&b->kpi, db, &who[i]);
+		rc = add(b, g, db, &who[i]);
 		memcpy(b->after, who[i].token, sizeof(b->after));
 	}
 	return rc < 0 ? rc : n > 0;
@@ -184,6 +200,8 @@ static int keep(const struct digest_build *b, const struct gateway *g, struct db
 		"INSERT INTO digest(uuid,kind,period,part,revision,body,at) VALUES(?,?,?,?,1,?,?)",
 		"bttiti", id.bytes, sizeof(id.bytes), kinds[b->kind], b->period, (int64_t)part,
 		body, utc_us);
+	if (rc >= 0 && b->kind == DIGEST_ALERTS)
+		return 0; /* they are told by themselves: this is the note that they were looked for */
 	return rc < 0 ? rc
 		      : outbox_add(g->outbox, db, b->kind == DIGEST_DUE ? OBJECT_DUE : OBJECT_KPI,
 				db_last_id(db), &id, 1);
@@ -216,6 +234,8 @@ int digest_keep(struct digest_build *b, const struct gateway *g, struct db *db, 
 	_cleanup_(json_free) struct json j = {0};
 	if (b->kind == DIGEST_DUE)
 		return keep_due(b, g, db, utc_us, &j);
+	if (b->kind == DIGEST_ALERTS)
+		return keep(b, g, db, utc_us, 1, "{}");
 	json_object_begin(&j, NULL);
 	kpi_json(&b->kpi, &j);
 	json_str(&j, "rules", g->numbers->version);
@@ -250,12 +270,14 @@ static void tick(struct digest *d);
 static int run_work(struct job *job, struct db *db)
 {
 	struct work *w = (struct work *)job;
-	const struct gateway *g = w->digest->gateway;
+	struct gateway *g = w->digest->gateway;
 	int64_t utc_us = clock_utc_us();
 	int rc;
 	switch (w->step) {
 	case LOOK:
 		rc = digest_stored(db, w->kind, w->period, utc_us);
+		if (rc == 0 && w->kind == DIGEST_ALERTS)
+			rc = !daily_needed(g, db);
 		w->step = rc ? OVER : BUILD;
 		return rc;
 	case BUILD:
@@ -284,7 +306,7 @@ static void work_done(struct job *job, int result)
 	struct work *w = (struct work *)job;
 	struct digest *d = w->digest;
 	if (result >= 0 && w->step != OVER) {
-		job->reads_only = w->step == BUILD;
+		job->reads_only = w->step == BUILD && w->kind != DIGEST_ALERTS;
 		store_submit(d->store, job);
 		return;
 	}
@@ -325,7 +347,7 @@ static void tick(struct digest *d)
 		if (period[0] && !streq(period, d->stored[kind]))
 			begin_work(d, kind, period);
 	}
-	if (d->working || (!c->lists_due && !c->lists_kpi))
+	if (d->working || (!c->lists_due && !c->lists_kpi && !c->alerts))
 		return;
 	int64_t wait_us = morning_us(d->gateway, day_of(now_us)) - now_us;
 	stand_in(d, wait_us > 0 ? MIN(wait_us, LOOK_US) : LOOK_US);

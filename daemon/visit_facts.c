@@ -304,23 +304,50 @@ static int read_points(struct db *db, int64_t resident, int64_t from_us, int64_t
 	return MIN(rc, 0);
 }
 
+/* What was measured at home from that day on and before `day`. */
+static int read_home(const struct gateway *g, struct db *db, int64_t resident, int32_t from,
+	int32_t day, int64_t now_us, struct home_point *points, size_t *n)
+{
+	size_t n_spans = 0;
+	_cleanup_(freep) struct visit_span *spans = calloc(SPANS_MAX, sizeof(*spans));
+	if (!spans)
+		return -ENOMEM;
+	int rc = read_all_spans(g, db, resident, now_us, spans, &n_spans);
+	return rc < 0 ? rc
+		      : read_points(db, resident, day_begin_us(from), day_begin_us(day), spans,
+				n_spans, points, n);
+}
+
 int visit_home_week(const struct gateway *g, struct db *db, int64_t resident, int32_t day,
 	int64_t now_us, struct home_week *ret)
 {
 	const struct numbers *numbers = g->numbers;
-	size_t n_spans = 0, n = 0;
-	_cleanup_(freep) struct visit_span *spans = calloc(SPANS_MAX, sizeof(*spans));
+	size_t n = 0;
 	_cleanup_(freep) struct home_point *points = calloc(POINTS_MAX, sizeof(*points));
-	if (!spans || !points)
+	if (!points)
 		return -ENOMEM;
 	int32_t from = day - (int32_t)(numbers->home_week_look_back_days + numbers->home_week_days);
-	int rc = read_all_spans(g, db, resident, now_us, spans, &n_spans);
-	if (rc >= 0)
-		rc = read_points(db, resident, day_begin_us(from), day_begin_us(day), spans,
-			n_spans, points, &n);
+	int rc = read_home(g, db, resident, from, day, now_us, points, &n);
 	if (rc >= 0)
 		*ret = home_week_before(numbers, points, n, day);
 	return rc;
+}
+
+int visit_home_last(const struct gateway *g, struct db *db, int64_t resident, int32_t day,
+	int64_t now_us, struct home_week *ret, int32_t *ret_measured)
+{
+	const struct numbers *numbers = g->numbers;
+	size_t n = 0;
+	_cleanup_(freep) struct home_point *points = calloc(POINTS_MAX, sizeof(*points));
+	if (!points)
+		return -ENOMEM;
+	int rc = read_home(
+		g, db, resident, day - (int32_t)numbers->home_week_days, day, now_us, points, &n);
+	if (rc < 0)
+		return rc;
+	*ret = home_week(numbers, points, n, day - 1);
+	*ret_measured = n ? day_of(points[n - 1].taken_us) : DAY_NONE;
+	return 0;
 }
 
 /* all of it */

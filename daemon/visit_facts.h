@@ -43,3 +43,7 @@ void visit_facts_end(struct visit_facts *f);
 /* The last valid week of home blood pressure before `day`. 0 or -errno. */
 int visit_home_week(const struct gateway *g, struct db *db, int64_t resident, int32_t day,
 	int64_t now_us, struct home_week *ret);
+/* The week that ended on the day before, valid or not, and the last day before on which anything was measured at home, of
+ * the same time; DAY_NONE: nothing was. */
+int visit_home_last(const struct gateway *g, struct db *db, int64_t resident, int32_t day,
+	int64_t now_us, struct home_week *ret, int32_t *ret_measured);

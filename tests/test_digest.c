@@ -376,6 +376,38 @@ static void test_off(void **state)
 	digest_free(d);
 }
 
+/* The alerts of a day need no lists, and are looked for once. */
+static void test_alerts(void **state)
+{
+	(void)state;
+	struct digest *d = NULL;
+	char period[DAY_TEXT];
+	if (!clock_plausible(clock_utc_us()))
+		skip();
+	memcpy(rig.config.lists_at, "00:00", 6);
+	rig.config.lists_due = rig.config.lists_kpi = false;
+	const struct alert_rule *rule = alert_rules_find(rig.gateway.rules, "overdue-htn");
+	((struct alert_rule *)rule)->severity = SEVERITY_WARNING;
+	((struct alert_rule *)rule)->days = 0;
+	due_residents(200);
+	rig_script(&rig, "UPDATE visit SET next_day=date('now','-2 days')");
+	rig_run_store(&rig);
+	assert_int_equal(digest_new(&rig.gateway, &d), 0);
+	for (int i = 0; i < 20; i++)
+		settle();
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"), 200);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM digest WHERE kind='alerts'"), 1);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM outbox WHERE kind<>1"), 0);
+	rig_script(&rig, "UPDATE visit SET next_day='2099-01-01'");
+	digest_follow(d);
+	settle();
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert WHERE state='active'"), 200);
+	digest_free(d);
+	rig.config.alerts = false;
+	digest_wanted(&rig.gateway, DIGEST_ALERTS, clock_utc_us(), period);
+	assert_string_equal(period, "");
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -390,6 +422,7 @@ int main(void)
 		TEST(test_clock_ahead),
 		TEST(test_timer),
 		TEST(test_off),
+		TEST(test_alerts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
