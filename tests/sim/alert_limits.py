@@ -66,7 +66,7 @@ class Limits:
     def confirm(self, resident, args, side, by):
         if by not in self.doctors(resident) | set(resident.chain):
             raise Refused("not_allowed")
-        limit = self.waiting.get((resident.token, args["kind"], side))
+        limit = self.still_waits(resident, args["kind"], side)
         if not limit or limit.value != thousandths(args[side]):
             raise Refused("nothing_pending")
         if limit.by == by:
@@ -74,12 +74,16 @@ class Limits:
         del self.waiting[resident.token, args["kind"], side]
         self.hold(limit)
 
+    def still_waits(self, resident, kind, side):
+        limit = self.waiting.get((resident.token, kind, side))
+        return limit if limit and self.zone.day(self.now) <= limit.until else None
+
     def holding(self, token):
         return [x for x in self.limits.get(token, ()) if x.ended is None and self.zone.day(self.now) <= x.until]
 
     def end_limit(self, resident, kind, side):
         held = [x for x in self.holding(resident.token) if x.same_place(kind, side)]
-        if not held and (resident.token, kind, side) not in self.waiting:
+        if not held and not self.still_waits(resident, kind, side):
             raise Refused("already_so")
         self.waiting.pop((resident.token, kind, side), None)
         for limit in held:
