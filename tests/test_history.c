@@ -171,13 +171,14 @@ static void test_index(void **state)
 	(void)state;
 	_cleanup_(row_endp) struct row *r = db_query(rig.db,
 		"EXPLAIN QUERY PLAN SELECT taken,milli,comparator,reading,rowid FROM evidence WHERE "
-		"resident=? AND kind=? AND taken BETWEEN ? AND ? AND trust IN ('corrected','live') AND "
-		"reading<>? ORDER BY taken DESC LIMIT ?",
+		"resident=1 AND kind='bp.sbp' AND taken BETWEEN 2 AND 3 AND trust IN "
+		"('corrected','live') AND reading<>4 ORDER BY taken DESC LIMIT 5",
 		"");
 	assert_int_equal(row_next(r), 1);
 	assert_string_equal(row_text(r, 3),
 		"SEARCH evidence USING COVERING INDEX evidence_resident (resident=? AND kind=? AND taken>? AND "
 		"taken<?)");
+	assert_int_equal(row_next(r), 0); /* no sorting */
 }
 
 int main(void)
