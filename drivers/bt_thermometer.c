@@ -129,7 +129,7 @@ static void measurement_heard(struct vg_session *s, const uint8_t *bytes, size_t
 		return;
 	}
 	uint8_t type = m.flags & FLAG_TYPE ? m.type : st->type;
-	bool forehead = strcmp(vg_option(s, "site"), FOREHEAD) == 0;
+	bool forehead = vg_text_is(vg_text_ended(vg_option(s, "site")), FOREHEAD);
 	const char *site = forehead ? FOREHEAD : site_of(type);
 	bool skin = forehead || type == FINGER || type == TOE;
 	struct vg_quantity quantity = {.kind = skin ? "temp.surface" : "temp",

@@ -100,6 +100,37 @@ static void test_condition(void **state)
 	assert_true(found.rules[0].topic < RULE_CONDITIONS_MAX + RULE_PERSONAL_MAX);
 }
 
+/* Of several rules the first of its own severity is the one that it is like, else the first. */
+static void test_which_rule(void **state)
+{
+	(void)state;
+	char path[128], error[600] = "";
+	snprintf(path, sizeof(path), "%s/rules.yaml", rig.dir);
+	_cleanup_(fclosep) FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	fputs("version: t\naccept_looser: test\naccept_looser_again: test\nrules:\n", f);
+	static const char *const all[] = {"warning", "critical", "critical", "warning"};
+	for (unsigned i = 0; i < ELEMENTS(all); i++)
+		fprintf(f,
+			" - {id: r%u, condition: c%u, kind: weight, at_least: %u, margin: %u, severity: "
+			"%s, zh: z, en: e, source: s}\n",
+			i, i, 90 + i, i, all[i]);
+	fflush(f);
+	struct alert_rules *rules = alert_rules_load(path, rig.gateway.codes, error, sizeof(error));
+	if (!rules)
+		fail_msg("%s", error);
+	static const char *const severities[] = {"critical", "warning", "notice"};
+	static const char *const conditions[] = {"c1", "c0", "c0"};
+	for (unsigned i = 0; i < ELEMENTS(severities); i++) {
+		rig_script(&rig, "DELETE FROM personal_limit");
+		set(1, "weight", "at_least", 90000, severities[i]);
+		assert_int_equal(limit_load(rig.db, rules, 1, RIG_NOW, true, &found), 0);
+		assert_string_equal(found.rules[0].condition, conditions[i]);
+		assert_int_equal(found.rules[0].margin_milli, i ? 0 : 1000);
+	}
+	alert_rules_free(rules);
+}
+
 /* what comes of it */
 
 static void measured(int sys, const char *identity, const char *expected)
@@ -158,6 +189,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_when),
 		T(test_condition),
+		T(test_which_rule),
 		T(test_it_fires),
 		T(test_looser),
 	};
