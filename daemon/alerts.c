@@ -163,7 +163,7 @@ static bool is_in(const struct taking *t, const char *condition)
 {
 	int64_t resident = t->j->filing->who.resident;
 	return db_int(t->db, 0,
-		       "SELECT 1 FROM alert_reading r JOIN alert a ON a.uuid=r.alert WHERE r.reading=? "
+		       "SELECT 1 FROM alert_reading r CROSS JOIN alert a ON a.uuid=r.alert WHERE r.reading=? "
 		       "AND a.condition=? AND a.resident IS ? LIMIT 1",
 		       "btp", t->j->id->bytes, sizeof(t->j->id->bytes), condition,
 		       resident ? &resident : NULL) == 1;

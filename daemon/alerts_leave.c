@@ -37,7 +37,7 @@ static int alerts_with(
 	struct db *db, const struct uuid *reading, int of, int64_t resident, struct list *l)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT a.uuid FROM alert_reading r JOIN alert a ON a.uuid=r.alert WHERE r.reading=?1 "
+		"SELECT a.uuid FROM alert_reading r CROSS JOIN alert a ON a.uuid=r.alert WHERE r.reading=?1 "
 		"AND (?2=0 OR (coalesce(a.resident,0)=?3)=(?2=1)) ORDER BY a.id",
 		"bii", reading->bytes, sizeof(reading->bytes), (int64_t)of, resident);
 	return collect(r, l);

@@ -80,9 +80,8 @@ int alert_row_today(struct db *db, int64_t resident, const char *condition, enum
 {
 	int rc;
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT " COLUMNS
-		" FROM alert WHERE resident=? AND condition=? AND told_day=? ORDER "
-		"BY id DESC",
+		"SELECT " COLUMNS " FROM alert WHERE resident=? AND condition=? AND told_day=? AND "
+		"readings>0 ORDER BY id DESC",
 		"iti", resident, condition, (int64_t)day);
 	while ((rc = row_next(r)) > 0) {
 		rc = take(r, ret);
