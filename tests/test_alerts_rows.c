@@ -110,11 +110,12 @@ static void test_turns(void **state)
 	int64_t at_us = 55;
 	rig_script(&rig,
 		"UPDATE alert SET acked=1, ack_author='x', ack_outcome='reached', told_day=3");
-#define WRITE(...)                                                                             \
-	assert_int_equal(alert_row_write(rig.db, &row, &(struct alert_turn){__VA_ARGS__}), 0); \
-	expect_text("SELECT coalesce(acked,'-')||coalesce(ack_author,'-')||coalesce("          \
-		    "ack_outcome,'-')||' '||told_day||' '||raised_revision||' '||"             \
-		    "coalesce(ended,'-')||iif(ended_by IS NULL,'-',hex(substr(ended_by,2,1))) FROM alert", \
+#define WRITE(...)                                                                                     \
+	assert_int_equal(alert_row_write(rig.db, &row, &(struct alert_turn){__VA_ARGS__}), 0);         \
+	expect_text(                                                                                   \
+		"SELECT coalesce(acked,'-')||coalesce(ack_author,'-')||coalesce("                      \
+		"ack_outcome,'-')||' '||told_day||' '||raised_revision||' '||"                         \
+		"coalesce(ended,'-')||iif(ended_by IS NULL,'-',hex(substr(ended_by,2,1))) FROM alert", \
 		expected)
 	const char *expected = "1xreached 3 1 --";
 	WRITE(0);
@@ -266,7 +267,7 @@ static void test_plans(void **state)
 		"SEARCH pending_repeat USING COVERING INDEX sqlite_autoindex_pending_repeat_1 "
 		"(reading=?)");
 	PLAN("UPDATE alert_reading SET at=1 WHERE reading=x'01'",
-		"SEARCH alert_reading USING INDEX alert_reading_reading (reading=?)");
+		"SEARCH alert_reading USING COVERING INDEX alert_reading_reading (reading=?)");
 	PLAN("SELECT id,uuid FROM alert WHERE resident=1 AND state IN ('active','latched') AND id>5 "
 	     "ORDER BY id LIMIT 1",
 		"SEARCH alert USING INDEX alert_open_of (resident=? AND rowid>?)");
