@@ -205,6 +205,7 @@ static void test_critical(void **state)
 	/* each is on its way once, the last revision only */
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM outbox WHERE kind=1"), 1);
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM outbox WHERE kind=1"), 6);
+	assert_int_equal(rig_int(&rig, "SELECT pages FROM alert"), 6); /* each time somebody is told */
 }
 
 static void test_warning(void **state)
@@ -258,6 +259,7 @@ static void test_notice(void **state)
 	raise_alert("notice", 1, "active");
 	begin(0);
 	expect("SELECT deliver||recipient FROM alert", "listD-0001");
+	assert_int_equal(rig_int(&rig, "SELECT pages FROM alert"), 0);
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM escalation"), 0);
 	/* it was a warning, and pages no more */
 	rig_script(&rig, "UPDATE alert SET severity='critical'");
