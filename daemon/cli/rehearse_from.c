@@ -68,7 +68,7 @@ int rehearse_history(struct rehearsal *h, const char *from)
 	if (rc < 0) {
 		snprintf(h->error, sizeof(h->error), "%s: %s", from,
 			rc == -ENOTSUP ? "the store is of another version than this program"
-				       : strerror(-rc));
+				       : "no store that you may read; run it as root");
 		return rc;
 	}
 	rc = db_script(h->db, "BEGIN IMMEDIATE");
