@@ -59,7 +59,7 @@ static int repeat_read(
 #define SECONDS(key, lowest, highest) {.name = #key, .type = YAMLMAP_NUMBER, .offset = offsetof(struct rule_times, key), \
 	.size = sizeof(uint32_t), .low = lowest, .high = highest}
 static const struct yamlmap_key escalate_keys[] = {
-	SECONDS(critical_s, 60, DAY_S), SECONDS(warning_s, 60, 7 * DAY_S), SECONDS(again_s, 300, 7 * DAY_S)};
+	SECONDS(critical_s, 1, DAY_S), SECONDS(warning_s, 1, 7 * DAY_S), SECONDS(again_s, 1, 7 * DAY_S)};
 static const struct yamlmap_key late_keys[] = {SECONDS(label_s, 60, DAY_S), SECONDS(page_s, 60, 7 * DAY_S)};
 /* clang-format on */
 

@@ -190,10 +190,10 @@ def modbus_device(name, driver, address, **more):
     return {"id": name, "driver": driver, "transport": "modbus", "address": address, **more}
 
 
-def hurried_tables(folder, within_s=None, gap_s=None, **for_s):
+def hurried_tables(folder, within_s=None, gap_s=None, escalate=None, **for_s):
     """A copy of config/ in `folder`, in which alerts are in a hurry: for_s of each rule that is
-    named (_ for -), and within_s of a repeat. gap_s: between two blood pressures of a visit.
-    Returns the folder."""
+    named (_ for -), within_s of a repeat, and the seconds of `escalate`: (critical, warning,
+    again). gap_s: between two blood pressures of a visit. Returns the folder."""
     shutil.copytree(ROOT + "/config", folder)
     if gap_s is not None:
         path = os.path.join(folder, "followup.csv")
@@ -212,6 +212,10 @@ def hurried_tables(folder, within_s=None, gap_s=None, **for_s):
     if within_s is not None:
         text, n = re.subn(r"(\n  within_s: )\d+", rf"\g<1>{within_s}", text)
         assert n == 1, "no within_s in alerts.yaml"
+    if escalate is not None:
+        words = "escalate: {critical_s: %d, warning_s: %d, again_s: %d}" % escalate
+        text, n = re.subn(r"^escalate: .*$", words, text, flags=re.M)
+        assert n == 1, "no escalate in alerts.yaml"
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
     return folder
