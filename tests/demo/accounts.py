@@ -108,11 +108,11 @@ class Accounts:
         return sum(key in self.sent and self.sent[key][-1] > t for key, t in self.kept.values())
 
     def acknowledged(self):
-        return sum(a["state"] == "acknowledged" for a in self.alerts_arrived.values())
+        return sum("acknowledged" in a for a in self.alerts_arrived.values())
 
     def over(self):
-        """Those that ended by themselves."""
-        return sum(a["state"] == "resolved" for a in self.alerts_arrived.values())
+        """What they were about has ended: the next value was good again."""
+        return sum("ended" in a for a in self.alerts_arrived.values())
 
     def faults(self):
         """What does not agree, in words. Empty: all is well."""
@@ -167,7 +167,7 @@ def summary(screen, a, ended, problem=None):
             ("心电图", "ECGs", f"{len(a.studies)} at the platform, {len(a.originals)} originals whole, "
              "SHA-256 right"),
             ("警报", "alerts", f"{len(a.alerts)} raised, {len(a.alerts_arrived)} at the platform, "
-             f"{a.acknowledged()} acknowledged, {a.over()} over by itself"),
+             f"{a.acknowledged()} acknowledged, of {a.over()} the cause is over"),
             ("延迟", "last byte to platform", f"p50 {percentile(plain, 0.5)}, "
              f"p99 {percentile(plain, 0.99)}  ({len(plain)} readings, all links up)"),
             ("警报延迟", "last byte to alert", f"p50 {percentile(alerts, 0.5)}, "

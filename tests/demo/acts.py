@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import harness
-from scene import ADDRESS, BATCH, DEVICES, GAP_S, STEADY_S, WARM_S, Trouble
+from scene import (ADDRESS, BATCH, CHAIN, DEVICES, ESCALATE, GAP_S, STEADY_S, WARM_S, Trouble,
+                   roster)
 from screen import boottime, milliseconds
 
 
@@ -36,7 +37,7 @@ def act_site(show):
     site.start("follow", [harness.BUILD + "/vitalgate", "--config", site.config, "--json",
                           "readings", "--follow"])
     with open(site.path("roster.csv"), "w", encoding="utf-8") as f:
-        f.write(harness.roster())
+        f.write(roster())
     n = show.cli("import", site.path("roster.csv"))["residents"]
     show.say("nurse", "run", f"vitalgate import roster.csv · {n} residents, pseudonyms only")
     for device, resident in (("cuff-1", "R-0001"), ("cuff-3", "R-0004"), ("ox-1", "R-0004"),
@@ -87,22 +88,36 @@ def alert_and_answer(show, known, outcome):
 
 def act_pressure(show):
     show.act(3, "危急血压", "A dangerous blood pressure",
-             "R-0001，1958年生，在家自测 190/115。警报直达签约医生，直到有人确认。",
+             "R-0001，1958年生，在家自测 190/115。警报直达签约医生，直到有人确认；复测正常，警报解除。",
              "R-0001, a man born in 1958, measures 190/115 at home. His doctor is told at once, "
-             "until somebody acknowledges.")
-    known = len(show.accounts.alerts_arrived)
+             "until somebody acknowledges. A good value ends it.")
+    a = show.accounts
+    known = len(a.alerts_arrived)
     show.cuff("cuff-1", 190, 115, 88)
     alert_and_answer(show, known, "reached")
+    show.say("doctor", "do", "calls R-0001: sit quietly, measure again 静坐后复测")
+    show.breathe(1)
+    show.cuff("cuff-1", 138, 84, 78)
+    show.until(a.over, "the end of the alert")
+    show.breathe(1.2)
 
 
 def act_glucose(show):
     show.act(4, "血糖超量程", "Glucose off the scale",
-             "分析仪只显示 HI，没有数字：按“高于量程”处理，照样报警。",
+             f"分析仪只显示 HI，没有数字：按“高于量程”处理，照样报警。医生 {ESCALATE[0]} 秒未应答（实际 "
+             "15 分钟），通知下一人。",
              "The analyser says HI and no number: a value above its range, and an alert like any "
-             "other.")
-    known = len(show.accounts.alerts_arrived)
+             f"other. Its doctor does not answer: after {ESCALATE[0]} s, else 15 minutes, the next one "
+             "is told.")
+    a = show.accounts
+    known = len(a.alerts_arrived)
     show.lab("R-0002", "GLU", "HI", "", "HH")
-    alert_and_answer(show, known, "referred")
+    show.until(lambda: len(a.alerts_arrived) > known, "the alert at the platform")
+    alert = show.open_alerts()[-1]["id"]
+    show.until(lambda: a.alerts_arrived[alert]["to"]["token"] == CHAIN, "the next person")
+    show.breathe(1)
+    show.acknowledge(a.alerts_arrived[alert], "referred")
+    show.breathe(1.6)
 
 
 def act_nobody(show):
@@ -287,7 +302,7 @@ def act_ecg(show):
     show.say("doctor", "run", f"vitalgate ecg readback {study[:8]} {words} --by D-0001")
     critical = show.open_alerts()[-1]["id"]
     show.cli("ecg", "readback", study[:8], words, "--by", "D-0001")
-    show.until(lambda: a.alerts_arrived[critical]["state"] == "acknowledged",
+    show.until(lambda: "acknowledged" in a.alerts_arrived[critical],
                "its acknowledgement at the platform")
     ecg_report(show, study, "final", text="急性下壁心肌梗死，建议立即转诊")
     show.until(lambda: a.studies[study]["report"]["state"] == "reported" and show.all_here(),
@@ -297,9 +312,10 @@ def act_ecg(show):
 
 def act_fridge(show):
     show.act(11, "疫苗冰箱", "The vaccine fridge",
-             f"门没关，超过 8 °C。演示中 {WARM_S} 秒即报，实际 10 分钟；恢复后警报自行解除。",
+             f"门没关，超过 8 °C。演示中 {WARM_S} 秒即报，实际 10 分钟；恢复后警报锁定，直到有人确认。",
              "Its door stands open. Above 8 °C staff are told, no doctor: in this hurry after "
-             f"{WARM_S} s, else after 10 minutes. When it is good again the alert ends by itself.")
+             f"{WARM_S} s, else after 10 minutes. When it is good again the alert is over, and stays "
+             "until somebody has looked.")
     a = show.accounts
     known, show.in_fridge = len(a.alerts_arrived), True
     show.tell("fridge-1", "set 1 door 1")
@@ -311,8 +327,13 @@ def act_fridge(show):
     show.say("nurse", "do", "closes the door 关好冰箱门")
     show.tell("fridge-1", "set 1 door 0")
     show.tell("fridge-1", "set 1 temp 4.8")
-    show.until(a.over, "the end of the fridge's alert")
-    show.breathe(1.2)
+    warm = show.open_alerts()[-1]["id"]
+    show.until(lambda: "ended" in a.alerts_arrived[warm], "the end of the fridge's alert")
+    show.breathe(0.8)
+    show.say("nurse", "run", f"vitalgate ack {warm[:8]} reached")
+    show.cli("ack", warm[:8], "reached")
+    show.until(lambda: "acknowledged" in a.alerts_arrived[warm], "its acknowledgement")
+    show.breathe(0.8)
     show.in_fridge = False
 
 

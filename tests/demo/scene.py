@@ -11,6 +11,9 @@ STEADY_S = 4        # how long the oximeter's values must be steady; in doubt it
 FINGER_OUT_S = 3.5  # nothing shown for so long, and it is another measurement
 GAP_S = 2           # between two blood pressures of a visit; in config/followup.csv it is 60
 WARM_S = 2          # the fridge's, until staff are told; in config/alerts.yaml it is 600
+# Until the next person is told: of critical alerts, of others, and again; in config/alerts.yaml minutes and hours
+ESCALATE = (5, 20, 60)
+CHAIN = "D-0003"    # who is told behind each resident's doctor
 
 # Each record is confirmed to these; cuff-4 is not configured, but enrolled.
 TOLD = ("cuff-1", "cuff-2", "cuff-3", "cuff-4", "meter-1", "lab-1", "cart-1")
@@ -22,6 +25,12 @@ DEVICES = [
     harness.lab_device("lab-1", options=LIMITS), harness.cart_device("cart-1"),
     harness.line_device("ox-1", "nonin", options={"steady_s": STEADY_S})]
 ADDRESS = "C0:11:22:33:44:04"                       # of cuff-4
+
+
+def roster():
+    """With somebody behind each doctor."""
+    head, *rows = harness.roster().splitlines()
+    return "\n".join([head + ",chain", *(row + "," + CHAIN for row in rows)]) + "\n"
 
 
 class Interrupted(Exception):

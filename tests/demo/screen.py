@@ -18,7 +18,7 @@ VERBS = {"start": ("启动", "started"), "measured": ("测得", "measured"), "to
          "followup": ("收到", "follow-up"), "event": ("收到", "event"), "reply": ("收到", "reply"),
          "ack": ("确认", "acknowledges"), "confirms": ("确认", "confirms"),
          "acked": ("收到", "acknowledged"),
-         "over": ("解除", "resolved"), "run": ("执行", "runs"), "do": ("处置", "acts"),
+         "over": ("解除", "resolved"), "next": ("升级", "escalated"), "goes_on": ("警报", "update"), "run": ("执行", "runs"), "do": ("处置", "acts"),
          "recorded": ("记录", "recorded"), "sent": ("发送", "sends"), "ecg": ("收到", "ECG"),
          "original": ("收到", "original"), "reports": ("报告", "reports"),
          "tally": ("进度", "so far"),

@@ -61,6 +61,7 @@ class Show:
         self.committed = {}                     # (reading, revision): when
         self.stored_keys = {}                   # key: when, whoever told it first
         self.raised = {}                        # alerts by id; None when its line was told
+        self.answered = set()                   # alerts that somebody acknowledged
         self.forms, self.changed = {}, []
         self.visits = {}                        # id: newest revision, at the platform
         self.commands = {}                      # id: when the platform sent it
@@ -307,18 +308,27 @@ class Show:
         self.raised.setdefault(o["id"], o)
         if o["revision"] == 1 and o["reading"]:
             a.alerted[o["reading"]] = t
-        if o["state"] == "resolved":
-            begun, ended = (datetime.fromisoformat(o[k]) for k in ("since", "ended"))
-            self.say("platform", "over", f"r{o['revision']} {subject(o)} · by itself, after "
-                     + milliseconds((ended - begun).total_seconds()), "good", t)
-            return
-        if o["state"] == "acknowledged":
+        name = f"r{o['revision']} {subject(o)}"
+        if "acknowledged" in o and o["id"] not in self.answered:
+            self.answered.add(o["id"])
             ack, sent = o["acknowledged"], self.commands.get("ack-" + o["id"])
             who = ack["by"].rsplit("/", 1)[-1]
             late = f" · {milliseconds(t - sent)} after the command" if sent else ""
-            self.say("platform", "acked", f"r{o['revision']} {o['resident']} · {ack['outcome']} by "
-                     f"{who}{late}", "good", t)
-            return
+            self.say("platform", "acked", f"{name} · {ack['outcome']} by {who}{late}", "good", t)
+        elif o["phase"] == "end":
+            how = "by the next value" if o["reading"] and "place" not in o else "by itself"
+            waits = " · latched 锁定: nobody has looked yet" if o["state"] == "latched" else ""
+            self.say("platform", "over", f"{name} · {o['condition']} is over, {how}{waits}", "good", t)
+        elif o["phase"] == "update":
+            self.say("platform", "next", f"{name} → {o['to']['token']} ({o['to']['role']}): whoever was "
+                     "told before has not answered", "alert", t)
+        elif o["phase"] in ("continue", "deescalate"):
+            words = ", ".join(w for w in o["labels"] if w in ("confirmed", "downgraded"))
+            self.say("platform", "goes_on", f"{name} · {words or o['level']}", "alert", t)
+        else:
+            self.tell_begun(o, t)
+
+    def tell_begun(self, o, t):
         self.say("platform", "alert", lambda: f"r{o['revision']} {subject(o)} → "
                  + o["to"]["token"] + self.late(o["reading"], t)
                  + (f" · {o['labels'][0]}" if "study" in o else ""), "alert", t)
@@ -463,12 +473,12 @@ class Show:
 
     def acknowledge(self, alert, outcome):
         doctor = alert["to"]["token"]
-        self.say("doctor", "ack", f"{doctor}: {alert['resident'] or 'nobody yet'} {outcome} · "
+        self.say("doctor", "ack", f"{doctor}: {subject(alert)} {outcome} · "
                  f"down/cmd ack {alert['id'][:8]}")
         self.tell("platform", json.dumps(
             {"v": 1, "id": "ack-" + alert["id"], "cmd": "ack", "by": doctor,
              "args": {"alert": alert["id"], "outcome": outcome}}))
-        self.until(lambda: self.accounts.alerts_arrived[alert["id"]]["state"] == "acknowledged",
+        self.until(lambda: "acknowledged" in self.accounts.alerts_arrived[alert["id"]],
                    "the acknowledgement at the platform")
 
     def in_form(self, visit, key):
@@ -477,7 +487,8 @@ class Show:
         return next((field_text(f) for f in fields if f["key"] == key), "")
 
     def open_alerts(self):
-        return [a for a in self.accounts.alerts_arrived.values() if a["state"] == "active"]
+        return [a for a in self.accounts.alerts_arrived.values()
+                if a["state"] != "inactive" and "acknowledged" not in a]
 
     def all_here(self):
         """Nothing is on its way any more."""

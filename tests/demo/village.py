@@ -8,7 +8,7 @@ import subprocess
 from contextlib import suppress
 
 import harness
-from scene import GAP_S, WARM_S, Trouble
+from scene import ESCALATE, GAP_S, WARM_S, Trouble
 
 BUS = """<busconfig><type>system</type><listen>unix:path={0}/bus</listen><policy context="default">
 <allow send_destination="*"/><allow eavesdrop="true"/><allow own="*"/>
@@ -21,7 +21,8 @@ ALONE = ["setsid", "setpriv", "--pdeathsig", "TERM"]
 
 class DemoSite(harness.Site):
     def __init__(self, devices):
-        super().__init__(devices, tables={"fridge_warm": WARM_S, "gap_s": GAP_S},
+        super().__init__(devices, tables={"fridge_warm": WARM_S, "gap_s": GAP_S,
+                                          "escalate": ESCALATE},
                          extra="stations:\n  - {id: desk-1}\n")
         self.env = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=" + self.path("bus"),
                     "VITALGATE_AIR": self.path("air")}
