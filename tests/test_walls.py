@@ -64,6 +64,7 @@ TESTED_BY = {
     "daemon/main.c": "tests/test_e2e.py",  # a program's beginning and end
     "daemon/filing.c": "tests/test_intake.c",  # what follows from a reading
     "daemon/assign.c": "tests/test_intake.c",
+    "daemon/db_steps.c": "tests/test_migrate.c",
     "daemon/condition.c": "tests/test_place.c",
     "daemon/report_state.c": "tests/test_report.c",
     "daemon/study_later.c": "tests/test_study.c",
