@@ -331,7 +331,8 @@ class Show:
     def tell_begun(self, o, t):
         self.say("platform", "alert", lambda: f"r{o['revision']} {subject(o)} → "
                  + o["to"]["token"] + self.late(o["reading"], t)
-                 + (f" · {o['labels'][0]}" if "study" in o else ""), "alert", t)
+                 + (" · " + next(w for w in o["labels"] if w != "unconfirmed") if "study" in o else ""),
+                 "alert", t)
 
     def take_ecg(self, o, t):
         self.accounts.studies[o["id"]] = o
