@@ -228,9 +228,16 @@ static void test_delayed(void **state)
 	struct vg_civil c = clock_civil(utc - 120 * MINUTE), to = clock_civil(utc + 60 * MINUTE);
 	snprintf(rig.config.quiet, sizeof(rig.config.quiet), "%02u:%02u-%02u:%02u", c.hour % 24u,
 		c.minute % 60u, to.hour % 24u, to.minute % 60u);
+	/* who is there when it is told, not now */
+	assert_int_equal(
+		db_run(rig.db,
+			"INSERT INTO absence(member,from_us,to_us,author) VALUES('D-0001',0,?,'a')",
+			"i", utc + 30 * MINUTE),
+		1);
 	raise_alert("warning", 1, "active");
 	begin(0);
-	expect("SELECT deliver FROM alert", "after_quiet");
+	expect("SELECT deliver||recipient FROM alert", "after_quietD-0001");
+	rig_script(&rig, "DELETE FROM absence");
 	int64_t from = rig_int(&rig, "SELECT not_before FROM alert");
 	assert_in_range(from, utc + 59 * MINUTE, utc + 60 * MINUTE);
 	assert_int_equal(rig_int(&rig, "SELECT due FROM escalation"), from + 240 * MINUTE);
@@ -301,6 +308,10 @@ static void test_route(void **state)
 	rig_script(&rig, "UPDATE alert SET labels='[\"no_clean_repeat\"]'");
 	begin(0);
 	expect("SELECT recipient FROM alert", "D-0001");
+	/* raised anew by the same reading: this revision was told to nobody */
+	rig_script(&rig, "UPDATE alert SET revision=revision+1");
+	begin(0);
+	expect("SELECT recipient FROM alert", "S-0001");
 }
 
 static void test_latched(void **state)
@@ -387,6 +398,12 @@ static void test_reopened(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM alert"), 1);
 	look(14402);
 	expect("SELECT recipient FROM alert", "H-0001");
+	/* it begins again while it rests: it is due as if it were new */
+	rig_script(&rig, "UPDATE alert SET state='inactive'");
+	assert_int_equal(escalate_end(rig.db, &id), 0);
+	begin(0);
+	assert_int_equal(rig_int(&rig, "SELECT rests FROM escalation"), 0);
+	rig_script(&rig, "UPDATE alert SET step=1");
 	/* forgotten after two days: then it is due at once */
 	rig_script(&rig, "UPDATE alert SET state='inactive'");
 	assert_int_equal(escalate_end(rig.db, &id), 0);
@@ -396,6 +413,11 @@ static void test_reopened(void **state)
 	assert_int_equal(escalate_resume(&rig.gateway, rig.db, &id), 0);
 	look(1);
 	expect("SELECT recipient FROM alert", "H-0009");
+	/* one that was acknowledged is not kept for that */
+	rig_script(&rig, "UPDATE alert SET acked=1");
+	assert_int_equal(escalate_end(rig.db, &id), 0);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM escalation"), 0);
+	rig_script(&rig, "UPDATE alert SET acked=NULL");
 	/* one that was acknowledged, and a notice: nothing is due */
 	rig_script(&rig, "DELETE FROM escalation; UPDATE alert SET acked=1");
 	assert_int_equal(escalate_resume(&rig.gateway, rig.db, &id), 0);
@@ -505,6 +527,10 @@ static void test_reboot(void **state)
 	raise_alert("critical", 1, "active");
 	begin(0);
 	int64_t due = utc + 15 * MINUTE;
+	/* of another boot: nobody knows yet when it is due here */
+	rig_script(&rig, "UPDATE escalation SET boot_id=zeroblob(16), due_boot=1");
+	look_by(utc, boot, &next);
+	assert_int_equal(rig_int(&rig, "SELECT revision FROM alert"), 1);
 	assert_int_equal(due_after_reboot(utc, due, utc + 5 * MINUTE), 600);
 	assert_int_equal(due_after_reboot(utc, due, utc + 15 * MINUTE), -1);
 	assert_int_equal(due_after_reboot(utc, due, utc + 16 * MINUTE), -1);
