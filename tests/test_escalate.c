@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
- * Whom an alert is told, and when: delivery by hour and severity, one step after the other until somebody acknowledges, by
- * CLOCK_BOOTTIME, whatever the wall clock does and across a reboot.
+ * Whom an alert is told: one step after the other until somebody acknowledges, by CLOCK_BOOTTIME, whatever the wall clock
+ * does and across a reboot. When it is told first: test_delivery.c.
  */
 #include "gateway_rig.h"
 
@@ -46,89 +46,6 @@ static int teardown(void **state)
 	(void)state;
 	rig_close(&rig);
 	return 0;
-}
-
-/* delivery */
-
-/* Local time of the zone, Asia/Shanghai. */
-static int64_t at(const char *text)
-{
-	struct vg_civil c;
-	int64_t us = 0;
-	assert_true(clock_civil_read(text, &c) && clock_civil_utc(&c, &us));
-	return us;
-}
-
-static void expect_delivery(enum severity severity, int64_t age_us, const char *now,
-	const char *word, const char *not_before)
-{
-	struct delivery d = escalate_delivery(&rig.gateway, severity, age_us, at(now));
-	char text[20];
-	struct vg_civil c = clock_civil(d.not_before_us);
-	assert_string_equal(d.word, word);
-	assert_string_equal(clock_civil_text(text, &c), not_before);
-}
-
-static void test_delivery(void **state)
-{
-	static const struct {
-		enum severity severity;
-		int64_t age_us;
-		const char *now, *word, *not_before;
-	} cases[] = {
-		{SEVERITY_CRITICAL, 0, "2026-11-21T03:00:00", "now", "2026-11-21T03:00:00"},
-		{SEVERITY_WARNING, 0, "2026-11-21T12:00:00", "now", "2026-11-21T12:00:00"},
-		{SEVERITY_WARNING, 0, "2026-11-21T20:59:59", "now", "2026-11-21T20:59:59"},
-		{SEVERITY_WARNING, 0, "2026-11-21T21:00:00", "after_quiet", "2026-11-22T07:00:00"},
-		{SEVERITY_WARNING, 0, "2026-11-21T23:59:59", "after_quiet", "2026-11-22T07:00:00"},
-		{SEVERITY_WARNING, 0, "2026-11-22T00:00:00", "after_quiet", "2026-11-22T07:00:00"},
-		{SEVERITY_WARNING, 0, "2026-11-22T06:59:59", "after_quiet", "2026-11-22T07:00:00"},
-		{SEVERITY_WARNING, 0, "2026-11-22T07:00:00", "now", "2026-11-22T07:00:00"},
-		/* late: by more than two hours, and critical only */
-		{SEVERITY_CRITICAL, 120 * MINUTE, "2026-11-21T12:00:00", "now",
-			"2026-11-21T12:00:00"},
-		{SEVERITY_CRITICAL, 120 * MINUTE + 1, "2026-11-21T12:00:00", "morning",
-			"2026-11-22T08:00:00"},
-		{SEVERITY_CRITICAL, 121 * MINUTE, "2026-11-21T07:59:59", "morning",
-			"2026-11-21T08:00:00"},
-		{SEVERITY_CRITICAL, 121 * MINUTE, "2026-11-21T08:00:00", "morning",
-			"2026-11-21T08:00:00"},
-		{SEVERITY_CRITICAL, 121 * MINUTE, "2026-11-21T08:00:01", "morning",
-			"2026-11-22T08:00:00"},
-		{SEVERITY_WARNING, 121 * MINUTE, "2026-11-21T12:00:00", "now",
-			"2026-11-21T12:00:00"},
-		{SEVERITY_NOTICE, 0, "2026-11-21T22:00:00", "list", "2026-11-21T22:00:00"},
-		/* nobody knows the hour */
-		{SEVERITY_WARNING, 0, "2024-11-21T22:00:00", "now", "2024-11-21T22:00:00"},
-		{SEVERITY_CRITICAL, 121 * MINUTE, "2024-11-21T22:00:00", "now",
-			"2024-11-21T22:00:00"},
-	};
-	(void)state;
-	for (size_t i = 0; i < ELEMENTS(cases); i++)
-		expect_delivery(cases[i].severity, cases[i].age_us, cases[i].now, cases[i].word,
-			cases[i].not_before);
-	memcpy(rig.config.quiet, "12:30-14:00", 12); /* within one day */
-	expect_delivery(SEVERITY_WARNING, 0, "2026-11-21T12:29:59", "now", "2026-11-21T12:29:59");
-	expect_delivery(
-		SEVERITY_WARNING, 0, "2026-11-21T12:30:00", "after_quiet", "2026-11-21T14:00:00");
-	expect_delivery(SEVERITY_WARNING, 0, "2026-11-21T14:00:00", "now", "2026-11-21T14:00:00");
-	expect_delivery(SEVERITY_WARNING, 0, "2026-11-21T22:00:00", "now", "2026-11-21T22:00:00");
-	rig.config.quiet[0] = 0;
-	expect_delivery(SEVERITY_WARNING, 0, "2026-11-21T03:00:00", "now", "2026-11-21T03:00:00");
-}
-
-/* An hour that is left out in spring, and one that comes twice in autumn: quiet hours end where the wall says so. */
-static void test_summer_time(void **state)
-{
-	(void)state;
-	clock_set_zone("Europe/Berlin");
-	expect_delivery(
-		SEVERITY_WARNING, 0, "2026-03-28T22:00:00", "after_quiet", "2026-03-29T07:00:00");
-	expect_delivery(
-		SEVERITY_WARNING, 0, "2026-10-24T22:00:00", "after_quiet", "2026-10-25T07:00:00");
-	struct delivery d =
-		escalate_delivery(&rig.gateway, SEVERITY_WARNING, 0, at("2026-03-28T22:00:00"));
-	assert_true(d.not_before_us - at("2026-03-28T22:00:00") == 8 * 60 * MINUTE);
 }
 
 /* steps */
@@ -205,7 +122,8 @@ static void test_critical(void **state)
 	/* each is on its way once, the last revision only */
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM outbox WHERE kind=1"), 1);
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM outbox WHERE kind=1"), 6);
-	assert_int_equal(rig_int(&rig, "SELECT pages FROM alert"), 6); /* each time somebody is told */
+	assert_int_equal(
+		rig_int(&rig, "SELECT pages FROM alert"), 6); /* each time somebody is told */
 }
 
 static void test_warning(void **state)
@@ -599,8 +517,6 @@ int main(void)
 {
 #define T(name, up) cmocka_unit_test_setup_teardown(name, up, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_delivery, setup),
-		T(test_summer_time, setup),
 		T(test_critical, setup),
 		T(test_warning, setup),
 		T(test_delayed, setup),
