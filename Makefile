@@ -208,7 +208,7 @@ PACKAGES := gcc make libc6-dev libsystemd-dev libsqlite3-dev libpaho-mqtt-dev li
 	libbluetooth-dev libyaml-dev libjansson-dev libmd-dev libssl-dev libcmocka-dev tzdata \
 	libexpat1-dev libseccomp-dev libcairo2-dev libsodium-dev lrzsz fonts-droid-fallback \
 	mosquitto mosquitto-clients dbus socat openssl sqlite3 clang-format python3 \
-	python3-paho-mqtt python3-dbusmock binutils iproute2 util-linux systemd-container \
+	python3-paho-mqtt python3-dbusmock python3-yaml binutils iproute2 util-linux systemd-container \
 	e2fsprogs mount
 
 deps:

@@ -26,7 +26,7 @@ class Alert:
         self.state, self.level, self.severity = "active", 0, 0
         self.acknowledged = False
         self.labels = set()
-        self.aside = set()  # orders of readings that joined when they were overtaken: they confirm nothing
+        self.first = None  # the critical entry that a later one confirms
         self.emptied = False  # its last reading left it when it was over
         self.ended_by = None
         self.last_day = None  # of raising, escalation, reopening
@@ -172,6 +172,7 @@ class Life:
         self.join(alert, reading, verdict.level, news.labels)
         if verdict.level == CRITICAL:
             alert.labels.add("unconfirmed")
+            alert.first = alert.shown
         if verdict.level == CRITICAL and news.overtaken:
             alert.state = "latched"
         else:
@@ -217,7 +218,6 @@ class Life:
             if not alert.unanswered_critical():
                 self.start(reading, verdict, news)
                 return
-            alert.aside.add(reading.order)
             self.join(alert, reading, level, news.labels)
             self.page_by_day(alert, reading, news)
             self.revise(alert, "continue")
@@ -247,18 +247,19 @@ class Life:
         alert.last_day = self.zone.day(self.now)
         alert.active_again()
         alert.to_level(level)
+        self.join(alert, reading, level, news.labels)
         if level == CRITICAL:
             alert.labels.add("unconfirmed")
-        self.join(alert, reading, level, news.labels)
+            alert.first = alert.entries[-1]
         self.page(alert, news.age, self.route(reading))
         self.revise(alert, "escalate")
 
     def critical_again(self, alert, reading, news):
-        first = next((e for e in alert.entries if e.level == CRITICAL and e.reading.order not in alert.aside), None)
-        if first and not news.doubtful and when_of(reading) >= first.when + CONFIRMED_S:
+        if alert.first and not news.doubtful and when_of(reading) >= alert.first.when + CONFIRMED_S:
             alert.labels.discard("unconfirmed")
             alert.labels.add("confirmed")
         self.join(alert, reading, CRITICAL, news.labels)
+        alert.first = alert.first or alert.entries[-1]
         alert.to_level(CRITICAL)
         self.unlatch(alert)
         self.page_by_day(alert, reading, news)
@@ -318,6 +319,8 @@ class Life:
         alert.entries = [e for e in alert.entries if e.reading is not reading]
         self.inside[reading.order].remove(alert)
         alert.choose_shown()
+        if alert.first and alert.first.reading is reading:
+            alert.first = next((e for e in alert.entries if e.level == CRITICAL), None)
         if not alert.open() and not ack:
             alert.emptied = not alert.entries
             return
