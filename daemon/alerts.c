@@ -40,9 +40,10 @@ int64_t judging_at_us(const struct judging *j)
 	return judging_trusted(j) ? j->filing->when.taken_us : j->arrived.utc_us;
 }
 
-static int64_t age_us(const struct judging *j, bool over)
+/* Out of a wait it is as old as when it arrived. */
+static int64_t age_us(const struct judging *j)
 {
-	int64_t until_us = j->again && !over ? j->now.utc_us : j->arrived.utc_us;
+	int64_t until_us = j->again && !j->over ? j->now.utc_us : j->arrived.utc_us;
 	return judging_trusted(j) ? until_us - j->filing->when.taken_us : 0;
 }
 
@@ -194,7 +195,7 @@ static char *doubts_of(const struct taking *t, bool was_overtaken, bool over)
 		json_str(&j, NULL, "unassigned");
 	else if (!filing_in_contract(t->db, resident, judging_at_us(t->j)))
 		json_str(&j, NULL, "out_of_contract");
-	if (age_us(t->j, over) > alert_times(t->g->rules)->label_s * CLOCK_SECOND_US)
+	if (age_us(t->j) > alert_times(t->g->rules)->label_s * CLOCK_SECOND_US)
 		json_str(&j, NULL, "late");
 	if (was_overtaken)
 		json_str(&j, NULL, "overtaken");
@@ -361,7 +362,7 @@ static int take_condition(struct taking *t, const struct judged *c, bool over, c
 		.overtaken = late,
 		.doubtful = alert_doubtful(t->g->rules, j->reading) != NULL,
 		.shared = streq(j->filing->who.grade, "slot")};
-	struct entry e = {.condition = c->condition, .age_us = age_us(j, over)};
+	struct entry e = {.condition = c->condition, .age_us = age_us(j)};
 	e.change = episode_take(has_open ? &open.episode : NULL, has_today ? &today.episode : NULL,
 		&r, &limits, &e.next);
 	if (e.change.verdict == EPISODE_NOTHING)

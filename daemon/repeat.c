@@ -175,8 +175,8 @@ static int settled_by(struct db *db, int64_t device, const struct reading *r, in
 		"d.uuid=p.reading AND d.superseded=0 WHERE p.device=? AND p.kind=? AND p.boot_id=? "
 		"AND p.due_boot>? AND CASE WHEN d.trust IN ('corrected','live') THEN d.taken ELSE "
 		"d.arrived END<=? AND coalesce(d.resident,0)=? ORDER BY p.rowid",
-		"itbiii", device, r->kind, clock_boot_id(), (size_t)16, now.boot_us,
-		at_us, resident);
+		"itbiii", device, r->kind, clock_boot_id(), (size_t)16, now.boot_us, at_us,
+		resident);
 	size_t n = 0;
 	int rc;
 	while ((rc = row_next(row)) > 0 && n < max) {
