@@ -47,7 +47,7 @@ FUZZ_RUNS ?= -1
 TEST_JOBS ?= 4
 timed = $(patsubst %/test_serial,"alone %/test_serial",$1)
 
-.PHONY: all test check have-deps test-san sanitized test-bluez test-township test-alerts demo bench accept lint format install clean deps fuzz
+.PHONY: all test check have-deps test-san sanitized test-bluez test-township test-kill test-alerts demo bench accept lint format install clean deps fuzz
 all: $(PROGRAMS)
 
 $(B)/core.a: $(CORE_OBJ)
@@ -144,6 +144,10 @@ sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
 
 test-bluez: $(PROGRAMS) $(TEST_HELPERS)
 	@tests/run --verbose --timeout 2400 tests/test_bluez.py
+
+# kill -9 of the core at 500 moments while alerts are raised, acknowledged and passed on; `make test` has 40 of them.
+test-kill: $(PROGRAMS) $(TEST_HELPERS)
+	@VITALGATE_ALERT_KILLS=500 tests/run --timeout 1200 tests/test_alert_kill.py
 
 # A scripted year of 3,000 residents against the independent model: make test-township TOWNSHIP="--seed 2"
 test-township: $(B)/tests/scenario
