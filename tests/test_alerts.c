@@ -170,6 +170,7 @@ static void test_morning(void **state)
 	deliver(120, 187, 95);
 	expect_text("SELECT deliver||revision||phase FROM alert", "now3continue");
 	/* not one that was measured two hours ago to the second */
+	teardown(state);
 	setup(state);
 	deliver(0, 185, 95, .taken_s = -2 * HOUR);
 	expect_text("SELECT deliver FROM alert", "now");
@@ -219,6 +220,7 @@ static void test_time_unknown(void **state)
 	rig_add(&rig, u, &(struct rig_bp){.sys = 185, .dia = 95});
 	assert_int_equal(rig_file(&rig, u), 0);
 	expect("bp-high R-0001: start active 3/3 doctor unconfirmed time_of_arrival");
+	teardown(state);
 	setup(state);
 	u = rig_unit(&rig);
 	u->arrived_us = 30 * CLOCK_SECOND_US; /* 1970 */
