@@ -158,12 +158,17 @@ def killing(site, dice):
     return died
 
 
+def untold(site):
+    """What instruments still have: {(name, key)}"""
+    return {(n, key) for n in CUFFS + LABS for key in {e["key"] for e in site.events(n, "measured")}
+            - {e["key"] for e in site.events(n, "told")}}
+
+
 def drain(site):
     with open(site.path("slow"), "w", encoding="utf-8") as f:
         f.write("0")
     wait_until(site.answers)
-    wait_until(lambda: all({e["key"] for e in site.events(n, "measured")} == {e["key"] for e in site.events(n, "told")}
-                           for n in CUFFS + LABS), 60, 0.5)
+    wait_until(lambda: not untold(site), 60, 0.5)
 
 
 def freeze(site):
@@ -268,6 +273,9 @@ class History:
         return CRITICAL_S if self.severity == "critical" and self.state == "active" else WARNING_S
 
     def follow(self, until):
+        if not self.entries:
+            self.complaints.append(f"{self.alert[:8]} has no history")
+            return
         for n, entry in enumerate(self.entries, 1):
             if entry["revision"] != n:
                 self.complain(entry, f"expected {n}")
@@ -342,7 +350,7 @@ def histories(site, until):
                                "severity": severity, "labels": json.loads(labels), "ack": outcome, "author": author})
     found = []
     for alert, staff in site.query("SELECT lower(hex(uuid)),staff FROM alert"):
-        h = History(alert, entries.pop(alert), 1 if staff else len(CHAIN))
+        h = History(alert, entries.pop(alert, []), 1 if staff else len(CHAIN))
         h.follow(until)
         found.append(h)
     holds(not entries, f"histories of no alert: {list(entries)[:3]}")
@@ -417,6 +425,7 @@ def main():
             died = killing(site, dice)
             tap.result(not died, "nothing ended by itself", f"{died} times: {site.log('core')[-500:]}")
             drain(site)
+            tap.result(not untold(site), "everything that was measured was told in the end", sorted(untold(site))[:5])
             persons.finish()
             time.sleep(WARNING_S + 1)   # whose turn it is now
             wait_until(lambda: site.outbox() == 0, 30, 0.2)
