@@ -152,12 +152,12 @@ def watcher_sees(tap, lines):
     """A checker that cannot fail shows nothing."""
     class Deaf(Watched):
         def start(self, reading, verdict, news):
-            if reading.order % 50 or verdict.level < CRITICAL:
+            if reading.order % 5 or verdict.level < CRITICAL:
                 super().start(reading, verdict, news)
 
     with tap.case("a critical reading that nobody is told of is seen"):
         made = []
-        answers([text for text in lines if '"ack"' not in text], lambda config: made.append(Deaf(config)) or made[0])
+        answers([text for text in lines if '"alert"' not in text], lambda config: made.append(Deaf(config)) or made[0])
         if not made[0].lost:
             raise Failure("it was not")
 
