@@ -119,7 +119,8 @@ class Run:
         text = [f"{len(found)} alerts differ; the first of {name[0]}, {name[1] or 'nobody'}, raised by {name[2]}"]
         for side, alert in (("daemon", left.get(name)), ("model", right.get(name))):
             text.append(f"  {side}: " + (told_of(alert, moment) if alert else "no such alert"))
-        keys = {key for alert in (left.get(name), right.get(name)) if alert for key in alert["readings"] + [alert["reading"]]}
+        keys = {key for alert in (left.get(name), right.get(name)) if alert
+                for key in alert["readings"] + [alert["reading"]]}
         return "\n".join(text + self.lines_about(name, keys, moment, number))
 
     def lines_about(self, name, keys, moment, number):

@@ -19,8 +19,8 @@ from alert_model import AlertModel
 from alert_village import Village
 from alerts_test import SCENARIO, Run
 
-SEEDS = (1, 2, 3, 4)
-RESIDENTS, READINGS, DAYS = 40, 4000, 30
+SEEDS = (1, 2, 3)
+RESIDENTS, READINGS, DAYS = 40, 3000, 30
 FINAL = ("withdrawn", "superseded")
 
 
@@ -37,7 +37,8 @@ class Watched(AlertModel):
             return
         token = reading.resident
         judged = Judged(reading, self.histories.get(token, NOTHING))
-        for condition in self.rules.conditions_for(self.residents.get(token), self.day_of(reading), tuple(reading.values)):
+        for condition in self.rules.conditions_for(self.residents.get(token), self.day_of(reading),
+                                                   tuple(reading.values)):
             if judged.verdict(condition).level == CRITICAL:
                 self.critical += 1
                 if not self.told_or_waits(reading, condition.name):

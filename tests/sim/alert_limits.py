@@ -160,5 +160,4 @@ class Limits:
 
 
 def stands_in(limit, rule):
-    return rule is not limit.rule and rule.id != "personal" and rule.type in REPLACED and rule.level == limit.level and \
-        rule.limits[0][0] == limit.upper() and "pregnant" not in rule.trait
+    return rule.id != "personal" and rule.type in REPLACED and rule.level == limit.level and rule.limits[0][0] == limit.upper() and "pregnant" not in rule.trait

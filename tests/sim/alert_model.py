@@ -152,7 +152,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         for condition in conditions:
             verdict = judged.verdict(condition)
             if condition.name in in_it or verdict.level < CRITICAL and (
-                    doubtful or not verdict.level and token is not None and (token, condition.name) not in self.maybe_open):
+                    doubtful or not verdict.level and token and (token, condition.name) not in self.maybe_open):
                 continue
             if doubtful and all(kind in self.rules.repeat_kinds for kind in verdict.kinds):
                 self.ask_repeat(reading, verdict, age, now)

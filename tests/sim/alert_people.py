@@ -47,7 +47,8 @@ class Somebody:
         self.setting = dice.choices(SETTINGS, (30, 40, 8, 12, 5))[0]
         self.doctor = f"D-{dice.randint(1, DOCTORS):04}" if dice.random() < 0.94 else ""
         self.team = f"T-{dice.randint(1, TEAMS):04}" if dice.random() < 0.9 else ""
-        self.chain = dice.choice(("", "H-0001", "H-0002;H-0003", f"D-{dice.randint(1, DOCTORS):04};H-0001", "H-0001;I-0001"))
+        other = f"D-{dice.randint(1, DOCTORS):04}"
+        self.chain = dice.choice(("", "H-0001", "H-0002;H-0003", f"{other};H-0001", "H-0001;I-0001"))
         self.contract(dice)
         self.owner = dice.choice(("", "", "", "gw-0001", "gw-0002"))
         self.body(dice)
@@ -145,7 +146,8 @@ class Somebody:
 
     def by_cuff(self, dice):
         systolic = clamp(self.now(dice, "sbp", 7), 45, 290)
-        values = {"bp.sbp": f"{systolic:.0f}", "bp.dbp": f"{clamp(min(self.now(dice, 'dbp', 5), systolic - 8), 25, 190):.0f}"}
+        diastolic = clamp(min(self.now(dice, "dbp", 5), systolic - 8), 25, 190)
+        values = {"bp.sbp": f"{systolic:.0f}", "bp.dbp": f"{diastolic:.0f}"}
         if dice.random() < 0.8:
             values["bp.pulse"] = f"{clamp(self.now(dice, 'pulse', 6), 25, 220):.0f}"
         flags = [dice.choice(MOVED)] if dice.random() < (0.2 if self.event else 0.04) else []

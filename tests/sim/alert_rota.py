@@ -6,7 +6,6 @@ from followup_commands import Refused
 
 MOST_DEPUTIES = 5
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-DAY_S = 86400
 
 
 def clock_seconds(text):
@@ -174,7 +173,8 @@ class Rota:
     def tell(self, alert, found, steps):
         """Nobody found: the site's contact, else the first step's own token."""
         if not found:
-            found = (0, self.site_contact, "staff") if self.site_contact else (0, *(steps[0] if steps else (None, None)))
+            last = steps[0] if steps else (None, None)
+            found = (0, self.site_contact, "staff") if self.site_contact else (0, *last)
         alert.step, alert.to, alert.role = found
 
     def tell_first(self, alert):

@@ -53,7 +53,8 @@ class Village:
             family = dice.sample(self.busy, min(len(self.busy), dice.randint(2, 4)))
             self.own.append(Instrument(dice, f"slots-{n}", dice.choice(("cuff", "cuff", "oxi")), "live", family, True))
         for n in range(3):
-            self.own.append(Instrument(dice, f"stray-{n}", ("cuff", "oxi", "meter")[n], ("live", "live", "plain")[n], people))
+            tool, mode = (("cuff", "live"), ("oxi", "live"), ("meter", "plain"))[n]
+            self.own.append(Instrument(dice, f"stray-{n}", tool, mode, people))
         self.cared = [p for p in people if p.setting == "care_home"] or people[:2]
         self.stations = ["desk-1", "desk-2", "hut-1", "care-1"]
         self.free = {name: 0 for name in self.stations}
@@ -136,7 +137,8 @@ class Village:
     def begin(self):
         dice = self.dice
         self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + "".join(p.csv() for p in self.people)})
-        hours = ("mon-sun 08:00-17:00", "mon-fri 08:00-12:00 14:00-17:30", "mon 08:00-12:00, sat 08:00-12:00", None, None)
+        hours = ("mon-sun 08:00-17:00", "mon-fri 08:00-12:00 14:00-17:30", "mon 08:00-12:00, sat 08:00-12:00",
+                 None, None)
         for n in range(1, TEAMS + 1):
             members = [{"member": f"D-{d:04}", "role": "doctor", "hours": dice.choice(hours)}
                        for d in range(1, DOCTORS + 1) if d % TEAMS == n % TEAMS or d == DOCTORS]
@@ -167,7 +169,8 @@ class Village:
             self.after(start + 8 * 3600 + dice.randrange(9 * 3600), self.session, dice.choice(self.stations))
         for _ in range(int(quota * 0.03)):
             self.after(start + 7 * 3600 + dice.randrange(12 * 3600), self.typed)
-        for what, share in ((self.correct, 0.02), (self.change, 0.008), (self.rota_changes, 0.002), (self.own_limit, 0.002)):
+        for what, share in ((self.correct, 0.02), (self.change, 0.008), (self.rota_changes, 0.002),
+                            (self.own_limit, 0.002)):
             for _ in range(max(1, int(quota * share)) if dice.random() < 0.8 else 0):
                 self.after(start + 6 * 3600 + dice.randrange(16 * 3600), what)
 
@@ -273,7 +276,8 @@ class Village:
                                             if dice.random() < 0.95 else "R-9999")])
             return
         values = dice.choice(({"resp": str(dice.choice((7, 8, 9, 14, 18, 20, 21, 22, 24, 25, 30)))},
-                              {"temp": f"{dice.uniform(34.5, 40.2):.1f}"}, {"ecg.hr": str(dice.choice((38, 40, 60, 112, 135)))},
+                              {"temp": f"{dice.uniform(34.5, 40.2):.1f}"},
+                              {"ecg.hr": str(dice.choice((38, 40, 60, 112, 135)))},
                               person.measured(dice, "cuff")[1] if person.event else {"spo2": str(dice.randint(80, 99))}))
         if not person.here:
             return
@@ -304,11 +308,13 @@ class Village:
         if kind < 0.3 or reading.void:
             self.cmd("void", {"reading": name, "reason": "not that of a person"})
         elif kind < 0.6:
-            self.assign(key, dice.choice((person.name_now() if person else "-", dice.choice(self.people).name_now(), "-")))
+            own = person.name_now() if person else "-"
+            self.assign(key, dice.choice((own, dice.choice(self.people).name_now(), "-")))
             if dice.random() < 0.2:
                 self.after(self.t + dice.randint(60, 4000), self.assign, key, dice.choice(self.people).name_now())
         elif "glu.isf" not in reading.values:
-            mark, words = ("meal", ("fasting", "postprandial_2h", "random")) if kind < 0.85 else ("arm", ("left", "right"))
+            meal, arm = ("meal", ("fasting", "postprandial_2h", "random")), ("arm", ("left", "right"))
+            mark, words = meal if kind < 0.85 else arm
             word = dice.choice(words)
             if reading.marks.get(mark) != word:
                 self.cmd("annotate", {"reading": name, mark: word})
@@ -374,15 +380,17 @@ class Village:
         side, kind, values = dice.choice((
             ("at_least", "bp.sbp", (150, 165, 170, 178, 185)), ("at_most", "bp.sbp", (84, 95, 105)),
             ("at_least", "bp.dbp", (95, 105, 115)), ("at_least", "glu.*", (11, 15.5, 18)),
-            ("at_most", "glu.*", (3.5, 4.5, 5)), ("at_most", "spo2", (85, 88, 92, 94)), ("at_least", "weight", (70, 90))))
+            ("at_most", "glu.*", (3.5, 4.5, 5)), ("at_most", "spo2", (85, 88, 92, 94)),
+            ("at_least", "weight", (70, 90))))
         if not person.here:
             return
         args = {"resident": person.name_now(), "kind": kind, side: dice.choice(values)}
         if dice.random() < 0.12:
             self.cmd("limit", {**args, "end": True}, by=person.doctor or "D-0001")
             return
+        until = text_of(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]
         self.cmd("limit", {**args, "severity": dice.choice(("warning", "critical")), "reason": "as agreed",
-                           "until": text_of(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]}, by=person.doctor or "D-0001")
+                           "until": until}, by=person.doctor or "D-0001")
         if dice.random() < 0.6:
             self.after(self.t + dice.randint(60, 90000), self.second_doctor, person, {**args, "confirm": True})
 
