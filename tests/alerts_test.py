@@ -22,7 +22,7 @@ from alert_rules import WORDS
 from alert_village import Village
 
 SCENARIO = BUILD + "/tests/scenario"
-LINES_SHOWN = 30
+LINES_SHOWN = 16
 FIELDS = ("at", "phase", "state", "severity", "level", "to", "role", "step", "deliver", "labels", "ack")
 
 
@@ -126,14 +126,15 @@ class Run:
     def lines_about(self, name, keys, moment, number):
         """The last lines about the alert's resident until the difference."""
         token = name[1]
-        keys |= {r.key for r in self.model.readings.values() if token and r.resident == token}
+        kinds = {kind for rule in self.model.rules.rules if rule.condition == name[0] for kind in rule.kinds}
+        keys |= {r.key for r in self.model.readings.values() if token and r.resident == token and kinds & set(r.values)}
         found = collections.deque(maxlen=LINES_SHOWN)
         marks = [f'"{token}"', f'!{name[2]}:'] if token else [f'!{name[2]}:']
         with open(self.scenario, encoding="utf-8") as f:
             for n, text in enumerate(f, 1):
                 if n > number or n > 1 and json.loads(text)["at"] > moment:
                     break
-                if n == 1 or any(mark in text for mark in marks) or mentions(text, keys):
+                if any(mark in text for mark in marks) or mentions(text, keys):
                     found.append(f"  {n}: {text.strip()[:400]}")
         return list(found)
 

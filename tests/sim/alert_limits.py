@@ -160,4 +160,6 @@ class Limits:
 
 
 def stands_in(limit, rule):
-    return rule.id != "personal" and rule.type in REPLACED and rule.level == limit.level and rule.limits[0][0] == limit.upper() and "pregnant" not in rule.trait
+    if rule.id == "personal" or rule.type not in REPLACED:
+        return False
+    return rule.level == limit.level and rule.limits[0][0] == limit.upper() and "pregnant" not in rule.trait

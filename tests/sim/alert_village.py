@@ -278,7 +278,7 @@ class Village:
         values = dice.choice(({"resp": str(dice.choice((7, 8, 9, 14, 18, 20, 21, 22, 24, 25, 30)))},
                               {"temp": f"{dice.uniform(34.5, 40.2):.1f}"},
                               {"ecg.hr": str(dice.choice((38, 40, 60, 112, 135)))},
-                              person.measured(dice, "cuff")[1] if person.event else {"spo2": str(dice.randint(80, 99))}))
+                              {"spo2": str(dice.randint(80, 99))}, person.measured(dice, "cuff")[1]))
         if not person.here:
             return
         args = {"resident": person.name_now(), "values": values}
