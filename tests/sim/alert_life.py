@@ -27,7 +27,6 @@ class Alert:
         self.acknowledged = False
         self.labels = set()
         self.first = None  # the critical entry that a later one confirms
-        self.emptied = False  # its last reading left it when it was over
         self.ended_by = None
         self.last_day = None  # of raising, escalation, reopening
         self.route = self.to = self.role = self.deliver = None
@@ -195,7 +194,7 @@ class Life:
         today = self.zone.day(self.now)
         for alert in reversed(self.by_condition.get((reading.resident, verdict.condition.name), ())
                               if reading.resident is not None else ()):
-            if alert.severity >= verdict.level and alert.last_day == today and not alert.emptied and \
+            if alert.severity >= verdict.level and alert.last_day == today and alert.entries and \
                     "withdrawn" not in alert.labels:
                 break
         else:
@@ -322,7 +321,6 @@ class Life:
         if alert.first and alert.first.reading is reading:
             alert.first = next((e for e in alert.entries if e.level == CRITICAL), None)
         if not alert.open() and not ack:
-            alert.emptied = not alert.entries
             return
         if not alert.entries:
             if reason == "corrected":
