@@ -101,8 +101,16 @@ static void test_resolved(void **state)
 {
 	(void)state;
 	deliver(0, 185, 95);
+	int64_t due = rig_int(&rig, "SELECT due_boot FROM escalation");
 	deliver(600, 130, 80);
+	/* nobody hurries any more, until it is so again */
+	assert_true(rig_int(&rig, "SELECT due_boot FROM escalation") >
+		    due + 3 * HOUR * CLOCK_SECOND_US);
 	expect(RAISED "; end latched 0/3 doctor unconfirmed resolved_by_repeat");
+	deliver(660, 186, 95);
+	assert_true(
+		rig_int(&rig, "SELECT due_boot FROM escalation") < due + HOUR * CLOCK_SECOND_US);
+	deliver(720, 130, 80);
 	acknowledge("bp-high");
 	expect_text("SELECT state FROM alert", "inactive");
 	assert_int_equal(COUNT("escalation"), 0);
@@ -157,6 +165,11 @@ static void test_late(void **state)
 	acknowledge("bp-high");
 	deliver(10, 186, 95, .taken_s = -10 * MINUTE);
 	expect_text("SELECT doubts FROM alert ORDER BY id DESC", "[\"late\"]");
+	/* ten minutes are not late */
+	teardown(state);
+	setup(state);
+	deliver(0, 185, 95, .taken_s = -10 * MINUTE);
+	expect(RAISED);
 }
 
 /* Of three hours ago: in the morning; and at once when there is one of now. */
@@ -169,6 +182,11 @@ static void test_morning(void **state)
 	expect_text("SELECT deliver||revision FROM alert", "morning2");
 	deliver(120, 187, 95);
 	expect_text("SELECT deliver||revision||phase FROM alert", "now3continue");
+	teardown(state);
+	setup(state);
+	deliver(0, 185, 95, .taken_s = -3 * HOUR);
+	deliver(60, 186, 95, .taken_s = -2 * HOUR + 60);
+	expect_text("SELECT deliver||revision FROM alert", "now2");
 	/* not one that was measured two hours ago to the second */
 	teardown(state);
 	setup(state);

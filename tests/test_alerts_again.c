@@ -64,10 +64,18 @@ static void test_identity_changed(void **state)
 	expect(RAISED
 		"; update active 3/3 doctor unconfirmed identity_changed\nbp-high R-0002: start "
 		"active 3/3 doctor unconfirmed late");
+	/* and back: it is in it already, which is no news; hers is in doubt as well */
+	rig_script(&rig, "UPDATE binding SET resident=1");
+	assert_int_equal(reassess(&rig.gateway, rig.db, &id, NULL), 1);
+	expect_text(
+		"SELECT group_concat(resident||':'||revision||labels,' ') FROM (SELECT * FROM alert "
+		"ORDER BY id)",
+		"1:2[\"unconfirmed\",\"identity_changed\"] "
+		"2:2[\"unconfirmed\",\"identity_changed\"]");
 	/* somebody knows: it leaves what it was never of */
 	assert_int_equal(assign(&id, 2), 0);
 	expect_text("SELECT group_concat(state) FROM (SELECT * FROM alert ORDER BY id)",
-		"active,active");
+		"inactive,active");
 	assert_int_equal(assign(&id, 3), 0);
 	expect_text("SELECT group_concat(state||resident) FROM (SELECT * FROM alert ORDER BY id)",
 		"inactive1,inactive2,active3");

@@ -16,6 +16,8 @@ static void test_void(void **state)
 		"doctor downgraded");
 	deliver(120, 166, 95);
 	assert_int_equal(COUNT("alert_reading"), 2);
+	/* whosever it is found to be: it is void */
+	assert_int_equal(intake_assign(&rig.gateway, rig.db, &id, 2), 0);
 	assert_int_equal(COUNT("alert"), 1);
 }
 
@@ -93,6 +95,17 @@ static void test_corrected(void **state)
 		"5continue31[\"unconfirmed\"]");
 }
 
+/* Nobody's: its own alert goes on. */
+static void test_corrected_of_nobody(void **state)
+{
+	(void)state;
+	rig_script(&rig, "DELETE FROM binding");
+	deliver(0, 185, 95, .identity = "1");
+	deliver(60, 190, 95, .identity = "1", .corrected = true);
+	expect("bp-high -: start active 3/3 staff unconfirmed unassigned; end latched 0/3 staff "
+	       "unconfirmed corrected unassigned; continue active 3/3 staff unconfirmed unassigned");
+}
+
 /* A warning is over by it, and raised anew: the same alert. */
 static void test_corrected_and_raised_anew(void **state)
 {
@@ -119,6 +132,7 @@ int main(void)
 		T(test_artefact),
 		T(test_artefact_of_a_closed_one),
 		T(test_corrected),
+		T(test_corrected_of_nobody),
 		T(test_corrected_and_raised_anew),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
