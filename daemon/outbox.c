@@ -15,6 +15,7 @@
 #define LANDED_MAX (WINDOW_MAX * OUTBOX_PACK_ROWS)
 #define SETTLE_ROWS 256	   /* written down at once: an alert that comes just then waits for them */
 #define BACKLOG_MESSAGES 1 /* made at once of what waited, for the same reason */
+#define BACKLOG_SLOTS 4 /* of the window, for what waited: on a slow line an alert is behind them */
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
 #define REASON_MAX 200			/* bytes of what the platform says that we keep */
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
@@ -223,10 +224,11 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_
 	return taken;
 }
 
-/* May one more message of this lane be on its way? */
-static bool has_room(const struct sink *s, enum lane lane)
+/* May one more message of this lane be on its way? `slots`: of the window, for all but alerts. */
+static bool has_room(const struct sink *s, enum lane lane, unsigned slots)
 {
-	if (s->flying >= (lane == LANE_ALERT ? s->window : MIN(8, s->window - OUTBOX_ALERT_SLOTS)))
+	if (s->flying >=
+		(lane == LANE_ALERT ? s->window : MIN(slots, s->window - OUTBOX_ALERT_SLOTS)))
 		return false;
 	for (unsigned i = 0; lane == LANE_PIECE && i < s->window; i++)
 		if (s->flights[i].tag && s->flights[i].kind == OBJECT_PIECE)
@@ -234,15 +236,15 @@ static bool has_room(const struct sink *s, enum lane lane)
 	return true;
 }
 
-/* Hands over what lies between the cursor and `upto`, as long as the window has room, in so many messages at most.
- * True: there may be more of it that could go now. */
+/* Hands over what lies between the cursor and `upto`, as long as the window has room. What waited (`backlog`) goes in
+ * few messages at once, and few are on their way. True: there may be more of it that could go now. */
 static bool serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
-	enum lane lane, int64_t *cursor, int64_t upto, unsigned messages)
+	enum lane lane, int64_t *cursor, int64_t upto, bool backlog)
 {
 	struct sink *s = &o->sinks[sink];
 	struct due due[OUTBOX_PACK_ROWS];
-	for (; has_room(s, lane); messages--) {
-		if (!messages)
+	for (unsigned made = 0; has_room(s, lane, backlog ? BACKLOG_SLOTS : WINDOW_MAX); made++) {
+		if (backlog && made == BACKLOG_MESSAGES)
 			return true;
 		unsigned n = select_lane(db, sink, lane, *cursor, upto, due);
 		unsigned taken = n ? hand_over(o, db, sink, boot_us, due, n) : 0;
@@ -297,7 +299,9 @@ static void retry(struct outbox *o, struct db *db, unsigned sink, int64_t boot_u
 	struct due due[OUTBOX_PACK_ROWS];
 	bool any = false;
 	for (enum lane lane = LANE_ALERT; lane < LANES; lane++) {
-		unsigned n = has_room(s, lane) ? select_again(db, sink, s, lane, boot_us, due) : 0;
+		unsigned n = has_room(s, lane, WINDOW_MAX)
+				     ? select_again(db, sink, s, lane, boot_us, due)
+				     : 0;
 		any |= n && hand_over(o, db, sink, boot_us, due, n);
 	}
 	/* what is due and cannot go now is looked at again when a slot is free, or in a second */
@@ -315,13 +319,13 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 		if (!s->up)
 			continue;
 		bool more = false;
-		serve_lane(o, db, i, boot_us, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX,
-			WINDOW_MAX);
+		serve_lane(
+			o, db, i, boot_us, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX, false);
 		for (enum lane lane = LANE_READING; lane < LANES; lane++)
-			serve_lane(o, db, i, boot_us, lane, &s->live[lane], INT64_MAX, WINDOW_MAX);
+			serve_lane(o, db, i, boot_us, lane, &s->live[lane], INT64_MAX, false);
 		for (enum lane lane = LANE_READING; lane < LANES && !more; lane++)
-			more = serve_lane(o, db, i, boot_us, lane, &s->backlog[lane], s->live_from,
-				BACKLOG_MESSAGES);
+			more = serve_lane(
+				o, db, i, boot_us, lane, &s->backlog[lane], s->live_from, true);
 		if (boot_us >= s->next_scan_us)
 			retry(o, db, i, boot_us);
 		due = MIN(due, more ? boot_us : MAX(s->next_scan_us, boot_us + 50000));

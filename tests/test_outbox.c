@@ -378,6 +378,26 @@ static void test_small_window(void **state)
 	assert_int_equal(COUNT("1"), 200); /* each sink has rows of its own */
 }
 
+/* However large the window: what waited fills a slow line with a few messages only. */
+static void test_backlog_slots(void **state)
+{
+	(void)state;
+	rig_close(&rig);
+	rig_open(&rig, "sinks:\n - {name: a, host: g, window: 100}\n");
+	readings(1000);
+	up();
+	serve();
+	assert_int_equal(rig.n_posted, 4);
+	readings(5); /* these are live, and go beside them */
+	serve();
+	assert_int_equal(rig.n_posted, 5);
+	assert_int_equal(objects(rig.posted[4], NULL), 5);
+	for (unsigned i = 0; i < rig.n_posted; i++)
+		sent(rig.posted[i]->tag);
+	serve();
+	assert_int_equal(rig.n_posted, 9);
+}
+
 /* sent and receipted */
 
 static void test_receipt(void **state)
@@ -993,6 +1013,7 @@ int main(void)
 		T(test_one_kind_in_a_message),
 		T(test_reserved_slots),
 		T(test_small_window),
+		T(test_backlog_slots),
 		T(test_receipt),
 		T(test_receipt_before_puback),
 		T(test_broker_is_enough),
