@@ -502,12 +502,21 @@ class Site:
         except FileNotFoundError:
             return None
 
-    def alert_of(self, reading, revision=1):
-        """The platform's alert of a reading, or None."""
+    def alert_of(self, reading, revision=1, **want):
+        """The platform's alert that a reading raised, or None. A reading of several conditions, or of several residents
+        one after the other, raises several."""
         for a in self.received("up/alert").values():
-            if a["reading"] == reading["id"] and a["revision"] == revision:
+            if a["reading"] == reading["id"] and a["revision"] == revision and \
+                    all(a[k] == v for k, v in want.items()):
                 return a
         return None
+
+    def alert_showing(self, reading, **want):
+        """The platform's newest revision of an alert that shows a reading, or None: it may have joined what another one
+        raised."""
+        found = [a for a in self.received("up/alert").values()
+                 if a["shown"] == reading["id"] and all(a[k] == v for k, v in want.items())]
+        return max(found, key=lambda a: a["revision"]) if found else None
 
     def close(self, keep=False):
         order = [n for n in self.processes if n not in ("core", "uplink", "broker")]

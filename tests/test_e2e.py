@@ -68,10 +68,19 @@ def delivered(site, device, count, seconds=15, **want):
     return got
 
 
-def alert(site, reading, revision=1, seconds=10):
-    found = wait_until(lambda: site.alert_of(reading, revision), seconds)
-    holds(found, f"no alert, revision {revision}, of reading {reading['id']}; there are "
+def alert(site, reading, revision=1, seconds=10, **want):
+    """The alert that a reading raised, in one of its revisions."""
+    found = wait_until(lambda: site.alert_of(reading, revision, **want), seconds)
+    holds(found, f"no alert {want}, revision {revision}, of reading {reading['id']}; there are "
                  f"{[(a['id'], a['revision']) for a in site.received('up/alert').values()]}")
+    return found
+
+
+def shown(site, reading, seconds=10, **want):
+    """The revision of an alert by which a person is shown a reading that joined it."""
+    found = wait_until(lambda: site.alert_showing(reading, **want), seconds)
+    holds(found, f"no alert {want} shows reading {reading['id']}; there are "
+                 f"{[(a['id'], a['revision'], a['shown']) for a in site.received('up/alert').values()]}")
     return found
 
 
@@ -163,15 +172,16 @@ def clinic_cuff(site):
         holds(visit, "the visit did not come")
         same((visit[-1]["status"], visit[-1]["state"], visit[-1]["way"]), ("proposed", "open", 3))
         same(list(filled(visit[-1])), ["visit_date", "visit_way"])
-    with tap.case("cuff: the critical alert goes to the doctor; `ack` makes revision 2", site):
+    with tap.case("cuff: the critical alert goes to the doctor; `ack` makes revision 2, and does not end it",
+                  site):
         a = alert(site, site.readings("cuff-1")[0])
         same((a["severity"], a["state"], a["to"]), ("critical", "active",
              {"role": "doctor", "token": "D-0001"}))
         same(sorted(rule["id"] for rule in a["rules"]), ["dbp-critical-high", "sbp-critical-high"])
         site.cli("ack", a["id"][:8], "reached", "--by", "D-0001")
         b = alert(site, site.readings("cuff-1")[0], 2)
-        same((b["id"], b["state"], b["acknowledged"]["outcome"]),
-             (a["id"], "acknowledged", "reached"))
+        same((b["id"], b["phase"], b["state"], b["inactivation"], b["acknowledged"]["outcome"]),
+             (a["id"], "update", "active", "alert-acknowledged", "reached"))
         holds(b["acknowledged"]["by"].endswith("/D-0001"), b["acknowledged"])
         again = site.refusal("--lang", "en", "ack", a["id"], "reached")
         holds("before" in again, f"acknowledged twice: {again}")
@@ -183,7 +193,12 @@ def clinic_cuff(site):
         holds(new, "no new revision")
         same(new[-1]["id"], old["id"])
         holds("bp" not in filled(new[-1]), "a cuff that is lent fills a form")
-        same(site.alert_of(delivered(site, "cuff-1", 2)[1]), None, "alert of 131/79")
+        good = delivered(site, "cuff-1", 2)[1]
+        over = alert(site, site.readings("cuff-1")[0], 3)
+        same((over["phase"], over["state"], over["level"], over["severity"], over["ended"]),
+             ("end", "inactive", "none", "critical", good["time"]["taken"]))
+        same(sorted(over["labels"]), ["resolved_by_repeat", "unconfirmed"])
+        same((site.alert_of(good), site.alert_showing(good)), (None, None), "alert of 131/79")
 
 
 def newest(site, resident, status, seconds=10):
@@ -267,11 +282,12 @@ def clinic_unbound(site):
         same((r["resident"], r["status"], r["identity"]["evidence"]),
              (None, "unassigned", "not_bound"))
         a = alert(site, r)
-        same((a["resident"], a["to"]), (None, {"role": "site", "token": "S-0001"}))
+        same((a["resident"], a["to"]), (None, {"role": "staff", "token": "S-0001"}))
         holds("unassigned" in a["labels"], a["labels"])
         listed = [u["id"] for u in site.cli("unassigned")["readings"]]
         holds(r["id"] in listed, f"not in the inbox: {listed}")
-    with tap.case("assign: next revision, evidence; the alert moves to the doctor", site):
+    with tap.case("assign: next revision, evidence; nobody's alert is withdrawn, the resident's goes to the doctor",
+                  site):
         site.cli("assign", r["id"], "R-0003")
         holds(wait_until(lambda: site.readings("cuff-3")[0]["revision"] == 2),
               "no revision 2 at the platform")
@@ -279,15 +295,22 @@ def clinic_unbound(site):
         same((n["resident"], n["status"], n["identity"]["evidence"], n["identity"]["grade"]),
              ("R-0003", "amended", "assigned_by_person", "person"))
         same(n["values"], r["values"], "values")
-        b = alert(site, r, 2)
-        same((b["id"], b["resident"], b["to"], b["state"]),
-             (a["id"], "R-0003", {"role": "doctor", "token": "D-0002"}, "active"))
+        gone = alert(site, r, 2, resident=None)
+        same((gone["id"], gone["phase"], gone["state"]), (a["id"], "end", "inactive"))
+        same(sorted(set(gone["labels"]) & {"withdrawn", "wrong_person"}), ["withdrawn", "wrong_person"])
+        b = alert(site, r, resident="R-0003")
+        same((b["to"], b["state"], b["severity"], b["shown"]),
+             ({"role": "doctor", "token": "D-0002"}, "active", "critical", r["id"]))
+        holds(b["id"] != a["id"], "two persons' alert has one id")
         holds("unassigned" not in b["labels"], f"stale label: {b['labels']}")
         holds("already" in site.refusal("--lang", "en", "assign", r["id"], "R-0003"), "twice")
     with tap.case("assign to nobody takes it back: reading and alert follow", site):
         site.cli("assign", r["id"], "-")
-        c = alert(site, r, 3)
-        same((c["resident"], c["to"]["token"]), (None, "S-0001"))
+        gone = alert(site, r, 2, resident="R-0003")
+        same((gone["id"], gone["phase"], gone["state"]), (b["id"], "end", "inactive"))
+        holds("withdrawn" in gone["labels"] and "wrong_person" in gone["labels"], gone["labels"])
+        c = alert(site, r, 3, resident=None)
+        same((c["id"], c["phase"], c["state"], c["to"]["token"]), (a["id"], "start", "active", "S-0001"))
         holds("unassigned" in c["labels"], c["labels"])
         holds(wait_until(lambda: site.readings("cuff-3")[0]["resident"] is None), "still hers")
 
@@ -298,7 +321,7 @@ def clinic_out_of_contract(site):
         r, = delivered(site, "cuff-4", 1)
         same((r["resident"], r["identity"]["in_contract"]), ("R-0005", False))
         a = alert(site, r)
-        same((a["resident"], a["to"]), ("R-0005", {"role": "site", "token": "S-0001"}))
+        same((a["resident"], a["to"]), ("R-0005", {"role": "staff", "token": "S-0001"}))
         holds("out_of_contract" in a["labels"], a["labels"])
 
 
@@ -343,11 +366,16 @@ def clinic_lab(site):
         same((a["severity"], a["rules"][0].get("comparator"), a["to"]["token"]),
              ("critical", ">", "D-0001"))
         holds("above_meter_range" in a["labels"], a["labels"])
-    with tap.case("lab: HI without a number is critical, too", site):
+    with tap.case("lab: HI without a number is critical, too, and joins the same alert", site):
         measure(site, "lab-1", result("HI", specimen="S-11", flag="HH"))
         r = delivered(site, "lab-1", 2)[-1]
         same(r["values"]["glu.random"].get("comparator"), ">")
-        same(alert(site, r)["severity"], "critical")
+        b = shown(site, r)
+        same((b["id"], b["phase"], b["state"], b["severity"], b["level"], b["readings"]),
+             (a["id"], "continue", "active", "critical", "critical", 2))
+        same((b["reading"], b["rules"][0].get("comparator"), b["to"]), (a["reading"], ">", a["to"]))
+        holds("above_meter_range" in b["labels"], b["labels"])
+        same(site.alert_of(r), None, "a second alert")
     with tap.case("platform's ack by down/cmd: the same id twice acts once, replies twice", site):
         a = alert(site, site.readings("lab-1")[0])
         command = {"v": 1, "id": "c-1", "cmd": "ack", "by": "D-0001",
@@ -359,14 +387,25 @@ def clinic_lab(site):
         replies = [e["object"] for e in site.events("platform", "reply")]
         same([(r["id"], r["ok"]) for r in replies], [("c-1", True)] * 2, "replies")
         same(replies[0], replies[1], "the second reply")
-        b = alert(site, site.readings("lab-1")[0], 2)
-        same((b["state"], b["acknowledged"]["by"]), ("acknowledged", "platform:platform/D-0001"))
+        b = alert(site, site.readings("lab-1")[0], 3)
+        same((b["id"], b["phase"], b["state"], b["inactivation"]),
+             (a["id"], "update", "active", "alert-acknowledged"))
+        same((b["acknowledged"]["by"], b["acknowledged"]["outcome"]), ("platform:platform/D-0001", "advised"))
         audit = site.query("SELECT author FROM audit WHERE action='ack' AND object=?", a["id"])
         same(audit, [("platform:platform/D-0001",)], "audit lines")
-        site.control("platform", json.dumps(dict(command, id="c-2", args={"alert": a["id"]})))
+        open_one = alert(site, site.readings("cuff-4")[0])
+        site.control("platform", json.dumps(dict(command, id="c-2", args={"alert": open_one["id"]})))
         wait_until(lambda: len(site.events("platform", "reply")) >= 3)
         bad = site.events("platform", "reply")[-1]["object"]
-        same((bad["id"], bad["ok"], bad["error"]["code"]), ("c-2", False, "bad_outcome"))
+        same((bad["id"], bad["ok"], bad["error"]["code"]), ("c-2", False, "bad_value"))
+    with tap.case("platform's ack: somebody was first, which is no error and acts no more", site):
+        site.control("platform", json.dumps(dict(command, id="c-3", by="D-0002")))
+        wait_until(lambda: len(site.events("platform", "reply")) >= 4)
+        late = site.events("platform", "reply")[-1]["object"]
+        same((late["id"], late["ok"], late["result"]["already"], late["result"]["by"], late["result"]["outcome"]),
+             ("c-3", True, True, "platform:platform/D-0001", "advised"))
+        drained(site)
+        same(site.alert_of(site.readings("lab-1")[0], 4), None, "a revision by the second one")
     with tap.case("lab: noise and unknown records are counted by class, and shown", site):
         holds(wait_until(lambda: site.events("lab-1", "fault"), 0.1), "the analyser made no noise")
         measure(site, "lab-1", result("5.1", test="NOSUCH", specimen="S-12"))
@@ -434,6 +473,7 @@ def clinic_same_again(site):
         same([r["values"]["glu.random"]["value"] for r in (old, new)], [6.2, 19.9])
         same(old["revision"], 1, "the first one")
         a = alert(site, new)
+        same((a["resident"], a["severity"], a["to"]["token"]), (None, "critical", "S-0001"))
         holds("conflict" in a["labels"], a["labels"])
     site.cli("visit", "open", "R-0002", "t2dm")
     time.sleep(1.1)  # the analyser's clock shows whole seconds: not one that began before the visit
@@ -456,10 +496,12 @@ def clinic_same_again(site):
         measure(site, "lab-1", result("2.7", specimen="S-41", time=fixed, status="C"))
         r = wait_until(lambda: [r for r in site.readings("lab-1") if r["revision"] == 2
                                 and r["notes"]["specimen"] == "S-41"])[0]
-        alert(site, r, 1)
-        b = alert(site, r, 2)
-        same(([rule["id"] for rule in b["rules"]], b["state"], b["rules"][0]["value"]),
-             (["glucose-critical-low"], "active", 2.7))
+        a = alert(site, r, 2, condition="glucose-high")
+        same((a["phase"], a["state"], a["level"]), ("end", "latched", "none"))  # nobody acknowledged it
+        holds("corrected" in a["labels"] and "withdrawn" not in a["labels"], a["labels"])
+        b = alert(site, r, condition="glucose-low")
+        same((b["state"], b["severity"], b["to"]["token"]), ("active", "critical", "D-0001"))
+        same([(rule["id"], rule["value"]) for rule in b["rules"]], [("glucose-critical-low", 2.7)])
 
 
 def clinic_import(site):

@@ -123,7 +123,8 @@ def missing(site, told):
     specimens of one second may have the same bytes: then there must be two."""
     stored = Counter((name, raw.rstrip(b"\r\n")) for name, raw in site.rows(
         "SELECT name, raw FROM reading JOIN device ON device.id=device"
-        " UNION ALL SELECT name, raw FROM event JOIN device ON device.id=device"))
+        " UNION ALL SELECT name, raw FROM event JOIN device ON device.id=device"
+        " WHERE raw IS NOT NULL"))
     wanted = Counter((name, raw.rstrip(b"\r\n")) for (name, _), raw in told.items())
     return list((wanted - stored).elements())
 
