@@ -203,6 +203,9 @@ def continuous():
             holds(2 <= value(s, "spo2.artifact") <= 15, s["values"]["spo2.artifact"])
             apart = (s["time"]["boot_ms"] - r["time"]["boot_ms"]) / 1000
             same(site.alert_of(s), None, f"alert of the summary, {apart:.0f} s later")
+            b = alert(site, r, 2)
+            same((b["phase"], b["state"], b["level"], b["severity"], b["shown"], b["readings"]),
+                 ("end", "latched", "none", "critical", r["id"], 1), "the alert, by the summary")
         with tap.case("continuous: all is receipted", site):
             all_there(site)
 
@@ -227,15 +230,17 @@ def settled(site, device, reading, spo2, doctor):
     clean = delivered(site, device, 2)[1]
     same((clean["flags"], value(clean, "spo2")), ([], spo2))
     a = alert(site, clean)
-    same((a["severity"], a["to"]), ("critical", {"role": "doctor", "token": doctor}))
+    same((a["severity"], a["to"], a["shown"], a["readings"]),
+         ("critical", {"role": "doctor", "token": doctor}, clean["id"], 1))
     holds("low_perfusion" not in a["labels"] and "no_clean_repeat" not in a["labels"], a["labels"])
 
 
 def unsettled(site, reading, within_s):
     """No clean one came: staff are told of the doubtful one, not before its time is over."""
     a = alert(site, reading, 1, within_s + 15)
-    same((a["severity"], a["state"], a["resident"], a["to"]),
-         ("critical", "active", reading["resident"], {"role": "site", "token": "S-0001"}))
+    same((a["severity"], a["state"], a["resident"], a["to"], a["shown"]),
+         ("critical", "active", reading["resident"], {"role": "staff", "token": "S-0001"},
+          reading["id"]))
     holds({"low_perfusion", "no_clean_repeat", "unconfirmed"} <= set(a["labels"]), a["labels"])
     rule = a["rules"][0]
     same((rule["id"], rule["value"]), ("spo2-critical-low", value(reading, "spo2")))
@@ -314,16 +319,31 @@ def staff_alert(site, rule, severity):
     same(len(alerts(site, rule)), 1, f"alerts {rule}")
     a, = [revisions[max(revisions)] for revisions in alerts(site, rule).values()]
     same((a["severity"], a["type"], a["state"], a["place"], a["resident"], a["to"]),
-         (severity, "ST", "active", "fridge", None, {"role": "site", "token": "S-0001"}))
+         (severity, "ST", "active", "fridge", None, {"role": "staff", "token": "S-0001"}))
     return a
 
 
+def revision(site, a, number):
+    holds(wait_until(lambda: number in alerts(site).get(a["id"], {}), 15),
+          f"no revision {number} of {a['id']}")
+    return alerts(site)[a["id"]][number]
+
+
 def over(site, a):
-    """It ends by itself."""
-    holds(wait_until(lambda: 2 in alerts(site).get(a["id"], {}), 15), "it is not over")
-    b = alerts(site)[a["id"]][2]
-    same((b["state"], b["phase"], b["to"]), ("resolved", "end", a["to"]))
+    """It ends by itself; a critical one is left to be seen by somebody."""
+    b = revision(site, a, 2)
+    left = "latched" if a["severity"] == "critical" else "inactive"
+    same((b["state"], b["phase"], b["level"], b["severity"], b["to"]),
+         (left, "end", "none", a["severity"], a["to"]))
     holds(instant(b["since"]) < instant(b["ended"]), b)
+
+
+def seen(site, a):
+    """Somebody has seen the critical one that is over."""
+    site.cli("ack", a["id"][:8], "reached", "--by", "S-0001")
+    b = revision(site, a, 3)
+    same((b["state"], b["phase"], b["inactivation"], b["acknowledged"]["outcome"], "ended" in b),
+         ("inactive", "update", "alert-acknowledged", "reached", True))
 
 
 def fridge_line():
@@ -377,6 +397,7 @@ def fridge_limits(site):
         same((newest(site, "fridge-1", "env.temp"), list(alerts(site)[a["id"]])), (7.8, [1]))
         site.control("bus", "set 1 temp 4.6")
         over(site, a)
+        seen(site, a)
     with tap.case("fridge: an open door calls staff, one that was closed in time does not", site):
         site.control("bus", "set 1 door 1")
         same(newest(site, "fridge-1", "env.door_open"), 1)
@@ -446,7 +467,7 @@ def fridge_port():
             restart_core(site)
             holds(wait_until(lambda: len(alerts(site, "fridge-warm")) == 2, 15), "no second alert")
             time.sleep(WARM_S)
-            same(sorted(map(sorted, alerts(site, "fridge-warm").values())), [[1], [1, 2]])
+            same(sorted(map(sorted, alerts(site, "fridge-warm").values())), [[1], [1, 2]], "revisions")
             same({value(r, "env.temp") for r in site.readings("fridge-1")}
                  - said(site, "tcp", "temp") - {4.5}, set(), "never shown")
             all_there(site)
