@@ -12,8 +12,11 @@
 #include <stdatomic.h>
 
 #define AGAIN_US (60 * CLOCK_SECOND_US)
-#define TRIES_MAX 4			      /* of a critical page, and of an end */
-#define TRIED_MAX 32			      /* of them that wait for their next try at a time */
+#define TRIES_MAX 4  /* of a critical page, and of an end */
+#define TRIED_MAX 32 /* of them that wait for their next try at a time */
+#define WAITS_US              \
+	(2 * INT64_C(86400) * \
+		CLOCK_SECOND_US) /* what waits longer waits by a clock that was set back */
 #define EVENT_EVERY_US (60 * CLOCK_SECOND_US) /* a program that is broken tells each alert */
 
 /* Something to be told that failed. */
@@ -248,9 +251,9 @@ static int page_of(struct errand *e, struct db *db, bool critical)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT id,uuid,severity,phase,pages FROM alert WHERE state IN ('active','latched') AND "
-		"pages>hooked AND acked IS NULL AND coalesce(not_before,0)<=? AND "
-		"(severity='critical')=? ORDER BY id",
-		"ii", e->utc_us, (int64_t)critical);
+		"pages>hooked AND acked IS NULL AND (deliver='now' OR coalesce(not_before,0) NOT "
+		"BETWEEN ?+1 AND ?) AND (severity='critical')=? ORDER BY id",
+		"iii", e->utc_us, e->utc_us + WAITS_US, (int64_t)critical);
 	return first_of(e, r, true);
 }
 
@@ -277,8 +280,8 @@ static int run_take(struct job *job, struct db *db)
 		rc = page_of(e, db, false);
 	e->next_utc_us = db_int(db, INT64_MAX,
 		"SELECT min(not_before) FROM alert WHERE state IN ('active','latched') AND pages>hooked "
-		"AND acked IS NULL AND not_before>?",
-		"i", e->utc_us);
+		"AND acked IS NULL AND deliver<>'now' AND not_before BETWEEN ?+1 AND ?",
+		"ii", e->utc_us, e->utc_us + WAITS_US);
 	if (e->next_utc_us == 0)
 		e->next_utc_us = INT64_MAX; /* min() of nothing */
 	if (rc <= 0)

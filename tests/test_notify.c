@@ -141,11 +141,11 @@ static void test_order(void **state)
 static void test_not_before(void **state)
 {
 	(void)state;
-	char set[64];
+	char set[96];
 	script(SIREN);
 	raise_alert(1, "warning");
 	wait_for(1);
-	snprintf(set, sizeof(set), "pages=pages+1, not_before=%lld",
+	snprintf(set, sizeof(set), "pages=pages+1, deliver='after_quiet', not_before=%lld",
 		(long long)(clock_utc_us() + 3 * SECOND / 2));
 	int64_t before = clock_boot_us();
 	revise(1, set);
@@ -153,6 +153,30 @@ static void test_not_before(void **state)
 	assert_int_equal(count(lines()), 1);
 	wait_for(2);
 	assert_true(clock_boot_us() - before >= SECOND);
+}
+
+/* Our clock was set back since: what is told now is told now, and a morning is at most a day away. */
+static void test_clock_set_back(void **state)
+{
+	(void)state;
+	char set[96];
+	int64_t now_us = clock_utc_us();
+	script(SIREN);
+	raise_alert(1, "critical");
+	wait_for(1);
+	snprintf(set, sizeof(set), "pages=pages+1, deliver='now', not_before=%lld",
+		(long long)(now_us + RIG_HOUR));
+	revise(1, set);
+	wait_for(2);
+	snprintf(set, sizeof(set), "pages=pages+1, deliver='morning', not_before=%lld",
+		(long long)(now_us + 10 * 365 * 24 * RIG_HOUR));
+	revise(1, set);
+	wait_for(3);
+	snprintf(set, sizeof(set), "pages=pages+1, deliver='morning', not_before=%lld",
+		(long long)(now_us + 23 * RIG_HOUR));
+	revise(1, set);
+	turns(SECOND);
+	assert_int_equal(count(lines()), 3);
 }
 
 /* The time is over, with what the program started; the next one is told all the same. */
@@ -284,13 +308,14 @@ static void test_plan(void **state)
 	(void)state;
 	static const char *const plans[] = {
 		"EXPLAIN QUERY PLAN SELECT id,uuid,severity,phase,pages FROM alert WHERE state IN "
-		"('active','latched') AND pages>hooked AND acked IS NULL AND coalesce(not_before,0)<=5 "
-		"AND (severity='critical')=1 ORDER BY id",
+		"('active','latched') AND pages>hooked AND acked IS NULL AND (deliver='now' OR "
+		"coalesce(not_before,0) NOT BETWEEN 5+1 AND 9) AND (severity='critical')=1 ORDER BY id",
 		"EXPLAIN QUERY PLAN SELECT id,uuid,severity,phase FROM alert WHERE sounding=1 AND "
 		"(state='inactive' OR acked IS NOT NULL) ORDER BY id",
 		"EXPLAIN QUERY PLAN SELECT max(n) FROM alert_history",
 		"EXPLAIN QUERY PLAN SELECT min(not_before) FROM alert WHERE state IN "
-		"('active','latched') AND pages>hooked AND acked IS NULL AND not_before>5"};
+		"('active','latched') AND pages>hooked AND acked IS NULL AND deliver<>'now' AND "
+		"not_before BETWEEN 5+1 AND 9"};
 	static const char *const by[] = {"INDEX alert_open", "INDEX alert_sounding",
 		"SEARCH alert_history", "INDEX alert_open"};
 	for (size_t i = 0; i < ELEMENTS(plans); i++) {
@@ -308,6 +333,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_acknowledged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_before, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clock_set_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_time_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_critical_is_tried_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_tried_again, setup, teardown),
