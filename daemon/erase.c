@@ -127,8 +127,9 @@ static int blank(struct db *db, const char *token, struct json *report)
 int erase_alert_waits(struct db *db, int64_t resident)
 {
 	return (int)db_int(db, 0,
-		"SELECT EXISTS (SELECT 1 FROM alert WHERE resident=?1 AND state IN "
-		"('active','latched') AND acked IS NULL AND severity<>'notice') OR EXISTS "
+		"SELECT EXISTS (SELECT 1 FROM alert a WHERE state IN ('active','latched') AND acked IS NULL "
+		"AND severity<>'notice' AND (resident=?1 OR EXISTS (SELECT 1 FROM reading r WHERE "
+		"r.resident=?1 AND r.superseded=0 AND r.uuid IN (a.reading,a.shown)))) OR EXISTS "
 		"(SELECT 1 FROM pending_repeat p CROSS JOIN reading d ON d.uuid=p.reading AND "
 		"d.superseded=0 WHERE d.resident=?1)",
 		"i", resident);

@@ -344,6 +344,22 @@ static void test_erase_waiting_repeat(void **state)
 	assert_int_equal(ROWS("reading"), 1);
 }
 
+/* A device's user slot moved it: the alert of the former one stays, in doubt, and does not go with who it is now. */
+static void test_erase_anothers_alert(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 2);
+	rig_bp(&rig, (struct rig_bp){190, 95, 70, .identity = "1"});
+	rig_script(&rig, "UPDATE reading SET resident=1; UPDATE evidence SET resident=1");
+	give("erase", "{'resident':'R-0001','reason':'asked for'}");
+	refused("alert_waits");
+	assert_int_equal(ROWS("alert"), 1);
+	rig_script(&rig, "UPDATE alert SET acked=1");
+	give("erase", "{'resident':'R-0001','reason':'asked for'}");
+	done();
+	assert_int_equal(ROWS("alert"), 0);
+}
+
 /* teams */
 
 static void test_team(void **state)
@@ -492,6 +508,7 @@ int main(void)
 		T(test_merge_study),
 		T(test_erase),
 		T(test_erase_waiting_repeat),
+		T(test_erase_anothers_alert),
 		T(test_team),
 		T(test_label),
 		T(test_found),
