@@ -28,13 +28,13 @@ static void copy(char *out, size_t size, const char *text)
 	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
 }
 
-/* When it came, as the clocks of this boot show it. */
+/* When it came, as the clocks of this boot show it: not later than now, whatever the clock showed then. */
 static struct instant arrived(struct row *r, int utc, int boot_id, int boot, struct instant now)
 {
 	struct instant at = {row_int(r, utc), row_int(r, boot)};
 	struct uuid id;
 	if (!row_uuid(r, boot_id, &id) || memcmp(id.bytes, clock_boot_id(), sizeof(id.bytes)) != 0)
-		at.boot_us = now.boot_us - (now.utc_us - at.utc_us);
+		at.boot_us = now.boot_us - MAX(now.utc_us - at.utc_us, 0);
 	return at;
 }
 
