@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who is told, and when: routes, steps, absences, duties, quiet hours. ALERTS.md sections 6 and 8."""
-import re
-
 from followup_commands import Refused
 
 MOST_DEPUTIES = 5
@@ -18,15 +16,12 @@ def spans_of(words):
 
 
 def hours_of(text):
-    """{weekday: [(from, to)]} of "mon-fri 08:00-12:00 14:00-17:30, sat 08:00-12:00" or "08:00-17:00"."""
+    """{weekday: [(from, to)]} of "mon-fri 08:00-12:00 14:00-17:30, sat 08:00-12:00"."""
     hours = {}
     for part in text.lower().split(","):
-        words = part.split()
-        days = range(7)
-        if not re.match("[0-9]", words[0]):
-            first, _, last = words.pop(0).partition("-")
-            days = range(WEEKDAYS.index(first), WEEKDAYS.index(last or first) + 1)
-        for day in days:
+        days, *words = part.split()
+        first, _, last = days.partition("-")
+        for day in range(WEEKDAYS.index(first), WEEKDAYS.index(last or first) + 1):
             hours.setdefault(day, []).extend(spans_of(words))
     return hours
 

@@ -137,8 +137,7 @@ class Village:
     def begin(self):
         dice = self.dice
         self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + "".join(p.csv() for p in self.people)})
-        hours = ("mon-sun 08:00-17:00", "mon-fri 08:00-12:00 14:00-17:30", "mon 08:00-12:00, sat 08:00-12:00",
-                 None, None)
+        hours = ("mon-sun 08:00-17:00", "mon-fri 08:00-12:00 14:00-17:30, sat 08:00-12:00", None, None)
         for n in range(1, TEAMS + 1):
             members = [{"member": f"D-{d:04}", "role": "doctor", "hours": dice.choice(hours)}
                        for d in range(1, DOCTORS + 1) if d % TEAMS == n % TEAMS or d == DOCTORS]
