@@ -515,7 +515,7 @@ class Site:
         """The platform's newest revision of an alert that shows a reading, or None: it may have joined what another one
         raised."""
         found = [a for a in self.received("up/alert").values()
-                 if a["shown"] == reading["id"] and all(a[k] == v for k, v in want.items())]
+                 if a.get("shown") == reading["id"] and all(a[k] == v for k, v in want.items())]
         return max(found, key=lambda a: a["revision"]) if found else None
 
     def close(self, keep=False):

@@ -80,7 +80,7 @@ def shown(site, reading, seconds=10, **want):
     """The revision of an alert by which a person is shown a reading that joined it."""
     found = wait_until(lambda: site.alert_showing(reading, **want), seconds)
     holds(found, f"no alert {want} shows reading {reading['id']}; there are "
-                 f"{[(a['id'], a['revision'], a['shown']) for a in site.received('up/alert').values()]}")
+                 f"{[(a['id'], a['revision'], a.get('shown')) for a in site.received('up/alert').values()]}")
     return found
 
 
