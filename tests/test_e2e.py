@@ -575,20 +575,25 @@ def rejecting():
             site.cli("bind", "cuff-1", "R-0001", "--from", "2020-01-01")
             site.cuff("cuff-1")
             measure(site, "cuff-1", record(191, 111))
-            measure(site, "cuff-1", record(118, 77))
+            listed = lambda: [(r["object"], r["reason"], r["sink"], r["revision"])  # noqa: E731
+                              for r in site.cli("status")["rejected"]]
+            holds(wait_until(lambda: listed() == [("alert", "simulated", "platform", 1)]), listed())
+            measure(site, "cuff-1", record(118, 77))  # which ends the alert: its next revision
             delivered(site, "cuff-1", 2)
-            rejected = wait_until(lambda: site.cli("status")["rejected"])
-            same([(r["object"], r["reason"], r["sink"], r["revision"]) for r in rejected],
-                 [("alert", "simulated", "platform", 1)])
+            holds(wait_until(lambda: listed() == [("alert", "simulated", "platform", n) for n in (1, 2)]), listed())
+            rejected = site.cli("status")["rejected"]
             drained(site)
             time.sleep(3)
-            same(len(site.events("platform", "rejected")), 1, "times it was sent")
-            same(site.cli("status")["counts"]["outbox_rejected"], 1)
+            same([e["revision"] for e in site.events("platform", "rejected")], [1, 2], "each was sent once")
+            same(site.cli("status")["counts"]["outbox_rejected"], 2)
         with tap.case("resend: what was refused is sent again and leaves the list", site):
             site.kill("platform")
             site.platform()
             site.cli("resend", rejected[0]["id"][:6])
-            holds(wait_until(lambda: site.received("up/alert"), 20), "it did not come")
+            came = wait_until(lambda: list(site.received("up/alert").values()), 20)
+            holds(came, "it did not come")
+            same([(a["revision"], a["phase"], a["state"], a["severity"]) for a in came],
+                 [(2, "end", "latched", "critical")])
             holds(wait_until(lambda: not site.cli("status")["rejected"]), "still listed")
             drained(site)
             nothing_wrong(site)

@@ -4,7 +4,8 @@
 
 Afterwards: every record that an instrument was told is received is at the platform exactly once by
 (id, revision), under the resident that it belongs to; every dangerous one is in one alert of its
-condition. Who that is and what is dangerous is worked out here, from the simulators' ledgers.
+condition. Who that is and what is dangerous is worked out here, from the simulators' ledgers and
+config/alerts.yaml.
 
 VITALGATE_KILLS: how many (300); VITALGATE_KILL_SECONDS: in how long; VITALGATE_SEED: of their
 moments and of the measurements. The disk takes its time (slowdisk.c): between what was heard and
@@ -12,12 +13,15 @@ what is stored there is time to die.
 """
 import collections
 import contextlib
+import operator
 import os
 import random
 import shutil
 import sqlite3
 import sys
 import time
+
+import yaml
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
@@ -32,29 +36,66 @@ CUFFS, LABS = ("cuff-1", "cuff-2"), ("lab-1", "lab-2")
 SLOTS = {1: "R-0001", 2: "R-0002"}  # of cuff-1; its users 1 to 3 measure
 OWNER = "R-0003"  # of cuff-2
 TOKENS = {"R-0001", "R-0002", "R-0003", "R-0004", "R-0005"}  # of the roster; R-0006 is unknown
+DIABETES = {"R-0002", "R-0003"}  # of their programmes
+SIDES = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 KINDS = {"GLU": "glu.random", "HbA1c": "hba1c"}  # K and XX.. are tests that the code table lacks
 
 
 # --- what should be there, from the simulators' ledgers
 
 
-def conditions(values):
-    """values: [(kind, number, comparator)]; what a person must hear of, whoever it is of. The numbers are those of the
-    national rule and of NEWS2; config/alerts.yaml may say more."""
-    limits = (("bp.sbp", ">=", 180, "bp-high"), ("bp.dbp", ">=", 110, "bp-high"), ("bp.sbp", "<=", 80, "bp-low"),
-              ("bp.pulse", ">=", 131, "pulse-high"), ("bp.pulse", "<=", 40, "pulse-low"),
-              ("glu.random", ">=", 16.7, "glucose-high"), ("glu.random", "<=", 2.7, "glucose-low"))
-    return {about for kind, number, comparator in values for of, side, limit, about in limits
-            if kind == of and (comparator == side[0] or (not comparator and (
-                number >= limit if side == ">=" else number <= limit)))}
+def rules():
+    """Of config/alerts.yaml: those that judge numbers of persons, [(rule, kind pattern, side, limit)]."""
+    with open(harness.ROOT + "/config/alerts.yaml", encoding="utf-8") as f:
+        all_of = yaml.safe_load(f)["rules"]
+    found = [(rule, rule["kind"], side, rule[side]) for rule in all_of for side in SIDES
+             if rule.get("family") != "technical" and "kind" in rule and side in rule]
+    holds(len(found) > 10, "config/alerts.yaml is not read any more")
+    return found
+
+
+def breaks(rule, values):
+    """values: [(kind, number, comparator)]"""
+    _, pattern, side, limit = rule
+    for kind, number, comparator in values:
+        if kind.startswith(pattern[:-1]) if pattern.endswith("*") else kind == pattern:
+            if comparator == ("<" if side in ("at_most", "below") else ">") or SIDES[side](number, limit):
+                return True
+    return False
+
+
+def concerns(rule, resident):
+    """Is it for this one, without any doubt? All are adults, and of no setting; the site lies at the sea."""
+    rule = rule[0]
+    if rule.get("trait") == ["diabetes"] and resident in DIABETES:
+        return True
+    if rule.get("altitude_from", 0) > 0:
+        return False
+    asked = {"trait", "programme", "population", "age_from", "age_below"} & set(rule)
+    if resident is None:
+        return rule.get("unknown") == "fires" or not asked and "setting" not in rule
+    return not asked and ("setting" not in rule or rule.get("unknown") == "fires") and \
+        not ("diabetes" in rule.get("not", ()) and resident in DIABETES)
+
+
+RULES = rules()
 
 
 class Expected:
-    """One record that must become one reading."""
+    """One record that must become one reading. `must`: {condition: severity} of rules that nothing but the value
+    decides; `may`: whatever a rule could say of it."""
 
     def __init__(self, key, resident, values, doubtful=False):
-        self.key, self.resident, self.values = key, resident, values
-        self.critical = set() if doubtful else conditions(values)
+        self.key, self.resident, self.values, self.doubtful = key, resident, values, doubtful
+        self.device, self.when = key[0], key[1]
+        broken = [rule for rule in RULES if breaks(rule, values)]
+        self.may = {rule["condition"] for rule, *_ in broken}
+        self.must = {}
+        for rule in broken:
+            severity = rule[0]["severity"]
+            if rule[0].get("type", "limit") == "limit" and concerns(rule, resident) and severity in ("critical", "warning") \
+                    and not ("usual_by" in rule[0] and resident) and self.must.get(rule[0]["condition"]) != "critical":
+                self.must[rule[0]["condition"]] = severity
 
 
 def expect_cuff(name, record):
@@ -198,7 +239,10 @@ def compare(tap, site):
     by_key = collections.defaultdict(list)
     for r in readings:
         by_key[key_of(r)].append(r)
-    alerts = {(e["id"], e["revision"]) for e in stored if e["topic"] == "up/alert"}
+    alerts = {}
+    for a in (e["object"] for e in stored if e["topic"] == "up/alert"):
+        if a["id"] not in alerts or alerts[a["id"]]["revision"] < a["revision"]:
+            alerts[a["id"]] = a
     tap.note(f"told {sum(len(told(site, n)) for n in CUFFS + LABS)}, of them readings {len(want)}; "
              f"at the platform: readings {len(readings)}, alerts {len(alerts)}, "
              f"duplicates {counts['duplicate']}")
@@ -228,23 +272,67 @@ def compare(tap, site):
     compare_events(tap, site, stored)
 
 
+def unusual_lows(want):
+    """A systolic pressure of 90 is of nobody's usual here, but while hardly anything of a resident is known: those readings
+    whose resident was seldom low before are critical, too. (usual_by: not near the median of at least 5)"""
+    for x in want.values():
+        low = [r for r in RULES if "usual_by" in r[0] and breaks(r, x.values)]
+        if not low or x.resident is None:
+            continue
+        before = [dict((k, n) for k, n, _ in y.values)["bp.sbp"] for y in want.values()
+                  if y.resident == x.resident and y.device in CUFFS and y is not x and y.when <= x.when]
+        of_late = max(sum(y.when == x.when for y in want.values()), 1)  # of one second: their order is not known
+        if len(before) < 5 or 2 * sum(v < 105 for v in before) + of_late + 2 < len(before):
+            x.must["bp-low"] = "critical"
+
+
+def left_out(x, condition, others, waiting):
+    """Why it may be in no alert; None: for no reason."""
+    if x.doubtful and x.must[condition] == "critical":
+        if waiting:
+            return "waits for a clean one"
+        if any(y.device == x.device and y.resident == x.resident and not y.doubtful and y.when >= x.when and y is not x
+               for y in others):
+            return "a clean one followed"
+    if x.must[condition] == "warning" and x.resident:
+        if any(y.resident == x.resident and y.when >= x.when and y is not x and y.values[0][0] == x.values[0][0]
+               for y in others):
+            return "overtaken"
+    return None
+
+
 def compare_alerts(tap, site, want, alerts):
-    """want: {id of a reading: Expected}; alerts: {(id, revision)} at the platform."""
-    of = collections.defaultdict(list)
-    for reading, condition in site.query("SELECT lower(hex(ar.reading)),condition FROM alert_reading ar JOIN alert a "
-                                         "ON a.uuid=ar.alert"):
+    """want: {id of a reading: Expected}; alerts: {id: its newest revision at the platform}."""
+    of, inside = collections.defaultdict(list), collections.defaultdict(dict)
+    for reading, condition, alert, level in site.query(
+            "SELECT lower(hex(ar.reading)),condition,lower(hex(ar.alert)),ar.level FROM alert_reading ar JOIN alert a ON "
+            "a.uuid=ar.alert"):
         of[reading].append(condition)
-    danger = {r: x for r, x in want.items() if x.critical}
-    tap.note(f"dangerous records: {len(danger)}")
-    bad = [(x.key, x.critical, of[r]) for r, x in danger.items() if not x.critical <= set(of[r])]
-    tap.result(danger and not bad, "every dangerous record is in an alert", f"{len(bad)} are not, such as {bad[:5]}")
+        inside[alert][reading] = level
+    waiting = set(site.query("SELECT lower(hex(reading)),condition FROM pending_repeat"))
+    unusual_lows(want)
+    danger = {(r, c): x for r, x in want.items() for c in x.must}
+    out = {k: left_out(x, k[1], want.values(), k in waiting) for k, x in danger.items() if k[1] not in of[k[0]]}
+    lost = [(danger[k].key, k[1], danger[k].must[k[1]]) for k, why in out.items() if not why]
+    tap.note(f"dangerous values: {len(danger)}, of them critical "
+             f"{sum(x.must[c] == 'critical' for (_, c), x in danger.items())}; in no alert, with their reason: "
+             f"{dict(collections.Counter(w for w in out.values() if w))}")
+    tap.result(danger and not lost, "every dangerous value is in an alert of its condition",
+               f"{len(lost)} are not, such as {lost[:5]}")
     twice = [(r, found) for r, found in of.items() if len(found) != len(set(found))]
     tap.result(not twice, "and in one of each condition", f"{len(twice)} are not, such as {twice[:5]}")
-    extra = [r for r in of if r not in want]
+    extra = [(r, c, want[r].key if r in want else None) for r, found in of.items() for c in found
+             if r not in want or c not in want[r].may]
     tap.result(not extra, "and there is no alert without one", f"{len(extra)}, such as {extra[:5]}")
-    last = site.query("SELECT lower(hex(uuid)),revision FROM alert")
-    missing = [a for a in last if a not in alerts]
-    tap.result(not missing, "the platform has the last revision of each alert", f"{len(missing)}, such as {missing[:5]}")
+    last = dict(site.query("SELECT lower(hex(uuid)),revision FROM alert"))
+    missing = [a for a, n in last.items() if a not in alerts or alerts[a]["revision"] != n]
+    tap.result(set(alerts) == set(last) and not missing, "the platform has the last revision of each alert, and no other",
+               f"{len(missing)}, such as {missing[:5]}; {sorted(set(alerts) - set(last))[:3]}")
+    wrong = [(a, there["readings"], there["shown"], inside[a]) for a, there in alerts.items()
+             if there["readings"] != len(inside[a]) or not there["to"]["token"]
+             or inside[a].get(there["shown"]) != max(inside[a].values())]
+    tap.result(not wrong, "which tells somebody of all its readings, and shows one of the gravest",
+               f"{len(wrong)}, such as {wrong[:3]}")
 
 
 def compare_events(tap, site, stored):
