@@ -447,8 +447,9 @@ def ended(site, rule, seconds):
     """It began once, was technical, and is over."""
     of_rule = lambda: [a for a in alerts(site) if rule in rules_of(a)]  # noqa: E731
     holds(wait_until(of_rule, 15), f"no alert {rule}: {alerts(site)}")
-    wait_until(lambda: of_rule()[0]["state"] == "resolved", seconds, 0.5)
-    same([(a["type"], a["place"], a["state"]) for a in of_rule()], [("ST", "ecg", "resolved")])
+    wait_until(lambda: of_rule()[0]["state"] == "inactive", seconds, 0.5)
+    same([(a["type"], a["place"], a["state"], a["phase"], a["level"], a["to"]) for a in of_rule()],
+         [("ST", "ecg", "inactive", "end", "none", {"role": "staff", "token": "S-0001"})])
 
 
 def unsent():
