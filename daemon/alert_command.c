@@ -255,8 +255,9 @@ static int check_who(struct command *c)
 		"没有此人员编号：应为团队成员、签约医生或联系人。");
 }
 
-/* The severity rose, or it was raised anew, since the revision that the person saw. 1, 0, or it is refused. */
-static int outdated(struct command *c, const struct said_of *a)
+/* The severity rose, or it was raised anew, since the revision that the person saw. What is void is the reading that it
+ * shows, and since any other revision that may be another one. 1, 0, or it is refused. */
+static int outdated(struct command *c, const struct said_of *a, const char *outcome)
 {
 	const json_t *seen = json_object_get(c->args, "revision");
 	if (!seen || json_is_null(seen))
@@ -266,9 +267,10 @@ static int outdated(struct command *c, const struct said_of *a)
 			"Expected the revision that was seen: 1, 2 ..",
 			"revision 应为所见的版本号：1、2……");
 	return (int)db_int(c->db, 0,
-		"SELECT EXISTS(SELECT 1 FROM alert_history WHERE alert=? AND revision>? AND phase IN "
-		"('start','escalate'))",
-		"bi", a->id.bytes, sizeof(a->id.bytes), (int64_t)json_integer_value(seen));
+		"SELECT EXISTS(SELECT 1 FROM alert_history WHERE alert=? AND revision>? AND (? OR phase IN "
+		"('start','escalate')))",
+		"bii", a->id.bytes, sizeof(a->id.bytes), (int64_t)json_integer_value(seen),
+		(int64_t)streq(outcome, "artefact"));
 }
 
 /* Somebody was first. By the platform's door that is no error: two doors meet here, and the line may have been down. */
@@ -302,12 +304,12 @@ static bool outcome_known(const char *outcome)
 /* What forbids it, in the order in which it is said. 0: nothing. */
 static int check_ack(struct command *c, const struct said_of *a, const char *outcome)
 {
-	int rc = outdated(c, a);
+	int rc = outdated(c, a, outcome);
 	if (rc > 0)
 		return command_refuse(c, "outdated",
-			"This alert is graver than it was when you saw it: look at it again, "
-			"`vitalgate alerts`, and acknowledge what it says now.",
-			"该警报在您查看后已升级：请重新查看 vitalgate alerts，再确认当前内容。");
+			"This alert is graver, or shows another reading, than when you saw it: look at it "
+			"again, `vitalgate alerts`, and acknowledge what it says now.",
+			"该警报在您查看后已升级或更新：请重新查看 vitalgate alerts，再确认当前内容。");
 	if (rc == 0 && !outcome_known(outcome))
 		return command_refuse(c, "bad_value",
 			"Say the outcome: reached, advised, referred, not_reached or artefact.",

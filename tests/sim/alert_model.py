@@ -314,7 +314,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
                 return
             raise Refused("already_acknowledged")
         seen = args.get("revision")
-        if seen is not None and any(r.phase in ("escalate", "start") for r in alert.history[seen:]):
+        if seen is not None and any(outcome == "artefact" or r.phase in ("escalate", "start") for r in alert.history[seen:]):
             raise Refused("outdated")
         if outcome not in OUTCOMES:
             raise Refused("bad_value")
