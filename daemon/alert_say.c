@@ -90,6 +90,8 @@ static const struct alert_word labels[] = {
 	{"unassigned", "nobody knows whose it is", "归属未知"},
 	{"out_of_contract", "the resident has no contract", "居民不在签约期"},
 	{"clock_unknown", "when it was measured is unknown", "测量时间未知"},
+	{"clock_uncompared", "by the instrument's clock, which was not compared",
+		"时间取自设备时钟，未经核对"},
 	{"time_of_arrival", "the time is that of its arrival", "时间按到达时间记录"},
 	{"conflict", "it contradicts another record", "与另一记录矛盾"},
 	{"above_meter_range", "above what the meter can show", "高于仪器量程"},

@@ -3,13 +3,14 @@
 
 struct alert_doubt alert_label(const struct reading *r, const struct when *when, bool conflict)
 {
+	static const char *const of_time[] = {[TRUST_DEVICE] = "clock_uncompared",
+		[TRUST_ARRIVAL] = "time_of_arrival",
+		[TRUST_UNKNOWN] = "clock_unknown"};
 	struct alert_doubt d = {0};
 	if (conflict)
 		d.labels[d.n++] = "conflict";
-	if (when->trust == TRUST_UNKNOWN)
-		d.labels[d.n++] = "clock_unknown";
-	else if (when->trust == TRUST_ARRIVAL)
-		d.labels[d.n++] = "time_of_arrival";
+	if (of_time[when->trust])
+		d.labels[d.n++] = of_time[when->trust];
 	bool above = false, below = false;
 	for (unsigned i = 0; i < r->n_quantities; i++) {
 		above |= r->quantities[i].comparator == '>';

@@ -22,7 +22,7 @@ static void test_labels(void **state)
 	(void)state;
 	struct reading r = rule_reading("glu.random", 33300, 0);
 	labelled(&r, TRUST_CORRECTED, false, "");
-	labelled(&r, TRUST_DEVICE, false, "");
+	labelled(&r, TRUST_DEVICE, false, "clock_uncompared");
 	labelled(&r, TRUST_ARRIVAL, false, "time_of_arrival");
 	labelled(&r, TRUST_UNKNOWN, false, "clock_unknown");
 	labelled(&r, TRUST_CORRECTED, true, "conflict");

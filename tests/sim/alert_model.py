@@ -162,7 +162,8 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
     def news(self, reading, verdict, age, doubtful, waited=False):
         old = overtaken(reading, verdict.condition, self.histories.get(reading.resident, NOTHING))
         labels = set(reading.flags)
-        labels.update({"unknown": ["clock_unknown"], "arrival": ["time_of_arrival"]}.get(reading.trust, ()))
+        labels.update({"unknown": ["clock_unknown"], "arrival": ["time_of_arrival"],
+                       "device": ["clock_uncompared"]}.get(reading.trust, ()))
         for _, sign in reading.values.values():
             if sign:
                 labels.add("above_meter_range" if sign[0] == ">" else "below_meter_range")
