@@ -5,12 +5,12 @@
  */
 #pragma once
 
-#include "rule.h"
 #include "codes.h"
 #include "config.h"
 #include "followup.h"
 #include "numbers.h"
 #include "outbox.h"
+#include "rule.h"
 #include "store.h"
 #include "ws.h"
 
@@ -29,8 +29,9 @@ struct gateway {
 		[32]; /* keys the hashes of typed patient ids; made once, never leaves the store */
 	char epoch[17]; /* names this database: (epoch, seq) is unique for ever */
 
-	struct outbox *outbox;	  /* store thread only, as is: */
-	struct alerts_held *held; /* what follows at the end of a command (alerts.h); NULL: nothing */
+	struct outbox *outbox; /* store thread only, as is: */
+	struct alerts_held
+		*held; /* what follows at the end of a command (alerts.h); NULL: nothing */
 
 	sd_event *loop;
 	struct policy *policy; /* config, codes, rules and forms are in it */

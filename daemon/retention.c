@@ -35,7 +35,7 @@ static int delete_readings(struct db *db, int64_t before_us)
 				"r") " AND NOT "
 				     "EXISTS (SELECT 1 FROM outbox o WHERE o.uuid=r.uuid) AND NOT EXISTS "
 				     "(SELECT 1 FROM pending_repeat p WHERE p.reading=r.uuid) AND NOT EXISTS "
-				     "(SELECT 1 FROM alert_reading w JOIN alert a ON a.uuid=w.alert WHERE "
+				     "(SELECT 1 FROM alert_reading w CROSS JOIN alert a ON a.uuid=w.alert WHERE "
 				     "w.reading=r.uuid AND (a.state<>'inactive' OR EXISTS (SELECT 1 FROM outbox o "
 				     "WHERE o.uuid=a.uuid))) AND NOT EXISTS "
 				     "(SELECT 1 FROM evidence e WHERE e.reading=r.id AND NOT EXISTS (SELECT 1 "

@@ -142,6 +142,18 @@ static void test_cool_down(void **state)
 	deliver(HOUR + 300, 120, 80);
 	deliver(13 * HOUR, 165, 95);
 	assert_int_equal(COUNT("alert"), 3);
+	/* raised today, yesterday or higher today: told today */
+	deliver(14 * HOUR, 120, 80);
+	deliver(15 * HOUR, 165, 95);
+	assert_int_equal(COUNT("alert"), 3);
+	teardown(state);
+	setup(state);
+	deliver(0, 165, 95);
+	deliver(13 * HOUR, 185, 95);
+	acknowledge("bp-high");
+	deliver(14 * HOUR, 120, 80);
+	deliver(15 * HOUR, 165, 95);
+	assert_int_equal(COUNT("alert"), 1);
 }
 
 static void test_conditions(void **state)
@@ -210,6 +222,23 @@ static void test_overtaken(void **state)
 	deliver(240, 185, 95);
 	deliver(300, 120, 80, .taken_s = -1 * MINUTE);
 	expect_text("SELECT state||revision FROM alert", "active3");
+}
+
+/* Beside one that somebody acknowledged it is one of its own; the next that is overtaken joins that. */
+static void test_overtaken_beside_another(void **state)
+{
+	(void)state;
+	deliver(0, 185, 95);
+	acknowledge("bp-high");
+	deliver(60, 186, 95, .taken_s = -60);
+	deliver(120, 187, 95, .taken_s = -30);
+	expect(RAISED
+		"; update active 3/3 doctor unconfirmed\nbp-high R-0001: start latched 0/3 doctor "
+		"unconfirmed overtaken; continue latched 0/3 doctor unconfirmed overtaken");
+	/* what is measured now is of the one that is active */
+	deliver(180, 165, 95);
+	expect_text("SELECT group_concat(state||level,' ') FROM (SELECT * FROM alert ORDER BY id)",
+		"active2 latched0");
 }
 
 /* It was overtaken by its own kind only. */
@@ -359,6 +388,7 @@ int main(void)
 		T(test_late),
 		T(test_morning),
 		T(test_overtaken),
+		T(test_overtaken_beside_another),
 		T(test_overtaken_by_another_kind),
 		T(test_time_unknown),
 		T(test_nobody),

@@ -136,6 +136,12 @@ static void test_merge(void **state)
 	deliver(60, 186, 95);
 	rig_script(&rig, "UPDATE binding SET resident=1");
 	deliver(120, 165, 95);
+	/* is nothing of his, and would be of hers: nothing is judged */
+	rig_script(&rig,
+		"INSERT INTO personal_limit(resident,kind,side,milli,severity,author,reason,"
+		"valid_from,valid_to) VALUES(2,'bp.dbp','at_most',60000,'warning','D-0002','x',0,"
+		"1900000000000000)");
+	deliver(130, 165, 55);
 	struct merged m;
 	assert_int_equal(merge_residents(&rig.gateway, rig.db, 1, 2, &m), 0);
 	expect("bp-high R-0002: start active 3/3 doctor unconfirmed; deescalate active 2/3 doctor "
@@ -143,7 +149,7 @@ static void test_merge(void **state)
 	       "R-0002: start active 3/3 doctor unconfirmed");
 	expect_text("SELECT group_concat(recipient) FROM (SELECT * FROM alert ORDER BY id)",
 		"D-0001,D-0002");
-	assert_int_equal(COUNT("alert_reading"), 3);
+	assert_int_equal(COUNT("alert_reading"), 4);
 	/* both stay open until each is over; the one that was raised last is it */
 	rig_script(&rig, "UPDATE binding SET resident=2");
 	deliver(180, 120, 80);

@@ -412,8 +412,8 @@ static void test_readback(void **state)
 		strcat(strcpy((char[64]){0}, id), "local:nurse-"));
 	ask_of("ecg_readback", "{'study':'%s','text':'K 6.9'}");
 	refused("nothing_to_read_back");
-	expect_text("SELECT state||ack_author||ack_outcome FROM alert",
-		"inactivelocal:nurseread_back");
+	expect_text(
+		"SELECT state||ack_author||ack_outcome FROM alert", "inactivelocal:nurseread_back");
 }
 
 /* Nobody has heard a critical value who did not repeat it. */

@@ -156,8 +156,8 @@ static void test_enter_alert(void **state)
 	(void)state;
 	ask("enter", "{'resident':'R-0001','values':{'bp.sbp':'190','bp.dbp':'95'}}");
 	result();
-	expect_text("SELECT severity||role||recipient||doubts FROM alert",
-		"criticaldoctorD-0001[]");
+	expect_text(
+		"SELECT severity||role||recipient||doubts FROM alert", "criticaldoctorD-0001[]");
 	assert_int_equal(COUNT("outbox WHERE kind=1"), 1);
 }
 

@@ -82,7 +82,9 @@ static void test_arrived(void **state)
 	expect_text("SELECT group_concat(trust||((taken-1795000000000000)/1000000)||'/'||((arrived-"
 		    "1795000000000000)/1000000),' ') FROM reading WHERE superseded=0",
 		"live20/20 device15/20 arrival20/20");
-	expect_text("SELECT group_concat(DISTINCT trust) FROM (SELECT trust FROM evidence ORDER BY reading)", "live,device,arrival");
+	expect_text(
+		"SELECT group_concat(DISTINCT trust) FROM (SELECT trust FROM evidence ORDER BY reading)",
+		"live,device,arrival");
 	expect_text("SELECT count(*) FROM outbox WHERE kind=0", "3");
 	assert_int_equal(again(&a, &right), 0);
 }
@@ -271,6 +273,20 @@ static void test_study_at_a_station(void **state)
 	expect_text("SELECT json_extract(reasons,'$[1].resident') FROM study WHERE id=2", "2");
 }
 
+/* All are filed before the first is judged: what was overtaken is told as that. */
+static void test_alerts_follow(void **state)
+{
+	(void)state;
+	station_in(&rig, 0, STATION_R1, "exam");
+	station_measure(&rig, LIVE(.at = 10, .sys = 185));
+	station_measure(&rig, LIVE(.at = 70));
+	assert_int_equal(station_instead(&rig, 100, STATION_R2), 0);
+	expect_text(
+		"SELECT group_concat(resident||state||level||phase||doubts,' ') FROM (SELECT * FROM "
+		"alert ORDER BY id)",
+		"1inactive0end[] 2latched0start[\"late\",\"overtaken\"]");
+}
+
 static void test_study_follows(void **state)
 {
 	(void)state;
@@ -283,8 +299,9 @@ static void test_study_follows(void **state)
 	assert_int_equal(station_instead(&rig, 70, STATION_R2), 0);
 	expect_text(STUDIES, "2checkinstation1");
 	expect_text(RATES, "2checkin1");
-	expect_text("SELECT group_concat(condition||resident||recipient||state,' ') FROM (SELECT * FROM "
-		    "alert ORDER BY id)",
+	expect_text(
+		"SELECT group_concat(condition||resident||recipient||state,' ') FROM (SELECT * FROM "
+		"alert ORDER BY id)",
 		"pulse-high1D-0001inactive ecg-statement2D-0002active pulse-high2D-0002active");
 	expect_text("SELECT revision FROM study", "2");
 	expect_text("SELECT count(*) FROM outbox WHERE kind IN (0,4)", "2"); /* once each */
@@ -354,6 +371,7 @@ int main(void)
 		T(test_corrected_between),
 		T(test_corrected_after_reboot),
 		T(test_study_at_a_station),
+		T(test_alerts_follow),
 		T(test_study_follows),
 		T(test_rate_follows),
 		T(test_study_split),

@@ -243,8 +243,7 @@ static void test_not_sent(void **state)
 	rig_script(&rig, "ROLLBACK");
 	assert_int_equal(look(15), 240); /* then the next person is told */
 	expect(ALERT, "ecg-not-sent warning active 1 staff S-0001 ecg - cuff-1");
-	expect("SELECT json_extract(body,'$.rules[0].text_zh') FROM alert",
-		"心电图未送达诊断中心");
+	expect("SELECT json_extract(body,'$.rules[0].text_zh') FROM alert", "心电图未送达诊断中心");
 	assert_int_equal(COUNT("alert a JOIN study s ON s.uuid=a.study WHERE reading IS NULL AND "
 			       "a.since>0 AND doubts='[]'"),
 		1);
@@ -326,7 +325,7 @@ static void test_many_are_due(void **state)
 		study_filed(&rig, 100 + i, 10, STUDY_SAYS(""));
 	int64_t next = look(15);
 	assert_int_equal(COUNT("alert"), 64);
-	assert_true(next <= 15); /* the rest is due, at once */
+	assert_true(next <= 15);	 /* the rest is due, at once */
 	assert_int_equal(look(15), 240); /* then the next person is told */
 	assert_int_equal(COUNT("alert"), 70);
 }
