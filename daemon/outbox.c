@@ -13,9 +13,9 @@
 
 #define WINDOW_MAX 256
 #define LANDED_MAX (WINDOW_MAX * OUTBOX_PACK_ROWS)
-#define SETTLE_ROWS 256	   /* written down at once: an alert that comes just then waits for them */
-#define BACKLOG_MESSAGES 1 /* made at once of what waited, for the same reason */
-#define BACKLOG_SLOTS 4 /* of the window, for what waited: on a slow line an alert is behind them */
+#define SETTLE_ROWS 256 /* written down at once: an alert that comes just then waits for them */
+#define BACKLOG_US 3000 /* from one message of what waited to the next: others work, too */
+#define BACKLOG_SLOTS 4 /* of the window, for these: on a slow line an alert is behind them */
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
 #define REASON_MAX 200			/* bytes of what the platform says that we keep */
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
@@ -53,7 +53,7 @@ struct sink {
 	int64_t backlog[LANES]; /* and of those that waited */
 	unsigned flying;
 	unsigned window;
-	int64_t next_scan_us;
+	int64_t next_scan_us, next_backlog_us;
 	struct flight flights[WINDOW_MAX];
 	struct landed { /* a row with a PUBACK that is not yet written down */
 		int64_t row, handed_us;
@@ -236,16 +236,14 @@ static bool has_room(const struct sink *s, enum lane lane, unsigned slots)
 	return true;
 }
 
-/* Hands over what lies between the cursor and `upto`, as long as the window has room. What waited (`backlog`) goes in
- * few messages at once, and few are on their way. True: there may be more of it that could go now. */
+/* Hands over what lies between the cursor and `upto`, as long as the window has room; of what waited (`backlog`) one
+ * message. True: there may be more of it. */
 static bool serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
 	enum lane lane, int64_t *cursor, int64_t upto, bool backlog)
 {
 	struct sink *s = &o->sinks[sink];
 	struct due due[OUTBOX_PACK_ROWS];
-	for (unsigned made = 0; has_room(s, lane, backlog ? BACKLOG_SLOTS : WINDOW_MAX); made++) {
-		if (backlog && made == BACKLOG_MESSAGES)
-			return true;
+	while (has_room(s, lane, backlog ? BACKLOG_SLOTS : WINDOW_MAX)) {
 		unsigned n = select_lane(db, sink, lane, *cursor, upto, due);
 		unsigned taken = n ? hand_over(o, db, sink, boot_us, due, n) : 0;
 		if (!taken)
@@ -253,8 +251,23 @@ static bool serve_lane(struct outbox *o, struct db *db, unsigned sink, int64_t b
 		*cursor = due[taken - 1].id;
 		if (n < OUTBOX_PACK_ROWS && taken == n)
 			return false; /* that was all of it */
+		if (backlog)
+			return true;
 	}
 	return false;
+}
+
+/* One message of what waited, now and then. True: there is more. */
+static bool serve_backlog(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us)
+{
+	struct sink *s = &o->sinks[sink];
+	if (boot_us < s->next_backlog_us)
+		return true;
+	bool more = false;
+	for (enum lane l = LANE_READING; l < LANES && !more; l++)
+		more = serve_lane(o, db, sink, boot_us, l, &s->backlog[l], s->live_from, true);
+	s->next_backlog_us = more ? boot_us + BACKLOG_US : 0;
+	return more;
 }
 
 static unsigned select_again(struct db *db, unsigned sink, const struct sink *s, enum lane lane,
@@ -318,17 +331,15 @@ int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us)
 		struct sink *s = &o->sinks[i];
 		if (!s->up)
 			continue;
-		bool more = false;
 		serve_lane(
 			o, db, i, boot_us, LANE_ALERT, &s->backlog[LANE_ALERT], INT64_MAX, false);
 		for (enum lane lane = LANE_READING; lane < LANES; lane++)
 			serve_lane(o, db, i, boot_us, lane, &s->live[lane], INT64_MAX, false);
-		for (enum lane lane = LANE_READING; lane < LANES && !more; lane++)
-			more = serve_lane(
-				o, db, i, boot_us, lane, &s->backlog[lane], s->live_from, true);
+		if (serve_backlog(o, db, i, boot_us))
+			due = MIN(due, s->next_backlog_us);
 		if (boot_us >= s->next_scan_us)
 			retry(o, db, i, boot_us);
-		due = MIN(due, more ? boot_us : MAX(s->next_scan_us, boot_us + 50000));
+		due = MIN(due, MAX(s->next_scan_us, boot_us + 50000));
 	}
 	if (db_run(db, "COMMIT", "") <
 		0) /* what cannot be sent was marked so, and the disk is full */

@@ -106,13 +106,14 @@ static inline void rig_open(struct rig *r, const char *yaml)
 	assert_true(r->cuff > 0);
 }
 
-/* All that may go now: what waited goes one message a look. */
+/* All that may go now: what waited goes one message a look, each some ms later. */
 static inline int64_t rig_serve(struct rig *r, int64_t boot_us)
 {
-	int64_t due;
-	do
+	int64_t due = boot_us;
+	do {
+		boot_us = due;
 		due = outbox_after_commit(r->gateway.outbox, r->db, boot_us);
-	while (due <= boot_us);
+	} while (due <= boot_us + 5000);
 	return due;
 }
 

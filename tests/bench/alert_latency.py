@@ -19,7 +19,7 @@ from table import in_turns, percentile
 
 DANGEROUS = "2.4"       # mmol/L: critical, whoever it is of
 FILLERS, IN_MESSAGE = 4, 100
-READING = re.compile(rb'"reading":"([0-9a-f]{32})"')
+SHOWN = re.compile(rb'"shown":"([0-9a-f]{32})"')     # the latest of an alert's readings
 COMMITTED = re.compile(rb'"committed_boot_us":(\d+)')
 
 
@@ -91,12 +91,12 @@ def of_readings(site, rate, seconds):
 
 
 def alerts_of(site, listener):
-    """[(arrived, committed)] of the first revision of each alert."""
+    """[(arrived, committed)] of the first revision with each reading."""
     committed = dict(site.query("SELECT lower(hex(uuid)),committed_boot_us FROM reading WHERE id>"
                                 "(SELECT max(id)-50000 FROM reading) AND revision=1"))
     seen = {}
     for at, text in listener.messages():
-        for reading in READING.findall(text):
+        for reading in SHOWN.findall(text):
             seen.setdefault(reading.decode(), at)
     return [(at, committed[reading]) for reading, at in seen.items() if reading in committed]
 
