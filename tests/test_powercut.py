@@ -35,6 +35,9 @@ SEED = int(os.environ.get("VITALGATE_SEED", random.randrange(1 << 30)))
 EXT4_IOC_SHUTDOWN, NOLOGFLUSH = 0x8004587D, 2
 DISK_MB = 64
 INSTRUMENTS = ("cuff-1", "cuff-2", "lab-1")
+HIGH = "r.kind='bp' AND json_extract(r.body,'$.values.\"bp.sbp\".value')>=180"
+DOUBTFUL = ("EXISTS (SELECT 1 FROM json_each({}.body,'$.flags') WHERE value IN"
+            " ('body_movement','cuff_too_loose','improper_position'))")  # a clean one is asked for
 
 
 def run(*argv):
@@ -142,10 +145,18 @@ def torn(site):
             ("alerts without a row in the outbox",
              "SELECT count(*) FROM alert a WHERE NOT EXISTS"
              " (SELECT 1 FROM outbox o WHERE o.uuid=a.uuid)"),
-            ("dangerous readings without an alert",
-             "SELECT count(*) FROM reading r WHERE kind='bp' AND"
-             " json_extract(body,'$.values.\"bp.sbp\".value')>=180 AND NOT EXISTS"
-             " (SELECT 1 FROM alert a WHERE a.reading=r.uuid)"),
+            ("dangerous readings in no alert",
+             f"SELECT count(*) FROM reading r WHERE {HIGH} AND NOT EXISTS (SELECT 1 FROM alert_reading ar"
+             " JOIN alert a ON a.uuid=ar.alert WHERE ar.reading=r.uuid AND condition='bp-high')"
+             f" AND NOT (({DOUBTFUL.format('r')}) AND (EXISTS (SELECT 1 FROM pending_repeat p WHERE p.reading=r.uuid)"
+             # or a clean one of the same cuff settled it
+             " OR EXISTS (SELECT 1 FROM reading c WHERE c.kind='bp' AND c.device=r.device AND c.id>r.id"
+             f" AND NOT ({DOUBTFUL.format('c')}))))"),
+            ("alerts without their readings",
+             "SELECT count(*) FROM alert a WHERE readings<>(SELECT count(*) FROM alert_reading ar JOIN"
+             " reading r ON r.uuid=ar.reading WHERE ar.alert=a.uuid) OR readings=0"),
+            ("alerts without a history",
+             "SELECT count(*) FROM alert a WHERE revision<>(SELECT count(*) FROM alert_history h WHERE h.alert=a.uuid)"),
             ("readings stored twice",
              "SELECT count(*) FROM (SELECT 1 FROM reading WHERE kind='bp'"
              " GROUP BY device, raw HAVING count(*)>1)")):
