@@ -7,14 +7,14 @@
 #include "technical.h"
 #include "util.h"
 
-#define DEVICES                                                                                    \
-	RIG_SINK                                                                                   \
-		"devices:\n"                                                                       \
-		" - {id: cuff-1, driver: bt_blp, transport: ble, address: \"unix:/1\", expect_s: " \
-		"3600}\n"                                                                          \
-		" - {id: cuff-2, driver: bt_blp, transport: ble, address: \"unix:/2\"}\n"          \
-		" - {id: cuff-3, driver: bt_blp, transport: ble, address: \"unix:/3\", expect_s: " \
-		"600, test: true}\n"
+#define DEVICES                                                                            \
+	RIG_SINK                                                                           \
+	"devices:\n"                                                                       \
+	" - {id: cuff-1, driver: bt_blp, transport: ble, address: \"unix:/1\", expect_s: " \
+	"3600}\n"                                                                          \
+	" - {id: cuff-2, driver: bt_blp, transport: ble, address: \"unix:/2\"}\n"          \
+	" - {id: cuff-3, driver: bt_blp, transport: ble, address: \"unix:/3\", expect_s: " \
+	"600, test: true}\n"
 
 static struct rig rig;
 static const char *const names[] = {"cuff-1", "cuff-2", "cuff-3", "gone"};
