@@ -15,6 +15,7 @@
 #include <errno.h>
 
 #define OPEN_MAX 64	 /* open alerts of one resident that a reading is about */
+#define SHARED "slot"	 /* grade of an instrument that several share */
 #define BODY_RULES_MAX 4 /* an alert's message stays small */
 
 struct taking {
@@ -361,7 +362,7 @@ static int take_condition(struct taking *t, const struct judged *c, bool over, c
 		.at_us = judging_at_us(j),
 		.overtaken = late,
 		.doubtful = alert_doubtful(t->g->rules, j->reading) != NULL,
-		.shared = streq(j->filing->who.grade, "slot")};
+		.shared = streq(j->filing->who.grade, SHARED)};
 	struct entry e = {.condition = c->condition, .age_us = age_us(j)};
 	e.change = episode_take(has_open ? &open.episode : NULL, has_today ? &today.episode : NULL,
 		&r, &limits, &e.next);
@@ -436,6 +437,15 @@ static int take_all(struct taking *t)
 				      : repeat_keep(t->g, t->db, t->j->id, all, waiting);
 }
 
+/* A clean one of a shared instrument may be another one's, and so may nobody's: neither speaks for the doubtful one. */
+static int settle(struct gateway *g, struct db *db, const struct judging *j)
+{
+	const struct resident_decision *who = &j->filing->who;
+	if (j->over || !who->resident || streq(who->grade, SHARED))
+		return 0;
+	return repeat_settle(g, db, j->reading, j->device, who->resident, judging_at_us(j), j->now);
+}
+
 int judging_take(struct gateway *g, struct db *db, const struct judging *j)
 {
 	const struct filing *f = j->filing;
@@ -445,7 +455,7 @@ int judging_take(struct gateway *g, struct db *db, const struct judging *j)
 	struct taking t = {.g = g, .db = db, .j = j};
 	t.history = (struct history_db){db, g->codes, resident, f->row};
 	const struct history history = history_of(&t.history);
-	int rc = j->over ? 0 : repeat_settle(g, db, j->reading, j->device, resident, at_us, j->now);
+	int rc = settle(g, db, j);
 	if (rc >= 0)
 		rc = person_load(db, resident, day_of(at_us), &person);
 	if (rc >= 0)

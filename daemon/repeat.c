@@ -174,7 +174,7 @@ static int settled_by(struct db *db, int64_t device, const struct reading *r, in
 		"SELECT p.reading,p.kinds,p.condition FROM pending_repeat p CROSS JOIN reading d ON "
 		"d.uuid=p.reading AND d.superseded=0 WHERE p.device=? AND p.kind=? AND p.boot_id=? "
 		"AND p.due_boot>? AND CASE WHEN d.trust IN ('corrected','live') THEN d.taken ELSE "
-		"d.arrived END<=? AND coalesce(d.resident,0)=? ORDER BY p.rowid",
+		"d.arrived END<=? AND d.resident=? ORDER BY p.rowid",
 		"itbiii", device, r->kind, clock_boot_id(), (size_t)16, now.boot_us, at_us,
 		resident);
 	size_t n = 0;

@@ -26,8 +26,8 @@ struct repeat {
 /* Asks, and the platform gets "repeat_requested"; what waits already says something else, and waits no longer for it. 1: it
  * waits; 0: its time is over; -errno. */
 int repeat_ask(struct gateway *g, struct db *db, const struct repeat *r);
-/* A clean reading that is judged settles what waits for it, with "repeat_done": of the same device, kind and resident (or both
- * nobody's), with each number that was critical, not taken before it (`at_us`), and in time. */
+/* A clean reading that is judged settles what waits for it, with "repeat_done": of the same device, kind and resident, with
+ * each number that was critical, not taken before it (`at_us`), and in time. */
 int repeat_settle(struct gateway *g, struct db *db, const struct reading *r, int64_t device,
 	int64_t resident, int64_t at_us, struct instant now);
 /* A reading that was judged again waits for these conditions (bits) and for no others. */

@@ -7,6 +7,7 @@
 #include "watch_rig.h"
 
 #include "repeat.h"
+#include "resident.h"
 #include "util.h"
 
 #include <signal.h>
@@ -263,11 +264,27 @@ static void test_both_unassigned(void **state)
 	(void)state;
 	rig_script(&rig, "DELETE FROM binding");
 	deliver(0, (struct watch_reading){SPO2(85), DOUBTFUL});
-	deliver(20, (struct watch_reading){SPO2(97)});
-	expect("0 waiting; ; repeat_requested repeat_done");
-	deliver(200, (struct watch_reading){SPO2(85), DOUBTFUL});
-	watch_look_at(&rig, 800);
+	deliver(20, (struct watch_reading){SPO2(97)}); /* perhaps of the next one in the queue */
+	expect("1 waiting; ; repeat_requested");
+	watch_look_at(&rig, 600);
 	expect_text("SELECT coalesce(resident,'-')||role||recipient FROM alert", "-staffS-0001");
+}
+
+/* Of the same slot, which his wife pressed, perhaps. */
+static void test_user_slot(void **state)
+{
+	(void)state;
+	deliver(0, (struct watch_reading){SPO2(85), DOUBTFUL});
+	struct unit *u = watch_unit(&rig, rig.cuff, 20);
+	struct uuid id = watch_add(&rig, u, &(struct watch_reading){.kind = "spo2", SPO2(97)});
+	struct resident_decision slot = {.resident = 1, .evidence = "binding", .grade = "slot"};
+	u->readings->of = &slot;
+	assert_int_equal(rig_file(&rig, u), 0);
+	expect("1 waiting; ; repeat_requested");
+	assert_int_equal(intake_assign(&rig.gateway, rig.db, &id, 1), 0);
+	expect("1 waiting; ; repeat_requested");
+	watch_look_at(&rig, 600);
+	assert_int_equal(COUNT("alert"), 1);
 }
 
 /* What an instrument kept from yesterday is no repeat of what it says now. */
@@ -514,6 +531,7 @@ int main(void)
 		T(test_corrected),
 		T(test_other_device_and_resident),
 		T(test_both_unassigned),
+		T(test_user_slot),
 		T(test_taken_before),
 		T(test_marked_test),
 		T(test_assigned),

@@ -140,7 +140,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         token = reading.resident
         conditions = self.rules.conditions_for(self.residents.get(token), self.day_of(reading), tuple(reading.values))
         doubtful = bool(reading.flags & self.rules.doubtful)
-        if not doubtful:
+        if not doubtful and token is not None and reading.grade != "slot":
             self.settle_waits(reading)
         self.counts["judged"] += 1
         conditions, instead = self.with_limits(reading, conditions)
