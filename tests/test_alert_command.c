@@ -115,7 +115,10 @@ static void test_latched(void **state)
 	give_ack("reached");
 	expect(ALERT, "inactive 2 update local:nurse/D-0001 reached 1");
 	raise_alert("fridge-warm", "critical", "active");
-	rig_script(&rig, "UPDATE alert SET resident=NULL, place='fridge'");
+	rig_script(&rig,
+		"UPDATE alert SET resident=NULL, place='fridge'; INSERT INTO condition(device,rule,since,"
+		"boot_id,due_boot,due,body,alert) SELECT 1,'fridge-warm',0,x'00',0,0,'{}',max(uuid) FROM "
+		"alert WHERE condition='fridge-warm'");
 	give_ack("reached");
 	expect(ALERT, "active 2 update local:nurse/D-0001 reached 1");
 	raise_alert("fridge-warm", "critical", "latched");

@@ -2,6 +2,7 @@
 /* Batteries, instruments that fall silent, the disk and the clock of the gateway: who is told, when, and when it is over. */
 #include "watch_rig.h"
 
+#include "acknowledge.h"
 #include "condition.h"
 #include "span.h"
 #include "technical.h"
@@ -236,6 +237,34 @@ static void test_clock(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM condition"), 0);
 }
 
+static void acknowledge(void)
+{
+	struct uuid id;
+	_cleanup_(row_endp) struct row *r =
+		db_query(rig.db, "SELECT uuid FROM alert ORDER BY id DESC LIMIT 1", "");
+	assert_int_equal(row_next(r), 1);
+	assert_true(row_uuid(r, 0, &id));
+	assert_int_equal(
+		acknowledge_alert(&rig.gateway, rig.db, &id, "local:S-0001", "reached"), 1);
+}
+
+/* What is configured no more cannot be over by itself: whoever acknowledges it ends it. */
+static void test_configured_no_more(void **state)
+{
+	(void)state;
+	battery(FREE, 0, 10);
+	acknowledge();
+	expect("battery-low active 2");
+	battery(FREE, 10, 90);
+	expect("battery-low inactive 3");
+	battery(FREE, 20, 10);
+	rig.config.devices[FREE].id[0] = 'x';
+	watch_begin_at(&rig, RIG_NOW + at_us(30), WATCH_BOOT + at_us(30), false);
+	expect("battery-low inactive 3, battery-low active 1");
+	acknowledge();
+	expect("battery-low inactive 3, battery-low inactive 2");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -246,6 +275,7 @@ int main(void)
 		T(test_silence_over_a_restart),
 		T(test_store),
 		T(test_clock),
+		T(test_configured_no_more),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
