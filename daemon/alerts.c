@@ -334,7 +334,9 @@ static int enter(struct taking *t, struct entry *e, struct alert_row *open, stru
 static int today_of(struct taking *t, const struct judged *c, struct alert_row *ret)
 {
 	int64_t resident = t->j->filing->who.resident;
-	if (!resident || !c->fires || c->fires == SEVERITY_CRITICAL)
+	if (!resident || !c->fires || c->fires == SEVERITY_CRITICAL ||
+		!clock_plausible(
+			t->j->now.utc_us)) /* every boot without a clock has the same day */
 		return 0;
 	return alert_row_today(
 		t->db, resident, c->condition, c->fires, day_of(t->j->now.utc_us), ret);

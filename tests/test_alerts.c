@@ -117,6 +117,18 @@ static void test_resolved(void **state)
 }
 
 /* A warning once a day; what is critical always. */
+/* Without a clock every boot has the same day: what was told in an earlier one was told nobody today. */
+static void test_no_cool_down_by_no_clock(void **state)
+{
+	(void)state;
+	const int day_one = (int)(3 * HOUR - RIG_NOW / CLOCK_SECOND_US);
+	deliver(day_one, 165, 95);
+	deliver(day_one + 60, 120, 80);
+	rig_script(&rig, "UPDATE alert SET boot_id=zeroblob(16)");
+	deliver(day_one + HOUR, 165, 95);
+	assert_int_equal(COUNT("alert"), 2);
+}
+
 static void test_cool_down(void **state)
 {
 	(void)state;
@@ -384,6 +396,7 @@ int main(void)
 		T(test_new_after_acknowledgement),
 		T(test_resolved),
 		T(test_cool_down),
+		T(test_no_cool_down_by_no_clock),
 		T(test_conditions),
 		T(test_late),
 		T(test_morning),
