@@ -62,9 +62,9 @@ struct config_device {
 	char place[24];	  /* what it watches, as alert rules name it: "fridge"; "" = nothing */
 	enum patient_field patient_id;
 	uint32_t expect_s; /* at least so often something is expected of it; 0: nothing is */
-	bool test;     /* everything from it is marked test and never filed */
-	bool enrolled; /* no key: it stands in the file that enrolment writes (enrolled.h) */
-	bool trial;    /* no key: it is being enrolled, and stands in no file */
+	bool test;	   /* everything from it is marked test and never filed */
+	bool enrolled;	   /* no key: it stands in the file that enrolment writes (enrolled.h) */
+	bool trial;	   /* no key: it is being enrolled, and stands in no file */
 	unsigned n_options;
 	struct config_option options[CONFIG_OPTIONS_MAX]; /* of the driver */
 	unsigned line;					  /* in the file, for messages */

@@ -6,12 +6,12 @@
  */
 #pragma once
 
-#include "rule.h"
 #include "codes.h"
 #include "config.h"
 #include "driver.h"
 #include "followup.h"
 #include "numbers.h"
+#include "rule.h"
 #include "ws.h"
 
 struct policy {
