@@ -156,7 +156,7 @@ static int overtaken(const struct taking *t, uint32_t about)
 	for (unsigned i = 0; i < j->reading->n_quantities && rc == 0; i++)
 		if (about & 1U << i)
 			rc = history_overtaken(&t->history, j->reading->quantities[i].code->kind,
-				j->filing->when.taken_us);
+				j->filing->when.taken_us, j->now.utc_us);
 	return rc;
 }
 

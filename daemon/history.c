@@ -8,6 +8,7 @@
 
 #define TRUSTED "trust IN ('corrected','live')"
 #define GLUCOSE "glu."
+#define AHEAD_US (600 * CLOCK_SECOND_US) /* an instrument's clock may be so far ahead of ours */
 
 struct filed {
 	struct history_value v;
@@ -134,25 +135,29 @@ struct history history_of(struct history_db *of)
 	return (struct history){.values = values, .arg = of};
 }
 
-static int later_of(const struct history_db *of, const char *kind, int64_t taken_us)
+static int later_of(
+	const struct history_db *of, const char *kind, int64_t taken_us, int64_t until_us)
 {
 	_cleanup_(row_endp) struct row *r = db_query(of->db,
-		"SELECT 1 FROM evidence WHERE resident=? AND kind=? AND taken>? AND " TRUSTED
+		"SELECT 1 FROM evidence WHERE resident=? AND kind=? AND taken>? AND taken<=? AND " TRUSTED
 		" AND reading<>? LIMIT 1",
-		"itii", of->resident, kind, taken_us, of->reading);
+		"itiii", of->resident, kind, taken_us, until_us, of->reading);
 	return row_next(r);
 }
 
-int history_overtaken(const struct history_db *of, const char *kind, int64_t taken_us)
+int history_overtaken(
+	const struct history_db *of, const char *kind, int64_t taken_us, int64_t now_us)
 {
+	/* what our clock showed while it was years ahead is not yet */
+	int64_t until_us = now_us + AHEAD_US;
 	const struct code *code;
 	int rc = 0;
 	if (!of->resident)
 		return 0;
 	if (strncmp(kind, GLUCOSE, strlen(GLUCOSE)) != 0)
-		return later_of(of, kind, taken_us);
+		return later_of(of, kind, taken_us, until_us);
 	for (size_t i = 0; rc == 0 && (code = codes_at(of->codes, i)); i++)
 		if (fits(GLUCOSE "*", code->kind))
-			rc = later_of(of, code->kind, taken_us);
+			rc = later_of(of, code->kind, taken_us, until_us);
 	return rc;
 }

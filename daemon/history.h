@@ -35,6 +35,7 @@ struct history_db {
 };
 /* `of` is borrowed. */
 struct history history_of(struct history_db *of);
-/* Whether a value of this kind (of any blood glucose, for one of glucose) was taken later, at a trusted time: 1, 0 or
- * -errno. */
-int history_overtaken(const struct history_db *of, const char *kind, int64_t taken_us);
+/* Whether a value of this kind (of any blood glucose, for one of glucose) was taken later, at a trusted time, and not later
+ * than now: 1, 0 or -errno. */
+int history_overtaken(
+	const struct history_db *of, const char *kind, int64_t taken_us, int64_t now_us);

@@ -253,6 +253,17 @@ static void test_overtaken_beside_another(void **state)
 		"active2 latched0");
 }
 
+/* Our clock was years ahead for a while, and nothing dated again what came then: nobody is overtaken by what is not yet. */
+static void test_not_overtaken_by_the_future(void **state)
+{
+	(void)state;
+	deliver(5 * 365 * 24 * HOUR, 120, 80);
+	deliver(0, 185, 95);
+	expect(RAISED);
+	deliver(2 * 24 * HOUR, 120, 80, .taken_s = 4 * MINUTE + 2 * 24 * HOUR); /* a little ahead */
+	expect(RAISED "; end latched 0/3 doctor unconfirmed");
+}
+
 /* It was overtaken by its own kind only. */
 static void test_overtaken_by_another_kind(void **state)
 {
@@ -403,6 +414,7 @@ int main(void)
 		T(test_overtaken),
 		T(test_overtaken_beside_another),
 		T(test_overtaken_by_another_kind),
+		T(test_not_overtaken_by_the_future),
 		T(test_time_unknown),
 		T(test_nobody),
 		T(test_out_of_contract),

@@ -152,17 +152,21 @@ static void test_overtaken(void **state)
 	put(1, "temp", 100, ++n_rows, 36000, NULL, "device");	   /* nobody knows */
 	put(2, "weight", 100, ++n_rows, 36000, NULL, "corrected"); /* another's */
 	put(1, "glu.control", 500, ++n_rows, 6000, NULL, "live");
-	assert_int_equal(history_overtaken(&of, "bp.sbp", 99), 1);
-	assert_int_equal(history_overtaken(&of, "bp.sbp", 100), 0);
-	assert_int_equal(history_overtaken(&of, "bp.dbp", 99), 0);
-	assert_int_equal(history_overtaken(&of, "glu.fasting", 99), 1);
-	assert_int_equal(history_overtaken(&of, "glu.random", 99), 1); /* any blood glucose */
-	assert_int_equal(history_overtaken(&of, "glu.random", 100), 0);
-	assert_int_equal(history_overtaken(&of, "spo2", 99), 0);
-	assert_int_equal(history_overtaken(&of, "temp", 99), 0);
-	assert_int_equal(history_overtaken(&of, "weight", 99), 0);
+	assert_int_equal(history_overtaken(&of, "bp.sbp", 99, 1000), 1);
+	assert_int_equal(history_overtaken(&of, "bp.sbp", 100, 1000), 0);
+	assert_int_equal(history_overtaken(&of, "bp.dbp", 99, 1000), 0);
+	assert_int_equal(history_overtaken(&of, "glu.fasting", 99, 1000), 1);
+	assert_int_equal(history_overtaken(&of, "glu.random", 99, 1000), 1); /* any blood glucose */
+	assert_int_equal(history_overtaken(&of, "glu.random", 100, 1000), 0);
+	assert_int_equal(history_overtaken(&of, "spo2", 99, 1000), 0);
+	assert_int_equal(history_overtaken(&of, "temp", 99, 1000), 0);
+	assert_int_equal(history_overtaken(&of, "weight", 99, 1000), 0);
+	/* what is not yet overtakes nobody, beyond ten minutes */
+	add("pulse", 600 * CLOCK_SECOND_US + 101, 70000);
+	assert_int_equal(history_overtaken(&of, "pulse", 99, 100), 0);
+	assert_int_equal(history_overtaken(&of, "pulse", 99, 101), 1);
 	of.resident = 0;
-	assert_int_equal(history_overtaken(&of, "bp.sbp", 99), 0);
+	assert_int_equal(history_overtaken(&of, "bp.sbp", 99, 1000), 0);
 }
 
 /* However much is stored: one resident, one kind, and the time between. */
