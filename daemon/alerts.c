@@ -439,11 +439,13 @@ static int take_all(struct taking *t)
 				      : repeat_keep(t->g, t->db, t->j->id, all, waiting);
 }
 
-/* A clean one of a shared instrument may be another one's, and so may nobody's: neither speaks for the doubtful one. */
+/* A clean one of a shared instrument may be another one's, and so may nobody's; one that was dated by its arrival may be an
+ * old one: none of them speaks for the doubtful one. */
 static int settle(struct gateway *g, struct db *db, const struct judging *j)
 {
 	const struct resident_decision *who = &j->filing->who;
-	if (j->over || !who->resident || streq(who->grade, SHARED))
+	bool dated = j->filing->when.trust <= TRUST_DEVICE;
+	if (j->over || !dated || !who->resident || streq(who->grade, SHARED))
 		return 0;
 	return repeat_settle(g, db, j->reading, j->device, who->resident, judging_at_us(j), j->now);
 }

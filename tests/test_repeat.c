@@ -150,7 +150,11 @@ static const struct sequence {
 	{"what waits is told when it is over, whatever is open by then",
 		{{0, {SPO2(85), DOUBTFUL}, "1 waiting; ;" R},
 			{10, {SPO2(93), .kind = "other"}, "1 waiting; 93 doctor;" R},
-			{600, {LOOK}, "0 waiting; 85 doctor!;" R}}},
+			{600, {LOOK}, "0 waiting; 93 doctor 85 staff!;" R}}},
+	{"a good one out of a memory, without a time, may be an old one: it settles nothing",
+		{{0, {SPO2(85), DOUBTFUL}, "1 waiting; ;" R},
+			{10, {SPO2(97), .undated = true}, "1 waiting; ;" R},
+			{600, {LOOK}, "0 waiting; 85 staff!;" R}}},
 };
 
 static void test_sequences(void **state)
@@ -194,7 +198,7 @@ static void test_what_is_told(void **state)
 		"SELECT severity||' '||recipient||' '||resident||' '||in_contract||' '||doubts||' '||"
 		"(raised=1795000600000000)||' '||(place IS NULL) FROM alert",
 		"critical S-0001 1 1 "
-		"[\"no_clean_repeat\",\"time_of_arrival\",\"low_perfusion\"] 1 1");
+		"[\"no_clean_repeat\",\"low_perfusion\"] 1 1");
 	assert_int_equal(COUNT("alert JOIN reading ON reading.uuid=alert.reading"), 1);
 	assert_int_equal(COUNT("outbox WHERE kind=1"), 1);
 	/* told again by the instrument: known */

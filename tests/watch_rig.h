@@ -23,7 +23,7 @@ struct watch_reading {
 	struct watch_number numbers[3]; /* up to the first without a kind */
 	const char *flags[3];		/* up to the first NULL */
 	const char *identity;		/* NULL: the device has none */
-	bool corrected;
+	bool corrected, undated;	/* `undated`: out of a memory, without a time */
 };
 
 static inline int64_t at_us(int64_t at_s)
@@ -44,6 +44,7 @@ static inline struct uuid watch_add(struct rig *r, struct unit *u, const struct 
 {
 	struct vg_quantity q[3] = {0};
 	struct vg_reading in = {.kind = w->kind,
+		.live = !w->undated,
 		.user = -1,
 		.seq = -1,
 		.status = w->corrected ? VG_CORRECTED : VG_FINAL,

@@ -140,7 +140,8 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         token = reading.resident
         conditions = self.rules.conditions_for(self.residents.get(token), self.day_of(reading), tuple(reading.values))
         doubtful = bool(reading.flags & self.rules.doubtful)
-        if not doubtful and token is not None and reading.grade != "slot":
+        dated = reading.trust not in ("arrival", "unknown")
+        if not doubtful and dated and token is not None and reading.grade != "slot":
             self.settle_waits(reading)
         self.counts["judged"] += 1
         conditions, instead = self.with_limits(reading, conditions)
