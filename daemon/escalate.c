@@ -110,8 +110,7 @@ static int route(struct db *db, const struct uuid *alert)
 	return error_only(db_run(db,
 		"UPDATE alert SET staff=resident IS NULL OR NOT in_contract OR place IS NOT NULL OR "
 		"EXISTS(SELECT 1 FROM json_each(doubts) WHERE value='clock_unknown') OR (EXISTS(SELECT "
-		"1 FROM json_each(labels) WHERE value='no_clean_repeat' UNION ALL SELECT 1 FROM "
-		"json_each(doubts) WHERE value='no_clean_repeat') AND NOT EXISTS(SELECT 1 FROM "
+		"1 FROM json_each(doubts) WHERE value='no_clean_repeat') AND NOT EXISTS(SELECT 1 FROM "
 		"alert_history h WHERE h.alert=uuid AND h.revision=alert.revision)), labels=(SELECT "
 		"json_group_array(value) FROM json_each(labels) WHERE value<>'nobody_answered') WHERE "
 		"uuid=?",

@@ -216,14 +216,13 @@ static void test_route(void **state)
 	routed("doubts='[\"motion\",\"clock_unknown\"]'", "1 S-0001 staff");
 	routed("doubts='[\"time_of_arrival\"]'", "0 D-0001 doctor");
 	routed("resident=3", "0 S-0001 staff"); /* has no doctor */
-	routed("labels='[\"no_clean_repeat\"]'", "1 S-0001 staff");
 	routed("doubts='[\"no_clean_repeat\"]'", "1 S-0001 staff");
 	/* the staff's own steps behind it, whatever the shown reading is by then */
 	rig_script(&rig, "UPDATE alert SET doubts='[]', labels='[]'");
 	look(902);
 	expect("SELECT recipient||role FROM alert", "S-0002chain");
 	/* it was told before no clean repeat came: not newly raised */
-	rig_script(&rig, "UPDATE alert SET labels='[\"no_clean_repeat\"]'");
+	rig_script(&rig, "UPDATE alert SET doubts='[\"no_clean_repeat\"]'");
 	begin(0);
 	expect("SELECT recipient FROM alert", "D-0001");
 	/* raised anew by the same reading: this revision was told to nobody */
