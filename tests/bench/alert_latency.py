@@ -90,24 +90,25 @@ def of_readings(site, rate, seconds):
     return [at - int(since) for at, text in listener.messages() for since in COMMITTED.findall(text)]
 
 
-def alerts_of(site, listener):
-    """[(arrived, committed)] of the first revision with each reading."""
+def alerts_of(site, listener, begun):
+    """[(arrived, committed)] of the first revision with each reading since then."""
     committed = dict(site.query("SELECT lower(hex(uuid)),committed_boot_us FROM reading WHERE id>"
                                 "(SELECT max(id)-50000 FROM reading) AND revision=1"))
     seen = {}
     for at, text in listener.messages():
         for reading in SHOWN.findall(text):
             seen.setdefault(reading.decode(), at)
-    return [(at, committed[reading]) for reading, at in seen.items() if reading in committed]
+    return [(at, committed[reading]) for reading, at in seen.items()
+            if committed.get(reading, 0) >= begun]
 
 
 def of_alerts(site, rate, seconds):
-    listener = Listener(site, "up/alert", True)
+    listener, begun = Listener(site, "up/alert", True), boot_us()
     site.send(rate, seconds, DANGEROUS)
     n = len(site.sender.sent())
     wait_until(lambda: len(listener.messages()) >= n, 10)
     listener.close()
-    return [at - since for at, since in alerts_of(site, listener)]
+    return [at - since for at, since in alerts_of(site, listener, begun)]
 
 
 def while_draining(site, count, rate):
@@ -127,7 +128,7 @@ def while_draining(site, count, rate):
     # the messages of the backlog are of many readings, those that come beside them of one
     end = max((at for at, text in drain.messages() if int(text) > 20000), default=arrived[-1])
     took = end - max(begun, arrived[0])
-    return [at - since for at, since in alerts_of(site, listener) if at < end], count / took * 1e6
+    return [at - since for at, since in alerts_of(site, listener, begun) if at < end], count / took * 1e6
 
 
 def rows(table, name, us, floor=None):
