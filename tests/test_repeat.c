@@ -291,6 +291,17 @@ static void test_user_slot(void **state)
 	assert_int_equal(COUNT("alert"), 1);
 }
 
+/* What the disk made of it is no reason to tell nobody, and then nobody of anything else. */
+static void test_damaged_body(void **state)
+{
+	(void)state;
+	deliver(0, (struct watch_reading){SPO2(85), DOUBTFUL});
+	rig_script(&rig, "UPDATE reading SET body='{'");
+	deliver(1, (struct watch_reading){SPO2(84), DOUBTFUL});
+	watch_look_at(&rig, 700);
+	expect_text("SELECT state||severity||readings FROM alert", "activecritical2");
+}
+
 /* What an instrument kept from yesterday is no repeat of what it says now. */
 static void test_taken_before(void **state)
 {
@@ -536,6 +547,7 @@ int main(void)
 		T(test_other_device_and_resident),
 		T(test_both_unassigned),
 		T(test_user_slot),
+		T(test_damaged_body),
 		T(test_taken_before),
 		T(test_marked_test),
 		T(test_assigned),
