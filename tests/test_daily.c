@@ -244,6 +244,7 @@ static void test_levels(void **state)
 	expect("SELECT phase||' '||json_array_length(body,'$.rules')||json_extract(body,'$.rules[0].id') "
 	       "FROM alert",
 		"escalate 1overdue-t2dm");
+	assert_int_equal(rig_int(&rig, "SELECT pages FROM alert"), 2); /* somebody was told anew */
 	walk("2026-10-20");
 	expect_alerts("overdue-htn R-0001 active critical 2");
 	worse->days = 600;
@@ -265,6 +266,9 @@ static void test_least(void **state)
 	walk("2026-09-20");
 	expect_alerts("overdue-htn R-0001 inactive warning 2");
 	assert_int_equal(daily_needed(&rig.gateway, rig.db), 0);
+	overdue_since("R-0002", "2026-08-20");
+	walk("2026-09-21");
+	expect_alerts("overdue-htn R-0001 inactive warning 2");
 }
 
 int main(void)

@@ -408,6 +408,34 @@ static void test_alerts(void **state)
 	assert_string_equal(period, "");
 }
 
+/* What fails in the middle of an alert leaves none of it. */
+static void test_alerts_whole(void **state)
+{
+	(void)state;
+	struct digest *d = NULL;
+	if (!clock_plausible(clock_utc_us()))
+		skip();
+	memcpy(rig.config.lists_at, "00:00", 6);
+	rig.config.lists_due = rig.config.lists_kpi = false;
+	const struct alert_rule *rule = alert_rules_find(rig.gateway.rules, "overdue-htn");
+	((struct alert_rule *)rule)->severity = SEVERITY_WARNING;
+	((struct alert_rule *)rule)->days = 0;
+	due_residents(1);
+	rig_script(&rig, "UPDATE visit SET next_day=date('now','-2 days')");
+	rig_script(&rig, "CREATE TRIGGER full BEFORE INSERT ON alert_history BEGIN SELECT "
+			 "raise(ABORT,'x'); END");
+	rig_run_store(&rig);
+	assert_int_equal(digest_new(&rig.gateway, &d), 0);
+	settle();
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"), 0);
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM digest"), 0);
+	rig_script(&rig, "DROP TRIGGER full");
+	digest_follow(d);
+	settle();
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"), 1);
+	digest_free(d);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -423,6 +451,7 @@ int main(void)
 		TEST(test_timer),
 		TEST(test_off),
 		TEST(test_alerts),
+		TEST(test_alerts_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,6 +263,20 @@ static void test_not_sent(void **state)
 	assert_int_equal(COUNT("alert"), 1);
 }
 
+/* The site wants no such alert: nothing is raised, and nobody looks for it without end. */
+static void test_rule_is_off(void **state)
+{
+	(void)state;
+	const struct alert_rule *rule = alert_rules_find(rig.gateway.rules, "ecg-not-sent");
+	assert_non_null(rule);
+	((struct alert_rule *)rule)->type = RULE_LIMIT;
+	assert_int_equal(look(15), -1);
+	assert_int_equal(COUNT("alert"), 0);
+	is_open("not_sent", 0, 15);
+	received(0);
+	is_open("waiting", 0, 30);
+}
+
 static void test_overdue(void **state)
 {
 	(void)state;
@@ -741,6 +755,7 @@ int main(void)
 		T(test_due_by_hours),
 		T(test_due_without_hours),
 		T(test_not_sent),
+		T(test_rule_is_off),
 		T(test_overdue),
 		T(test_in_time),
 		T(test_report_before_receipt),
