@@ -228,6 +228,8 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
             self.drop_wait(wait)
         among = [a for a in self.touched(reading) if a.resident != reading.resident]
         if GRADES[reading.grade] >= GRADES["station"]:
+            if reading.grade != "person":  # of those before the last one only a person knows
+                among = [a for a in among if a.resident == before or not a.has(reading)]
             self.leave_all(reading, "wrong_person", among)
         else:
             for alert in among:
