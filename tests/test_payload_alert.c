@@ -159,9 +159,7 @@ static void test_no_clean_repeat(void **state)
 	expect(root, "alerts.0.type", "\"SP\"");
 	expect(root, "alerts.0.resident", "\"R-0001\"");
 	expect(root, "alerts.0.to", "{\"role\":\"staff\",\"token\":\"S-0001\"}");
-	expect(root, "alerts.0.labels",
-		"[\"unconfirmed\",\"no_clean_repeat\",\"time_of_arrival\","
-		"\"low_perfusion\"]");
+	expect(root, "alerts.0.labels", "[\"unconfirmed\",\"no_clean_repeat\",\"low_perfusion\"]");
 	const json_t *alert = json_array_get(json_object_get(root, "alerts"), 0);
 	assert_null(json_object_get(alert, "place"));
 	json_decref(root);
@@ -186,7 +184,8 @@ static void test_alerts_of_studies(void **state)
 	expect(root, "alerts.0.priority", "\"PH\"");
 	expect(root, "alerts.0.to", "{\"role\":\"doctor\",\"token\":\"D-0002\"}");
 	expect(root, "alerts.0.rules.0.statement", "\"Asystole\"");
-	expect(root, "alerts.0.labels", "[\"unconfirmed\",\"cart_statement\"]");
+	expect(root, "alerts.0.labels",
+		"[\"unconfirmed\",\"cart_statement\",\"clock_uncompared\"]");
 	json_decref(root);
 	assert_int_equal(report_tell(&rig.gateway, rig.db, RIG_NOW, INT64_MAX), 0);
 	root = message(OBJECT_ALERT, 2, 1);
