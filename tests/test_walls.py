@@ -142,7 +142,6 @@ TESTED_BY = {
 
 # Longer than LINES_MAX, and why they are still one file.
 LONG = {
-    "tests/test_store.c": "one rig: jobs that wait, and a disk that fills",
     "drivers/xmodem.c": "a driver is one file: XMODEM and YMODEM, and what a bad line does to them",
     "drivers/lis01.c": "a driver is one file: link layer and records of one standard",
     "drivers/xmodem.c": "a driver is one file: blocks, files, and what may leave of them",
