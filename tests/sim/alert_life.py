@@ -61,6 +61,11 @@ class Alert:
             self.labels -= {"confirmed", "unconfirmed"}
 
 
+def speaks(reading):
+    """For its resident: neither an old one nor an instrument of several does."""
+    return reading.trusted() and reading.grade != "slot"
+
+
 class Life:
     """Part of the model; self has rules, alerts, now."""
 
@@ -103,6 +108,10 @@ class Life:
         return alert.open() and alert.severity >= WARNING and not alert.acknowledged and alert.due is not None
 
     def escalate(self, alert):
+        if alert.severity == WARNING and self.is_quiet(self.now):
+            alert.due = self.next_clock(self.quiet[1])
+            self.arm(alert)
+            return
         if self.tell_next(alert):
             alert.due = self.now + self.interval(alert)
         else:
@@ -270,7 +279,7 @@ class Life:
             self.page(alert, news.age, self.route(reading))
 
     def lower(self, alert, reading, verdict, news):
-        if news.doubtful or alert.unanswered_critical() and reading.grade == "slot":
+        if news.doubtful or alert.unanswered_critical() and not speaks(reading):
             return
         self.join(alert, reading, verdict.level, news.labels)
         level = verdict.holds(alert.level)

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import alert_rules
 import followup_model
 from alert_judge import NOTHING, History, Judged, overtaken, when_of
-from alert_life import CRITICAL, Life
+from alert_life import CRITICAL, Life, speaks
 from alert_limits import Limits
 from alert_rota import Rota
 from followup_commands import Refused
@@ -29,6 +29,11 @@ WAIT, ESCALATION = 0, 1
 
 # What of a reading matters to its alerts beside the verdict.
 News = namedtuple("News", "age overtaken doubtful to_staff labels")
+
+
+def is_news(revision):
+    """Who has seen what was before does not speak of this."""
+    return revision.phase in ("escalate", "start") or revision.phase == "continue" and revision.level == CRITICAL
 
 
 class Wait:
@@ -140,8 +145,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         token = reading.resident
         conditions = self.rules.conditions_for(self.residents.get(token), self.day_of(reading), tuple(reading.values))
         doubtful = bool(reading.flags & self.rules.doubtful)
-        dated = reading.trust not in ("arrival", "unknown")
-        if not doubtful and dated and token is not None and reading.grade != "slot":
+        if not doubtful and token is not None and speaks(reading):
             self.settle_waits(reading)
         self.counts["judged"] += 1
         conditions, instead = self.with_limits(reading, conditions)
@@ -318,7 +322,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
                 return
             raise Refused("already_acknowledged")
         seen = args.get("revision")
-        if seen is not None and any(outcome == "artefact" or r.phase in ("escalate", "start") for r in alert.history[seen:]):
+        if seen is not None and any(outcome == "artefact" or is_news(r) for r in alert.history[seen:]):
             raise Refused("outdated")
         if outcome not in OUTCOMES:
             raise Refused("bad_value")

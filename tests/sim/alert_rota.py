@@ -143,12 +143,11 @@ class Rota:
         """[(token, role)], each token once."""
         resident = self.residents.get(alert.resident)
         kind, contact = alert.route
-        doctor = resident.doctor if resident else ""
-        if kind == "doctor":
-            steps = [(doctor, "doctor")] + [(token, "chain") for token in resident.chain]
-        else:
-            steps = [(contact, "staff") if contact else (doctor, "doctor")]
-            steps += [(token, "chain") for token in self.staff_chain]
+        own = [(resident.doctor, "doctor")] + [(token, "chain") for token in resident.chain] if resident else []
+        steps = list(own)
+        if kind == "staff":
+            steps = [(contact, "staff")] if contact else own[:1]
+            steps += [(token, "chain") for token in self.staff_chain] + own
         steps.append((self.institution, "institution"))
         once = {}
         for token, role in steps:
