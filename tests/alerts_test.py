@@ -3,11 +3,13 @@
 """`make test-alerts`: villages (tests/sim/alert_people.py) through the daemon's rooms (build/tests/scenario) and
 through the model (tests/sim/alert_model.py) at the same time; the histories of all alerts must be the same.
 
-    alerts_test.py [SEED ..] [--residents 250] [--readings 125000] [--days 90] [--model-only] [--keep FOLDER]
+    alerts_test.py [SEED ..] [--residents 250] [--readings 50000] [--days 60] [--jobs 2] [--model-only] [--keep FOLDER]
 """
 import argparse
 import collections
+import itertools
 import json
+import multiprocessing
 import os
 import random
 import subprocess
@@ -64,50 +66,57 @@ class Run:
     """A village, and what both sides said."""
 
     def __init__(self, seed, residents, readings, days, folder, model_only=False):
-        self.seed, self.scenario = seed, folder + "/scenario.jsonl"
-        self.village = Village(random.Random(seed), residents, readings, days)
+        self.seed, self.scenario, self.answers = seed, folder + "/scenario.jsonl", folder + "/model.jsonl"
+        self.village = Village(random.Random(seed), residents, readings, days, folder)
         self.daemon = None if model_only else Daemon(folder)
-        self.asked = []  # (number of the line, the line, the model's answer)
+        self.asked = 0
         began = time.monotonic()
-        with open(self.scenario, "w", encoding="utf-8") as out:
+        with open(self.scenario, "w", encoding="utf-8") as out, open(self.answers, "w", encoding="utf-8") as answers:
             for number, (line, answer) in enumerate(self.village.lines(), 1):
                 text = json.dumps(line, ensure_ascii=False) + "\n"
                 out.write(text)
                 if self.daemon:
                     self.daemon.tell(text)
                 if answer:
-                    self.asked.append((number, line, answer))
+                    answers.write(json.dumps([number, line, answer], ensure_ascii=False) + "\n")
+                    self.asked += 1
         if self.daemon:
             self.daemon.end()
         self.seconds = time.monotonic() - began
         self.model = self.village.model
-        self.alerts = self.asked[-1][2]["answer"]["alerts"]
+
+    def totals(self):
+        return collections.Counter(readings=len(self.model.readings), alerts=len(self.model.alerts),
+                                   revisions=sum(len(a.history) for a in self.model.alerts))
 
     def report(self):
         counts = collections.Counter()
         for alert in self.model.alerts:
             counts[alert.condition, WORDS[max(r.severity for r in alert.history)]] += 1
-        readings, told = len(self.model.readings), self.model.counts
+        totals, told = self.totals(), self.model.counts
+        readings = totals["readings"]
         speeds = f"model {readings / max(self.village.model_seconds, 1e-9):,.0f} readings/s"
         if self.daemon and self.daemon.seconds:
             speeds += f", daemon {readings / self.daemon.seconds:,.0f}"
-        print(f"seed {self.seed}: {readings} readings, {len(self.model.alerts)} alerts, "
-              f"{sum(len(a.history) for a in self.model.alerts)} revisions, {told['waits']} waits "
-              f"({told['repeats']} settled), {len(self.asked)} questions, {self.seconds:.0f} s; {speeds}")
-        print("    " + ", ".join(f"{name} {level} {n}" for (name, level), n in sorted(counts.items())))
+        rules = self.village.config.get("rules") or "config/alerts.yaml"
+        return f"seed {self.seed}: {readings} readings, {totals['alerts']} alerts, {totals['revisions']} revisions, " \
+            f"{told['waits']} waits ({told['repeats']} settled), {self.asked} questions, {os.path.basename(rules)} " \
+            f"({len(self.model.rules.rules)} rules), {self.seconds:.0f} s; {speeds}\n    " + \
+            ", ".join(f"{name} {level} {n}" for (name, level), n in sorted(counts.items()))
 
     def trouble(self):
         """The smallest text that helps, empty when both sides say the same."""
         if not self.daemon:
             return ""
-        told = -1
-        for told, theirs in enumerate(self.daemon.answers()):
-            number, line, ours = self.asked[told] if told < len(self.asked) else (0, {}, None)
-            if theirs != ours and in_order(theirs) != in_order(ours):
-                return f"{self.daemon.trouble}\nline {number}, {line.get('at')}: " + self.explain(theirs, ours, number)
-        if self.daemon.trouble or told + 1 != len(self.asked):
-            return self.daemon.trouble or f"daemon: {told + 1} answers to {len(self.asked)} questions"
-        return ""
+        with open(self.answers, encoding="utf-8") as f:
+            for theirs, text in itertools.zip_longest(self.daemon.answers(), f):
+                number, line, ours = json.loads(text) if text else (0, {}, None)
+                if theirs is None and self.daemon.trouble:
+                    break
+                if theirs != ours and in_order(theirs) != in_order(ours):
+                    return f"{self.daemon.trouble}\nline {number}, {line.get('at')}: " + \
+                        self.explain(theirs, ours, number)
+        return self.daemon.trouble
 
     def explain(self, theirs, ours, number):
         left, right = (by_name((answer or {}).get("answer", {}).get("alerts", ())) for answer in (theirs, ours))
@@ -180,28 +189,41 @@ def told_of(alert, moment):
     return f"shown {alert['shown']}, readings {alert['readings'][-8:]}" + "".join(rows)
 
 
+def one(job):
+    """(what is said of a village, totals, whether there is a difference), in a process of its own."""
+    seed, chosen = job
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.keep:
+            folder = f"{chosen.keep}/{seed}"
+            os.makedirs(folder, exist_ok=True)
+        run = Run(seed, chosen.residents, chosen.readings, chosen.days, folder, chosen.model_only)
+        trouble = run.trouble()
+        return f"{run.report()}\n{trouble or '    no difference'}", run.totals(), bool(trouble)
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("seeds", type=int, nargs="*", default=range(1, 9))
+    options.add_argument("seeds", type=int, nargs="*", default=range(1, 21))
     options.add_argument("--residents", type=int, default=250)
-    options.add_argument("--readings", type=int, default=125000)
-    options.add_argument("--days", type=int, default=90)
+    options.add_argument("--readings", type=int, default=50000)
+    options.add_argument("--days", type=int, default=60)
+    options.add_argument("--jobs", type=int, default=os.cpu_count())
     options.add_argument("--model-only", action="store_true", help="without the daemon's rooms")
-    options.add_argument("--keep", help="a folder for the scenario and the answers of the last seed")
+    options.add_argument("--keep", help="a folder for the scenarios and answers")
     chosen = options.parse_args()
     if not chosen.model_only and not os.path.exists(SCENARIO):
         sys.exit(f"{os.path.relpath(SCENARIO, ROOT)} is not built: make {os.path.relpath(SCENARIO, ROOT)}")
-    good = True
-    for seed in chosen.seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            if chosen.keep:
-                os.makedirs(chosen.keep, exist_ok=True)
-            run = Run(seed, chosen.residents, chosen.readings, chosen.days, chosen.keep or folder, chosen.model_only)
-            run.report()
-            trouble = run.trouble()
-            print(trouble or "    no difference", flush=True)
-            good = good and not trouble
-    sys.exit(0 if good else 1)
+    began, totals, differ = time.monotonic(), collections.Counter(), []
+    with multiprocessing.Pool(chosen.jobs, maxtasksperchild=1) as pool:
+        for seed, (text, counts, wrong) in zip(chosen.seeds, pool.imap(one, [(s, chosen) for s in chosen.seeds], 1)):
+            print(text, flush=True)
+            totals += counts
+            differ += [seed] if wrong else []
+    print(f"{len(chosen.seeds)} villages: {totals['readings']} readings, {totals['alerts']} alerts, "
+          f"{totals['revisions']} revisions, {time.monotonic() - began:.0f} s; " +
+          ("not compared" if chosen.model_only else
+           f"{len(differ)} differ: seeds {' '.join(map(str, differ))}" if differ else "no difference"))
+    sys.exit(1 if differ else 0)
 
 
 if __name__ == "__main__":

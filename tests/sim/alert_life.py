@@ -3,6 +3,7 @@
 from collections import namedtuple
 
 from alert_judge import when_of
+from followup_store import CLOCK_WAS_SET
 
 CONFIRMED_S = 60
 CRITICAL, WARNING = 3, 2
@@ -77,6 +78,10 @@ class Life:
         self.maybe_open = {}  # the same: those that may be open
         self.inside = {}  # order of a reading: alerts that it is in
         self.ended = {}  # order of a reading: alerts that it ended
+
+    def today(self):
+        """None: our clock is not set."""
+        return self.zone.day(self.now) if self.now >= CLOCK_WAS_SET else None
 
     # --- what is told of it
 
@@ -176,7 +181,7 @@ class Life:
             self.inside[entry.reading.order].remove(alert)
         alert.anew()
         alert.severity = verdict.level
-        alert.last_day = self.zone.day(self.now)
+        alert.last_day = self.today()
         self.join(alert, reading, verdict.level, news.labels)
         if verdict.level == CRITICAL:
             alert.labels.add("unconfirmed")
@@ -200,10 +205,10 @@ class Life:
 
     def reopen(self, reading, verdict, news):
         """The cool-down."""
-        today = self.zone.day(self.now)
+        today = self.today()
         for alert in reversed(self.by_condition.get((reading.resident, verdict.condition.name), ())
                               if reading.resident is not None else ()):
-            if alert.severity >= verdict.level and alert.last_day == today and alert.entries and \
+            if alert.severity >= verdict.level and today and alert.last_day == today and alert.entries and \
                     "withdrawn" not in alert.labels:
                 break
         else:
@@ -252,7 +257,7 @@ class Life:
     def rise_to(self, alert, reading, level, news):
         alert.severity = level
         alert.acknowledged = False
-        alert.last_day = self.zone.day(self.now)
+        alert.last_day = self.today()
         alert.active_again()
         alert.to_level(level)
         self.join(alert, reading, level, news.labels)

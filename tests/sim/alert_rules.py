@@ -139,8 +139,10 @@ class Rules:
     def __init__(self, path=None, altitude=0):
         with open(os.path.join(ROOT, path or "config/alerts.yaml"), encoding="utf-8") as f:
             keys = yaml.load(f, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        self.least = LEVELS[keys.get("least", "notice")]
-        self.escalate, self.late, self.repeat = keys["escalate"], keys["late"], keys["repeat"]
+        self.least = LEVELS[keys.get("least", "warning")]
+        self.escalate = {"critical_s": 900, "warning_s": 14400, "again_s": 14400, **keys.get("escalate", {})}
+        self.late = {"label_s": 600, "page_s": 7200, **keys.get("late", {})}
+        self.repeat = {"flags": (), "kinds": (), "resolves_s": 1800, **keys.get("repeat", {})}
         self.doubtful = frozenset(self.repeat["flags"])
         self.repeat_kinds = frozenset(kind for pattern in self.repeat["kinds"] for kind in kinds_of(pattern))
         self.altitude = altitude

@@ -3,15 +3,22 @@
 
 The model runs along, so that people can acknowledge the alerts that there are, and a refused command is marked so.
 """
+import datetime
 import heapq
+import os
 import time
 
+from alert_life import CRITICAL
 from alert_model import AlertModel
-from alert_people import COLUMNS, DAY_S, DOCTORS, TEAMS, Instrument, Somebody, text_of
+from alert_people import BASES, COLUMNS, DAY_S, DOCTORS, TEAMS, Instrument, Somebody
+from alert_rule_dice import rule_file
+from alert_rules import ROOT
 from followup_commands import Refused
 
 STATION_TOOLS = (("cuff", "live"), ("meter", "clock"), ("oxi", "live"), ("scale", "live"), ("therm", "live"))
 OUTCOMES = ("reached", "reached", "advised", "referred", "not_reached", "not_reached", "artefact")
+SOON_S, SLOW_S = 6000, 60000  # until somebody answers, mean
+MOST_SHARED = 5  # an instrument of more is the village's
 MORE_S = (40, 75, 130, 400, 900)  # between a reading that frightens and the next
 
 
@@ -26,8 +33,10 @@ class Oracle(AlertModel):
 
 
 class Village:
-    def __init__(self, dice, residents, readings, days):
-        self.dice, self.wanted, self.days = dice, readings, days
+    def __init__(self, dice, residents, readings, days, folder=None):
+        """folder: for a rule file of its own; without one, those of the tree are used."""
+        self.dice, self.wanted, self.days, self.folder = dice, readings, days, folder
+        self.base = dice.choice(BASES)
         self.people = [Somebody(dice, n + 1) for n in range(residents)]
         self.events, self.order, self.out = [], 0, []
         self.made, self.t, self.model_seconds = 0, 0, 0.0
@@ -49,6 +58,9 @@ class Village:
         for n, person in enumerate(self.busy[:40]):
             for tool in ("cuff", dice.choice(("meter", "oxi"))):  # the same person, two instruments
                 self.own.append(Instrument(dice, f"{tool}-{n}", tool, dice.choice(modes[:4]), [person]))
+        for n, person in enumerate(self.busy[:30]):  # and an old one, whose time nobody trusts
+            self.own.append(Instrument(dice, f"old-{n}", dice.choice(("cuff", "meter", "oxi")),
+                                       dice.choice(("plain", "untimed")), [person]))
         for n in range(min(20, max(1, len(people) // 5))):
             family = dice.sample(self.busy, min(len(self.busy), dice.randint(2, 4)))
             self.own.append(Instrument(dice, f"slots-{n}", dice.choice(("cuff", "cuff", "oxi")), "live", family, True))
@@ -62,8 +74,8 @@ class Village:
     def make_config(self):
         dice = self.dice
         alerting = {"altitude_m": self.altitude}
-        if dice.random() < 0.7:
-            alerting["quiet"] = dice.choice(("22:00-07:00", "12:00-14:00", "00:00-06:30"))
+        if dice.random() < 0.8:
+            alerting["quiet"] = dice.choice(("22:00-07:00", "22:00-07:00", "20:30-08:00", "12:00-14:00", "00:00-06:30"))
         if dice.random() < 0.8:
             alerting["morning"] = dice.choice(("07:30", "08:00", "06:00"))
         if dice.random() < 0.6:
@@ -78,16 +90,32 @@ class Village:
                   [{"id": "lab-1", "patient_id": "token"}]}
         if dice.random() < 0.85:
             config["site_contact"] = "S-0001"
-        return config
+        rules = self.choose_rules()
+        return {**config, "rules": rules} if rules else config
+
+    def choose_rules(self):
+        """The path from the root of the tree; empty: the one that is installed."""
+        kind = self.dice.random()
+        if kind < 0.4:
+            return ""
+        if kind < 0.5 or not self.folder:
+            return "tests/alerts/rules.yaml"
+        path = os.path.join(self.folder, "rules.yaml")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(rule_file(self.dice))
+        return os.path.relpath(path, ROOT)
 
     # --- how lines come about
+
+    def text(self, t):
+        return (self.base + datetime.timedelta(seconds=t)).isoformat()
 
     def after(self, t, what, *args):
         self.order += 1
         heapq.heappush(self.events, (max(t, self.t), self.order, what, args))
 
     def put(self, line):
-        line = {"at": text_of(self.t), **line}
+        line = {"at": self.text(self.t), **line}
         began = time.process_time()
         answer = self.model.step(line)
         if not answer:
@@ -189,13 +217,13 @@ class Village:
         record = self.record(person, instrument.tool, **more)
         seen = self.t + instrument.offset
         if self.t < instrument.offline_until:
-            instrument.kept.append({**record, "taken": text_of(seen)})
+            instrument.kept.append({**record, "taken": self.text(seen)})
         elif instrument.mode == "live":
             self.unit(instrument.id, [{**record, "live": True}])
         elif instrument.mode == "clock":
-            self.unit(instrument.id, [{**record, "taken": text_of(seen - dice.randint(1, 9))}], text_of(seen))
+            self.unit(instrument.id, [{**record, "taken": self.text(seen - dice.randint(1, 9))}], self.text(seen))
         elif instrument.mode == "plain":
-            self.unit(instrument.id, [{**record, "taken": text_of(seen - 3)}])
+            self.unit(instrument.id, [{**record, "taken": self.text(seen - 3)}])
         else:
             self.unit(instrument.id, [record])
         if record.get("flags") and dice.random() < 0.15:
@@ -204,6 +232,9 @@ class Village:
         if again:
             if dice.random() < 0.25:
                 person.event = {}  # sugar, or a pill
+            if dice.random() < 0.35:
+                instrument = dice.choice([i for i in self.own if i.tool == instrument.tool and person in i.people and
+                                          len(i.people) < MOST_SHARED] or [instrument])
             self.after(self.t + dice.choice(MORE_S) + dice.randrange(20), self.at_home, instrument, person, again - 1)
 
     def tells(self, instrument):
@@ -213,7 +244,7 @@ class Village:
             if instrument.newest_first:
                 kept.reverse()
             compared = instrument.mode in ("live", "clock")
-            self.unit(instrument.id, kept, text_of(self.t + instrument.offset) if compared else None)
+            self.unit(instrument.id, kept, self.text(self.t + instrument.offset) if compared else None)
 
     # --- at a station
 
@@ -262,7 +293,7 @@ class Village:
         if mode == "live":
             self.unit(f"{name}-{station}", [{**record, "live": True}])
         else:
-            self.unit(f"{name}-{station}", [{**record, "taken": text_of(self.t + 30)}], text_of(self.t + 37))
+            self.unit(f"{name}-{station}", [{**record, "taken": self.text(self.t + 30)}], self.text(self.t + 37))
         again = self.dice.choice((0, 1, 2)) if left is None and (person.event or record.get("flags")) else left
         if again:
             self.after(self.t + self.dice.choice(MORE_S[:3]), self.at_station, station, person, tool, again - 1)
@@ -282,7 +313,7 @@ class Village:
             return
         args = {"resident": person.name_now(), "values": values}
         if dice.random() < 0.4:
-            args["taken"] = text_of(self.t - dice.choice((60, 700, 7000, 9000, 90000, 10 * DAY_S)))
+            args["taken"] = self.text(self.t - dice.choice((60, 700, 7000, 9000, 90000, 10 * DAY_S)))
         self.cmd("enter", args)
 
     # --- people correct, change, leave
@@ -387,7 +418,7 @@ class Village:
         if dice.random() < 0.12:
             self.cmd("limit", {**args, "end": True}, by=person.doctor or "D-0001")
             return
-        until = text_of(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]
+        until = self.text(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]
         self.cmd("limit", {**args, "severity": dice.choice(("warning", "critical")), "reason": "as agreed",
                            "until": until}, by=person.doctor or "D-0001")
         if dice.random() < 0.6:
@@ -402,7 +433,7 @@ class Village:
         since = self.t + dice.choice((-3600, 0, 7200, DAY_S))
         until = since + dice.choice((3600, 30000, 3 * DAY_S, 20 * DAY_S, 0))
         members = [f"D-{n:04}" for n in range(1, DOCTORS + 1)] + ["H-0001", "H-0002", "S-0001", "S-0002", "X-0001"]
-        args = {"member": dice.choice(members), "from": text_of(since), "to": text_of(until)}
+        args = {"member": dice.choice(members), "from": self.text(since), "to": self.text(until)}
         if dice.random() < 0.5:
             self.cmd("duty", {"team": f"T-{dice.randint(1, TEAMS):04}", **args})
         else:
@@ -418,9 +449,12 @@ class Village:
             alert = self.model.alerts[self.known]
             self.known += 1
             if self.dice.random() < 0.98:
-                self.after(self.t + int(self.dice.expovariate(1 / 6000)) + 20, self.answer, alert, 1)
+                slow = self.dice.random() < (0.2 if alert.severity == CRITICAL else 0.5)
+                self.after(self.t + int(self.dice.expovariate(1 / (SLOW_S if slow else SOON_S))) + 20, self.answer, alert,
+                           1, len(alert.history))
 
-    def answer(self, alert, attempt):
+    def answer(self, alert, attempt, seen):
+        """seen: the revision that was there when this person looked at it, some time ago."""
         dice = self.dice
         if alert.acknowledged and dice.random() < 0.7:
             return
@@ -428,10 +462,11 @@ class Village:
         if dice.random() < 0.1:
             self.cmd("alert_read", {"alert": args["alert"]}, by="D-0001")
         if dice.random() < 0.5:
-            args["revision"] = len(alert.history) if dice.random() < 0.8 else dice.randint(1, len(alert.history))
+            args["revision"] = dice.choice((len(alert.history), seen, seen, dice.randint(1, len(alert.history))))
         door = {"door": "platform"} if dice.random() < 0.4 else {}
         self.cmd("ack", args, by=dice.choice(("D-0001", "S-0001")), **door)
-        if dice.random() < 0.1:
+        if dice.random() < (0.1 if alert.resident else 0.01):
             self.put({"ask": "alerts", "resident": alert.resident or "-"})
         if attempt < 9 and not alert.acknowledged or dice.random() < 0.2:
-            self.after(self.t + int(dice.expovariate(1 / 20000)) + 20, self.answer, alert, attempt + 1)
+            self.after(self.t + int(dice.expovariate(1 / 20000)) + 20, self.answer, alert, attempt + 1,
+                       len(alert.history))
