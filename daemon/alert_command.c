@@ -193,11 +193,6 @@ struct said_of {
 	int64_t acked_us, revision;
 };
 
-static void copy(char *out, size_t size, const char *text)
-{
-	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
-}
-
 static int look_up(struct command *c, struct said_of *a)
 {
 	int rc = find_alert(c, "alert", &a->id);
@@ -211,11 +206,11 @@ static int look_up(struct command *c, struct said_of *a)
 	rc = row_next(r);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EIO;
-	copy(a->state, sizeof(a->state), row_text(r, 0));
+	text_set(a->state, sizeof(a->state), row_text(r, 0));
 	a->acknowledged = !row_null(r, 1);
 	a->acked_us = row_int(r, 1);
-	copy(a->by, sizeof(a->by), row_text(r, 2));
-	copy(a->outcome, sizeof(a->outcome), row_text(r, 3));
+	text_set(a->by, sizeof(a->by), row_text(r, 2));
+	text_set(a->outcome, sizeof(a->outcome), row_text(r, 3));
 	a->revision = row_int(r, 4);
 	a->read_back = row_int(r, 5);
 	return 0;
@@ -255,7 +250,7 @@ static int check_who(struct command *c)
 		"没有此人员编号：应为团队成员、签约医生或联系人。");
 }
 
-/* The severity rose, or it was raised anew, since the revision that the person saw. What is void is the reading that it
+/* The severity rose, it was raised anew, or another critical value came, since the revision that the person saw. What is void is the reading that it
  * shows, and since any other revision that may be another one. 1, 0, or it is refused. */
 static int outdated(struct command *c, const struct said_of *a, const char *outcome)
 {
@@ -268,9 +263,9 @@ static int outdated(struct command *c, const struct said_of *a, const char *outc
 			"revision 应为所见的版本号：1、2……");
 	return (int)db_int(c->db, 0,
 		"SELECT EXISTS(SELECT 1 FROM alert_history WHERE alert=? AND revision>? AND (? OR phase IN "
-		"('start','escalate')))",
-		"bii", a->id.bytes, sizeof(a->id.bytes), (int64_t)json_integer_value(seen),
-		(int64_t)streq(outcome, "artefact"));
+		"('start','escalate') OR (phase='continue' AND level=?)))",
+		"biii", a->id.bytes, sizeof(a->id.bytes), (int64_t)json_integer_value(seen),
+		(int64_t)streq(outcome, "artefact"), (int64_t)SEVERITY_CRITICAL);
 }
 
 /* Somebody was first. By the platform's door that is no error: two doors meet here, and the line may have been down. */
@@ -307,7 +302,7 @@ static int check_ack(struct command *c, const struct said_of *a, const char *out
 	int rc = outdated(c, a, outcome);
 	if (rc > 0)
 		return command_refuse(c, "outdated",
-			"This alert is graver, or shows another reading, than when you saw it: look at it "
+			"This alert is graver, or has another reading, than when you saw it: look at it "
 			"again, `vitalgate alerts`, and acknowledge what it says now.",
 			"该警报在您查看后已升级或更新：请重新查看 vitalgate alerts，再确认当前内容。");
 	if (rc == 0 && !outcome_known(outcome))

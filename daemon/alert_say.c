@@ -58,6 +58,7 @@ static const struct alert_word conditions[] = {{"bp-high", "high blood pressure"
 	{"home-missing", "too few readings at home", "家庭测量不足"},
 	{"device-silent", "device silent", "设备无数据"}, {"battery-low", "battery low", "电量低"},
 	{"store-filling", "the gateway's disk fills up", "网关存储将满"},
+	{"store-full", "the gateway's disk is full", "网关存储已满"},
 	{"clock-untrusted", "the gateway's clock cannot be trusted", "网关时钟不可信"},
 	{"ecg-not-sent", "ECG not at the centre", "心电图未送达"},
 	{"ecg-overdue", "report of an ECG overdue", "心电报告逾期"}, END};

@@ -14,9 +14,7 @@
 
 #include <errno.h>
 
-#define OPEN_MAX 64	 /* open alerts of one resident that a reading is about */
-#define SHARED "slot"	 /* grade of an instrument that several share */
-#define BODY_RULES_MAX 4 /* an alert's message stays small */
+#define OPEN_MAX 64 /* open alerts of one resident that a reading is about */
 
 struct taking {
 	struct gateway *g;
@@ -30,23 +28,6 @@ struct taking {
 		const char *condition; /* of the judgement */
 	} open[OPEN_MAX];
 };
-
-bool judging_trusted(const struct judging *j)
-{
-	return j->filing->when.trust <= TRUST_LIVE;
-}
-
-int64_t judging_at_us(const struct judging *j)
-{
-	return judging_trusted(j) ? j->filing->when.taken_us : j->arrived.utc_us;
-}
-
-/* Out of a wait it is as old as when it arrived. */
-static int64_t age_us(const struct judging *j)
-{
-	int64_t until_us = j->again && !j->over ? j->now.utc_us : j->arrived.utc_us;
-	return judging_trusted(j) ? until_us - j->filing->when.taken_us : 0;
-}
 
 /* what is open */
 
@@ -171,42 +152,7 @@ static bool is_in(const struct taking *t, const char *condition)
 		       resident ? &resident : NULL) == 1;
 }
 
-/* what is said of it */
-
-static char *body_of(const struct reading *r, const struct judged *c)
-{
-	struct json j = {0};
-	json_object_begin(&j, NULL);
-	json_array_begin(&j, "rules");
-	for (unsigned i = 0; i < MIN(c->n, BODY_RULES_MAX); i++)
-		alert_rule_json(&j, c->rules[i], &r->quantities[c->quantity[i]]);
-	json_array_end(&j);
-	json_object_end(&j);
-	return json_take(&j);
-}
-
-static char *doubts_of(const struct taking *t, bool was_overtaken, bool over)
-{
-	const struct filing *f = t->j->filing;
-	int64_t resident = f->who.resident;
-	struct alert_doubt doubt = alert_label(t->j->reading, &f->when, f->conflict);
-	struct json j = {0};
-	json_array_begin(&j, NULL);
-	if (!resident)
-		json_str(&j, NULL, "unassigned");
-	else if (!filing_in_contract(t->db, resident, judging_at_us(t->j)))
-		json_str(&j, NULL, "out_of_contract");
-	if (age_us(t->j) > alert_times(t->g->rules)->label_s * CLOCK_SECOND_US)
-		json_str(&j, NULL, "late");
-	if (was_overtaken)
-		json_str(&j, NULL, "overtaken");
-	if (over)
-		json_str(&j, NULL, "no_clean_repeat");
-	for (unsigned i = 0; i < doubt.n; i++)
-		json_str(&j, NULL, doubt.labels[i]);
-	json_array_end(&j);
-	return json_take(&j);
-}
+/* what becomes of an alert */
 
 static struct alert_origin origin_of(const struct taking *t)
 {
@@ -217,8 +163,6 @@ static struct alert_origin origin_of(const struct taking *t)
 		.device = j->device,
 		.study = j->reading->has_study ? &j->reading->study : NULL};
 }
-
-/* what becomes of an alert */
 
 /* A reading, as it is taken for one condition. */
 struct entry {
@@ -364,14 +308,14 @@ static int take_condition(struct taking *t, const struct judged *c, bool over, c
 		.at_us = judging_at_us(j),
 		.overtaken = late,
 		.doubtful = alert_doubtful(t->g->rules, j->reading) != NULL,
-		.shared = streq(j->filing->who.grade, SHARED)};
-	struct entry e = {.condition = c->condition, .age_us = age_us(j)};
+		.speaks = judging_speaks(j)};
+	struct entry e = {.condition = c->condition, .age_us = judging_age_us(j)};
 	e.change = episode_take(has_open ? &open.episode : NULL, has_today ? &today.episode : NULL,
 		&r, &limits, &e.next);
 	if (e.change.verdict == EPISODE_NOTHING)
 		return 0;
-	_cleanup_(freep) char *body = said ? strdup(said) : body_of(j->reading, c),
-			      *doubts = doubts_of(t, late, over);
+	_cleanup_(freep) char *body = said ? strdup(said) : judging_body(j->reading, c),
+			      *doubts = judging_doubts(t->g, t->db, j, late, over);
 	if (!body || !doubts)
 		return -ENOMEM;
 	e.reading = (struct alert_reading){*j->id, c->fires, r.at_us, body, doubts};
@@ -383,7 +327,8 @@ static int take_condition(struct taking *t, const struct judged *c, bool over, c
 static int ask(struct taking *t, const struct judged *c)
 {
 	const struct judging *j = t->j;
-	_cleanup_(freep) char *body = body_of(j->reading, c), *doubts = doubts_of(t, false, false);
+	_cleanup_(freep) char *body = judging_body(j->reading, c),
+			      *doubts = judging_doubts(t->g, t->db, j, false, false);
 	if (!body || !doubts)
 		return -ENOMEM;
 	return repeat_ask(t->g, t->db,
@@ -439,15 +384,12 @@ static int take_all(struct taking *t)
 				      : repeat_keep(t->g, t->db, t->j->id, all, waiting);
 }
 
-/* A clean one of a shared instrument may be another one's, and so may nobody's; one that was dated by its arrival may be an
- * old one: none of them speaks for the doubtful one. */
 static int settle(struct gateway *g, struct db *db, const struct judging *j)
 {
-	const struct resident_decision *who = &j->filing->who;
-	bool dated = j->filing->when.trust <= TRUST_DEVICE;
-	if (j->over || !dated || !who->resident || streq(who->grade, SHARED))
+	int64_t resident = j->filing->who.resident;
+	if (j->over || !resident || !judging_speaks(j)) /* nobody's may be another one's */
 		return 0;
-	return repeat_settle(g, db, j->reading, j->device, who->resident, judging_at_us(j), j->now);
+	return repeat_settle(g, db, j->reading, j->device, resident, judging_at_us(j), j->now);
 }
 
 int judging_take(struct gateway *g, struct db *db, const struct judging *j)

@@ -23,11 +23,6 @@ static void again_end(struct again *a)
 	stored_end(a->stored);
 }
 
-static void copy(char *out, size_t size, const char *text)
-{
-	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
-}
-
 /* When it came, as the clocks of this boot show it: not later than now, whatever the clock showed then. */
 static struct instant arrived(struct row *r, int utc, int boot_id, int boot, struct instant now)
 {
@@ -47,10 +42,10 @@ static int take(struct gateway *g, struct row *r, struct again *a)
 		a->stored = stored_read(g->codes, "{\"values\":{}}");
 	if (!a->stored)
 		return -EIO;
-	copy(a->kind, sizeof(a->kind), row_text(r, 5));
-	copy(a->evidence, sizeof(a->evidence), row_text(r, 6));
-	copy(a->grade, sizeof(a->grade), row_text(r, 7));
-	copy(a->station, sizeof(a->station), row_text(r, 13));
+	text_set(a->kind, sizeof(a->kind), row_text(r, 5));
+	text_set(a->evidence, sizeof(a->evidence), row_text(r, 6));
+	text_set(a->grade, sizeof(a->grade), row_text(r, 7));
+	text_set(a->station, sizeof(a->station), row_text(r, 13));
 	a->test = row_int(r, 14);
 	a->is_void = streq(row_text(r, 15), REVISION_VOID);
 	a->filing = (struct filing){
@@ -145,8 +140,8 @@ int alerts_follow(struct gateway *g, struct db *db, const struct uuid *reading,
 {
 	struct held h = {.former = former, .reading = *reading};
 	struct alerts_held *all = g->held;
-	copy(h.evidence, sizeof(h.evidence), f->who.evidence);
-	copy(h.grade, sizeof(h.grade), f->who.grade);
+	text_set(h.evidence, sizeof(h.evidence), f->who.evidence);
+	text_set(h.grade, sizeof(h.grade), f->who.grade);
 	if (!all || all->n == ELEMENTS(all->at))
 		return follow(g, db, &h);
 	h.first = db_int(db, 0, "SELECT min(id) FROM reading WHERE uuid=?", "b", reading->bytes,

@@ -17,9 +17,19 @@ struct judging {
 	const char *over, *over_body;
 };
 
-/* Taken when that is trusted, else arrived. */
+/* (alerts_judging.c) Taken when that is trusted, else arrived. */
 bool judging_trusted(const struct judging *j);
 int64_t judging_at_us(const struct judging *j);
+/* How old it was when it arrived, or when it was asked for again; 0: that nobody knows. */
+int64_t judging_age_us(const struct judging *j);
+/* May what it says be the end of what was dangerous? An old value out of a memory ends nothing that is now, and an
+ * instrument that several share cannot speak for one of them. */
+bool judging_speaks(const struct judging *j);
+/* JSON of what an alert says of it: the rules that fired (members of an object), its labels (an array). `over`: no clean
+ * repeat came. NULL: no memory. */
+char *judging_body(const struct reading *r, const struct judged *c);
+char *judging_doubts(struct gateway *g, struct db *db, const struct judging *j, bool overtaken,
+	bool over);
 
 /* What the rules say of it becomes of its resident's alerts. */
 int judging_take(struct gateway *g, struct db *db, const struct judging *j);

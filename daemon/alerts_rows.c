@@ -6,11 +6,6 @@
 
 #include <errno.h>
 
-static void copy(char *out, size_t size, const char *text)
-{
-	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
-}
-
 /* names in the rows */
 
 static enum alert_state state_named(const char *name)
@@ -61,8 +56,8 @@ static int take(struct row *r, struct alert_row *ret)
 			.critical_at_us = row_int(r, 9),
 			.shown_at_us = row_int(r, 11)},
 		.shown_level = (enum severity)row_int(r, 12)};
-	copy(ret->condition, sizeof(ret->condition), row_text(r, 2));
-	copy(ret->deliver, sizeof(ret->deliver), row_text(r, 3));
+	text_set(ret->condition, sizeof(ret->condition), row_text(r, 2));
+	text_set(ret->deliver, sizeof(ret->deliver), row_text(r, 3));
 	ret->has_shown = row_uuid(r, 10, &ret->shown);
 	return row_uuid(r, 0, &ret->id) ? 1 : -EIO;
 }

@@ -20,11 +20,6 @@ struct checkin {
 	"SELECT id,resident,station,purpose,ended,from_us,to_us,from_boot,to_boot,boot_id," \
 	"activity_us,activity_boot,after,last_reading FROM checkin "
 
-static void copy(char *out, size_t size, const char *text)
-{
-	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
-}
-
 static int take(struct gateway *g, struct row *r, struct checkin *ret)
 {
 	int64_t idle_us = g->numbers->identity_idle_s * CLOCK_SECOND_US;
@@ -41,9 +36,9 @@ static int take(struct gateway *g, struct row *r, struct checkin *ret)
 		.activity_boot_us = row_int(r, 11),
 		.after = row_int(r, 12),
 		.last_reading = row_int(r, 13)};
-	copy(ret->station, sizeof(ret->station), row_text(r, 2));
-	copy(ret->purpose, sizeof(ret->purpose), row_text(r, 3));
-	copy(ret->ended, sizeof(ret->ended), row_text(r, 4));
+	text_set(ret->station, sizeof(ret->station), row_text(r, 2));
+	text_set(ret->purpose, sizeof(ret->purpose), row_text(r, 3));
+	text_set(ret->ended, sizeof(ret->ended), row_text(r, 4));
 	ret->window = (struct station_window){.from_us = row_int(r, 5),
 		.to_us = ret->open ? ret->activity_us + idle_us : row_int(r, 6),
 		.from_boot_us = row_int(r, 7),
@@ -287,8 +282,8 @@ int checkin_begin(struct gateway *g, struct db *db, const struct checkin_asked *
 		.after = back > 0 ? newest : 0,
 		.last_reading = back > 0 ? newest_before(db, &from) : newest};
 	memcpy(fresh.window.boot_id, a->now.boot_id, sizeof(fresh.window.boot_id));
-	copy(fresh.station, sizeof(fresh.station), a->station);
-	copy(fresh.purpose, sizeof(fresh.purpose), purpose);
+	text_set(fresh.station, sizeof(fresh.station), a->station);
+	text_set(fresh.purpose, sizeof(fresh.purpose), purpose);
 	rc = insert(db, &fresh, a, a->source, ret_id);
 	if (rc >= 0)
 		rc = visit_checkin(g, db, *ret_id, a->way, j);

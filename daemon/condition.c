@@ -8,7 +8,6 @@
 
 #include <errno.h>
 
-#define TOLD_MAX 64 /* in one look; the rest in the next, which is at once */
 
 static int forget(struct db *db, int64_t device, const char *rule)
 {
@@ -232,8 +231,5 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 
 int condition_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
-	int rc = 1;
-	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
-		rc = tell_one(g, db, utc_us, boot_us);
-	return MIN(rc, 0);
+	return watch_tell(tell_one, g, db, utc_us, boot_us);
 }

@@ -110,7 +110,7 @@ struct config {
 	char language[4];		     /* "zh" or "en": people-facing texts */
 	char site_contact[32];		     /* staff token that gets what has no doctor */
 	bool alerts;			     /* false: only transfer and store */
-	char quiet[12];			     /* "21:00-07:00": no warning is told; "" = never */
+	char quiet[12];			     /* "22:00-07:00": no warning is told; "" = never */
 	char morning[6];		     /* "08:00": what came too late to page is told */
 	char institution[32];		     /* token that is told last; "" = none */
 	char staff_chain[256];		     /* tokens behind the contact: "S-0002;S-0003" */

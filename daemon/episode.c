@@ -143,8 +143,8 @@ static struct episode_change lower(const struct episode *now, const struct episo
 	enum severity level = r->holds < l->least ? SEVERITY_NONE : r->holds;
 	struct episode_change c = {
 		.verdict = r->fires ? EPISODE_JOINS : EPISODE_NOTHING, .joins = r->fires > 0};
-	if (pending(now) && r->shared)
-		return (struct episode_change){0}; /* it may be another one's */
+	if (pending(now) && !r->speaks)
+		return (struct episode_change){0}; /* it may be another one's, or an old one */
 	*ret = *now;
 	if (level == now->level && (!level || now->state == ALERT_ACTIVE))
 		return c;

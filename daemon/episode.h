@@ -56,7 +56,8 @@ struct episode_reading {
 	enum severity fires, holds; /* for the level of the episode */
 	int64_t at_us;		    /* taken; arrived, when that is not trusted */
 	bool overtaken, doubtful;
-	bool shared; /* it is this resident's by the slot of an instrument that several use */
+	/* For the resident, as it is now: it may lower and end what is critical and acknowledged by nobody. */
+	bool speaks;
 };
 
 struct episode_limits {

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 
-#define TOLD_MAX 64 /* in one look; the rest in the next, which is at once */
 #define RESTS_US (2 * INT64_C(86400) * CLOCK_SECOND_US) /* longer than a local day */
 
 /* when */
@@ -124,10 +123,20 @@ static int64_t interval_us(const struct gateway *g, const struct told *t)
 	return (hurry ? times->critical_s : times->warning_s) * CLOCK_SECOND_US;
 }
 
+/* Of a warning nothing is due in quiet hours, but at their end. Nobody knows the hour of a clock that is not set. */
+static int64_t awake(const struct gateway *g, const struct told *t, int64_t due_us)
+{
+	const char *quiet = g->config->quiet;
+	bool rests = t->severity == SEVERITY_WARNING && clock_plausible(due_us);
+	return rests && is_quiet(quiet, due_us) ? next_at(due_us, quiet + 6) : due_us;
+}
+
 /* From now on it is due at that instant. */
-static int wait_until(struct gateway *g, struct db *db, const struct uuid *alert, int64_t due_us,
+static int wait_until(struct gateway *g, struct db *db, const struct told *t, int64_t due_us,
 	int64_t utc_us, int64_t boot_us)
 {
+	const struct uuid *alert = &t->alert;
+	due_us = awake(g, t, due_us);
 	int64_t due_boot_us = boot_us + (due_us - utc_us);
 	int rc = db_run(db,
 		"INSERT INTO escalation(alert,since,boot_id,due_boot,due) VALUES(?,?,?,?,?) ON "
@@ -162,7 +171,7 @@ int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, i
 		sizeof(alert->bytes));
 	if (rc < 0 || t.severity < SEVERITY_WARNING)
 		return rc < 0 ? rc : escalate_end(db, alert);
-	return wait_until(g, db, alert, d.not_before_us + interval_us(g, &t), utc_us, boot_us);
+	return wait_until(g, db, &t, d.not_before_us + interval_us(g, &t), utc_us, boot_us);
 }
 
 int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert)
@@ -217,7 +226,7 @@ int escalate_resume(struct gateway *g, struct db *db, const struct uuid *alert)
 		sizeof(alert->bytes));
 	/* it was due so long ago that it is forgotten */
 	if (rc == 0)
-		rc = wait_until(g, db, alert, utc_us, utc_us, boot_us);
+		rc = wait_until(g, db, &t, utc_us, utc_us, boot_us);
 	if (rc > 0)
 		watch_expect(g->watch,
 			db_int(db, boot_us, "SELECT due_boot FROM escalation WHERE alert=?", "b",
@@ -252,7 +261,7 @@ static int tell(struct gateway *g, struct db *db, struct told *t, int64_t utc_us
 		"ttiib", t->person.token, t->person.role, (int64_t)t->step, (int64_t)again,
 		id->bytes, sizeof(id->bytes));
 	if (rc >= 0)
-		rc = wait_until(g, db, id,
+		rc = wait_until(g, db, t,
 			utc_us + (again ? alert_times(g->rules)->again_s * CLOCK_SECOND_US
 					: interval_us(g, t)),
 			utc_us, boot_us);
@@ -283,7 +292,10 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 	if (rc < 0)
 		return rc;
 	bool due = rc > 0 && t.open && !t.acknowledged && t.severity >= SEVERITY_WARNING;
-	rc = due ? tell(g, db, &t, utc_us, boot_us) : escalate_end(db, &alert);
+	bool rests = due && awake(g, &t, utc_us) > utc_us;
+	rc = rests ? wait_until(g, db, &t, utc_us, utc_us, boot_us)
+	     : due ? tell(g, db, &t, utc_us, boot_us)
+		   : escalate_end(db, &alert);
 	return rc < 0 ? rc : 1;
 }
 
@@ -291,8 +303,5 @@ int escalate_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot
 {
 	int rc = db_run(
 		db, "DELETE FROM escalation WHERE rests=1 AND due_boot<?", "i", boot_us - RESTS_US);
-	rc = rc < 0 ? rc : 1;
-	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
-		rc = tell_one(g, db, utc_us, boot_us);
-	return MIN(rc, 0);
+	return rc < 0 ? rc : watch_tell(tell_one, g, db, utc_us, boot_us);
 }

@@ -38,7 +38,7 @@ int64_t intake_device(
 	if (rc <= 0)
 		return rc < 0 ? rc : -EIO;
 	const char *text = row_text(r, 1);
-	text_copy(uid, 96, text ? text : "", text ? strlen(text) : 0);
+	text_set(uid, 96, text);
 	return row_int(r, 0);
 }
 

@@ -33,8 +33,7 @@ struct standing {
 
 static void take_text(char *out, size_t size, struct row *r, int column)
 {
-	const char *text = row_text(r, column);
-	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
+	text_set(out, size, row_text(r, column));
 }
 
 /* The columns of STANDING, then: kind, live, user_slot, offset_us, stranger, conflict, uuid, id. */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 
-#define TOLD_MAX 64    /* in one look; the rest in the next, which is at once */
 #define SETTLED_MAX 16 /* by one clean reading; what is beyond is told */
 #define KINDS_MAX 256
 
@@ -152,12 +151,11 @@ static bool has_kind(const struct reading *r, const char *kind, size_t len)
 
 static bool has_all(const struct reading *r, const char *kinds)
 {
-	for (const char *p = kinds; *p;) {
-		size_t n = strcspn(p, " ");
-		if (!has_kind(r, p, n))
+	const char *kind;
+	size_t n;
+	while ((kind = word_next(&kinds, ' ', &n)))
+		if (!has_kind(r, kind, n))
 			return false;
-		p += n + (p[n] == ' ');
-	}
 	return true;
 }
 
@@ -206,7 +204,7 @@ int repeat_settle(struct gateway *g, struct db *db, const struct reading *r, int
 /* telling */
 
 /* One that is due; 1, 0: there is none, -errno. */
-static int tell_one(struct gateway *g, struct db *db, struct instant now)
+static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
 	struct uuid reading = {0};
 	char condition[40];
@@ -215,7 +213,7 @@ static int tell_one(struct gateway *g, struct db *db, struct instant now)
 		_cleanup_(row_endp) struct row *r = db_query(db,
 			"SELECT reading,condition,body FROM pending_repeat WHERE boot_id=? AND "
 			"due_boot<=? ORDER BY due_boot,rowid LIMIT 1",
-			"bi", clock_boot_id(), (size_t)16, now.boot_us);
+			"bi", clock_boot_id(), (size_t)16, boot_us);
 		int rc = row_next(r);
 		if (rc <= 0)
 			return rc;
@@ -227,15 +225,12 @@ static int tell_one(struct gateway *g, struct db *db, struct instant now)
 				"bt", reading.bytes, sizeof(reading.bytes), condition)
 		      : -ENOMEM;
 	if (rc >= 0)
-		rc = alerts_judge_doubtful(g, db, &reading, condition, body, now);
+		rc = alerts_judge_doubtful(
+			g, db, &reading, condition, body, (struct instant){utc_us, boot_us});
 	return rc < 0 ? rc : 1;
 }
 
 int repeat_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
-	const struct instant now = {utc_us, boot_us};
-	int rc = 1;
-	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
-		rc = tell_one(g, db, now);
-	return MIN(rc, 0);
+	return watch_tell(tell_one, g, db, utc_us, boot_us);
 }

@@ -14,7 +14,6 @@
 
 #define CRITICAL_CONDITION "ecg-critical"
 #define PLACE "ecg" /* of technical alerts: the way to the centre and back */
-#define TOLD_MAX 64 /* in one look; the rest in the next, which is at once */
 #define MINUTE_US (60 * CLOCK_SECOND_US)
 
 static const char *const statuses[] = {
@@ -439,8 +438,5 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 
 int report_tell(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
-	int rc = 1;
-	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
-		rc = tell_one(g, db, utc_us, boot_us);
-	return MIN(rc, 0);
+	return watch_tell(tell_one, g, db, utc_us, boot_us);
 }

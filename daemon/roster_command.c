@@ -23,8 +23,7 @@ static void meta(struct db *db, const char *key, char *out, size_t size)
 {
 	_cleanup_(row_endp) struct row *r =
 		db_query(db, "SELECT value FROM meta WHERE key=?", "t", key);
-	const char *text = row_next(r) > 0 ? row_text(r, 0) : NULL;
-	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
+	text_set(out, size, row_next(r) > 0 ? row_text(r, 0) : NULL);
 }
 
 static int set_meta(struct db *db, const char *key, const char *value)

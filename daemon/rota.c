@@ -15,7 +15,6 @@ struct steps {
 	int n;
 };
 
-/* One place is kept for the institution. */
 static void add_step(struct steps *s, const char *token, size_t len, const char *role, int room)
 {
 	struct rota_person p = {.role = role};
@@ -27,13 +26,13 @@ static void add_step(struct steps *s, const char *token, size_t len, const char 
 	s->list[s->n++] = p;
 }
 
-static void add_chain(struct steps *s, const char *chain)
+/* Places are kept for those who have to be told whatever stands in a chain: `room` has none of them. */
+static void add_chain(struct steps *s, const char *chain, int room)
 {
-	for (const char *p = chain; *p;) {
-		size_t n = strcspn(p, ";");
-		add_step(s, p, n, "chain", ROTA_STEPS_MAX - 1);
-		p += n + (p[n] == ';');
-	}
+	const char *word;
+	size_t n;
+	while ((word = word_next(&chain, ';', &n)))
+		add_step(s, word, n, "chain", room);
 }
 
 static const char *contact_of(const struct config *c, const char *station)
@@ -57,12 +56,16 @@ int rota_steps(const struct gateway *g, struct db *db, const struct rota_for *f,
 		doctor = row_text(r, 0) ? row_text(r, 0) : "";
 		chain = row_text(r, 1);
 	}
-	bool staff = f->staff || !doctor[0];
-	if (staff && contact[0])
-		add_step(&s, contact, strlen(contact), "staff", ROTA_STEPS_MAX);
-	else
-		add_step(&s, doctor, strlen(doctor), "doctor", ROTA_STEPS_MAX);
-	add_chain(&s, staff ? c->staff_chain : chain);
+	if (f->staff || !doctor[0]) {
+		if (contact[0])
+			add_step(&s, contact, strlen(contact), "staff", ROTA_STEPS_MAX);
+		else
+			add_step(&s, doctor, strlen(doctor), "doctor", ROTA_STEPS_MAX);
+		add_chain(&s, c->staff_chain, ROTA_STEPS_MAX - 2);
+	}
+	/* what the staff do not answer is not theirs alone */
+	add_step(&s, doctor, strlen(doctor), "doctor", ROTA_STEPS_MAX);
+	add_chain(&s, chain, ROTA_STEPS_MAX - 1);
 	add_step(&s, c->institution, strlen(c->institution), "institution", ROTA_STEPS_MAX);
 	return s.n;
 }
@@ -194,23 +197,11 @@ int rota_step_back(const struct gateway *g, struct db *db, const struct rota_for
 
 /* who can be told at all */
 
-static bool in_list(const char *list, const char *token)
-{
-	size_t len = strlen(token);
-	for (const char *p = list; *p;) {
-		size_t n = strcspn(p, ";");
-		if (n == len && memcmp(p, token, n) == 0)
-			return true;
-		p += n + (p[n] == ';');
-	}
-	return false;
-}
-
 bool rota_knows(const struct gateway *g, struct db *db, const char *token)
 {
 	const struct config *c = g->config;
 	bool known = streq(c->site_contact, token) || streq(c->institution, token) ||
-		     in_list(c->staff_chain, token);
+		     word_in(c->staff_chain, ';', token);
 	for (unsigned i = 0; i < c->n_stations; i++)
 		known |= streq(c->stations[i].contact, token);
 	if (!token[0] || known || strchr(token, ';'))

@@ -12,7 +12,7 @@
 
 struct gateway;
 
-#define ROTA_STEPS_MAX 12 /* of one alert; the institution is always the last of them */
+#define ROTA_STEPS_MAX 20 /* of one alert: staff, eight behind them, doctor, eight behind him, institution */
 #define ROTA_TOKEN 32
 
 struct rota_person {
@@ -27,7 +27,8 @@ struct rota_for {
 	const char *station; /* where it was measured; NULL or "": at none */
 };
 
-/* Whose turn it is, one after the other: each token once, as configured, whoever is there. Their number or -errno. */
+/* Whose turn it is, one after the other: each token once, as configured, whoever is there. Of chains that are too long the
+ * end is cut off, never the doctor nor the institution. Their number or -errno. */
 int rota_steps(const struct gateway *g, struct db *db, const struct rota_for *f,
 	struct rota_person out[static ROTA_STEPS_MAX]);
 /* Who is there for this one at that instant: itself, its deputy, or who has the duty. `resident`: whose team's hours count

@@ -27,11 +27,10 @@ uint32_t trait_bit(const char *const *words, const char *word, size_t len)
 static uint32_t bits_of(const char *const *words, const char *list)
 {
 	uint32_t bits = 0;
-	while (list && *list) {
-		size_t n = strcspn(list, ";");
-		bits |= trait_bit(words, list, n);
-		list += n + (list[n] == ';');
-	}
+	const char *word;
+	size_t n;
+	while ((word = word_next(&list, ';', &n)))
+		bits |= trait_bit(words, word, n);
 	return bits;
 }
 

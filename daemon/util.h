@@ -63,6 +63,32 @@ static inline bool text_copy(char *dst, size_t size, const char *src, size_t len
 	return n == len;
 }
 
+/* A text, or "" for NULL; cut when it is too long. */
+static inline void text_set(char *dst, size_t size, const char *text)
+{
+	text_copy(dst, size, text ? text : "", text ? strlen(text) : 0);
+}
+
+/* The next word of a list with one separator between its words; `*list` goes behind it. NULL: none is left. */
+static inline const char *word_next(const char **list, char separator, size_t *ret_len)
+{
+	const char *word = *list;
+	if (!word || !*word)
+		return NULL;
+	*ret_len = (size_t)(strchrnul(word, separator) - word);
+	*list = word + *ret_len + (word[*ret_len] == separator);
+	return word;
+}
+
+static inline bool word_in(const char *list, char separator, const char *word)
+{
+	size_t len = strlen(word), n;
+	for (const char *w; (w = word_next(&list, separator, &n));)
+		if (n == len && memcmp(w, word, n) == 0)
+			return true;
+	return false;
+}
+
 /* Lower-case hex; `out` holds 2 * len + 1 bytes. */
 static inline char *hex(char *out, const void *bytes, size_t len)
 {

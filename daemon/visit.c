@@ -21,14 +21,7 @@ const struct form_names *visit_form(const char *name)
 
 bool visit_enrolled(const char *programmes, const char *programme)
 {
-	size_t len = strlen(programme);
-	for (const char *p = programmes; *p; p += strspn(p, ";")) {
-		size_t n = strcspn(p, ";");
-		if (n == len && memcmp(p, programme, n) == 0)
-			return true;
-		p += n;
-	}
-	return false;
+	return word_in(programmes, ';', programme);
 }
 
 /* telling */

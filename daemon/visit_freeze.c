@@ -23,7 +23,7 @@ static const char *answer(const json_t *answers, const char *key, char *out, siz
 	if (json_is_integer(v))
 		snprintf(out, size, "%lld", (long long)json_integer_value(v));
 	else
-		text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
+		text_set(out, size, text);
 	return out;
 }
 

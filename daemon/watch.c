@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#define TOLD_MAX 64
 #define AGAIN_US (30 * CLOCK_SECOND_US) /* after a look that the store refused */
 
 /* the store thread's side */
@@ -44,6 +45,14 @@ int watch_begin(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_u
 	if (rc >= 0)
 		rc = place_listen(g, db, now, fresh);
 	return rc < 0 ? rc : technical_listen(g, db, now, fresh);
+}
+
+int watch_tell(watch_one *one, struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+{
+	int rc = 1;
+	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
+		rc = one(g, db, utc_us, boot_us);
+	return MIN(rc, 0);
 }
 
 int watch_look(

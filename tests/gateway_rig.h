@@ -83,6 +83,8 @@ static inline void rig_config(struct rig *r, const char *yaml)
 		fail_msg("%s", error);
 	policy_join(g->policy);
 	r->config = g->policy->config; /* a test may change it */
+	if (!strstr(yaml, "quiet:"))   /* tests run at any hour */
+		r->config.quiet[0] = 0;
 	g->config = &r->config;
 	g->codes = g->policy->codes;
 	g->rules = g->policy->rules;

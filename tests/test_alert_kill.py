@@ -415,7 +415,7 @@ def main():
     dice = random.Random(SEED)
     tap.note(f"{KILLS} kills in {SECONDS:.0f} s, seed {SEED}")
     devices = [cuff_device(n) for n in CUFFS] + [lab_device(n) for n in LABS]
-    with Site(devices=devices, receipt_timeout=1, extra="alerting: {chain: S-0002}\n",
+    with Site(devices=devices, receipt_timeout=1, extra="alerting: {quiet: \"\", chain: S-0002}\n",
               tables={"escalate": ESCALATE, "within_s": 10}) as site:
         try:
             start(site, harness.build_slowdisk(site.dir))

@@ -64,9 +64,8 @@ def until_hooked(site, n):
 
 def local_site():
     """One with a cuff, and with a program of its own."""
-    site = Site(devices=[cuff_device("cuff-1", station="desk-1")], extra="stations:\n  - {id: desk-1}\n")
-    with open(site.config, "a", encoding="utf-8") as f:
-        f.write(f"alerting:\n  hook: {site.path('siren')}\n  hook_timeout_s: 2\n")
+    site = Site(devices=[cuff_device("cuff-1", station="desk-1")], extra=(
+        "stations:\n  - {id: desk-1}\nalerting: {quiet: \"\", hook: \"{dir}/siren\", hook_timeout_s: 2}\n"))
     with open(site.path("siren"), "w", encoding="utf-8") as f:
         f.write(HOOK.format(dir=site.dir))
     os.chmod(site.path("siren"), 0o755)

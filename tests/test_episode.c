@@ -55,7 +55,8 @@ static void say(char *out, size_t size, const struct episode_change *c, const st
 		.shown_at_us = T0, __VA_ARGS__                                                     \
 	}
 #define ACKED .acknowledged = true
-#define AT(s) .at_us = T0 + (s)*SECOND
+#define SILENT_AT(s) .at_us = T0 + (s)*SECOND /* it does not speak for the resident */
+#define AT(s) SILENT_AT(s), .speaks = true
 
 /* Expected results, written before the code. */
 static const struct {
@@ -78,7 +79,7 @@ static const struct {
 		{CRITICAL, CRITICAL, AT(60)},
 		"changes escalate: active 3 of 3 [unconfirmed] pages joins"},
 	{"critical by the slot of a shared cuff is critical", OPEN(WARNING, WARNING),
-		{CRITICAL, CRITICAL, AT(1), .shared = true},
+		{CRITICAL, CRITICAL, SILENT_AT(1)},
 		"changes escalate: active 3 of 3 [unconfirmed] pages joins"},
 	{"critical again at once", OPEN(CRITICAL, CRITICAL, .labels = LABEL_UNCONFIRMED),
 		{CRITICAL, CRITICAL, AT(59)},
@@ -160,14 +161,14 @@ static const struct {
 		{WARNING, WARNING, AT(60)},
 		"changes continue: active 2 of 3 acknowledged [] joins"},
 	/* who may not lower */
-	{"the slot of a shared cuff ends nothing that is critical", OPEN(CRITICAL, CRITICAL),
-		{NONE, NONE, AT(60), .shared = true}, "nothing"},
+	{"who does not speak for the resident ends nothing that is critical", OPEN(CRITICAL, CRITICAL),
+		{NONE, NONE, SILENT_AT(60)}, "nothing"},
 	{"nor lowers it, nor joins", OPEN(CRITICAL, CRITICAL),
-		{WARNING, WARNING, AT(60), .shared = true}, "nothing"},
+		{WARNING, WARNING, SILENT_AT(60)}, "nothing"},
 	{"but what was acknowledged", OPEN(CRITICAL, CRITICAL, ACKED),
-		{NONE, NONE, AT(60), .shared = true},
+		{NONE, NONE, SILENT_AT(60)},
 		"changes end: inactive 0 of 3 acknowledged [resolved_by_repeat] ends"},
-	{"and warnings", OPEN(WARNING, WARNING), {NONE, NONE, AT(60), .shared = true},
+	{"and warnings", OPEN(WARNING, WARNING), {NONE, NONE, SILENT_AT(60)},
 		"changes end: inactive 0 of 2 [] ends"},
 	{"doubt ends nothing", OPEN(WARNING, WARNING), {NONE, NONE, AT(60), .doubtful = true},
 		"nothing"},
@@ -211,7 +212,7 @@ static const struct {
 		"raises start: active 2 of 2 [] pages joins"},
 	{"critical", WARNING, false, {CRITICAL, CRITICAL, AT(0)},
 		"raises start: active 3 of 3 [unconfirmed] pages joins"},
-	{"critical of a shared cuff", WARNING, false, {CRITICAL, CRITICAL, AT(0), .shared = true},
+	{"critical of a shared cuff", WARNING, false, {CRITICAL, CRITICAL, SILENT_AT(0)},
 		"raises start: active 3 of 3 [unconfirmed] pages joins"},
 	{"a doubtful warning", WARNING, false, {WARNING, WARNING, AT(0), .doubtful = true},
 		"nothing"},
@@ -367,8 +368,9 @@ static void test_any_order(void **state)
 		enum severity fires = (enum severity)(random() % 4);
 		struct episode next = e;
 		const struct episode_reading r = {fires,
-			MAX(fires, e.level > fires && random() % 2 ? e.level : NONE), AT(i * 30),
-			random() % 8 == 0, random() % 8 == 0, random() % 8 == 0};
+			MAX(fires, e.level > fires && random() % 2 ? e.level : NONE),
+			SILENT_AT(i * 30), .overtaken = random() % 8 == 0,
+			.doubtful = random() % 8 == 0, .speaks = random() % 8 != 0};
 		bool open = some && e.state != ALERT_INACTIVE;
 		struct episode_change c = episode_take(open ? &e : NULL, NULL, &r, &limits, &next);
 		if (open && random() % 16 == 0)

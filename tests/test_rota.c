@@ -49,7 +49,7 @@ static int teardown(void **state)
 static void expect_steps(struct rota_for f, const char *expected)
 {
 	struct rota_person steps[ROTA_STEPS_MAX];
-	char text[512] = "";
+	char text[1024] = "";
 	int n = rota_steps(&rig.gateway, rig.db, &f, steps);
 	assert_in_range(n, 0, ROTA_STEPS_MAX);
 	for (int i = 0; i < n; i++) {
@@ -77,7 +77,8 @@ static void test_steps(void **state)
 	(void)state;
 	/* a token that stands twice counts once */
 	expect_steps(doctor, "D-0001 doctor, D-0005 chain, H-0001 chain, H-0009 institution");
-	expect_steps(staff, "S-0001 staff, S-0003 chain, S-0004 chain, H-0009 institution");
+	expect_steps(staff, "S-0001 staff, S-0003 chain, S-0004 chain, D-0001 doctor, D-0005 chain, H-0001 chain, "
+		"H-0009 institution");
 	expect_steps((struct rota_for){.staff = true, .station = "desk-1"},
 		"S-0002 staff, S-0003 chain, S-0001 chain, S-0004 chain, H-0009 institution");
 	expect_steps((struct rota_for){.station = "desk-2"},
@@ -97,23 +98,36 @@ static void test_bare(void **state)
 	expect_steps(doctor, "D-0001 doctor");
 	/* no contact of staff: the resident's doctor; and nobody at all is left */
 	expect_steps(staff, "D-0001 doctor");
+	rig_script(&rig, "UPDATE resident SET chain='D-0005' WHERE id=1");
+	text_copy(rig.config.staff_chain, sizeof(rig.config.staff_chain), "S-0003", 6);
+	expect_steps(staff, "D-0001 doctor, S-0003 chain, D-0005 chain");
+	rig_script(&rig, "UPDATE resident SET chain='' WHERE id=1");
+	rig.config.staff_chain[0] = 0;
 	expect_steps((struct rota_for){.staff = true}, "");
 	expect_step(doctor, 0, "2026-11-21T08:00:00", "0 D-0001 doctor");
-	expect_step(doctor, 1, "2026-11-21T08:00:00", "12 D-0001 doctor");
-	expect_step((struct rota_for){.staff = true}, 0, "2026-11-21T08:00:00", "12  ");
+	expect_step(doctor, 1, "2026-11-21T08:00:00", "20 D-0001 doctor");
+	expect_step((struct rota_for){.staff = true}, 0, "2026-11-21T08:00:00", "20  ");
 	rig_script(&rig,
 		"INSERT INTO absence(member,from_us,to_us,author) VALUES('D-0001',0,9e18,'a')");
-	expect_step(doctor, 0, "2026-11-21T08:00:00", "12 D-0001 doctor");
+	expect_step(doctor, 0, "2026-11-21T08:00:00", "20 D-0001 doctor");
 }
 
-/* Whatever stands in a chain, the institution is told. */
+/* Whatever stands in a chain, the doctor and the institution are told. */
 static void test_long_chain(void **state)
 {
 	(void)state;
-	rig_script(&rig, "UPDATE resident SET chain='A;B;C;D;E;F;G;H;I;J;K;L;M;N' WHERE id=1");
+	static const char s[] = "s1;s2;s3;s4;s5;s6;s7;s8;s9;s10;s11;s12;s13;s14;s15;s16;s17;s18;s19";
+	rig_script(&rig,
+		"UPDATE resident SET chain='A;B;C;D;E;F;G;H;I;J;K;L;M;N;O;P;Q;R;S;T' WHERE id=1");
 	expect_steps(doctor,
 		"D-0001 doctor, A chain, B chain, C chain, D chain, E chain, F chain, G chain, H "
-		"chain, I chain, J chain, H-0009 institution");
+		"chain, I chain, J chain, K chain, L chain, M chain, N chain, O chain, P chain, Q "
+		"chain, R chain, H-0009 institution");
+	text_copy(rig.config.staff_chain, sizeof(rig.config.staff_chain), s, strlen(s));
+	expect_steps(staff,
+		"S-0001 staff, s1 chain, s2 chain, s3 chain, s4 chain, s5 chain, s6 chain, s7 "
+		"chain, s8 chain, s9 chain, s10 chain, s11 chain, s12 chain, s13 chain, s14 chain, "
+		"s15 chain, s16 chain, s17 chain, D-0001 doctor, H-0009 institution");
 }
 
 static void absence(const char *member, const char *from, const char *to, const char *deputy)
@@ -153,7 +167,7 @@ static void test_absence(void **state)
 	absence("D-0002", "2026-11-21T14:00:00", "2026-11-21T15:00:00", "D-0001");
 	expect_step(doctor, 0, "2026-11-21T14:00:00", "1 D-0005 chain");
 	expect_step(doctor, 2, "2026-11-21T14:00:00", "2 H-0001 chain");
-	expect_step(doctor, 4, "2026-11-21T14:00:00", "12 S-0001 staff");
+	expect_step(doctor, 4, "2026-11-21T14:00:00", "20 S-0001 staff");
 }
 
 /* Five deputies one for the other, and no sixth. */
@@ -176,7 +190,7 @@ static void test_deputies(void **state)
 	expect_step(doctor, 0, "2026-11-21T08:00:00", "3 H-0009 institution");
 	absence("H-0009", "2026-11-21T08:00:00", "2026-11-22T00:00:00", "");
 	absence("S-0001", "2026-11-21T08:00:00", "2026-11-22T00:00:00", "S-0002");
-	expect_step(doctor, 0, "2026-11-21T08:00:00", "12 S-0001 staff");
+	expect_step(doctor, 0, "2026-11-21T08:00:00", "20 S-0001 staff");
 }
 
 static void test_duty(void **state)

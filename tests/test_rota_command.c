@@ -163,7 +163,8 @@ static void test_rota(void **state)
 		"H-0009 institution: D-0002 deputy 0");
 	/* out of contract, and of nobody: staff */
 	shown("{'resident':'R-0001','at':'2027-11-25T12:00:00'}",
-		"S-0001 staff -> S-0001 staff; S-0002 chain -> S-0002 chain; H-0009 institution -> "
+		"S-0001 staff -> S-0001 staff; S-0002 chain -> S-0002 chain; D-0001 doctor -> "
+		"D-0001 doctor; H-0001 chain -> H-0001 chain; H-0009 institution -> "
 		"H-0009 institution: S-0001 staff 0");
 	shown("{'station':'desk-1','at':'2026-11-20T12:00:00'}",
 		"S-0003 staff -> S-0003 staff; S-0002 chain -> S-0002 chain; H-0009 institution -> "

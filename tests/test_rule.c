@@ -111,6 +111,7 @@ static const struct technical {
 	{"device-silent", "", "", 0, 0, 0, 0, SEVERITY_WARNING},
 	{"battery-low", "", "", 0, 0, 0, 0, SEVERITY_WARNING},
 	{"store-filling", "", "", 0, 0, 600, 0, SEVERITY_WARNING},
+	{"store-full", "", "", 0, 0, 60, 0, SEVERITY_CRITICAL},
 	{"clock-untrusted", "", "", 0, 0, 3600, 0, SEVERITY_WARNING},
 	{"ecg-not-sent", "", "", 0, 0, 0, 0, SEVERITY_WARNING},
 	{"ecg-overdue", "", "", 0, 0, 0, 0, SEVERITY_WARNING},
@@ -162,6 +163,7 @@ static void test_technical_rules(void **state)
 	assert_int_equal(alert_rules_find(rules, "battery-low")->limits[0].milli, 15000);
 	assert_int_equal(alert_rules_find(rules, "battery-low")->margin_milli, 10000);
 	assert_int_equal(alert_rules_find(rules, "store-filling")->limits[0].milli, 90000);
+	assert_int_equal(alert_rules_find(rules, "store-full")->limits[0].milli, 98000);
 }
 
 static void test_finding(void **state)

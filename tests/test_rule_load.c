@@ -83,7 +83,7 @@ static void test_times(void **state)
 {
 	(void)state;
 	expect_times(rules, SEVERITY_WARNING, 900, 14400, 14400, 600, 7200, 600, 1800);
-	assert_string_equal(alert_rules_version(rules), "2026-11-4");
+	assert_string_equal(alert_rules_version(rules), "2026-11-5");
 	struct alert_rules *r = rule_good(RULE_HEAD A);
 	expect_times(r, SEVERITY_WARNING, 900, 14400, 14400, 600, 7200, 0, 1800);
 	alert_rules_free(r);

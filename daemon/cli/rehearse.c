@@ -118,11 +118,6 @@ struct texts {
 	char kind[32], evidence[40], grade[12], station[32], status[24];
 };
 
-static void copy(char *out, size_t size, const char *text)
-{
-	text_copy(out, size, text ? text : "", text ? strlen(text) : 0);
-}
-
 static struct stored *load(struct rehearsal *h, int64_t row, struct unit *u, struct filing *f,
 	struct reading **ret, struct texts *t)
 {
@@ -135,11 +130,11 @@ static struct stored *load(struct rehearsal *h, int64_t row, struct unit *u, str
 	struct stored *s = stored_read(h->gateway.codes, row_text(r, 11));
 	if (!s)
 		return NULL;
-	copy(t->kind, sizeof(t->kind), row_text(r, 1));
-	copy(t->evidence, sizeof(t->evidence), row_text(r, 4));
-	copy(t->grade, sizeof(t->grade), row_text(r, 5));
-	copy(t->station, sizeof(t->station), row_text(r, 12));
-	copy(t->status, sizeof(t->status), row_text(r, 13));
+	text_set(t->kind, sizeof(t->kind), row_text(r, 1));
+	text_set(t->evidence, sizeof(t->evidence), row_text(r, 4));
+	text_set(t->grade, sizeof(t->grade), row_text(r, 5));
+	text_set(t->station, sizeof(t->station), row_text(r, 12));
+	text_set(t->status, sizeof(t->status), row_text(r, 13));
 	*ret = stored_reading(s);
 	row_uuid(r, 0, &(*ret)->id);
 	(*ret)->kind = t->kind;

@@ -62,6 +62,8 @@ static void write_alerting(FILE *f, const json_t *alerting)
 	const json_t *member;
 	size_t i;
 	fputs("alerting:\n", f);
+	if (!json_object_get(alerting, "quiet"))
+		fputs("  quiet: \"\"\n", f);
 	for (i = 0; i < ELEMENTS(texts); i++)
 		if (json_object_get(alerting, texts[i]))
 			fprintf(f, "  %s: \"%s\"\n", texts[i], text_of(alerting, texts[i], ""));
