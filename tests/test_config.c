@@ -573,6 +573,8 @@ static void test_alerting(void **state)
 	char yaml[200], says[300];
 	(void)state;
 	accept(HEAD);
+	assert_string_equal(config.quiet, "22:00-07:00"); /* nobody is woken by a warning */
+	accept(HEAD "alerting: {quiet: \"\"}\n");
 	assert_string_equal(config.quiet, "");
 	assert_string_equal(config.morning, "08:00");
 	assert_string_equal(config.institution, "");

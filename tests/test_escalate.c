@@ -12,7 +12,7 @@
 
 #define MINUTE (60 * CLOCK_SECOND_US)
 #define CHAIN \
-	"alerting: {quiet: \"21:00-07:00\", morning: \"08:00\", chain: S-0002, institution: H-0009}\n"
+	"alerting: {quiet: \"\", morning: \"08:00\", chain: S-0002, institution: H-0009}\n"
 
 static struct rig rig;
 static int64_t utc, boot; /* when the test began, by both clocks */
@@ -129,7 +129,6 @@ static void test_critical(void **state)
 static void test_warning(void **state)
 {
 	(void)state;
-	rig.config.quiet[0] = 0;
 	raise_alert("warning", 1, "active");
 	begin(0);
 	look(14398);
@@ -138,14 +137,100 @@ static void test_warning(void **state)
 	expect("SELECT recipient||step||deliver FROM alert", "H-00011now");
 }
 
+/* From so many minutes after the test began to so many, at whatever hour it runs; whole minutes of the wall. */
+static void be_quiet(int from, int to)
+{
+	struct vg_civil a = clock_civil(utc + from * MINUTE), b = clock_civil(utc + to * MINUTE);
+	snprintf(rig.config.quiet, sizeof(rig.config.quiet), "%02u:%02u-%02u:%02u", a.hour % 24u,
+		a.minute % 60u, b.hour % 24u, b.minute % 60u);
+}
+
+#define REVISION rig_int(&rig, "SELECT revision FROM alert")
+#define DUE rig_int(&rig, "SELECT due FROM escalation")
+
+/* Nobody is woken by a warning that somebody else did not answer. */
+static void test_quiet(void **state)
+{
+	(void)state;
+	be_quiet(200, 600);
+	raise_alert("warning", 1, "active");
+	begin(0);
+	expect("SELECT deliver FROM alert", "now");
+	assert_in_range(DUE, utc + 599 * MINUTE, utc + 600 * MINUTE);
+	assert_in_range(rig_int(&rig, "SELECT due_boot FROM escalation"), boot + 599 * MINUTE,
+		boot + 600 * MINUTE + CLOCK_SECOND_US);
+	look(599 * 60 - 1);
+	assert_int_equal(REVISION, 1);
+	look(600 * 60 + 1);
+	expect(HISTORY, "D-0001 doctor 0, H-0001 chain 1");
+	/* its interval ends before they begin again, and the next one's does not */
+	be_quiet(845, 1000);
+	look(600 * 60 + 1 + 14402);
+	expect("SELECT recipient FROM alert", "H-0009");
+	be_quiet(1000, 1100);
+	look(600 * 60 + 1 + 2 * 14402); /* minute 1080: it was made before these hours were set */
+	assert_int_equal(REVISION, 3);
+	assert_in_range(DUE, utc + 1099 * MINUTE, utc + 1100 * MINUTE);
+	look(1099 * 60 - 1);
+	assert_int_equal(REVISION, 3);
+	look(1100 * 60 + 1);
+	expect("SELECT recipient||labels||revision FROM alert", "H-0009[\"nobody_answered\"]4");
+	/* told again and again: not in quiet hours, too */
+	be_quiet(1200, 1500);
+	look(1101 * 60 + 14402);
+	assert_int_equal(REVISION, 4);
+	look(1500 * 60 + 1);
+	assert_int_equal(REVISION, 5);
+}
+
+/* They are for warnings alone; and while our clock is not set nobody knows the hour. */
+static void test_not_quiet(void **state)
+{
+	int64_t next;
+	(void)state;
+	be_quiet(-60, 1200);
+	raise_alert("critical", 1, "active");
+	begin(0);
+	look(902);
+	assert_int_equal(REVISION, 2);
+	rig_script(&rig, "UPDATE alert SET state='latched'");
+	assert_int_equal(escalate_slow(&rig.gateway, rig.db, &id), 0);
+	look(14402);
+	assert_int_equal(REVISION, 3);
+	rig_script(&rig, "DELETE FROM alert; DELETE FROM alert_history; DELETE FROM escalation");
+	rig.config.quiet[0] = 0;
+	raise_alert("warning", 1, "active");
+	begin(0);
+	memcpy(rig.config.quiet, "00:00-23:59", 12);
+	look_by(86400 * CLOCK_SECOND_US, boot + 241 * MINUTE, &next);
+	assert_int_equal(REVISION, 2);
+}
+
+/* One that was critical, and is a warning since a reading left it, is due after fifteen minutes, but not at night; nor is one
+ * that is reopened. */
+static void test_quiet_since(void **state)
+{
+	(void)state;
+	be_quiet(10, 100);
+	raise_alert("critical", 1, "active");
+	begin(0);
+	rig_script(&rig, "UPDATE alert SET severity='warning'");
+	look(902);
+	assert_int_equal(REVISION, 1);
+	assert_in_range(DUE, utc + 99 * MINUTE, utc + 100 * MINUTE);
+	rig_script(&rig, "DELETE FROM escalation");
+	be_quiet(-10, 100);
+	assert_int_equal(escalate_resume(&rig.gateway, rig.db, &id), 0);
+	assert_in_range(DUE, utc + 99 * MINUTE, utc + 100 * MINUTE);
+	look(100 * 60 + 1);
+	assert_int_equal(REVISION, 2);
+}
+
 /* After quiet hours, and in the morning: the time runs from then, by the longer interval. */
 static void test_delayed(void **state)
 {
 	(void)state;
-	/* quiet at whatever hour this test runs */
-	struct vg_civil c = clock_civil(utc - 120 * MINUTE), to = clock_civil(utc + 60 * MINUTE);
-	snprintf(rig.config.quiet, sizeof(rig.config.quiet), "%02u:%02u-%02u:%02u", c.hour % 24u,
-		c.minute % 60u, to.hour % 24u, to.minute % 60u);
+	be_quiet(-120, 60);
 	/* who is there when it is told, not now */
 	assert_int_equal(
 		db_run(rig.db,
@@ -301,7 +386,6 @@ static void test_reopened(void **state)
 {
 	int64_t next;
 	(void)state;
-	rig.config.quiet[0] = 0;
 	raise_alert("warning", 1, "active");
 	begin(0);
 	rig_script(&rig, "UPDATE alert SET state='inactive'");
@@ -518,6 +602,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_critical, setup),
 		T(test_warning, setup),
+		T(test_quiet, setup),
+		T(test_not_quiet, setup),
+		T(test_quiet_since, setup),
 		T(test_delayed, setup),
 		T(test_notice, setup),
 		T(test_route, setup),

@@ -182,17 +182,18 @@ static void test_silence_over_a_restart(void **state)
 	expect("device-silent active 1"); /* a person looks */
 }
 
-/* store-filling: at_least 90, for_s 600. No disk is filled here: the limit comes down to it. */
+/* store-filling: at_least 90, for_s 600; store-full: at_least 98, for_s 60. No disk is filled here: the limits come down. */
 static void test_store(void **state)
 {
 	(void)state;
-	struct rule_limit *limit = &rule("store-filling")->limits[0];
-	int64_t was = limit->milli;
+	struct rule_limit *filling = &rule("store-filling")->limits[0],
+			  *full = &rule("store-full")->limits[0];
+	int64_t was_filling = filling->milli, was_full = full->milli;
 	span_note(rig.db, &(struct instant){RIG_NOW, WATCH_BOOT}, true, NULL);
-	limit->milli = 101000;
+	filling->milli = full->milli = 101000;
 	assert_true(look_at(0) == WATCH_BOOT + at_us(60));
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM condition"), 0);
-	limit->milli = 0;
+	filling->milli = 0;
 	look_at(60);
 	look_at(659);
 	expect("");
@@ -205,10 +206,23 @@ static void test_store(void **state)
 	watch_begin_at(&rig, RIG_NOW + at_us(700), WATCH_BOOT + at_us(700), true);
 	look_at(720);
 	expect("store-filling active 1");
-	limit->milli = 101000;
+	full->milli = 0; /* nobody made room */
 	look_at(780);
-	expect("store-filling inactive 2");
-	limit->milli = was;
+	look_at(839);
+	expect("store-filling active 1");
+	look_at(840);
+	expect("store-filling active 1, store-full active 1");
+	watch_expect_text(&rig,
+		"SELECT severity||' '||role||' '||deliver FROM alert WHERE condition='store-full'",
+		"critical staff now");
+	full->milli = 101000;
+	look_at(900);
+	expect("store-filling active 1, store-full latched 2");
+	filling->milli = 101000;
+	look_at(960);
+	expect("store-filling inactive 2, store-full latched 2");
+	filling->milli = was_filling;
+	full->milli = was_full;
 }
 
 /* clock-untrusted: for_s 3600 */
@@ -216,7 +230,7 @@ static void test_clock(void **state)
 {
 	(void)state;
 	const int64_t gone = 86400 * CLOCK_SECOND_US; /* 1970 */
-	rule("store-filling")->limits[0].milli = 101000;
+	rule("store-filling")->limits[0].milli = rule("store-full")->limits[0].milli = 101000;
 	look(gone, WATCH_BOOT);
 	look(gone + at_us(3599), WATCH_BOOT + at_us(3599));
 	int64_t next;
