@@ -205,6 +205,16 @@ static void test_outdated(void **state)
 	refused("outdated");
 	SEEN(3);
 	done();
+	/* another critical value that the person has not seen; one that is critical no more is no reason */
+	raise_alert("three", "critical", "active");
+	revise(PHASE_CONTINUE);
+	rig_script(&rig, "UPDATE alert SET level=2");
+	revise(PHASE_CONTINUE);
+	revise(PHASE_DEESCALATE);
+	SEEN(1);
+	refused("outdated");
+	SEEN(2);
+	done();
 }
 
 static void test_refused(void **state)

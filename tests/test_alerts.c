@@ -340,6 +340,40 @@ static void test_slot(void **state)
 	expect_text("SELECT state FROM alert", "inactive");
 }
 
+/* An old one out of a memory, or one by a clock that nobody compared, ends nothing that nobody acknowledged. */
+static void deliver_untrusted(int at_s, int sys, bool dated)
+{
+	struct vg_civil c = clock_civil(RIG_NOW + (at_s - 10) * CLOCK_SECOND_US);
+	struct unit *u = rig_unit(&rig);
+	u->arrived_us += at_s * CLOCK_SECOND_US;
+	rig_add(&rig, u, &(struct rig_bp){sys, 80, .taken = dated ? &c : NULL})->live = false;
+	assert_int_equal(rig_file(&rig, u), 0);
+}
+
+static void test_untrusted(void **state)
+{
+	(void)state;
+	deliver(0, 185, 95);
+	deliver_untrusted(60, 120, true);
+	deliver_untrusted(120, 165, false); /* nor lowers it */
+	expect(RAISED);
+	expect_text("SELECT group_concat(trust) FROM (SELECT trust FROM reading ORDER BY id)",
+		"live,device,arrival");
+	assert_int_equal(COUNT("alert_reading"), 1);
+	acknowledge("bp-high");
+	deliver_untrusted(180, 165, false);
+	deliver_untrusted(240, 121, true);
+	expect_text("SELECT state||level FROM alert", "inactive0");
+	/* a warning they end */
+	rig_script(&rig, "DELETE FROM alert");
+	deliver(300, 165, 95);
+	deliver_untrusted(360, 120, false);
+	expect_text("SELECT state||severity FROM alert", "inactivewarning");
+	/* and what is critical in them is critical */
+	deliver_untrusted(420, 185, false);
+	expect_text("SELECT state||severity FROM alert ORDER BY id DESC LIMIT 1", "activecritical");
+}
+
 static void test_switched_off(void **state)
 {
 	(void)state;
@@ -419,6 +453,7 @@ int main(void)
 		T(test_nobody),
 		T(test_out_of_contract),
 		T(test_slot),
+		T(test_untrusted),
 		T(test_switched_off),
 		T(test_personal),
 		T(test_with_the_reading),

@@ -317,6 +317,26 @@ static void test_taken_before(void **state)
 	expect("1 waiting; ; repeat_requested");
 }
 
+/* A clock that nobody compared may be wrong by a day: it is no repeat, whatever it says. */
+static void test_uncompared(void **state)
+{
+	(void)state;
+	deliver(0, (struct watch_reading){SPO2(85), DOUBTFUL});
+	for (int known = 0; known < 2; known++) {
+		struct unit *u = watch_unit(&rig, rig.cuff, 120 + known);
+		watch_add(&rig, u, &(struct watch_reading){.kind = "spo2", SPO2(97)});
+		u->offset_known = known;
+		u->readings->live = false;
+		u->readings->has_taken = true;
+		u->readings->taken = clock_civil(RIG_NOW + at_us(60));
+		assert_int_equal(rig_file(&rig, u), 0);
+		expect(known ? "0 waiting; ; repeat_requested repeat_done"
+			     : "1 waiting; ; repeat_requested");
+	}
+	expect_text("SELECT group_concat(trust) FROM (SELECT trust FROM reading ORDER BY id)",
+		"live,device,corrected");
+}
+
 static void test_marked_test(void **state)
 {
 	(void)state;
@@ -549,6 +569,7 @@ int main(void)
 		T(test_user_slot),
 		T(test_damaged_body),
 		T(test_taken_before),
+		T(test_uncompared),
 		T(test_marked_test),
 		T(test_assigned),
 		T(test_assigned_to_another_scale),
