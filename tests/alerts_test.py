@@ -34,7 +34,7 @@ class Daemon:
     def __init__(self, folder):
         self.out, self.err = folder + "/daemon.jsonl", folder + "/daemon.err"
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            self.process = subprocess.Popen([SCENARIO], stdin=subprocess.PIPE, stdout=out, stderr=err)
+            self.process = subprocess.Popen([SCENARIO], stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=ROOT)
         self.seconds, self.trouble = 0.0, ""
 
     def tell(self, text):
