@@ -263,7 +263,7 @@ class Village:
                 self.after(t + 50 * n + 10, self.at_station, station, person, dice.choice(STATION_TOOLS))
             if dice.random() < 0.8:
                 self.after(t + 50 * measures + 20, self.check_in, station, person, "hut")
-            t += 250
+            t += 400
         else:
             self.after(t, self.check_in, station, person, dice.choice(("follow-up", "exam", "hut")))
             for n in range(measures):
@@ -295,7 +295,7 @@ class Village:
         else:
             self.unit(f"{name}-{station}", [{**record, "taken": self.text(self.t + 30)}], self.text(self.t + 37))
         again = self.dice.choice((0, 1, 2)) if left is None and (person.event or record.get("flags")) else left
-        if again:
+        if again and station != "hut-1":  # there, whose a reading beside two check-ins is would depend on their order
             self.after(self.t + self.dice.choice(MORE_S[:3]), self.at_station, station, person, tool, again - 1)
 
     def typed(self):
