@@ -161,6 +161,9 @@ int config_add(const char *path, struct config *c, char *error, size_t error_siz
 void config_document(void (*line)(const char *text, void *arg), void *arg);
 
 /* NULL: no such device. */
+/* What is allowed and hardly meant, and what to do about it; NULL: nothing. */
+const char *config_hint(const struct config *c, bool chinese);
+
 const struct config_device *config_device_named(const struct config *c, const char *id);
 
 /* NULL: it is not listed. */

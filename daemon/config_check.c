@@ -270,6 +270,19 @@ bool config_check_ecg(const struct config *c, struct config_fault *f)
 		n ? ": one of " : ", and there is none", known, c->ecg_centre);
 }
 
+const char *config_hint(const struct config *c, bool chinese)
+{
+	if (!c->alerts || c->site_contact[0])
+		return NULL;
+	return chinese ? "未设置 site_contact：若站点也无 contact，未识别居民的读数、无签约医生的居民和网关自身的警报"
+			 "无人接收；"
+			 "请填写负责人员的编号，如 S-0001"
+		       : "site_contact is empty: alerts of readings of nobody, of residents without a "
+			 "doctor and of the gateway itself have nobody to go to, unless their station "
+			 "has a contact; set it to the token of whoever looks after them, such as "
+			 "S-0001";
+}
+
 /* by name */
 
 const struct config_device *config_device_named(const struct config *c, const char *id)

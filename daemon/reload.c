@@ -72,6 +72,13 @@ static void follow(struct gateway *g, struct policy *p)
 	policy_leave(g, before);
 }
 
+static void tell_hint(const struct policy *p)
+{
+	const char *hint = config_hint(&p->config, false);
+	if (hint)
+		log_warn("config", "%s", hint);
+}
+
 /* at start */
 
 int reload_first(struct gateway *g, const char *path, const char *lastgood)
@@ -81,6 +88,7 @@ int reload_first(struct gateway *g, const char *path, const char *lastgood)
 	if (p) {
 		g->config_fault[0] = 0;
 		follow(g, p);
+		tell_hint(p);
 		return 0;
 	}
 	log_error("config", "%s", g->config_fault);
@@ -94,6 +102,7 @@ int reload_first(struct gateway *g, const char *path, const char *lastgood)
 		"`vitalgate check-config`, then `systemctl reload vitalgated`",
 		lastgood);
 	follow(g, p);
+	tell_hint(p);
 	return 0;
 }
 
@@ -232,6 +241,7 @@ int reload_again(struct gateway *g, const char *path, const char *lastgood)
 	notify_follow(g->notify);
 	digest_follow(g->digest);
 	log_note("config", "%s was read again; differences: %u", path, n);
+	tell_hint(p);
 	return 0;
 }
 

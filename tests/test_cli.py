@@ -145,6 +145,11 @@ def check_config_good():
         assert works("check-config", VITALGATE_CONFIG=str(path)) == text
         chinese = works("--lang", "zh", "check-config", path)
         assert "正确" in chinese and chinese != text
+        # nobody for alerts of nobody: good all the same
+        assert "\nhint: site_contact is empty: " in text and "S-0001" in text, text
+        assert "\n提示：未设置 site_contact：" in chinese, chinese
+        for line in ("site_contact: S-0001\n", "alerts: false\n"):
+            assert "site_contact" not in works("check-config", config(folder, GOOD + line))
 
 
 def check_config_bad():

@@ -564,6 +564,18 @@ static void test_shared_lines(void **state)
 #undef SLAVE
 }
 
+static void test_hint(void **state)
+{
+	(void)state;
+	accept(HEAD);
+	assert_non_null(strstr(config_hint(&config, false), "set it to the token of whoever"));
+	assert_non_null(strstr(config_hint(&config, true), "请填写负责人员的编号"));
+	accept(HEAD "alerts: false\n");
+	assert_null(config_hint(&config, false));
+	accept(HEAD "site_contact: S-0001\n");
+	assert_null(config_hint(&config, false));
+}
+
 static void test_alerting(void **state)
 {
 	static const char *const spans[] = {
@@ -814,6 +826,7 @@ int main(void)
 		cmocka_unit_test(test_size_and_depth),
 		cmocka_unit_test(test_load),
 		cmocka_unit_test(test_shared_lines),
+		cmocka_unit_test(test_hint),
 		cmocka_unit_test(test_alerting),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_ecg),

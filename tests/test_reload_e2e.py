@@ -92,6 +92,17 @@ def running(site, tables):
         second = next(r for r in both if r["id"] != first["id"])
         holds(wait_until(lambda: site.alert_of(second)), "151 mmHg raised nothing")
         same(site.alert_of(first), None)
+    with tap.case("SIGHUP: nobody for alerts of nobody: it is taken, and said with what to do", site):
+        same(site.log("core").count("site_contact is empty"), 0)
+        with open(site.config, encoding="utf-8") as f:
+            text = f.read()
+        with open(site.config, "w", encoding="utf-8") as f:
+            f.write(text.replace("site_contact: S-0001\n", ""))
+        reload(site, "site_contact is empty: alerts of readings of nobody")
+        same(site.log("core").count("site_contact is empty"), 1)
+        site.write_config([cuff_device("cuff-1"), LAB])
+        reload(site, 'site_contact: "" -> S-0001')
+        same(site.log("core").count("site_contact is empty"), 1)
     with tap.case("SIGHUP: a broken file changes nothing, names its line and tells the platform", site):
         site.write_config([{**cuff_device("cuff-1"), "pairng": True}])
         reload(site, "nothing was changed")

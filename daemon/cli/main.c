@@ -169,6 +169,9 @@ static int check_config(const struct cli *cli, const char *path)
 			    : "%s: good (%u devices%s, %u sinks; tables %s, rules %s)\n",
 		path, p->config.n_devices, those, p->config.n_sinks, codes_version(p->codes),
 		alert_rules_version(p->rules));
+	const char *hint = config_hint(&p->config, cli->chinese);
+	if (hint)
+		printf(cli->chinese ? "提示：%s\n" : "hint: %s\n", hint);
 	policy_free(p);
 	return 0;
 }
