@@ -42,8 +42,8 @@ char *judging_body(const struct reading *r, const struct judged *c)
 	return json_take(&j);
 }
 
-char *judging_doubts(struct gateway *g, struct db *db, const struct judging *j, bool overtaken,
-	bool over)
+char *judging_doubts(
+	struct gateway *g, struct db *db, const struct judging *j, bool overtaken, bool over)
 {
 	const struct filing *f = j->filing;
 	int64_t resident = f->who.resident;

@@ -28,8 +28,8 @@ bool judging_speaks(const struct judging *j);
 /* JSON of what an alert says of it: the rules that fired (members of an object), its labels (an array). `over`: no clean
  * repeat came. NULL: no memory. */
 char *judging_body(const struct reading *r, const struct judged *c);
-char *judging_doubts(struct gateway *g, struct db *db, const struct judging *j, bool overtaken,
-	bool over);
+char *judging_doubts(
+	struct gateway *g, struct db *db, const struct judging *j, bool overtaken, bool over);
 
 /* What the rules say of it becomes of its resident's alerts. */
 int judging_take(struct gateway *g, struct db *db, const struct judging *j);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 
-
 static int forget(struct db *db, int64_t device, const char *rule)
 {
 	return db_run(db, "DELETE FROM condition WHERE device=? AND rule=?", "it", device, rule);

@@ -28,10 +28,10 @@ static void test_speaks(void **state)
 		enum trust trust;
 		const char *grade;
 		bool trusted, speaks;
-	} expected[] = {{TRUST_CORRECTED, "device", true, true}, {TRUST_LIVE, "station", true, true},
-		{TRUST_LIVE, "slot", true, false}, {TRUST_CORRECTED, "slot", true, false},
-		{TRUST_DEVICE, "person", false, false}, {TRUST_ARRIVAL, "device", false, false},
-		{TRUST_UNKNOWN, "device", false, false}};
+	} expected[] = {{TRUST_CORRECTED, "device", true, true},
+		{TRUST_LIVE, "station", true, true}, {TRUST_LIVE, "slot", true, false},
+		{TRUST_CORRECTED, "slot", true, false}, {TRUST_DEVICE, "person", false, false},
+		{TRUST_ARRIVAL, "device", false, false}, {TRUST_UNKNOWN, "device", false, false}};
 	for (size_t i = 0; i < ELEMENTS(expected); i++) {
 		judged(1, expected[i].trust, expected[i].grade);
 		assert_int_equal(judging_trusted(&j), expected[i].trusted);
@@ -55,8 +55,7 @@ static void test_age(void **state)
 
 static void expect_doubts(bool overtaken, bool over, const char *expected)
 {
-	_cleanup_(freep) char *text =
-		judging_doubts(&rig.gateway, rig.db, &j, overtaken, over);
+	_cleanup_(freep) char *text = judging_doubts(&rig.gateway, rig.db, &j, overtaken, over);
 	assert_string_equal(text, expected);
 }
 
@@ -79,7 +78,8 @@ static void test_body(void **state)
 {
 	(void)state;
 	deliver(0, 185, 115);
-	expect_text("SELECT group_concat(json_extract(value,'$.id')) FROM alert,json_each(body,'$.rules')",
+	expect_text(
+		"SELECT group_concat(json_extract(value,'$.id')) FROM alert,json_each(body,'$.rules')",
 		"sbp-critical-high,dbp-critical-high");
 }
 

@@ -11,8 +11,7 @@
 #include "watch.h"
 
 #define MINUTE (60 * CLOCK_SECOND_US)
-#define CHAIN \
-	"alerting: {quiet: \"\", morning: \"08:00\", chain: S-0002, institution: H-0009}\n"
+#define CHAIN "alerting: {quiet: \"\", morning: \"08:00\", chain: S-0002, institution: H-0009}\n"
 
 static struct rig rig;
 static int64_t utc, boot; /* when the test began, by both clocks */

@@ -77,7 +77,8 @@ static void test_steps(void **state)
 	(void)state;
 	/* a token that stands twice counts once */
 	expect_steps(doctor, "D-0001 doctor, D-0005 chain, H-0001 chain, H-0009 institution");
-	expect_steps(staff, "S-0001 staff, S-0003 chain, S-0004 chain, D-0001 doctor, D-0005 chain, H-0001 chain, "
+	expect_steps(staff,
+		"S-0001 staff, S-0003 chain, S-0004 chain, D-0001 doctor, D-0005 chain, H-0001 chain, "
 		"H-0009 institution");
 	expect_steps((struct rota_for){.staff = true, .station = "desk-1"},
 		"S-0002 staff, S-0003 chain, S-0001 chain, S-0004 chain, H-0009 institution");
@@ -116,7 +117,8 @@ static void test_bare(void **state)
 static void test_long_chain(void **state)
 {
 	(void)state;
-	static const char s[] = "s1;s2;s3;s4;s5;s6;s7;s8;s9;s10;s11;s12;s13;s14;s15;s16;s17;s18;s19";
+	static const char s[] =
+		"s1;s2;s3;s4;s5;s6;s7;s8;s9;s10;s11;s12;s13;s14;s15;s16;s17;s18;s19";
 	rig_script(&rig,
 		"UPDATE resident SET chain='A;B;C;D;E;F;G;H;I;J;K;L;M;N;O;P;Q;R;S;T' WHERE id=1");
 	expect_steps(doctor,
