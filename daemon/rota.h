@@ -12,8 +12,8 @@
 
 struct gateway;
 
-#define ROTA_STEPS_MAX \
-	20 /* of one alert: staff, eight behind them, doctor, eight behind him, institution */
+/* Of one alert: staff, eight behind them, doctor, eight behind him, institution. */
+#define ROTA_STEPS_MAX 20
 #define ROTA_TOKEN 32
 
 struct rota_person {

@@ -1,32 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Whom an alert is told: one step after the other until somebody acknowledges, by CLOCK_BOOTTIME, whatever the wall clock
- * does and across a reboot. When it is told first: test_delivery.c.
+ * does and across a reboot. When it is told first: test_delivery.c; in quiet hours: test_escalate_quiet.c.
  */
-#include "gateway_rig.h"
-
-#include "alerts.h"
-#include "escalate.h"
-#include "util.h"
-#include "watch.h"
-
-#define MINUTE (60 * CLOCK_SECOND_US)
-#define CHAIN "alerting: {quiet: \"\", morning: \"08:00\", chain: S-0002, institution: H-0009}\n"
-
-static struct rig rig;
-static int64_t utc, boot; /* when the test began, by both clocks */
-static struct uuid id;
-
-static int open_with(const char *yaml)
-{
-	rig_open(&rig, yaml);
-	rig_residents(&rig);
-	rig_script(&rig, "UPDATE resident SET chain='H-0001' WHERE id=1");
-	id = uuid_of("alert", "bp-high|R-0001", 14);
-	utc = clock_utc_us();
-	boot = clock_boot_us();
-	return 0;
-}
+#include "escalate_rig.h"
 
 static int setup(void **state)
 {
@@ -40,60 +17,7 @@ static int setup_bare(void **state)
 	return open_with(RIG_SINK);
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	rig_close(&rig);
-	return 0;
-}
-
 /* steps */
-
-static void raise_alert(const char *severity, int64_t resident, const char *state)
-{
-	assert_int_equal(
-		db_run(rig.db,
-			"INSERT INTO alert(uuid,revision,resident,severity,state,recipient,role,"
-			"in_contract,body,doubts,raised,rules_version,condition,level) VALUES(?,0,?,?,?,'','',"
-			"1,'{}','[]',?,'1','bp-high',3)",
-			"bptti", id.bytes, sizeof(id.bytes), resident ? &resident : NULL, severity,
-			state, utc),
-		1);
-}
-
-static void begin(int64_t age_us)
-{
-	rig_script(&rig, "BEGIN IMMEDIATE");
-	assert_int_equal(escalate_begin(&rig.gateway, rig.db, &id, age_us), 0);
-	assert_true(alerts_revise(&rig.gateway, rig.db, &id, PHASE_START, NULL, NULL) >= 0);
-	rig_script(&rig, "COMMIT");
-}
-
-static void look_by(int64_t utc_us, int64_t boot_us, int64_t *ret_next)
-{
-	rig_script(&rig, "BEGIN IMMEDIATE");
-	assert_int_equal(watch_look(&rig.gateway, rig.db, utc_us, boot_us, ret_next), 0);
-	rig_script(&rig, "COMMIT");
-}
-
-/* So many seconds after the test began. Whatever ran since then has lasted, so there is a second of grace: `late`. */
-static void look(int64_t at_s)
-{
-	int64_t next;
-	look_by(utc + at_s * CLOCK_SECOND_US, boot + at_s * CLOCK_SECOND_US, &next);
-}
-
-/* The history: "recipient role step labels", revision by revision. */
-#define HISTORY                                                                                        \
-	"SELECT group_concat(recipient||' '||role||' '||step||CASE labels WHEN '[]' THEN '' ELSE ' ' " \
-	"||labels END,', ') FROM (SELECT * FROM alert_history ORDER BY revision)"
-
-static void expect(const char *sql, const char *expected)
-{
-	char text[1024];
-	rig_text(&rig, text, sizeof(text), sql);
-	assert_string_equal(text, expected);
-}
 
 static void test_critical(void **state)
 {
@@ -134,132 +58,6 @@ static void test_warning(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM alert"), 1);
 	look(14402);
 	expect("SELECT recipient||step||deliver FROM alert", "H-00011now");
-}
-
-/* From so many minutes after the test began to so many, at whatever hour it runs; whole minutes of the wall. */
-static void be_quiet(int from, int to)
-{
-	struct vg_civil a = clock_civil(utc + from * MINUTE), b = clock_civil(utc + to * MINUTE);
-	snprintf(rig.config.quiet, sizeof(rig.config.quiet), "%02u:%02u-%02u:%02u", a.hour % 24u,
-		a.minute % 60u, b.hour % 24u, b.minute % 60u);
-}
-
-#define REVISION rig_int(&rig, "SELECT revision FROM alert")
-#define DUE rig_int(&rig, "SELECT due FROM escalation")
-
-/* Nobody is woken by a warning that somebody else did not answer. */
-static void test_quiet(void **state)
-{
-	(void)state;
-	be_quiet(200, 600);
-	raise_alert("warning", 1, "active");
-	begin(0);
-	expect("SELECT deliver FROM alert", "now");
-	assert_in_range(DUE, utc + 599 * MINUTE, utc + 600 * MINUTE);
-	assert_in_range(rig_int(&rig, "SELECT due_boot FROM escalation"), boot + 599 * MINUTE,
-		boot + 600 * MINUTE + CLOCK_SECOND_US);
-	look(599 * 60 - 1);
-	assert_int_equal(REVISION, 1);
-	look(600 * 60 + 1);
-	expect(HISTORY, "D-0001 doctor 0, H-0001 chain 1");
-	/* its interval ends before they begin again, and the next one's does not */
-	be_quiet(845, 1000);
-	look(600 * 60 + 1 + 14402);
-	expect("SELECT recipient FROM alert", "H-0009");
-	be_quiet(1000, 1100);
-	look(600 * 60 + 1 + 2 * 14402); /* minute 1080: it was made before these hours were set */
-	assert_int_equal(REVISION, 3);
-	assert_in_range(DUE, utc + 1099 * MINUTE, utc + 1100 * MINUTE);
-	look(1099 * 60 - 1);
-	assert_int_equal(REVISION, 3);
-	look(1100 * 60 + 1);
-	expect("SELECT recipient||labels||revision FROM alert", "H-0009[\"nobody_answered\"]4");
-	/* told again and again: not in quiet hours, too */
-	be_quiet(1200, 1500);
-	look(1101 * 60 + 14402);
-	assert_int_equal(REVISION, 4);
-	look(1500 * 60 + 1);
-	assert_int_equal(REVISION, 5);
-}
-
-/* They are for warnings alone; and while our clock is not set nobody knows the hour. */
-static void test_not_quiet(void **state)
-{
-	int64_t next;
-	(void)state;
-	be_quiet(-60, 1200);
-	raise_alert("critical", 1, "active");
-	begin(0);
-	look(902);
-	assert_int_equal(REVISION, 2);
-	rig_script(&rig, "UPDATE alert SET state='latched'");
-	assert_int_equal(escalate_slow(&rig.gateway, rig.db, &id), 0);
-	look(14402);
-	assert_int_equal(REVISION, 3);
-	rig_script(&rig, "DELETE FROM alert; DELETE FROM alert_history; DELETE FROM escalation");
-	rig.config.quiet[0] = 0;
-	raise_alert("warning", 1, "active");
-	begin(0);
-	memcpy(rig.config.quiet, "00:00-23:59", 12);
-	look_by(86400 * CLOCK_SECOND_US, boot + 241 * MINUTE, &next);
-	assert_int_equal(REVISION, 2);
-}
-
-/* One that was critical, and is a warning since a reading left it, is due after fifteen minutes, but not at night; nor is one
- * that is reopened. */
-static void test_quiet_since(void **state)
-{
-	(void)state;
-	be_quiet(10, 100);
-	raise_alert("critical", 1, "active");
-	begin(0);
-	rig_script(&rig, "UPDATE alert SET severity='warning'");
-	look(902);
-	assert_int_equal(REVISION, 1);
-	assert_in_range(DUE, utc + 99 * MINUTE, utc + 100 * MINUTE);
-	rig_script(&rig, "DELETE FROM escalation");
-	be_quiet(-10, 100);
-	assert_int_equal(escalate_resume(&rig.gateway, rig.db, &id), 0);
-	assert_in_range(DUE, utc + 99 * MINUTE, utc + 100 * MINUTE);
-	look(100 * 60 + 1);
-	assert_int_equal(REVISION, 2);
-}
-
-/* After quiet hours, and in the morning: the time runs from then, by the longer interval. */
-static void test_delayed(void **state)
-{
-	(void)state;
-	be_quiet(-120, 60);
-	/* who is there when it is told, not now */
-	assert_int_equal(
-		db_run(rig.db,
-			"INSERT INTO absence(member,from_us,to_us,author) VALUES('D-0001',0,?,'a')",
-			"i", utc + 30 * MINUTE),
-		1);
-	raise_alert("warning", 1, "active");
-	begin(0);
-	expect("SELECT deliver||recipient FROM alert", "after_quietD-0001");
-	rig_script(&rig, "DELETE FROM absence");
-	int64_t from = rig_int(&rig, "SELECT not_before FROM alert");
-	assert_in_range(from, utc + 59 * MINUTE, utc + 60 * MINUTE);
-	assert_int_equal(rig_int(&rig, "SELECT due FROM escalation"), from + 240 * MINUTE);
-	assert_in_range(rig_int(&rig, "SELECT due_boot FROM escalation"), boot + 299 * MINUTE,
-		boot + 300 * MINUTE + CLOCK_SECOND_US);
-	rig_script(&rig, "DELETE FROM alert; DELETE FROM alert_history; DELETE FROM escalation");
-	raise_alert("critical", 1, "active");
-	begin(121 * MINUTE);
-	expect("SELECT deliver FROM alert", "morning");
-	from = rig_int(&rig, "SELECT not_before FROM alert");
-	assert_int_equal(rig_int(&rig, "SELECT due FROM escalation"), from + 240 * MINUTE);
-	/* one that is not late joins it: at once, and from the first step */
-	rig_script(&rig,
-		"UPDATE alert SET step=1, recipient='H-0001', sent=1, receipted=1, read_by='a', read_at=1");
-	begin(60 * MINUTE);
-	expect("SELECT deliver||step||recipient||(sent IS NULL)||(receipted IS NULL)||(read_by IS NULL)"
-	       "||(read_at IS NULL) FROM alert",
-		"now0D-00011111");
-	assert_in_range(
-		rig_int(&rig, "SELECT due FROM escalation"), utc + 15 * MINUTE, utc + 16 * MINUTE);
 }
 
 static void test_notice(void **state)
@@ -601,10 +399,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_critical, setup),
 		T(test_warning, setup),
-		T(test_quiet, setup),
-		T(test_not_quiet, setup),
-		T(test_quiet_since, setup),
-		T(test_delayed, setup),
 		T(test_notice, setup),
 		T(test_route, setup),
 		T(test_latched, setup),

@@ -213,7 +213,10 @@ static void test_pressure(void **state)
 	level("bp.dbp", 90000, "bp-high", WARNING, "dbp-pregnant-warning");
 	level("bp.sbp", 160000, "bp-high", CRITICAL, "sbp-pregnant-critical");
 	who("2021-01-01", "", "", "", "");
-	level("bp.sbp", 190000, "bp-high", NONE, NULL);
+	level("bp.sbp", 179000, "bp-high", NONE, NULL);
+	level("bp.sbp", 180000, "bp-high", CRITICAL, "sbp-critical-high"); /* or no child at all */
+	level("bp.dbp", 109000, "bp-high", NONE, NULL);
+	level("bp.dbp", 110000, "bp-high", CRITICAL, "dbp-critical-high");
 	level("bp.sbp", 70000, "bp-low", NONE, NULL);
 	level("bp.pulse", 140000, "pulse-high", NONE, NULL);
 	person = (struct person){0};

@@ -46,7 +46,7 @@ static void not_looser(const char *old, const char *new)
 }
 
 #define SBP \
-	"id: sbp-critical-high, condition: bp-high, kind: bp.sbp, advice: bp-high, not: [child], at_least: 180, margin: 5"
+	"id: sbp-critical-high, condition: bp-high, kind: bp.sbp, advice: bp-high, at_least: 180, margin: 5"
 #define SBP_WITH(whom, limit)                                                                   \
 	"id: sbp-critical-high, condition: bp-high, kind: bp.sbp, advice: bp-high, " whom limit \
 	", margin: 5"
@@ -59,6 +59,7 @@ static void test_pressure(void **state)
 	looser(SBP, SBP_WITH("not: [child], ", "above: 180"), SBP_SAID);
 	not_looser(SBP, SBP_WITH("not: [child], ", "above: 179.9"));
 	not_looser(SBP, SBP_WITH("", "at_least: 175"));
+	not_looser(SBP, SBP_WITH("not: [child], ", "at_least: 180")); /* of every adult */
 	looser(SBP, SBP ", enabled: false", SBP_SAID);
 	looser(SBP, SBP ", usual_by: 30", SBP_SAID);
 	looser(SBP, SBP_WITH("not: [child, pregnant], ", "at_least: 180"), SBP_SAID);
@@ -73,9 +74,8 @@ static void test_pressure(void **state)
 	looser(SBP, SBP_WITH("age_from: 18, ", "at_least: 180"), SBP_SAID);
 	looser(SBP, SBP_WITH("age_from: 19, unknown: fires, ", "at_least: 180"), SBP_SAID);
 	not_looser(SBP, SBP_WITH("age_from: 18, unknown: fires, ", "at_least: 180"));
-	looser("kind: bp.dbp, advice: bp-high, not: [child], at_least: 110",
-		"kind: bp.dbp, advice: bp-high, not: [child], at_least: 110.001",
-		"bp.dbp >= 110 to be critical");
+	looser("kind: bp.dbp, advice: bp-high, at_least: 110",
+		"kind: bp.dbp, advice: bp-high, at_least: 110.001", "bp.dbp >= 110 to be critical");
 	/* not critical is not told at once */
 	looser("at_least: 180, margin: 5, severity: critical",
 		"at_least: 180, margin: 5, severity: warning", SBP_SAID);

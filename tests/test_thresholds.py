@@ -188,7 +188,8 @@ def check_corrections():
     says("sbp-critical-low", usual_by="15")
     for name, rule in ours.items():
         if rule.get("kind", "").split(".")[0] in ("bp", "hr", "ecg", "resp") and rule.get("type", "limit") == "limit":
-            assert "child" in rule.get("not", "") or rule.get("trait") == "[pregnant]" or "age_from" in rule, \
+            everybody = name in ("sbp-critical-high", "dbp-critical-high")
+            assert everybody != ("child" in rule.get("not", "")) or rule.get("trait") == "[pregnant]" or "age_from" in rule, \
                 f"{name}: a limit of adults"
         if rule.get("kind") == "temp.surface":
             assert rule["severity"] != "critical", name
