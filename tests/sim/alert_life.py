@@ -33,6 +33,7 @@ class Alert:
         self.route = self.to = self.role = self.deliver = None
         self.step = 0
         self.not_before = self.due = None
+        self.armed = 0  # when `due` was set
 
     def open(self):
         return self.state != "inactive"

@@ -22,7 +22,7 @@ from alert_limits import Limits
 from alert_rota import Rota
 from followup_commands import Refused
 from followup_model import Surprise
-from followup_store import GRADES
+from followup_store import CLOCK_WAS_SET, GRADES
 
 OUTCOMES = ("reached", "advised", "referred", "not_reached", "artefact")
 WAIT, ESCALATION = 0, 1
@@ -42,6 +42,7 @@ class Wait:
     def __init__(self, number, reading, verdict, until, device, token, age):
         self.number, self.reading, self.verdict, self.until = number, reading, verdict, until
         self.device, self.token, self.age, self.over = device, token, age, False
+        self.armed = 0  # when it was asked for
 
 
 class AlertModel(Rota, Life, Limits, followup_model.Model):
@@ -67,6 +68,8 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         self.door = line.get("door")
         if "tick" in line or "restart" in line:
             self.now = self.zone.seconds(line["at"])
+            if line.get("restart") == "boot":
+                self.reboot()
             return None
         return super().step(line)
 
@@ -83,7 +86,19 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
                 self.now = at
                 self.escalate(about)
 
+    def reboot(self):
+        """An interval that our clock cannot tell across it is over."""
+        for alert in self.alerts:
+            if alert.due is not None and alert.due > self.now and min(alert.armed, self.now) < CLOCK_WAS_SET:
+                alert.due = self.now
+                self.arm(alert)
+        for wait in [w for waits in self.waits.values() for w in waits]:
+            if min(wait.armed, self.now) < CLOCK_WAS_SET:
+                heapq.heappush(self.due, (self.now, WAIT, wait.number, wait))
+        self.pass_until(self.now)
+
     def arm(self, alert):
+        alert.armed = self.now
         if alert.due is not None:
             heapq.heappush(self.due, (alert.due, ESCALATION, alert.number, alert))
 
@@ -194,6 +209,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
             wait.age = now - reading.taken if reading.trusted() else 0
             self.wait_is_over(wait)
             return
+        wait.armed = self.now
         self.asked += 1
         self.counts["waits"] += 1
         self.waits.setdefault((wait.device, wait.token), []).append(wait)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who is told, and when: routes, steps, absences, duties, quiet hours. ALERTS.md sections 6 and 8."""
 from followup_commands import Refused
+from followup_store import CLOCK_WAS_SET
 
 MOST_DEPUTIES = 5
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -189,7 +190,7 @@ class Rota:
     # --- when
 
     def is_quiet(self, moment):
-        if not self.quiet:
+        if not self.quiet or moment < CLOCK_WAS_SET:
             return False
         since, until = self.quiet
         second = self.zone.of_day(moment)

@@ -4,7 +4,7 @@ import csv
 import io
 
 import followup_tables as tables
-from followup_store import Reading, Resident, Visit
+from followup_store import CLOCK_WAS_SET, Reading, Resident, Visit
 from followup_tables import FORMS, number
 from followup_visit import BY_PURPOSE, conclude
 
@@ -195,7 +195,8 @@ class Commands:
         self.entered += 1
         reading = Reading(f"@{self.entered}", kind_of(values), values, (), self.now, len(self.readings))
         reading.taken = self.zone.seconds(args["taken"]) if args.get("taken") else self.now
-        reading.trust, reading.by_person = "live", True
+        reading.trust = "live" if args.get("taken") or self.now >= CLOCK_WAS_SET else "unknown"
+        reading.by_person = True
         self.readings[reading.key] = reading
         self.file(reading, resident.token, "entered_by_person", "person")
         self.mark(reading, marks)
