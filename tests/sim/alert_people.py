@@ -16,8 +16,6 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 BASE = datetime.datetime(2026, 3, 2)
-# when a village may begin: before 2026 our clock is not set
-BASES = (BASE,) * 11 + (datetime.datetime(2025, 6, 2),)
 DAY_S = 86400
 DOCTORS, TEAMS = 8, 3
 COLUMNS = ("token", "birth_date", "sex", "programmes", "populations", "conditions", "setting", "doctor", "team",
@@ -30,6 +28,10 @@ EVENTS = {"crisis": ({"sbp": 55, "dbp": 28, "pulse": 15}, 10, 600), "rise": ({"s
           "slow": ({"pulse": -34}, 5, 600), "hypo": ({"glucose": -3.2}, 10, 120), "hyper": ({"glucose": 11}, 60, 5000),
           "hypoxia": ({"spo2": -6, "pulse": 18}, 10, 3000), "fever": ({"temp": 2.4, "pulse": 22}, 200, 6000),
           "cold": ({"temp": -1.9}, 30, 300), "swelling": ({"weight": 2.4}, 3000, 9000)}
+
+
+def text_of(t):
+    return (BASE + datetime.timedelta(seconds=t)).isoformat()
 
 
 class Somebody:

@@ -3,14 +3,13 @@
 
 The model runs along, so that people can acknowledge the alerts that there are, and a refused command is marked so.
 """
-import datetime
 import heapq
 import os
 import time
 
 from alert_life import CRITICAL
 from alert_model import AlertModel
-from alert_people import BASES, COLUMNS, DAY_S, DOCTORS, TEAMS, Instrument, Somebody
+from alert_people import COLUMNS, DAY_S, DOCTORS, TEAMS, Instrument, Somebody, text_of
 from alert_rule_dice import rule_file
 from alert_rules import ROOT
 from followup_commands import Refused
@@ -36,7 +35,6 @@ class Village:
     def __init__(self, dice, residents, readings, days, folder=None):
         """folder: for a rule file of its own; without one, those of the tree are used."""
         self.dice, self.wanted, self.days, self.folder = dice, readings, days, folder
-        self.base = dice.choice(BASES)
         self.people = [Somebody(dice, n + 1) for n in range(residents)]
         self.events, self.order, self.out = [], 0, []
         self.made, self.t, self.model_seconds = 0, 0, 0.0
@@ -107,19 +105,12 @@ class Village:
 
     # --- how lines come about
 
-    def boot(self):
-        """Not while our clock is not set: whoever is checked in is not any more (of alerts: tests/alerts/life.jsonl)."""
-        return "boot" if self.base == BASES[0] else "process"
-
-    def text(self, t):
-        return (self.base + datetime.timedelta(seconds=t)).isoformat()
-
     def after(self, t, what, *args):
         self.order += 1
         heapq.heappush(self.events, (max(t, self.t), self.order, what, args))
 
     def put(self, line):
-        line = {"at": self.text(self.t), **line}
+        line = {"at": text_of(self.t), **line}
         began = time.process_time()
         answer = self.model.step(line)
         if not answer:
@@ -189,7 +180,7 @@ class Village:
         quota = max(0, self.wanted - self.made) // max(1, self.days - day)
         for hour in range(0, 24, 3):
             self.after(start + hour * 3600 + dice.randrange(3600), self.put, {"tick": True})
-        self.after(start + dice.randrange(DAY_S), self.put, {"restart": dice.choice(("process", "process", self.boot()))})
+        self.after(start + dice.randrange(DAY_S), self.put, {"restart": dice.choice(("process", "process", "boot"))})
         for _ in range(int(quota * 0.55)):
             if dice.random() < 0.7:
                 at = dice.choice((6, 7, 8, 18, 19, 20, 21)) * 3600 + dice.randrange(3600)
@@ -221,13 +212,13 @@ class Village:
         record = self.record(person, instrument.tool, **more)
         seen = self.t + instrument.offset
         if self.t < instrument.offline_until:
-            instrument.kept.append({**record, "taken": self.text(seen)})
+            instrument.kept.append({**record, "taken": text_of(seen)})
         elif instrument.mode == "live":
             self.unit(instrument.id, [{**record, "live": True}])
         elif instrument.mode == "clock":
-            self.unit(instrument.id, [{**record, "taken": self.text(seen - dice.randint(1, 9))}], self.text(seen))
+            self.unit(instrument.id, [{**record, "taken": text_of(seen - dice.randint(1, 9))}], text_of(seen))
         elif instrument.mode == "plain":
-            self.unit(instrument.id, [{**record, "taken": self.text(seen - 3)}])
+            self.unit(instrument.id, [{**record, "taken": text_of(seen - 3)}])
         else:
             self.unit(instrument.id, [record])
         if record.get("flags") and dice.random() < 0.15:
@@ -248,7 +239,7 @@ class Village:
             if instrument.newest_first:
                 kept.reverse()
             compared = instrument.mode in ("live", "clock")
-            self.unit(instrument.id, kept, self.text(self.t + instrument.offset) if compared else None)
+            self.unit(instrument.id, kept, text_of(self.t + instrument.offset) if compared else None)
 
     # --- at a station
 
@@ -297,7 +288,7 @@ class Village:
         if mode == "live":
             self.unit(f"{name}-{station}", [{**record, "live": True}])
         else:
-            self.unit(f"{name}-{station}", [{**record, "taken": self.text(self.t + 30)}], self.text(self.t + 37))
+            self.unit(f"{name}-{station}", [{**record, "taken": text_of(self.t + 30)}], text_of(self.t + 37))
         again = self.dice.choice((0, 1, 2)) if left is None and (person.event or record.get("flags")) else left
         if again and station != "hut-1":  # there, whose a reading beside two check-ins is would depend on their order
             self.after(self.t + self.dice.choice(MORE_S[:3]), self.at_station, station, person, tool, again - 1)
@@ -316,8 +307,8 @@ class Village:
         if not person.here:
             return
         args = {"resident": person.name_now(), "values": values}
-        if dice.random() < 0.4 and self.base == BASES[0]:  # our clock is set
-            args["taken"] = self.text(self.t - dice.choice((60, 700, 7000, 9000, 90000, 10 * DAY_S)))
+        if dice.random() < 0.4:
+            args["taken"] = text_of(self.t - dice.choice((60, 700, 7000, 9000, 90000, 10 * DAY_S)))
         self.cmd("enter", args)
 
     # --- people correct, change, leave
@@ -422,7 +413,7 @@ class Village:
         if dice.random() < 0.12:
             self.cmd("limit", {**args, "end": True}, by=person.doctor or "D-0001")
             return
-        until = self.text(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]
+        until = text_of(self.t + dice.choice((1, 5, 30)) * DAY_S)[:10]
         self.cmd("limit", {**args, "severity": dice.choice(("warning", "critical")), "reason": "as agreed",
                            "until": until}, by=person.doctor or "D-0001")
         if dice.random() < 0.6:
@@ -437,7 +428,7 @@ class Village:
         since = self.t + dice.choice((-3600, 0, 7200, DAY_S))
         until = since + dice.choice((3600, 30000, 3 * DAY_S, 20 * DAY_S, 0))
         members = [f"D-{n:04}" for n in range(1, DOCTORS + 1)] + ["H-0001", "H-0002", "S-0001", "S-0002", "X-0001"]
-        args = {"member": dice.choice(members), "from": self.text(since), "to": self.text(until)}
+        args = {"member": dice.choice(members), "from": text_of(since), "to": text_of(until)}
         if dice.random() < 0.5:
             self.cmd("duty", {"team": f"T-{dice.randint(1, TEAMS):04}", **args})
         else:
