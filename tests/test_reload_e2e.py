@@ -103,6 +103,8 @@ def running(site, tables):
         site.write_config([cuff_device("cuff-1"), LAB])
         reload(site, 'site_contact: "" -> S-0001')
         same(site.log("core").count("site_contact is empty"), 1)
+        holds(wait_until(lambda: open(site.path("last-good/vitalgate.yaml"), encoding="utf-8").read() == text),
+              "the copy is stale")
     with tap.case("SIGHUP: a broken file changes nothing, names its line and tells the platform", site):
         site.write_config([{**cuff_device("cuff-1"), "pairng": True}])
         reload(site, "nothing was changed")
