@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -99,8 +100,9 @@ class Run:
         if self.daemon and self.daemon.seconds:
             speeds += f", daemon {readings / self.daemon.seconds:,.0f}"
         rules = self.village.config.get("rules") or "config/alerts.yaml"
+        rules = "a rule file by dice" if rules.startswith("..") else rules
         return f"seed {self.seed}: {readings} readings, {totals['alerts']} alerts, {totals['revisions']} revisions, " \
-            f"{told['waits']} waits ({told['repeats']} settled), {self.asked} questions, {os.path.basename(rules)} " \
+            f"{told['waits']} waits ({told['repeats']} settled), {self.asked} questions, {rules} " \
             f"({len(self.model.rules.rules)} rules), {self.seconds:.0f} s; {speeds}\n    " + \
             ", ".join(f"{name} {level} {n}" for (name, level), n in sorted(counts.items()))
 
@@ -220,7 +222,8 @@ def main():
             totals += counts
             differ += [seed] if wrong else []
     print(f"{len(chosen.seeds)} villages: {totals['readings']} readings, {totals['alerts']} alerts, "
-          f"{totals['revisions']} revisions, {time.monotonic() - began:.0f} s; " +
+          f"{totals['revisions']} revisions, {time.monotonic() - began:.0f} s, "
+          f"at most {resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024} MB a process; " +
           ("not compared" if chosen.model_only else
            f"{len(differ)} differ: seeds {' '.join(map(str, differ))}" if differ else "no difference"))
     sys.exit(1 if differ else 0)
