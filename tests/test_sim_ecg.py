@@ -285,7 +285,7 @@ class Receiver(threading.Thread):
     def run(self):
         while not self.stopped:
             data = self.session()
-            if data is not None:
+            if data:        # an EOT again, whose ACK was lost, is no file
                 self.files.append(data)
 
     def stop(self):
