@@ -227,13 +227,12 @@ static int redecide(struct gateway *g, struct db *db, int64_t id)
 static int goes_on(struct gateway *g, struct db *db, const struct checkin *c,
 	const struct checkin_asked *a, struct json *j)
 {
-	/* of another boot: its activity stays, by the clock that it was noted by */
-	bool same = of_boot(c, &a->now);
+	struct station_instant activity = {c->activity_us, c->activity_boot_us, c->window.boot_id};
 	const char *purpose = a->purpose ? a->purpose : c->purpose;
+	station_active(&activity, &a->now);
 	int rc = db_run(db,
 		"UPDATE checkin SET purpose=?, activity_us=?, activity_boot=? WHERE id=?", "tiii",
-		purpose, same ? a->now.utc_us : c->activity_us,
-		same ? a->now.boot_us : c->activity_boot_us, c->id);
+		purpose, activity.utc_us, activity.boot_us, c->id);
 	return rc < 0 ? rc : visit_checkin(g, db, c->id, a->way, j);
 }
 

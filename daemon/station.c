@@ -6,6 +6,8 @@
 #include "visit.h"
 #include "whose.h"
 
+#include <errno.h>
+
 struct station_instant station_now(void)
 {
 	return (struct station_instant){clock_utc_us(), clock_boot_us(), clock_boot_id()};
@@ -146,15 +148,14 @@ int station_claim(struct gateway *g, struct db *db, const char *station,
 
 /* One that nobody ended. */
 struct lasting {
-	int64_t id, activity_us, activity_boot_us;
-	bool same_boot;
+	int64_t id;
+	struct station_instant activity;
+	struct uuid boot; /* of it */
 };
 
 /* Without the check-in of this `id`, the station's. 1, 0: there is none. */
-static int lasting(struct db *db, int64_t id, const char *station,
-	const struct station_instant *now, struct lasting *ret)
+static int lasting(struct db *db, int64_t id, const char *station, struct lasting *ret)
 {
-	size_t len;
 	_cleanup_(row_endp) struct row *r =
 		id ? db_query(db,
 			     "SELECT id,activity_us,activity_boot,boot_id FROM checkin WHERE id=? "
@@ -167,20 +168,17 @@ static int lasting(struct db *db, int64_t id, const char *station,
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
-	const void *boot = row_blob(r, 3, &len);
-	*ret = (struct lasting){.id = row_int(r, 0),
-		.activity_us = row_int(r, 1),
-		.activity_boot_us = row_int(r, 2),
-		.same_boot = len == 16 && memcmp(boot, now->boot_id, len) == 0};
-	return 1;
+	*ret = (struct lasting){
+		.id = row_int(r, 0), .activity = {row_int(r, 1), row_int(r, 2), ret->boot.bytes}};
+	return row_uuid(r, 3, &ret->boot) ? 1 : -EIO;
 }
 
 /* After a reboot only the time of day can say how long ago that was, and a clock that stands before it says nothing. */
 static bool idle(const struct lasting *c, const struct station_instant *now, int64_t idle_us)
 {
-	int64_t us =
-		c->same_boot ? now->boot_us - c->activity_boot_us : now->utc_us - c->activity_us;
-	return us >= idle_us || (us < 0 && !c->same_boot);
+	bool same = memcmp(c->boot.bytes, now->boot_id, sizeof(c->boot.bytes)) == 0;
+	int64_t us = same ? now->boot_us - c->activity.boot_us : now->utc_us - c->activity.utc_us;
+	return us >= idle_us || (us < 0 && !same);
 }
 
 static int settle(struct gateway *g, struct db *db, const struct lasting *c,
@@ -200,22 +198,34 @@ int station_settle(
 	struct gateway *g, struct db *db, const char *station, const struct station_instant *now)
 {
 	struct lasting c;
-	int rc = lasting(db, 0, station, now, &c);
+	int rc = lasting(db, 0, station, &c);
 	return rc <= 0 ? rc : settle(g, db, &c, now);
+}
+
+bool station_active(struct station_instant *last, const struct station_instant *now)
+{
+	bool same = memcmp(last->boot_id, now->boot_id, 16) == 0;
+	int64_t us = same ? now->boot_us - last->boot_us : now->utc_us - last->utc_us;
+	/* the clock of a machine without battery goes on where it was switched off, however long ago */
+	if (us <= 0 || (!same && clock_synced() <= 0))
+		return false;
+	last->utc_us = now->utc_us;
+	last->boot_us += us;
+	return true;
 }
 
 int station_claimed(
 	struct gateway *g, struct db *db, int64_t checkin, const struct station_instant *arrived)
 {
 	struct lasting c;
-	int rc = lasting(db, checkin, NULL, arrived, &c);
+	int rc = lasting(db, checkin, NULL, &c);
 	if (rc <= 0)
 		return rc;
 	if (idle(&c, arrived, g->numbers->identity_idle_s * CLOCK_SECOND_US))
 		return settle(g, db, &c, arrived);
-	if (c.same_boot && arrived->boot_us > c.activity_boot_us)
+	if (station_active(&c.activity, arrived))
 		rc = db_run(db, "UPDATE checkin SET activity_us=?, activity_boot=? WHERE id=?",
-			"iii", arrived->utc_us, arrived->boot_us, c.id);
+			"iii", c.activity.utc_us, c.activity.boot_us, c.id);
 	return rc < 0 ? rc : station_complete(g, db, checkin);
 }
 

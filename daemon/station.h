@@ -51,6 +51,9 @@ bool station_overlap(const struct station_window *w, const struct station_interv
 /* The station's claim to a reading; `named`: the resident whom the message names, 0: nobody. 0, -errno. */
 int station_claim(struct gateway *g, struct db *db, const char *station,
 	const struct station_reading *r, int64_t named, struct resident_station *ret);
+/* The latest activity of a check-in is now: by CLOCK_BOOTTIME of its boot, after a reboot as far on as a time server's time of
+ * day says. False: it stays what it was. */
+bool station_active(struct station_instant *last, const struct station_instant *now);
 /* One that was told at `arrived` is filed by it: the check-in goes on, or is complete. */
 int station_claimed(
 	struct gateway *g, struct db *db, int64_t checkin, const struct station_instant *arrived);

@@ -17,6 +17,14 @@ enum { STATION_R1 = 1, STATION_R2, STATION_R3 };
 
 static int64_t station_step_us; /* of the time of day, since the test began */
 static uint8_t station_boot[16];
+static int station_synced; /* linked with --wrap=clock_synced */
+
+int __wrap_clock_synced(void);
+
+int __wrap_clock_synced(void)
+{
+	return station_synced;
+}
 
 static inline struct station_instant station_at(double s)
 {
@@ -28,6 +36,7 @@ static inline struct station_instant station_at(double s)
 static inline void station_open(struct rig *r)
 {
 	station_step_us = 0;
+	station_synced = 1;
 	memcpy(station_boot, clock_boot_id(), sizeof(station_boot));
 	rig_open(r, STATION_YAML);
 	rig_residents(r);

@@ -118,6 +118,20 @@ static void test_undo_in_the_past(void **state)
 	assert_int_equal(station_undo(&rig, 5), 0);
 }
 
+/* Of another boot it goes on from now, when the time of day is sure. */
+static void test_again_after_a_reboot(void **state)
+{
+	(void)state;
+	station_in(&rig, 0, STATION_R1, "exam");
+	rig_script(&rig, "UPDATE checkin SET boot_id=randomblob(16)");
+	station_in(&rig, 100, STATION_R1, "follow-up");
+	station_synced = 0;
+	station_in(&rig, 200, STATION_R1, "exam");
+	expect_text("SELECT purpose||(activity_us-from_us)||'/'||(activity_boot-from_boot) FROM "
+		    "checkin",
+		"exam100000000/100000000");
+}
+
 static void test_instead(void **state)
 {
 	(void)state;
@@ -388,6 +402,7 @@ int main(void)
 		T(test_undo),
 		T(test_undo_limits),
 		T(test_undo_in_the_past),
+		T(test_again_after_a_reboot),
 		T(test_instead),
 		T(test_person_stays),
 		T(test_split),

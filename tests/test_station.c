@@ -255,10 +255,28 @@ static void test_gateway_in_1970(void **state)
 	expect(station_measure(&rig, LIVE(.at = 20)), NOBODY);
 }
 
-/* The machine was started anew while somebody was there: the time of day says who. */
+/* The machine was started anew while somebody was there: the time of day says who, and a time server how long. */
 static void test_reboot(void **state)
 {
 	(void)state;
+	station_in(&rig, 0, STATION_R1, "exam");
+	rig_script(&rig, "UPDATE checkin SET boot_id=randomblob(16), from_boot=999000000000, "
+			 "activity_boot=999000000000");
+	expect(station_measure(&rig, LIVE(.at = 100)), R1);
+	expect(station_measure(&rig, LIVE(.at = 279)), R1);
+	expect(station_measure(&rig, LIVE(.at = 458)), R1);
+	expect(station_measure(&rig, LIVE(.at = 679)), NOBODY);
+	struct station_instant now = station_at(679);
+	assert_int_equal(station_settle(&rig.gateway, rig.db, "desk", &now), 0);
+	expect_text("SELECT ended||(to_us-from_us)||'/'||(to_boot-from_boot) FROM checkin",
+		"idle638000000/638000000");
+}
+
+/* Its clock may stand where it stood when it was switched off, a night ago. */
+static void test_reboot_without_a_time_server(void **state)
+{
+	(void)state;
+	station_synced = 0;
 	station_in(&rig, 0, STATION_R1, "exam");
 	rig_script(&rig, "UPDATE checkin SET boot_id=randomblob(16), from_boot=999000000000, "
 			 "activity_boot=1");
@@ -411,6 +429,7 @@ int main(void)
 		T(test_steps),
 		T(test_gateway_in_1970),
 		T(test_reboot),
+		T(test_reboot_without_a_time_server),
 		T(test_reboot_into_the_past),
 		T(test_idle),
 		T(test_edges),
