@@ -52,6 +52,10 @@ static int act_assign(struct command *c)
 		return command_refuse(c, "place_reading",
 			"This reading is of a place, not of a person.",
 			"该读数属于场所，不属于居民。");
+	if (rc == -ECANCELED)
+		return command_refuse(c, "voided",
+			"This reading is void: it was measured in error. Measure again.",
+			"该读数已作废，请重新测量。");
 	char text[33];
 	if (rc >= 0)
 		rc = command_audit(c, "assign", hex(text, id.bytes, sizeof(id.bytes)), token);

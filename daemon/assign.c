@@ -11,7 +11,7 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 		.grade = resident ? "person" : "none"};
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT resident,test,evidence FROM reading WHERE uuid=? AND superseded=0",
+			"SELECT resident,test,evidence,status FROM reading WHERE uuid=? AND superseded=0",
 			"b", id->bytes, sizeof(id->bytes));
 		int rc = row_next(r);
 		if (rc <= 0)
@@ -20,6 +20,8 @@ int intake_assign(struct gateway *g, struct db *db, const struct uuid *id, int64
 			return -EPERM;
 		if (streq(row_text(r, 2), "place"))
 			return -ENOTSUP;
+		if (streq(row_text(r, 3), REVISION_VOID))
+			return -ECANCELED;
 		/* what only a device or a slot said, a person may confirm: then it fills forms */
 		const char *evidence = row_text(r, 2);
 		bool by_person = streq(evidence, "assigned_by_person") ||

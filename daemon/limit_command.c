@@ -48,11 +48,12 @@ static int resident_asked(struct command *c, struct asked *a)
 		return refuse(c, "unknown_resident",
 			"There is no such resident. Import the roster first: vitalgate import FILE.",
 			"没有此居民。请先导入名册：vitalgate import 文件。");
-	if (roster_files_under(c->db, a->resident) != a->resident)
+	if (db_int(c->db, 0, "SELECT state='active' FROM resident WHERE id=?", "i", a->resident) !=
+		1)
 		return refuse(c, "not_active",
-			"Nothing is filed under this resident any more, so that no limit would be "
-			"looked at.",
-			"该居民名下不再归档数据，限值不会生效。");
+			"This resident is not active (deceased, moved, merged ...): vitalgate resident "
+			"TOKEN tells why.",
+			"该居民已不在管（死亡、迁出、合并等），原因见：vitalgate resident 编号。");
 	a->confirm = json_is_true(json_object_get(c->args, "confirm"));
 	if (!roster_doctor(c->db, a->resident, command_by(c)) &&
 		!(a->confirm && in_chain(c->db, a->resident, command_by(c))))

@@ -25,23 +25,39 @@ static const struct code *meal_code(const struct codes *codes, const char *meal)
 	return codes_find(codes, name);
 }
 
-/* NULL: a meal does not change this kind. */
-static const struct code *after_meal(const struct codes *codes, const char *kind, const char *meal)
+static bool is_blood(const char *kind)
 {
 	for (size_t i = 0; i < ELEMENTS(blood); i++)
 		if (streq(blood[i], kind))
-			return meal_code(codes, meal);
-	return NULL;
+			return true;
+	return false;
+}
+
+/* A mealtime belongs to a glucose of blood, an arm to a blood pressure: said of anything else it was meant for another
+ * reading. */
+static bool about(const char *key, const char *kind)
+{
+	if (streq(key, "meal"))
+		return is_blood(kind);
+	return !streq(key, "arm") || streq(kind, "bp.sbp") || streq(kind, "bp.dbp");
+}
+
+bool person_fits(const struct reading *r, const struct annotation *a)
+{
+	for (unsigned i = 0; i < r->n_quantities; i++)
+		if (about(a->key, r->quantities[i].code->kind))
+			return true;
+	return false;
 }
 
 static bool note_meal(const struct codes *codes, struct reading *r, const char *meal)
 {
 	unsigned renamed = 0;
 	for (unsigned i = 0; i < r->n_quantities; i++) {
-		const struct code *code = after_meal(codes, r->quantities[i].code->kind, meal);
-		if (code)
-			r->quantities[i].code = code;
-		renamed += code != NULL;
+		if (!is_blood(r->quantities[i].code->kind))
+			continue;
+		r->quantities[i].code = meal_code(codes, meal);
+		renamed++;
 	}
 	return renamed <= 1;
 }
@@ -212,12 +228,16 @@ static int keep_annotation(
 	return MIN(rc, 1);
 }
 
-/* A mealtime belongs to a glucose, an arm to a blood pressure: of another reading it was meant for somebody else's. */
-static bool fits(struct db *db, const char *body, const struct annotation *a)
+/* 0; -EDOM: it is about nothing that this reading has. */
+static int fits(struct db *db, const char *body, const struct annotation *a)
 {
-	const char *like = streq(a->key, "meal") ? "glu.*" : streq(a->key, "arm") ? "bp.*" : "*";
-	return db_int(db, 0, "SELECT 1 FROM json_each(?,'$.values') WHERE key GLOB ? LIMIT 1", "tt",
-		       body, like) == 1;
+	int rc;
+	_cleanup_(row_endp) struct row *r =
+		db_query(db, "SELECT key FROM json_each(?,'$.values')", "t", body);
+	while ((rc = row_next(r)) > 0)
+		if (about(a->key, row_text(r, 0)))
+			return 0;
+	return rc < 0 ? rc : -EDOM;
 }
 
 int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
@@ -226,7 +246,7 @@ int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
 	_cleanup_(freep) char *body = NULL;
 	int rc = body_open(db, id, &body), news = 0, renamed = 0;
 	for (unsigned i = 0; i < n && rc >= 0; i++)
-		rc = fits(db, body, &a[i]) ? 0 : -EDOM;
+		rc = fits(db, body, &a[i]);
 	for (unsigned i = 0; i < n && rc >= 0; i++) {
 		rc = keep_annotation(db, id, &a[i], author);
 		news += rc > 0;

@@ -22,8 +22,7 @@ int person_enter(struct gateway *g, struct db *db, struct reading *r, int64_t re
 
 /* Adds to a stored reading what a person knows of it: its next revision, with the kind of its glucose, and judged again
  * where that is another now. -EALREADY: it says so already; -ECANCELED: it is void; -ENOTSUP: it is of a place; -EDOM: it
- * has no glucose for a meal, or no blood pressure for an arm; -EINVAL:
- * two values would be of one kind. */
+ * has no glucose of blood for a meal, or no blood pressure for an arm; -EINVAL: two values would be of one kind. */
 int person_annotate(struct gateway *g, struct db *db, const struct uuid *id,
 	const struct annotation *a, unsigned n, const char *author);
 
@@ -38,6 +37,8 @@ int person_carry(struct gateway *g, struct db *db, const struct uuid *id, struct
 /* The kind of the reading that consists of these values: "bp", "glucose" .., "entry" when they are of several. */
 const char *person_kind(const struct reading *r);
 
+/* Whether a reading has what this is about: a meal a glucose of blood, an arm a blood pressure. */
+bool person_fits(const struct reading *r, const struct annotation *a);
 /* Puts annotations into a reading that is not stored yet: its notes, and the kind of its glucose. False: they cannot be true
  * of it, because two values would be of one kind. */
 bool person_note(

@@ -13,7 +13,7 @@
 
 /* arguments */
 
-/* The resident who gets what is filed under this name: whoever a record was merged into. */
+/* Who is measured here under this name: whoever a record was merged into. */
 static int resident_asked(struct command *c, int64_t *ret)
 {
 	int64_t id = db_int(c->db, 0, "SELECT id FROM resident WHERE token=?", "t",
@@ -23,11 +23,17 @@ static int resident_asked(struct command *c, int64_t *ret)
 			"There is no such resident. Import the roster, or look for the token in it.",
 			"没有此居民。请先导入名册或核对编号。");
 	*ret = roster_files_under(c->db, id);
-	if (*ret)
+	if (!*ret)
+		return command_refuse(c, "not_active",
+			"This resident took back the consent: nothing is filed any more.",
+			"该居民已撤回同意，不再归档任何数据。");
+	if (db_int(c->db, 0, "SELECT state='active' FROM resident WHERE id=?", "i", *ret) == 1)
 		return 0;
 	return command_refuse(c, "not_active",
-		"This resident took back the consent: nothing is filed any more.",
-		"该居民已撤回同意，不再归档任何数据。");
+		"This resident is deceased, moved away or unlisted: vitalgate resident TOKEN tells "
+		"since when. Who is here again: vitalgate returned TOKEN, or import the roster anew.",
+		"该居民已死亡、迁出或移出名册，详见：vitalgate resident 编号。如已回来：vitalgate returned "
+		"编号，或重新导入名册。");
 }
 
 static int refuse_annotation(struct command *c, const char *key, const char *words)
@@ -156,9 +162,9 @@ static int refuse_of_person(struct command *c, int rc)
 			"该读数属于场所，不属于居民。");
 	case -EDOM:
 		return command_refuse(c, "bad_kind",
-			"A mealtime belongs to a glucose, an arm to a blood pressure: this reading has none. "
-			"Name the reading that is meant.",
-			"用餐状态用于血糖、手臂用于血压，该读数不含此项。请指明读数编号。");
+			"A mealtime belongs to a glucose of blood, an arm to a blood pressure: this reading "
+			"has none. Name the reading that is meant.",
+			"用餐状态用于血液葡萄糖、手臂用于血压，该读数不含此项。请指明所指读数。");
 	case -EINVAL:
 		return command_refuse(c, "bad_argument",
 			"It has two blood glucose values, which cannot both be of this meal.",
@@ -413,6 +419,8 @@ static int act_enter(struct command *c)
 		rc = values_asked(c, &r, typed);
 	if (rc >= 0)
 		rc = annotations_asked(c, notes, &n);
+	for (unsigned i = 0; i < n && rc >= 0; i++)
+		rc = person_fits(&r, &notes[i]) ? 0 : refuse_of_person(c, -EDOM);
 	if (rc < 0)
 		return rc;
 	int dated = taken_asked(c, &taken);

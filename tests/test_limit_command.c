@@ -250,9 +250,15 @@ static void test_rest(void **state)
 		give("limit", all[i].args);
 		refused(all[i].code);
 	}
-	rig_script(&rig, "UPDATE resident SET state='withdrawn' WHERE id=1");
-	limit("'kind':'bp.sbp','at_least':150");
-	refused("not_active");
+	static const char *const states[] = {
+		"withdrawn", "deceased", "moved", "unlisted", "erased"};
+	for (size_t i = 0; i < ELEMENTS(states); i++) {
+		assert_int_equal(
+			db_run(rig.db, "UPDATE resident SET state=? WHERE id=1", "t", states[i]),
+			1);
+		limit("'kind':'bp.sbp','at_least':150");
+		refused("not_active");
+	}
 	assert_int_equal(ROWS("personal_limit"), 0);
 	assert_int_equal(ROWS("audit"), 0);
 }

@@ -120,10 +120,10 @@ static void test_annotate_meal(void **state)
 	/* of no other */
 	glucose("glu.isf", 60, false, NULL);
 	ask_of("annotate", "{'reading':'%s','meal':'fasting'}");
-	result();
+	refused("bad_kind");
 	expect_text("SELECT kind FROM evidence", "glu.isf");
 	expect_text("SELECT json_extract(body,'$.notes.meal') FROM reading WHERE superseded=0",
-		"fasting");
+		"after");
 }
 
 /* What a person knows outlives what the instrument says later. */
@@ -263,9 +263,9 @@ static void test_void(void **state)
 	refused("already_so");
 	ask_of("annotate", "{'reading':'%s','arm':'left'}");
 	refused("voided");
-	/* whose it is may still be put right; it stays void */
 	ask_of("assign", "{'reading':'%s','resident':'R-0002'}");
-	expect_filed("bp|entered-in-error|R-0002|assigned_by_person|person|arrival");
+	refused("voided");
+	expect_filed("bp|entered-in-error|R-0001|device_binding|device|arrival");
 	assert_int_equal(COUNT("evidence"), 0);
 }
 

@@ -113,9 +113,12 @@ static void test_enter_meal(void **state)
 	ask("enter",
 		"{'resident':'R-0002','values':{'glu.random':'6.8','glu.fasting':'7'},'meal':'fasting'}");
 	refused("bad_argument");
-	/* of lipids it is only a note */
 	ask("enter", "{'resident':'R-0002','values':{'lipid.tg':'1.7'},'meal':'fasting'}");
-	assert_non_null(value("lipid.tg"));
+	refused("bad_kind");
+	ask("enter", "{'resident':'R-0002','values':{'bp.pulse':'70'},'arm':'left'}");
+	refused("bad_kind");
+	ask("enter", "{'resident':'R-0002','values':{'bp.dbp':'70'},'arm':'left'}");
+	assert_non_null(value("bp.dbp"));
 }
 
 static void test_enter_time(void **state)
@@ -222,16 +225,20 @@ static void test_enter_states(void **state)
 {
 	(void)state;
 	rig_script(&rig, "UPDATE resident SET state='withdrawn' WHERE id=1;"
-			 "UPDATE resident SET state='merged', merged_into=3 WHERE id=2;"
-			 "UPDATE resident SET state='deceased' WHERE id=3");
+			 "UPDATE resident SET state='merged', merged_into=3 WHERE id=2");
 	ask("enter", "{'resident':'R-0001','values':{'waist':'88'}}");
 	refused("not_active");
 	ask("enter", "{'resident':'R-0002','values':{'waist':'88'}}");
 	result();
 	expect_filed("entry|final|R-0003|entered_by_person|person|live");
-	rig_script(&rig, "UPDATE resident SET state='erased' WHERE id=3");
-	ask("enter", "{'resident':'R-0002','values':{'waist':'88'}}");
-	refused("not_active");
+	static const char *const others[] = {"deceased", "moved", "unlisted", "erased"};
+	for (size_t i = 0; i < ELEMENTS(others); i++) {
+		assert_int_equal(
+			db_run(rig.db, "UPDATE resident SET state=? WHERE id=3", "t", others[i]),
+			1);
+		ask("enter", "{'resident':'R-0002','values':{'waist':'88'}}");
+		refused("not_active");
+	}
 }
 
 int main(void)

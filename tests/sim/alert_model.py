@@ -288,8 +288,6 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         if set(reading.values) == kinds:
             return
         self.remember(reading)
-        if reading.void:
-            return
         for wait in self.waits_of(reading):
             self.drop_wait(wait)
         for alert in [a for a in self.touched(reading) if a.has(reading)]:

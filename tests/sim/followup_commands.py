@@ -11,6 +11,9 @@ from followup_visit import BY_PURPOSE, conclude
 KNOWN = {"token", "settings"} | set(("birth_date sex programmes populations conditions setting doctor team chain "
                                      "signed_on valid_from valid_to owner").split())
 
+LEAVE = {"deceased": ("active", "moved", "unlisted"), "moved": ("active", "unlisted"),
+         "withdrawn": ("active", "moved", "unlisted", "deceased")}  # from which states
+
 
 class Refused(Exception):
     """Its text is the code."""
@@ -141,7 +144,9 @@ class Commands:
         token = None if args["resident"] == "-" else self.final(self.resident(args["resident"]).token)
         if token and self.residents[token].state in ("withdrawn", "erased"):
             raise Refused("not_active")
-        if reading.void or reading.by_person and reading.resident == token:
+        if reading.void:
+            raise Refused("voided")
+        if reading.by_person and reading.resident == token:
             raise Refused("already_so")
         self.file(reading, token, "assigned_by_person", "person")
         reading.by_person = True
@@ -158,6 +163,8 @@ class Commands:
 
     def do_annotate(self, args, _by):
         reading = self.reading(args["reading"])
+        if reading.void:
+            raise Refused("voided")
         marks = {name: args[name] for name in tables.ANNOTATIONS if name in args}
         self.check_marks(marks, reading.values)
         self.mark(reading, marks)
@@ -180,7 +187,8 @@ class Commands:
             reading.values[tables.MEAL_KIND[marks["meal"]]] = reading.values.pop(kind)
 
     def do_enter(self, args, _by):
-        resident, units, values = self.active(args["resident"]), args.get("units") or {}, {}
+        resident = self.active(self.final(self.resident(args["resident"]).token))
+        units, values = args.get("units") or {}, {}
         for kind, text in args["values"].items():
             if kind not in tables.KINDS:
                 raise Refused("bad_kind")
@@ -295,7 +303,7 @@ class Commands:
         resident = self.resident(args["resident"])
         if resident.state == state:
             raise Refused("already_so")
-        if resident.state != "active" and state != "withdrawn":
+        if resident.state not in LEAVE[state]:
             raise Refused("not_active")
         resident.state = state
 
