@@ -110,7 +110,10 @@ static int history(struct command *c)
 	while (rc >= 0 && (rc = row_next(r)) > 0) {
 		json_object_begin(c->result, NULL);
 		json_int(c->result, "revision", row_int(r, 0));
-		json_time(c->result, "at", row_int(r, 1));
+		if (clock_plausible(row_int(r, 1)))
+			json_time(c->result, "at", row_int(r, 1));
+		else /* our clock was not set, and the alert is of another boot than the repair */
+			json_str(c->result, "at", NULL);
 		json_str(c->result, "phase", row_text(r, 2));
 		json_str(c->result, "state", row_text(r, 3));
 		json_str(c->result, "severity", row_text(r, 4));

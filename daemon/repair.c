@@ -187,6 +187,31 @@ static int one_study(struct gateway *g, struct db *db, const struct repair *r,
 	return study_redate(g, db, s->row, right_us);
 }
 
+/* When somebody was told, too. Revisions that were made since by the right clock are in none of the wrong spans. */
+static int alert_told(struct db *db, const struct repair *r, const struct uuid *id)
+{
+	int64_t revision = 0, at_us;
+	int rc = 0;
+	while (rc >= 0) {
+		{
+			_cleanup_(row_endp) struct row *row = db_query(db,
+				"SELECT revision,at FROM alert_history WHERE alert=? AND "
+				"revision>? ORDER BY revision LIMIT 1",
+				"bi", id->bytes, sizeof(id->bytes), revision);
+			rc = row_next(row);
+			if (rc <= 0)
+				return rc;
+			revision = row_int(row, 0);
+			at_us = row_int(row, 1);
+		}
+		if (span_map(r->spans, r->n, &r->truth, &at_us))
+			rc = db_run(db,
+				"UPDATE alert_history SET at=? WHERE alert=? AND revision=?", "ibi",
+				at_us, id->bytes, sizeof(id->bytes), revision);
+	}
+	return rc;
+}
+
 /* What was done about it since, too. */
 static int one_alert(struct gateway *g, struct db *db, const struct repair *r,
 	const struct stamped *s, int64_t right_us)
@@ -209,6 +234,8 @@ static int one_alert(struct gateway *g, struct db *db, const struct repair *r,
 	int rc = db_run(db,
 		"UPDATE alert SET raised=?, acked=?, ended=?, since=?, not_before=? WHERE id=?",
 		"ippppi", right_us, set[ACKED], set[ENDED], set[SINCE], set[NOT_BEFORE], s->row);
+	if (rc >= 0)
+		rc = alert_told(db, r, &s->id);
 	return rc < 0 ? rc : alerts_revise(g, db, &s->id, PHASE_UPDATE, NULL, NULL);
 }
 

@@ -472,6 +472,12 @@ static void test_history(void **state)
 		text_in(json_object_get(json_array_get(h, 1), "ack"), "outcome"), "not_reached");
 	assert_string_equal(
 		text_in(json_object_get(json_array_get(h, 2), "ack"), "by"), "local:nurse/D-0001");
+	/* told by a clock that was not set */
+	rig_script(&rig, "UPDATE alert_history SET at=600000000 WHERE revision=2");
+	give_json("alerts", json_pack("{s:s}", "history", name));
+	h = json_object_get(done(), "history");
+	assert_true(json_is_null(json_object_get(json_array_get(h, 1), "at")));
+	assert_true(json_is_string(json_object_get(json_array_get(h, 2), "at")));
 	give("alerts", "{'history':'00000000'}");
 	refused("unknown_alert");
 }

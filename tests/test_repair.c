@@ -351,7 +351,21 @@ static void test_alerts(void **state)
 		"INSERT INTO alert(uuid,revision,severity,state,recipient,role,in_contract,body,doubts,"
 		"raised,acked,rules_version) SELECT randomblob(16),1,severity,state,recipient,role,"
 		"in_contract,body,doubts,raised-86400000000,acked,rules_version FROM alert");
+	/* told when it was raised, and when somebody acknowledged it */
+	assert_int_equal(
+		db_run(rig.db,
+			"INSERT INTO alert_history SELECT NULL,alert,9,?,'update',state,severity,"
+			"level,recipient,role,step,deliver,labels,'D-0001','reached' FROM alert_history",
+			"i", repair_at(30, HOUR).utc_us),
+		1);
+	assert_int_equal(db_run(rig.db, "UPDATE alert_history SET at=? WHERE revision=1", "i",
+				 repair_at(10, HOUR).utc_us),
+		1);
 	repair_clock(&rig, 40, 0, true);
+	assert_true(rig_int(&rig, "SELECT at FROM alert_history WHERE revision=1") ==
+		    repair_at(10, 0).utc_us);
+	assert_true(rig_int(&rig, "SELECT at FROM alert_history WHERE revision=9") ==
+		    repair_at(30, 0).utc_us);
 	assert_true(
 		rig_int(&rig, "SELECT raised FROM alert WHERE id=1") == repair_at(10, 0).utc_us);
 	assert_true(rig_int(&rig, "SELECT since FROM alert WHERE id=1") == repair_at(10, 0).utc_us);

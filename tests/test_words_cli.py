@@ -145,10 +145,13 @@ def check_alerts():
          "role": "doctor", "to": "D-0001", "deliver": "now", "labels": []},
         {"revision": 2, "at": "2026-11-22T06:00:00.000Z", "phase": "update", "severity": "warning", "level": "none",
          "role": "chain", "to": "H-0001", "deliver": "now", "labels": ["nobody_answered"],
-         "ack": {"by": "local:x/D-0001", "outcome": "referred"}}]}
+         "ack": {"by": "local:x/D-0001", "outcome": "referred"}},
+        {"revision": 3, "at": None, "phase": "end", "severity": "warning", "level": "none",
+         "role": "chain", "to": "H-0001", "deliver": "now", "labels": []}]}
     shown = asks(("alerts", "--history", "4a14"), "alerts", {"history": "4a14"}, answers=(history,))
     assert shown.startswith(ALERT["id"] + "  R-0001\nIn words.\n"), shown
     assert "raised" in shown and "next in the chain H-0001" in shown and "local:x/D-0001 referred" in shown, shown
+    assert "  3  time unknown    " in shown, shown
     for words in (("alerts", "x"), ("alerts", "--open", "--all"), ("alerts", "--follow", "--limit", "3"),
                   ("alerts", "--limit", "0"), ("alerts", "--limit", "x"), ("alerts", "--history"),
                   ("alerts", "--display", "desk-1", "--resident", "R-0001"), ("alerts", "--by", "D-0001")):

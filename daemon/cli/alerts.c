@@ -164,10 +164,13 @@ static void show_history(const struct cli *cli, const json_t *result)
 	{
 		const json_t *ack = json_object_get(h, "ack");
 		const char *role = json_string_value(json_object_get(h, "role"));
+		const char *at = json_string_value(json_object_get(h, "at"));
 		snprintf(whom, sizeof(whom), "%s %s",
 			role ? alert_say(SAY_ROLE, role, cli->chinese) : "-", show_text(h, "to"));
 		printf("%3lld  ", (long long)json_integer_value(json_object_get(h, "revision")));
-		show_cell(show_time(show_text(h, "at"), when, sizeof(when)), 15);
+		show_cell(at ? show_time(at, when, sizeof(when))
+			     : say(cli, "time unknown", "时间不明"),
+			15);
 		show_cell(alert_say(SAY_PHASE, show_text(h, "phase"), cli->chinese), 12);
 		show_cell(alert_say(SAY_SEVERITY, show_text(h, "severity"), cli->chinese), 9);
 		show_cell(alert_say(SAY_SEVERITY, show_text(h, "level"), cli->chinese), 9);
