@@ -2,7 +2,8 @@
 /*
  * Runs a program of the site for an alert: a siren, a relay, an SMS modem. No shell, no environment of ours, no descriptor;
  * one at a time, in a process group of its own, which is killed when its time is over, and when it ends: nothing stays
- * behind. Loop thread.
+ * behind. When the daemon itself is killed, systemd ends it with the unit's control group; without systemd it runs on to its
+ * own end. Loop thread.
  */
 #pragma once
 
