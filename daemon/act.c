@@ -5,6 +5,7 @@
 #include "gateway.h"
 #include "intake.h"
 #include "loan.h"
+#include "roster.h"
 #include "study.h"
 
 #include <errno.h>
@@ -31,6 +32,11 @@ static int act_assign(struct command *c)
 	struct uuid id;
 	if (!resident && !nobody)
 		return refuse_resident(c);
+	resident = nobody ? 0 : roster_files_under(c->db, resident);
+	if (!resident && !nobody)
+		return command_refuse(c, "not_active",
+			"This resident took back the consent: nothing is filed any more.",
+			"该居民已撤回同意，不再归档任何数据。");
 	int rc = command_find_measured(c, "reading", &id);
 	if (rc < 0)
 		return rc;

@@ -217,6 +217,10 @@ static void test_assign(void **state)
 	ask("assign", "{'reading':'ffffffffffff','resident':'R-0001'}");
 	refused("unknown_id");
 	snprintf(args, sizeof(args), "{'reading':'%s','resident':'R-0001'}", id);
+	rig_script(&rig, "UPDATE resident SET state='withdrawn' WHERE token='R-0001'");
+	ask("assign", args);
+	refused("not_active");
+	rig_script(&rig, "UPDATE resident SET state='active' WHERE token='R-0001'");
 	ask("assign", args);
 	assert_string_equal(text_of(result(), "resident"), "R-0001");
 	ask("assign", args);
