@@ -55,7 +55,9 @@ int alerts_stand(struct gateway *g, struct db *db, const struct uuid *id, enum s
 	if (rc <= 0 || row.episode.state == ALERT_INACTIVE)
 		return MIN(rc, 0);
 	struct episode now = row.episode;
-	const struct episode_reading as = {.fires = level, .holds = level, .at_us = at_us};
+	/* what the gateway finds by itself is nobody else's */
+	const struct episode_reading as = {
+		.fires = level, .holds = level, .at_us = at_us, .speaks = true};
 	const struct episode_limits limits = {.least = alert_times(g->rules)->least};
 	struct episode_change c = episode_take(&now, NULL, &as, &limits, &row.episode);
 	if (c.verdict != EPISODE_CHANGES)
