@@ -198,7 +198,6 @@ static int raise_new(struct taking *t, const struct entry *e)
 static int escalation_follows(struct taking *t, const struct entry *e, const struct uuid *id,
 	enum alert_state was, bool pages)
 {
-	enum alert_state is = e->next.state;
 	if (pages) {
 		struct alert_origin origin = origin_of(t);
 		int rc = alert_row_origin(t->db, id, &origin);
@@ -206,11 +205,7 @@ static int escalation_follows(struct taking *t, const struct entry *e, const str
 	}
 	if (e->change.verdict == EPISODE_REOPENS)
 		return escalate_resume(t->g, t->db, id);
-	if (is == was)
-		return 0;
-	return is == ALERT_LATCHED    ? escalate_slow(t->g, t->db, id)
-	       : is == ALERT_INACTIVE ? escalate_end(t->db, id)
-				      : escalate_hurry(t->g, t->db, id);
+	return escalate_follow(t->g, t->db, id, was, e->next.state);
 }
 
 /* A critical one that is not late makes a matter of the morning one of now. */
@@ -243,21 +238,9 @@ static int change(struct taking *t, struct entry *e, struct alert_row *row)
 	return rc < 0 ? rc : alerts_revise(t->g, db, &row->id, e->change.phase, NULL, NULL);
 }
 
-static int replace(struct taking *t, const struct entry *e, struct alert_row *row)
-{
-	struct episode now = row->episode;
-	int64_t now_us = t->j->now.utc_us;
-	enum alert_phase phase = episode_supersede(&now, &row->episode).phase;
-	int rc = alert_row_write(t->db, row, &(struct alert_turn){.ended_us = &now_us});
-	if (rc >= 0)
-		rc = escalate_end(t->db, &row->id);
-	if (rc >= 0)
-		rc = alerts_revise(t->g, t->db, &row->id, phase, NULL, NULL);
-	return rc < 0 ? rc : raise_new(t, e);
-}
-
 static int enter(struct taking *t, struct entry *e, struct alert_row *open, struct alert_row *today)
 {
+	int rc;
 	switch (e->change.verdict) {
 	case EPISODE_NOTHING:
 		return 0;
@@ -268,7 +251,8 @@ static int enter(struct taking *t, struct entry *e, struct alert_row *open, stru
 	case EPISODE_REOPENS:
 		return change(t, e, today);
 	case EPISODE_REPLACES:
-		return replace(t, e, open);
+		rc = alerts_supersede(t->g, t->db, &open->id, t->j->now.utc_us);
+		return rc < 0 ? rc : raise_new(t, e);
 	case EPISODE_RAISES:
 		return raise_new(t, e);
 	}

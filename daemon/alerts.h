@@ -68,13 +68,16 @@ struct raising {
 };
 /* 1: it is new and on its way; 0: it was raised before; -errno. */
 int alerts_raise(struct gateway *g, struct db *db, const struct raising *a);
-/* What it is about, and is no reading, has another severity now, below or above the one that it had. */
+/* What it is about, and is no reading, has another severity now, below or above the one that it had. 1: it is critical again
+ * after somebody acknowledged it, which is another alert: raise that one, and supersede this one. 0 or -errno. */
 int alerts_stand(struct gateway *g, struct db *db, const struct uuid *id, enum severity level,
 	const char *body, int64_t at_us);
 /* What it is about belongs to somebody else now. */
 int alerts_move(struct gateway *g, struct db *db, const struct uuid *id, const struct filing *f);
 /* It is over by itself. */
 int alerts_over(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);
+/* A new one takes its place. */
+int alerts_supersede(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us);
 
 /* Writes what an alert is now as its next revision: history and outbox. Used by escalate.c and alert_command.c, too. */
 int alerts_revise(struct gateway *g, struct db *db, const struct uuid *id, enum alert_phase phase,

@@ -60,10 +60,8 @@ static int write_row(struct gateway *g, struct db *db, const struct alert_row *r
 	enum alert_state is = row->episode.state;
 	bool over = is != ALERT_ACTIVE && is != was;
 	int rc = alert_row_write(db, row, &(struct alert_turn){.ended_us = over ? &now_us : NULL});
-	if (rc >= 0 && is != was)
-		rc = is == ALERT_LATCHED    ? escalate_slow(g, db, &row->id)
-		     : is == ALERT_INACTIVE ? escalate_end(db, &row->id)
-					    : escalate_hurry(g, db, &row->id);
+	if (rc >= 0)
+		rc = escalate_follow(g, db, &row->id, was, is);
 	return rc < 0 ? rc
 		      : alerts_revise(g, db, &row->id, phase, ack ? ack->author : NULL,
 				ack ? ack->outcome : NULL);

@@ -61,15 +61,29 @@ int alerts_stand(struct gateway *g, struct db *db, const struct uuid *id, enum s
 	const struct episode_limits limits = {.least = alert_times(g->rules)->least};
 	struct episode_change c = episode_take(&now, NULL, &as, &limits, &row.episode);
 	if (c.verdict != EPISODE_CHANGES)
-		return 0;
+		return c.verdict == EPISODE_REPLACES;
 	rc = db_run(db, "UPDATE alert SET body=? WHERE uuid=?", "tb", body, id->bytes,
 		sizeof(id->bytes));
 	if (rc >= 0)
 		rc = alert_row_write(db, &row,
 			&(struct alert_turn){.anew = c.pages, .day = c.pages ? day_of(at_us) : 0});
-	if (rc >= 0 && c.pages)
-		rc = escalate_begin(g, db, id, 0);
+	if (rc >= 0)
+		rc = c.pages ? escalate_begin(g, db, id, 0)
+			     : escalate_follow(g, db, id, now.state, row.episode.state);
 	return rc < 0 ? rc : alerts_revise(g, db, id, c.phase, NULL, NULL);
+}
+
+typedef struct episode_change episode_end(const struct episode *now, struct episode *ret);
+
+static int end(
+	struct gateway *g, struct db *db, struct alert_row *row, episode_end *by, int64_t at_us)
+{
+	struct episode now = row->episode;
+	enum alert_phase phase = by(&now, &row->episode).phase;
+	int rc = alert_row_write(db, row, &(struct alert_turn){.ended_us = &at_us});
+	if (rc >= 0)
+		rc = escalate_follow(g, db, &row->id, now.state, row->episode.state);
+	return rc < 0 ? rc : alerts_revise(g, db, &row->id, phase, NULL, NULL);
 }
 
 int alerts_over(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)
@@ -78,13 +92,14 @@ int alerts_over(struct gateway *g, struct db *db, const struct uuid *id, int64_t
 	int rc = alert_row_load(db, id, &row);
 	if (rc <= 0 || row.episode.state != ALERT_ACTIVE)
 		return MIN(rc, 0);
-	struct episode now = row.episode;
-	struct episode_change c = episode_over(&now, &row.episode);
-	rc = alert_row_write(db, &row, &(struct alert_turn){.ended_us = &at_us});
-	if (rc >= 0)
-		rc = row.episode.state == ALERT_LATCHED ? escalate_slow(g, db, id)
-							: escalate_end(db, id);
-	return rc < 0 ? rc : alerts_revise(g, db, id, c.phase, NULL, NULL);
+	return end(g, db, &row, episode_over, at_us);
+}
+
+int alerts_supersede(struct gateway *g, struct db *db, const struct uuid *id, int64_t at_us)
+{
+	struct alert_row row;
+	int rc = alert_row_load(db, id, &row);
+	return rc <= 0 ? rc : end(g, db, &row, episode_supersede, at_us);
 }
 
 /* Whoever it concerns now has not heard of it. */

@@ -15,6 +15,8 @@ static const struct code overdue_days = {.kind = "overdue", .ucum = "d"};
 static const struct code week_readings = {.kind = "home_week", .ucum = "{readings}"};
 
 #define WEEK_DAYS 7
+/* SQL: an alert of a resident that no reading raised and no study */
+#define ALERT_OF_DAY "reading IS NULL AND study IS NULL"
 
 /* What is known of one resident on one day; read when the first rule asks for it. */
 struct facts {
@@ -138,8 +140,8 @@ static int open_one(
 	struct db *db, int64_t resident, const char *condition, struct uuid *ret, int *ret_level)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT uuid,level FROM alert WHERE resident=? AND condition=? AND reading IS NULL AND "
-		"study IS NULL AND state IN ('active','latched') ORDER BY id DESC LIMIT 1",
+		"SELECT uuid,level FROM alert WHERE resident=? AND condition=? AND " ALERT_OF_DAY
+		" AND state IN ('active','latched') ORDER BY id DESC LIMIT 1",
 		"it", resident, condition);
 	int rc = row_next(r);
 	if (rc <= 0)
@@ -156,13 +158,14 @@ static struct uuid alert_id(const struct facts *f, const char *condition)
 	return uuid_of("alert", text, (size_t)n);
 }
 
+/* 1; 0: that was raised today; -errno. */
 static int raise_new(struct gateway *g, const struct facts *f, const char *condition,
 	const struct standing *s, struct instant now)
 {
 	struct filing to = {.who.resident = f->who->id,
 		.when = {.taken_us = now.utc_us, .trust = TRUST_LIVE},
 		.in_contract = owned_in_contract(f->who, day_begin_us(f->day))};
-	return error_only(alerts_raise(g, f->db,
+	return alerts_raise(g, f->db,
 		&(struct raising){.id = alert_id(f, condition),
 			.condition = condition,
 			.to = &to,
@@ -170,7 +173,7 @@ static int raise_new(struct gateway *g, const struct facts *f, const char *condi
 			.body = s->rules.text,
 			.doubts = "[]",
 			.raised_us = now.utc_us,
-			.raised_boot_us = now.boot_us}));
+			.raised_boot_us = now.boot_us});
 }
 
 static int apply(struct gateway *g, struct facts *f, unsigned first, const char *condition,
@@ -190,34 +193,50 @@ static int apply(struct gateway *g, struct facts *f, unsigned first, const char 
 		return s.level ? raise_new(g, f, condition, &s, now) : 0;
 	if (!s.level)
 		return alerts_over(g, f->db, &id, now.utc_us);
-	return (int)s.level == level
-		       ? 0
-		       : alerts_stand(g, f->db, &id, s.level, s.rules.text, now.utc_us);
+	if ((int)s.level == level)
+		return 0;
+	rc = alerts_stand(g, f->db, &id, s.level, s.rules.text, now.utc_us);
+	if (rc > 0)
+		rc = raise_new(g, f, condition, &s, now);
+	return rc > 0 ? alerts_supersede(g, f->db, &id, now.utc_us) : rc;
 }
 
-/* Is it the first of its condition? The others are judged with it. */
-static bool leads(const struct alert_rules *rules, unsigned index)
+/* The first rule of a condition: the others are judged with it. -1: nobody asks for it any more. */
+static int first_of(const struct alert_rules *rules, const char *condition)
 {
-	const struct alert_rule *rule = alert_rules_at(rules, index), *other;
-	if (!of_day(rule))
-		return false;
-	for (unsigned i = 0; i < index; i++) {
-		other = alert_rules_at(rules, i);
-		if (of_day(other) && streq(other->condition, rule->condition))
-			return false;
-	}
-	return true;
+	const struct alert_rule *rule;
+	for (int i = 0; (rule = alert_rules_at(rules, (unsigned)i)); i++)
+		if (of_day(rule) && streq(rule->condition, condition))
+			return i;
+	return -1;
+}
+
+/* One whose rules were taken out of the file; 1; 0: there is none, -errno. */
+static int forgotten(const struct facts *f, struct uuid *ret)
+{
+	int rc;
+	_cleanup_(row_endp) struct row *r = db_query(f->db,
+		"SELECT uuid,condition FROM alert WHERE resident=? AND " ALERT_OF_DAY
+		" AND state IN ('active','latched') AND level>0",
+		"i", f->who->id);
+	while ((rc = row_next(r)) > 0)
+		if (first_of(f->g->rules, row_text(r, 1)) < 0)
+			return row_uuid(r, 0, ret) ? 1 : -EIO;
+	return rc;
 }
 
 int daily_judge(
 	struct gateway *g, struct db *db, const struct owned *who, int32_t day, struct instant now)
 {
 	struct facts f = {.g = g, .db = db, .who = who, .day = day, .now_us = now.utc_us};
-	const struct alert_rules *rules = g->rules;
+	const struct alert_rule *rule;
+	struct uuid id;
 	int rc = person_load(db, who->id, day, &f.person);
-	for (unsigned i = 0; rc >= 0 && alert_rules_at(rules, i); i++)
-		if (leads(rules, i))
-			rc = apply(g, &f, i, alert_rules_at(rules, i)->condition, now);
+	for (unsigned i = 0; rc >= 0 && (rule = alert_rules_at(g->rules, i)); i++)
+		if (of_day(rule) && first_of(g->rules, rule->condition) == (int)i)
+			rc = apply(g, &f, i, rule->condition, now);
+	while (rc >= 0 && (rc = forgotten(&f, &id)) > 0)
+		rc = alerts_over(g, db, &id, now.utc_us);
 	return MIN(rc, 0);
 }
 
@@ -229,6 +248,6 @@ int daily_needed(const struct gateway *g, struct db *db)
 			return 1;
 	return db_int(db, 0,
 		       "SELECT 1 FROM alert WHERE state IN ('active','latched') AND resident IS NOT "
-		       "NULL AND reading IS NULL AND study IS NULL LIMIT 1",
+		       "NULL AND " ALERT_OF_DAY " LIMIT 1",
 		       "") == 1;
 }

@@ -174,7 +174,8 @@ int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, i
 	return wait_until(g, db, &t, d.not_before_us + interval_us(g, &t), utc_us, boot_us);
 }
 
-int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert)
+/* Whoever is still to hear of it hears of what was. */
+static int slow(struct gateway *g, struct db *db, const struct uuid *alert)
 {
 	int64_t utc_us = clock_utc_us(),
 		later_us = alert_times(g->rules)->warning_s * CLOCK_SECOND_US;
@@ -184,7 +185,7 @@ int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert)
 		"biii", alert->bytes, sizeof(alert->bytes), utc_us, clock_boot_us(), later_us));
 }
 
-int escalate_hurry(struct gateway *g, struct db *db, const struct uuid *alert)
+static int hurry(struct gateway *g, struct db *db, const struct uuid *alert)
 {
 	int64_t utc_us = clock_utc_us(), boot_us = clock_boot_us();
 	struct told t;
@@ -213,6 +214,16 @@ int escalate_end(struct db *db, const struct uuid *alert)
 		rc = db_run(db, "DELETE FROM escalation WHERE alert=?", "b", alert->bytes,
 			sizeof(alert->bytes));
 	return MIN(rc, 0);
+}
+
+int escalate_follow(struct gateway *g, struct db *db, const struct uuid *alert,
+	enum alert_state was, enum alert_state is)
+{
+	if (is == was)
+		return 0;
+	return is == ALERT_LATCHED    ? slow(g, db, alert)
+	       : is == ALERT_INACTIVE ? escalate_end(db, alert)
+				      : hurry(g, db, alert);
 }
 
 int escalate_resume(struct gateway *g, struct db *db, const struct uuid *alert)

@@ -25,10 +25,9 @@ struct delivery escalate_delivery(
  * role, step, deliver, not_before and labels, and takes back that it was sent, receipted and read. The caller tells the
  * revision behind it. */
 int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, int64_t age_us);
-/* It is latched now: hurry is over. */
-int escalate_slow(struct gateway *g, struct db *db, const struct uuid *alert);
-/* It is active again after it was latched. */
-int escalate_hurry(struct gateway *g, struct db *db, const struct uuid *alert);
+/* Its state is another one: latched, hurry is over; active again, it hurries; inactive, nothing is due. */
+int escalate_follow(struct gateway *g, struct db *db, const struct uuid *alert,
+	enum alert_state was, enum alert_state is);
 /* It was acknowledged, or is over: nothing is due. */
 int escalate_end(struct db *db, const struct uuid *alert);
 /* It was over, and is reopened: when nobody acknowledged it, its escalation goes on where it was due. */

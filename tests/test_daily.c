@@ -2,6 +2,7 @@
 /* Rules of a day: who is overdue, whose week at home is high or too thin; one alert each, that goes on and ends. */
 #include "lists_rig.h"
 
+#include "acknowledge.h"
 #include "daily.h"
 #include "digest.h"
 
@@ -227,16 +228,23 @@ static void test_missing(void **state)
 		"home-missing R-0002 inactive warning 2, home-missing R-0003 inactive warning 2");
 }
 
-/* Two rules of one condition: what is worse is said, and is told anew. */
-static void test_levels(void **state)
+/* The second rule of a condition, critical and of 60 days. */
+static struct alert_rule *critical_rule(void)
 {
-	(void)state;
-	overdue_since("R-0001", "2026-08-20");
 	struct alert_rule *worse = rule("overdue-t2dm");
 	memcpy(worse->condition, "overdue-htn", sizeof("overdue-htn"));
 	memcpy(worse->form, "htn", sizeof("htn"));
 	worse->days = 60;
 	worse->severity = SEVERITY_CRITICAL;
+	return worse;
+}
+
+/* Two rules of one condition: what is worse is said, and is told anew. */
+static void test_levels(void **state)
+{
+	(void)state;
+	overdue_since("R-0001", "2026-08-20");
+	struct alert_rule *worse = critical_rule();
 	walk("2026-09-19");
 	expect_alerts("overdue-htn R-0001 active warning 1");
 	walk("2026-10-19");
@@ -251,6 +259,63 @@ static void test_levels(void **state)
 	walk("2026-10-21");
 	expect_alerts("overdue-htn R-0001 active critical 3");
 	expect("SELECT phase||' '||level FROM alert", "deescalate 2");
+}
+
+/* Critical again after somebody acknowledged it and it was less: that is a new one. */
+static void test_critical_again(void **state)
+{
+	(void)state;
+	static const char name[] = "overdue-htn|R-0001|2026-10-19";
+	const struct uuid id = uuid_of("alert", name, strlen(name));
+	overdue_since("R-0001", "2026-08-20");
+	struct alert_rule *worse = critical_rule();
+	walk("2026-10-19");
+	assert_int_equal(acknowledge_alert(&rig.gateway, rig.db, &id, "D-0001", "advised"), 1);
+	walk("2026-10-20"); /* as bad as it was: nobody is told again */
+	expect_alerts("overdue-htn R-0001 active critical 2");
+	worse->days = 600;
+	walk("2026-10-21");
+	expect_alerts("overdue-htn R-0001 active critical 3");
+	worse->days = 60;
+	walk("2026-10-22");
+	expect_alerts(
+		"overdue-htn R-0001 inactive critical 4, overdue-htn R-0001 active critical 1");
+	expect("SELECT group_concat(phase||' '||level||' '||labels||' '||pages,', ') FROM alert",
+		"end 0 [\"unconfirmed\",\"superseded\"] 1, start 3 [\"unconfirmed\"] 1");
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM escalation"), 1);
+	walk("2026-10-23");
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"), 2);
+}
+
+/* Over, acknowledged by nobody, and there again: it hurries again. */
+static void test_active_again(void **state)
+{
+	(void)state;
+	overdue_since("R-0001", "2026-08-20");
+	struct alert_rule *worse = critical_rule();
+	walk("2026-10-19");
+	expect("SELECT (due-since)/1000000 FROM escalation", "900");
+	rule("overdue-htn")->days = worse->days = 600;
+	walk("2026-10-20");
+	expect_alerts("overdue-htn R-0001 latched critical 2");
+	expect("SELECT (due-since)/1000000 FROM escalation", "14400");
+	worse->days = 60;
+	walk("2026-10-21");
+	expect_alerts("overdue-htn R-0001 active critical 3");
+	expect("SELECT (due-since)/1000000 FROM escalation", "900");
+}
+
+/* What no rule asks for any more ends, too. */
+static void test_rule_gone(void **state)
+{
+	(void)state;
+	overdue_since("R-0001", "2026-08-20");
+	walk("2026-09-19");
+	expect_alerts("overdue-htn R-0001 active warning 1");
+	memcpy(rule("overdue-htn")->condition, "another", sizeof("another"));
+	rule("overdue-htn")->days = 365;
+	walk("2026-09-20");
+	expect_alerts("overdue-htn R-0001 inactive warning 2");
 }
 
 /* By default these are notices, and notices make no alert. */
@@ -281,6 +346,9 @@ int main(void)
 		T(test_mean),
 		T(test_missing),
 		T(test_levels),
+		T(test_critical_again),
+		T(test_active_again),
+		T(test_rule_gone),
 		T(test_least),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -119,7 +119,8 @@ static void test_latched(void **state)
 	raise_alert("critical", 1, "active");
 	begin(0);
 	rig_script(&rig, "UPDATE alert SET state='latched', level=0");
-	assert_int_equal(escalate_slow(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(
+		escalate_follow(&rig.gateway, rig.db, &id, ALERT_ACTIVE, ALERT_LATCHED), 0);
 	look(14398);
 	assert_int_equal(rig_int(&rig, "SELECT revision FROM alert"), 1);
 	look(14402);
@@ -130,24 +131,28 @@ static void test_latched(void **state)
 	expect("SELECT recipient FROM alert", "H-0009");
 	/* what is due later stays so */
 	rig_script(&rig, "UPDATE escalation SET due=9e15, due_boot=9e15");
-	assert_int_equal(escalate_slow(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(
+		escalate_follow(&rig.gateway, rig.db, &id, ALERT_ACTIVE, ALERT_LATCHED), 0);
 	assert_int_equal(rig_int(&rig, "SELECT due=9e15 AND due_boot=9e15 FROM escalation"), 1);
 	/* active again: the earlier of what it was and now + its interval */
 	rig_script(&rig, "UPDATE alert SET state='active'");
-	assert_int_equal(escalate_hurry(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(
+		escalate_follow(&rig.gateway, rig.db, &id, ALERT_LATCHED, ALERT_ACTIVE), 0);
 	assert_in_range(
 		rig_int(&rig, "SELECT due FROM escalation"), utc + 15 * MINUTE, utc + 16 * MINUTE);
 	assert_in_range(rig_int(&rig, "SELECT due_boot FROM escalation"), boot + 15 * MINUTE,
 		boot + 16 * MINUTE);
 	rig_script(&rig, "UPDATE escalation SET due=5, due_boot=5");
-	assert_int_equal(escalate_hurry(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(
+		escalate_follow(&rig.gateway, rig.db, &id, ALERT_LATCHED, ALERT_ACTIVE), 0);
 	assert_int_equal(rig_int(&rig, "SELECT due=5 AND due_boot=5 FROM escalation"), 1);
 	/* and never before it is told at all */
 	assert_int_equal(db_run(rig.db, "UPDATE alert SET deliver='morning', not_before=?", "i",
 				 utc + 100 * MINUTE),
 		1);
 	rig_script(&rig, "UPDATE escalation SET due=9e15, due_boot=9e15");
-	assert_int_equal(escalate_hurry(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(
+		escalate_follow(&rig.gateway, rig.db, &id, ALERT_LATCHED, ALERT_ACTIVE), 0);
 	assert_int_equal(rig_int(&rig, "SELECT due FROM escalation"), utc + 340 * MINUTE);
 	rig_script(&rig, "UPDATE alert SET state='latched'");
 	/* raised so: it never was in a hurry */

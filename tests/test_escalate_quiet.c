@@ -65,7 +65,8 @@ static void test_not_quiet(void **state)
 	look(902);
 	assert_int_equal(REVISION, 2);
 	rig_script(&rig, "UPDATE alert SET state='latched'");
-	assert_int_equal(escalate_slow(&rig.gateway, rig.db, &id), 0);
+	assert_int_equal(
+		escalate_follow(&rig.gateway, rig.db, &id, ALERT_ACTIVE, ALERT_LATCHED), 0);
 	look(14402);
 	assert_int_equal(REVISION, 3);
 	rig_script(&rig, "DELETE FROM alert; DELETE FROM alert_history; DELETE FROM escalation");
