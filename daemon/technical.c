@@ -90,9 +90,9 @@ int technical_battery(struct gateway *g, struct db *db, const struct unit *u, in
 {
 	struct instant now = {u->arrived_us, u->boot_us};
 	struct quantity q = share(of_hundred);
-	int rc = device_of(g, db, u)
-			 ? judge_all(g, db, u->device_row, RULE_BATTERY, &q, CONDITION_GOOD, now)
-			 : 0;
+	if (!device_of(g, db, u))
+		return 0;
+	int rc = judge_all(g, db, u->device_row, RULE_BATTERY, &q, CONDITION_GOOD, now);
 	return rc < 0 ? rc : condition_tell(g, db, u->arrived_us, u->boot_us);
 }
 

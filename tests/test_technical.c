@@ -137,6 +137,19 @@ static void test_nobody_wants(void **state)
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM condition"), 0);
 }
 
+/* Alerts are switched off: what is due waits for the day on which they are wanted again. */
+static void test_switched_off(void **state)
+{
+	(void)state;
+	watch_begin_at(&rig, RIG_NOW, WATCH_BOOT, true);
+	rig.config.alerts = false;
+	battery(FREE, 9000, 50);
+	expect("");
+	rig.config.alerts = true;
+	battery(FREE, 9001, 50);
+	expect("device-silent active 1");
+}
+
 /* device-silent: twice the 3600 s of cuff-1; of the others nothing is expected */
 static void test_silence(void **state)
 {
@@ -285,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_battery),
 		T(test_nobody_wants),
+		T(test_switched_off),
 		T(test_silence),
 		T(test_silence_over_a_restart),
 		T(test_store),
