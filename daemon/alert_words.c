@@ -45,6 +45,17 @@ static const struct rule_limit *limit_of(const struct alert_rule *rule, const st
 	return rule->n_limits ? &rule->limits[rule->n_limits - 1] : NULL;
 }
 
+void alert_labels_json(
+	struct json *j, const char *key, const char *whose, const char *labels, const char *doubts)
+{
+	json_array_begin(j, key);
+	if (whose)
+		json_str(j, NULL, whose);
+	json_members(j, labels);
+	json_members(j, doubts);
+	json_array_end(j);
+}
+
 void alert_rule_json(struct json *j, const struct alert_rule *rule, const struct quantity *q)
 {
 	static const char *const ops[RULE_OPS] = {"at_least", "above", "at_most", "below"};

@@ -18,5 +18,10 @@ struct alert_doubt alert_label(const struct reading *r, const struct when *when,
 /* Whose limit it is: "personal" (a doctor's, for this resident), "national", or "site" (everything else in the file). */
 const char *alert_whose(const struct alert_rule *rule);
 
+/* All labels of an alert as one array: of whom (ALERT_WHOSE; NULL: nothing), of the alert, of the shown reading (its columns: JSON
+ * arrays). `key` NULL: of none. */
+void alert_labels_json(
+	struct json *j, const char *key, const char *whose, const char *labels, const char *doubts);
+
 /* A rule that fired, with the number that it fired on (NULL: of none), as an element of "rules":[..]. */
 void alert_rule_json(struct json *j, const struct alert_rule *rule, const struct quantity *q);

@@ -181,7 +181,7 @@ static int raise_new(struct taking *t, const struct entry *e)
 	struct alert_origin origin = origin_of(t);
 	struct alert_row row = {.resident = t->j->filing->who.resident, .episode = e->next};
 	row.id = alert_id(db, e->condition, row.resident, t->j->id);
-	text_copy(row.condition, sizeof(row.condition), e->condition, strlen(e->condition));
+	text_set(row.condition, sizeof(row.condition), e->condition);
 	int rc = alert_row_raise(g, db, &row, &e->reading, t->j->now);
 	if (rc >= 0)
 		rc = alert_row_origin(db, &row.id, &origin);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "alerts_rows.h"
 
+#include "alert_words.h"
 #include "day.h"
 #include "gateway.h"
 
@@ -246,35 +247,24 @@ int alert_row_leave(
 
 /* telling */
 
-/* All that its message has: of whom, of the alert, of the shown reading. */
-char *alert_row_labels(const char *whose, const char *labels, const char *doubts)
-{
-	struct json j = {0};
-	json_array_begin(&j, NULL);
-	if (whose)
-		json_str(&j, NULL, whose);
-	json_members(&j, labels);
-	json_members(&j, doubts);
-	json_array_end(&j);
-	return json_take(&j);
-}
-
 int alert_row_tell(struct gateway *g, struct db *db, const struct uuid *id, const char *ack_author,
 	const char *ack_outcome)
 {
 	int64_t row;
 	int revision;
-	_cleanup_(freep) char *labels = NULL;
+	struct json all = {0};
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
 			"SELECT id,revision," ALERT_WHOSE ",labels,doubts FROM alert WHERE uuid=?",
 			"b", id->bytes, sizeof(id->bytes));
-		if (row_next(r) <= 0)
-			return -EIO;
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc < 0 ? rc : -EIO;
 		row = row_int(r, 0);
 		revision = (int)row_int(r, 1);
-		labels = alert_row_labels(row_text(r, 2), row_text(r, 3), row_text(r, 4));
+		alert_labels_json(&all, NULL, row_text(r, 2), row_text(r, 3), row_text(r, 4));
 	}
+	_cleanup_(freep) char *labels = json_take(&all);
 	if (!labels)
 		return -ENOMEM;
 	int rc = db_run(db,

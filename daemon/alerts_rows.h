@@ -58,8 +58,6 @@ int alert_row_join(struct db *db, struct alert_row *a, const struct alert_readin
 int alert_row_leave(
 	struct db *db, struct alert_row *a, const struct uuid *reading, enum severity *ret_left);
 
-/* All labels of an alert as one array, from ALERT_WHOSE and its columns; the caller frees it. */
-char *alert_row_labels(const char *whose, const char *labels, const char *doubts);
 /* The revision that it has goes into the history, and to the platforms. */
 int alert_row_tell(struct gateway *g, struct db *db, const struct uuid *id, const char *ack_author,
 	const char *ack_outcome);

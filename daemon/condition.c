@@ -108,13 +108,14 @@ int condition_listen(
 
 /* forgetting */
 
+/* `device`: "", it is of the gateway. */
 static bool wanted(const struct gateway *g, const char *device, const struct alert_rule *rule)
 {
-	const struct config_device *d = device ? config_device_named(g->config, device) : NULL;
+	const struct config_device *d = config_device_named(g->config, device);
 	if (!rule || !rule->technical)
 		return false;
 	if (rule->type == RULE_STORE || rule->type == RULE_CLOCK)
-		return !device;
+		return !device[0];
 	if (!d || d->test)
 		return false;
 	if (rule->type == RULE_DEVICE_SILENT)
@@ -128,7 +129,6 @@ int condition_forget(struct gateway *g, struct db *db)
 	int64_t device = -1;
 	char name[64], rule[40] = "";
 	for (;;) {
-		bool any;
 		{
 			_cleanup_(row_endp) struct row *r = db_query(db,
 				"SELECT condition.device,rule,name FROM condition LEFT JOIN device ON "
@@ -139,13 +139,10 @@ int condition_forget(struct gateway *g, struct db *db)
 			if (rc <= 0)
 				return rc;
 			device = row_int(r, 0);
-			any = !row_null(r, 2);
-			text_copy(rule, sizeof(rule), row_text(r, 1), strlen(row_text(r, 1)));
-			if (any)
-				text_copy(
-					name, sizeof(name), row_text(r, 2), strlen(row_text(r, 2)));
+			text_set(rule, sizeof(rule), row_text(r, 1));
+			text_set(name, sizeof(name), row_text(r, 2));
 		}
-		int rc = wanted(g, any ? name : NULL, alert_rules_find(g->rules, rule))
+		int rc = wanted(g, name, alert_rules_find(g->rules, rule))
 				 ? 0
 				 : forget(db, device, rule);
 		if (rc < 0)
@@ -181,8 +178,8 @@ static int due_find(const struct gateway *g, struct db *db, int64_t boot_us, str
 		return rc;
 	ret->device = row_int(r, 0);
 	ret->since_us = row_int(r, 1);
-	text_copy(ret->name, sizeof(ret->name), row_text(r, 2), strlen(row_text(r, 2)));
-	text_copy(ret->rule, sizeof(ret->rule), row_text(r, 3), strlen(row_text(r, 3)));
+	text_set(ret->name, sizeof(ret->name), row_text(r, 2));
+	text_set(ret->rule, sizeof(ret->rule), row_text(r, 3));
 	ret->has_reading = row_uuid(r, 4, &ret->reading);
 	ret->body = strdup(row_text(r, 5));
 	return ret->body ? 1 : -ENOMEM;

@@ -89,9 +89,9 @@ static int load(struct db *db, const struct uuid *alert, struct told *t)
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
-	const char *station = row_text(r, 2) ? row_text(r, 2) : "", *state = row_text(r, 4);
-	text_copy(t->station, sizeof(t->station), station, strlen(station));
-	text_copy(t->deliver, sizeof(t->deliver), row_text(r, 5), strlen(row_text(r, 5)));
+	const char *state = row_text(r, 4);
+	text_set(t->station, sizeof(t->station), row_text(r, 2));
+	text_set(t->deliver, sizeof(t->deliver), row_text(r, 5));
 	t->whom = (struct rota_for){row_int(r, 0), row_int(r, 1), t->station};
 	t->severity = severity_named(row_text(r, 3));
 	t->latched = streq(state, "latched");
@@ -159,7 +159,7 @@ int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, i
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
 	struct delivery d = escalate_delivery(g, t.severity, age_us, utc_us);
-	text_copy(t.deliver, sizeof(t.deliver), d.word, strlen(d.word));
+	text_set(t.deliver, sizeof(t.deliver), d.word);
 	int step = rota_step(g, db, &t.whom, 0, d.not_before_us, &t.person);
 	if (step < 0)
 		return step;

@@ -209,7 +209,7 @@ static char *body_of(const struct unit *u, const struct reading *r)
 	reading_json_body(r, &j, true);
 	if (r->has_patient && u->patient_field == PATIENT_FIELD_SAMPLE) {
 		char sample[VG_TEXT_MAX + 1];
-		text_copy(sample, sizeof(sample), r->patient, strlen(r->patient));
+		text_set(sample, sizeof(sample), r->patient);
 		reading_mask(sample);
 		json_str(&j, "sample", sample);
 	}

@@ -39,7 +39,7 @@ static void take(
 		.severity = severity_named(row_text(r, 3)),
 		.zh = "达到医生为该居民设定的个人限值",
 		.en = "beyond the limit that a doctor set for this resident"};
-	text_copy(rule->kind, sizeof(rule->kind), row_text(r, 0), strlen(row_text(r, 0)));
+	text_set(rule->kind, sizeof(rule->kind), row_text(r, 0));
 	const struct alert_rule *general = like(rules, rule);
 	if (!general) {
 		snprintf(rule->condition, sizeof(rule->condition), "personal-%.24s-%s",

@@ -25,11 +25,6 @@ struct asked {
 	bool end, confirm;
 };
 
-static int refuse(struct command *c, const char *code, const char *en, const char *zh)
-{
-	return command_refuse(c, code, en, zh);
-}
-
 /* Whoever is told when nobody answered may be the second one: a village may have one doctor only. */
 static bool in_chain(struct db *db, int64_t resident, const char *token)
 {
@@ -45,19 +40,19 @@ static int resident_asked(struct command *c, struct asked *a)
 	a->token = command_text(c, "resident");
 	a->resident = db_int(c->db, 0, "SELECT id FROM resident WHERE token=?", "t", a->token);
 	if (!a->resident)
-		return refuse(c, "unknown_resident",
+		return command_refuse(c, "unknown_resident",
 			"There is no such resident. Import the roster first: vitalgate import FILE.",
 			"没有此居民。请先导入名册：vitalgate import 文件。");
 	if (db_int(c->db, 0, "SELECT state='active' FROM resident WHERE id=?", "i", a->resident) !=
 		1)
-		return refuse(c, "not_active",
+		return command_refuse(c, "not_active",
 			"This resident is not active (deceased, moved, merged ...): vitalgate resident "
 			"TOKEN tells why.",
 			"该居民已不在管（死亡、迁出、合并等），原因见：vitalgate resident 编号。");
 	a->confirm = json_is_true(json_object_get(c->args, "confirm"));
 	if (!roster_doctor(c->db, a->resident, command_by(c)) &&
 		!(a->confirm && in_chain(c->db, a->resident, command_by(c))))
-		return refuse(c, "not_allowed",
+		return command_refuse(c, "not_allowed",
 			"Only the resident's doctor, or a doctor of the team, sets limits: give --by.",
 			"仅签约医生或其团队中的医生可设定个人限值：请用 --by 注明医生。");
 	return 0;
@@ -100,14 +95,15 @@ static int kind_asked(struct command *c, struct asked *a)
 				code->min_milli < code->max_milli)
 				a->code = code;
 	if (!a->code)
-		return refuse(c, "bad_kind",
+		return command_refuse(c, "bad_kind",
 			"Expected a kind of the code table that is measured of a person, such as "
 			"bp.sbp, or glu.*",
 			"应为编码表中的人体测量项目，如 bp.sbp 或 glu.*");
 	a->side = least ? "at_least" : "at_most";
 	a->end = json_is_true(json_object_get(c->args, "end"));
 	if (least == most)
-		return refuse(c, "bad_argument", "Expected at_least or at_most, one of them.",
+		return command_refuse(c, "bad_argument",
+			"Expected at_least or at_most, one of them.",
 			"应给出 at_least 或 at_most 之一。");
 	return 0;
 }
@@ -124,7 +120,7 @@ static int value_asked(struct command *c, struct asked *a)
 	snprintf(zh, sizeof(zh), "应为 %g 至 %g %s 之间、至多三位小数的数。",
 		(double)a->code->min_milli / 1000, (double)a->code->max_milli / 1000,
 		a->code->ucum);
-	return refuse(c, "bad_value", en, zh);
+	return command_refuse(c, "bad_value", en, zh);
 }
 
 /* what waits for a second doctor */
@@ -178,14 +174,14 @@ static int rest_asked(struct command *c, struct asked *a)
 	a->severity = command_text(c, "severity");
 	a->reason = command_text(c, "reason");
 	if (!streq(a->severity, "critical") && !streq(a->severity, "warning"))
-		return refuse(c, "bad_argument",
+		return command_refuse(c, "bad_argument",
 			"Expected severity critical or warning: of anything less nobody is told.",
 			"severity 应为 critical 或 warning：更低级别不会通知任何人。");
 	if (!a->reason[0] || strlen(a->reason) > REASON_MAX)
-		return refuse(c, "reason_missing", "Say why, in at most 200 bytes: reason.",
+		return command_refuse(c, "reason_missing", "Say why, in at most 200 bytes: reason.",
 			"请在 reason 中说明理由（不超过200字节）。");
 	if (until == DAY_NONE || day_begin_us(until + 1) <= clock_utc_us())
-		return refuse(c, "bad_argument",
+		return command_refuse(c, "bad_argument",
 			"Expected until: its last day, such as 2026-12-31, not past.",
 			"until 应为尚未过去的截止日，如 2026-12-31。");
 	a->valid_to = day_begin_us(until + 1);
@@ -209,7 +205,7 @@ static int room(struct command *c, const struct asked *a, int64_t now)
 		"iitt", a->resident, now, a->kind, a->side);
 	if (n < RULE_PERSONAL_MAX)
 		return 0;
-	return refuse(c, "too_many", "A resident has at most 16 limits: end one first.",
+	return command_refuse(c, "too_many", "A resident has at most 16 limits: end one first.",
 		"每位居民最多16个个人限值：请先终止一个。");
 }
 
@@ -254,11 +250,11 @@ static int confirm(struct command *c, struct asked *a, int64_t now)
 		same = rc > 0 && streq(person_in(row_text(r, 1)), command_by(c));
 	}
 	if (!id)
-		return refuse(c, "nothing_pending",
+		return command_refuse(c, "nothing_pending",
 			"No such limit waits for a second doctor: give its kind, side and value.",
 			"没有等待第二位医生确认的此限值：请给出相同的项目、方向和数值。");
 	if (same)
-		return refuse(c, "same_person",
+		return command_refuse(c, "same_person",
 			"Another doctor than the one who set it must confirm it: give --by.",
 			"须由设定者以外的另一位医生确认：请用 --by 注明医生。");
 	int rc = room(c, a, now);
@@ -276,7 +272,7 @@ static int end(struct command *c, const struct asked *a, int64_t now)
 	int held = end_former(c, a, false, now);
 	int waited = held < 0 ? held : end_former(c, a, true, now);
 	if (held == 0 && waited == 0)
-		return refuse(c, "already_so", "There is no such limit to end.",
+		return command_refuse(c, "already_so", "There is no such limit to end.",
 			"没有可终止的此类限值。");
 	return MIN(waited, 0);
 }

@@ -230,8 +230,8 @@ static int take(struct errand *e, struct row *r, bool page)
 	e->alert = alert;
 	e->pages = pages;
 	hex(e->id, alert.bytes, sizeof(alert.bytes));
-	text_copy(e->severity, sizeof(e->severity), row_text(r, 2), strlen(row_text(r, 2)));
-	text_copy(e->phase, sizeof(e->phase), row_text(r, 3), strlen(row_text(r, 3)));
+	text_set(e->severity, sizeof(e->severity), row_text(r, 2));
+	text_set(e->phase, sizeof(e->phase), row_text(r, 3));
 	return 1;
 }
 

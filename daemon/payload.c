@@ -2,6 +2,7 @@
 #include "payload.h"
 
 #include "alert_said.h"
+#include "alert_words.h"
 #include "alerts.h"
 #include "gateway.h"
 #include "report.h"
@@ -231,16 +232,6 @@ static void alert_told(struct json *j, struct row *r)
 	optional_time(j, "not_before", r, 28);
 }
 
-static void alert_labels_of(struct json *j, struct row *r)
-{
-	json_array_begin(j, "labels");
-	if (!row_null(r, 15))
-		json_str(j, NULL, row_text(r, 15));
-	json_members(j, row_text(r, 30));
-	json_members(j, row_text(r, 14));
-	json_array_end(j);
-}
-
 static int alert(const struct gateway *g, struct db *db, int64_t row, int64_t seq, struct json *j)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
@@ -259,7 +250,7 @@ static int alert(const struct gateway *g, struct db *db, int64_t row, int64_t se
 	alert_of(j, r);
 	alert_told(j, r);
 	json_members(j, row_text(r, 7));
-	alert_labels_of(j, r);
+	alert_labels_json(j, "labels", row_text(r, 15), row_text(r, 30), row_text(r, 14));
 	optional_time(j, "since", r, 18);
 	json_time(j, "raised", row_int(r, 8));
 	optional_time(j, "ended", r, 19);

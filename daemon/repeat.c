@@ -107,7 +107,7 @@ static int superfluous(struct db *db, const struct uuid *reading, const struct j
 			reading->bytes, sizeof(reading->bytes));
 	while ((rc = row_next(r)) > 0)
 		if (!among(all, conditions, row_text(r, 0))) {
-			text_copy(ret, 40, row_text(r, 0), strlen(row_text(r, 0)));
+			text_set(ret, 40, row_text(r, 0));
 			return 1;
 		}
 	return rc;
@@ -181,7 +181,7 @@ static int settled_by(struct db *db, int64_t device, const struct reading *r, in
 		const char *condition = row_text(row, 2);
 		if (!has_all(r, row_text(row, 1)) || !row_uuid(row, 0, &out[n].reading))
 			continue;
-		text_copy(out[n].condition, sizeof(out[n].condition), condition, strlen(condition));
+		text_set(out[n].condition, sizeof(out[n].condition), condition);
 		n++;
 	}
 	*ret_n = n;
@@ -218,7 +218,7 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 		if (rc <= 0)
 			return rc;
 		row_uuid(r, 0, &reading);
-		text_copy(condition, sizeof(condition), row_text(r, 1), strlen(row_text(r, 1)));
+		text_set(condition, sizeof(condition), row_text(r, 1));
 		body = strdup(row_text(r, 2));
 	}
 	int rc = body ? db_run(db, "DELETE FROM pending_repeat WHERE reading=? AND condition=?",

@@ -81,7 +81,7 @@ static int absent(struct db *db, const char *member, int64_t at_us, char ret_dep
 		"ti", member, at_us);
 	int rc = row_next(r);
 	if (rc > 0)
-		text_copy(ret_deputy, ROTA_TOKEN, row_text(r, 0), strlen(row_text(r, 0)));
+		text_set(ret_deputy, ROTA_TOKEN, row_text(r, 0));
 	return rc;
 }
 
@@ -112,7 +112,7 @@ static int team_of(struct db *db, const char *member, int64_t resident, char ret
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
-	text_copy(ret_team, ROTA_TOKEN, row_text(r, 0), strlen(row_text(r, 0)));
+	text_set(ret_team, ROTA_TOKEN, row_text(r, 0));
 	/* hours that cannot be read are no reason to tell somebody else */
 	return centre_parse(row_text(r, 1), ret, error, sizeof(error));
 }
@@ -127,7 +127,7 @@ static int on_duty(struct db *db, const char *team, int64_t at_us, char ret[ROTA
 		"ti", team, at_us);
 	int rc = row_next(r);
 	if (rc > 0)
-		text_copy(ret, ROTA_TOKEN, row_text(r, 0), strlen(row_text(r, 0)));
+		text_set(ret, ROTA_TOKEN, row_text(r, 0));
 	return rc;
 }
 
@@ -161,7 +161,7 @@ static void last_resort(
 	*ret = (struct rota_person){.role = ""};
 	if (contact[0]) {
 		ret->role = "staff";
-		text_copy(ret->token, sizeof(ret->token), contact, strlen(contact));
+		text_set(ret->token, sizeof(ret->token), contact);
 	} else if (n > 0) {
 		*ret = steps[0];
 	}

@@ -343,11 +343,11 @@ static void finish(struct rule_text *t)
 	struct alert_rule *r = &t->rule;
 	r->severity = t->severity + SEVERITY_NOTICE;
 	if (!r->condition[0])
-		text_copy(r->condition, sizeof(r->condition), r->id, strlen(r->id));
+		text_set(r->condition, sizeof(r->condition), r->id);
 	if (t->silent_s)
 		r->for_s = t->silent_s;
 	if (t->form != NO_CHOICE)
-		text_copy(r->form, sizeof(r->form), forms[t->form], strlen(forms[t->form]));
+		text_set(r->form, sizeof(r->form), forms[t->form]);
 }
 
 int rule_read(

@@ -315,8 +315,7 @@ static int run_duty(const struct words *w)
 	return span(w, "duty", json_pack("{s:s,s:s}", "team", w->word[0], "member", w->word[1]), 2);
 }
 
-static void show_spans(
-	const struct cli *cli, const json_t *spans, const char *what, const char *other)
+static void show_spans(const json_t *spans, const char *what, const char *other)
 {
 	char from[32], to[32];
 	const json_t *s;
@@ -324,7 +323,6 @@ static void show_spans(
 	json_array_foreach(spans, i, s) printf("%s %s %s - %s %s\n", what, show_text(s, "member"),
 		show_time(show_text(s, "from"), from, sizeof(from)),
 		show_time(show_text(s, "to"), to, sizeof(to)), show_text(s, other));
-	(void)cli;
 }
 
 static void show_rota(const struct cli *cli, const json_t *result)
@@ -345,8 +343,8 @@ static void show_rota(const struct cli *cli, const json_t *result)
 				alert_say(SAY_ROLE, role, cli->chinese), show_text(to, "token"));
 		putchar('\n');
 	}
-	show_spans(cli, json_object_get(result, "absences"), say(cli, "absent", "缺勤"), "deputy");
-	show_spans(cli, json_object_get(result, "duties"), say(cli, "duty", "值班"), "team");
+	show_spans(json_object_get(result, "absences"), say(cli, "absent", "缺勤"), "deputy");
+	show_spans(json_object_get(result, "duties"), say(cli, "duty", "值班"), "team");
 }
 
 static int run_rota(const struct words *w)
