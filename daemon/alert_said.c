@@ -132,8 +132,9 @@ static int query_display(struct command *c)
 	int64_t since_us = clock_utc_us() - SHOWN_US, at_us = 0;
 	if (!configured(c->gateway->config, where))
 		return command_refuse(c, "unknown_station",
-			"There is no such station or device in vitalgate.yaml.",
-			"配置文件中没有此工位或设备。");
+			"There is no such station or device in vitalgate.yaml: `vitalgate devices` lists "
+			"the devices.",
+			"配置文件中没有此工位或设备：vitalgate devices 可查看设备。");
 	int64_t row = alert_at(c->db, where, since_us, &at_us);
 	int64_t repeat_us = repeat_at(c->db, where, since_us);
 	json_str(c->result, "station", where);

@@ -60,8 +60,9 @@ int limit_load(struct db *db, const struct alert_rules *rules, int64_t resident,
 	if (!resident)
 		return 0;
 	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT kind,side,milli,severity FROM personal_limit WHERE resident=?1 AND pending=0 "
-		"AND (?3 OR (valid_from<=?2 AND valid_to>?2)) ORDER BY id DESC LIMIT ?4",
+		"SELECT kind,side,CASE side WHEN 'at_least' THEN min(milli) ELSE max(milli) END,severity "
+		"FROM personal_limit WHERE resident=?1 AND pending=0 AND (?3 OR (valid_from<=?2 AND "
+		"valid_to>?2)) GROUP BY kind,side,severity ORDER BY max(id) DESC LIMIT ?4",
 		"iiii", resident, at_us, (int64_t)!at_known, (int64_t)RULE_PERSONAL_MAX);
 	while ((rc = row_next(r)) > 0) {
 		take(rules, r, ret->n, &ret->rules[ret->n]);

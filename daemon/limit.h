@@ -17,7 +17,7 @@ struct limits {
 };
 
 /* Those of a resident (0: nobody, none) that held at an instant, for judge(). Nobody knows the instant (`at_known` false):
- * all that were ever set, and they replace nothing. 0 or -errno. */
+ * whatever was ever set (of one kind, side and severity the tightest), and it replaces nothing. 0 or -errno. */
 int limit_load(struct db *db, const struct alert_rules *rules, int64_t resident, int64_t at_us,
 	bool at_known, struct limits *ret);
 

@@ -272,8 +272,9 @@ static int end(struct command *c, const struct asked *a, int64_t now)
 	int held = end_former(c, a, false, now);
 	int waited = held < 0 ? held : end_former(c, a, true, now);
 	if (held == 0 && waited == 0)
-		return command_refuse(c, "already_so", "There is no such limit to end.",
-			"没有可终止的此类限值。");
+		return command_refuse(c, "already_so",
+			"There is no such limit to end: `vitalgate resident` lists those that hold.",
+			"没有可终止的此类限值：vitalgate resident 可查看现有限值。");
 	return MIN(waited, 0);
 }
 

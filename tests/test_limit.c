@@ -49,10 +49,23 @@ static void test_when(void **state)
 	rig_script(&rig, "UPDATE personal_limit SET pending=1");
 	assert_int_equal(load(1, RIG_NOW, true), 0);
 	assert_int_equal(load(1, RIG_NOW, false), 0);
-	for (unsigned i = 0; i < RULE_PERSONAL_MAX + 3; i++) /* not one too far; the newest */
+	for (unsigned i = 0; i < RULE_PERSONAL_MAX + 3;
+		i++) { /* renewed again and again: the first is the tightest */
 		set(1, "bp.sbp", "at_least", 150000 + i, "critical");
+		set(1, "bp.sbp", "at_most", 90000 - i, "critical");
+	}
+	set(1, "bp.sbp", "at_least", 140000, "warning");
+	assert_int_equal(load(1, RIG_NOW, false), 3);
+	assert_int_equal(found.rules[0].limits[0].milli, 140000);
+	assert_int_equal(found.rules[1].limits[0].milli, 90000);
+	assert_int_equal(found.rules[2].limits[0].milli, 150000);
+	for (unsigned i = 0; i < RULE_PERSONAL_MAX + 3; i++) { /* not one too far; the newest */
+		char kind[8];
+		snprintf(kind, sizeof(kind), "k%u", i);
+		set(1, kind, "at_least", 150000, "critical");
+	}
 	assert_int_equal(load(1, RIG_NOW, false), RULE_PERSONAL_MAX);
-	assert_int_equal(found.rules[0].limits[0].milli, 150000 + RULE_PERSONAL_MAX + 2);
+	assert_string_equal(found.rules[0].kind, "k18");
 }
 
 static void test_condition(void **state)
