@@ -120,12 +120,21 @@ int alerts_move(struct gateway *g, struct db *db, const struct uuid *id, const s
 
 int alerts_retime(struct db *db, const struct uuid *reading)
 {
-	return error_only(db_run(db,
-		"UPDATE alert_reading SET at=coalesce((SELECT CASE WHEN trust IN ('corrected','live') "
-		"THEN taken ELSE arrived END FROM reading r WHERE r.uuid=?1 ORDER BY revision DESC LIMIT "
-		"1),at) WHERE "
-		"reading=?1",
-		"b", reading->bytes, sizeof(reading->bytes)));
+#define WHEN                                                                                \
+	"(SELECT CASE WHEN trust IN ('corrected','live') THEN taken ELSE arrived END FROM " \
+	"reading r WHERE r.uuid=?1 ORDER BY revision DESC LIMIT 1)"
+	/* first, while it still says when that was: the alerts that were first critical by it */
+	int rc = db_run(db,
+		"UPDATE alert SET critical_at=coalesce(" WHEN
+		",critical_at) WHERE uuid IN (SELECT a.uuid FROM alert_reading m CROSS JOIN alert a ON "
+		"a.uuid=m.alert WHERE m.reading=?1 AND m.level=3 AND m.at=a.critical_at)",
+		"b", reading->bytes, sizeof(reading->bytes));
+	return rc < 0 ? rc
+		      : error_only(db_run(db,
+				"UPDATE alert_reading SET at=coalesce(" WHEN
+				",at) WHERE reading=?1",
+				"b", reading->bytes, sizeof(reading->bytes)));
+#undef WHEN
 }
 
 /* The next one that is open, in the order of their raising. */

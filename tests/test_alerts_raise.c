@@ -120,12 +120,16 @@ static void test_move(void **state)
 static void test_retime(void **state)
 {
 	(void)state;
-	struct uuid a = deliver(0, 185, 95);
-	deliver(60, 186, 95);
+	struct uuid a = deliver(0, 185, 95), b = deliver(60, 186, 95);
 	rig_script(&rig, "UPDATE reading SET taken=77 WHERE id=1");
 	assert_int_equal(alerts_retime(rig.db, &a), 0);
 	expect_text("SELECT group_concat(at) FROM (SELECT * FROM alert_reading ORDER BY n)",
 		"77,1795000060000000");
+	/* that by which it was first critical: another one confirms it 60 s later */
+	expect_text("SELECT critical_at FROM alert", "77");
+	rig_script(&rig, "UPDATE reading SET taken=99 WHERE id=2");
+	assert_int_equal(alerts_retime(rig.db, &b), 0);
+	expect_text("SELECT critical_at FROM alert", "77");
 }
 
 static void test_merge(void **state)
