@@ -43,12 +43,23 @@ int32_t day_of(int64_t utc_us)
 
 int64_t day_begin_us(int32_t day)
 {
+	return day_at_us(day, 0);
+}
+
+int64_t day_at_us(int32_t day, int minute)
+{
 	int y, m, d;
 	int64_t us = 0;
 	day_split(day, &y, &m, &d);
-	struct vg_civil c = {(uint16_t)y, (uint8_t)m, (uint8_t)d, 0, 0, 0};
+	struct vg_civil c = {(uint16_t)y, (uint8_t)m, (uint8_t)d, (uint8_t)(minute / 60),
+		(uint8_t)(minute % 60), 0};
 	clock_civil_utc(&c, &us);
 	return us;
+}
+
+int day_minute(const char *text)
+{
+	return (text[0] - '0') * 600 + (text[1] - '0') * 60 + (text[3] - '0') * 10 + text[4] - '0';
 }
 
 int32_t day_read(const char *text)

@@ -14,6 +14,10 @@
 int32_t day_of(int64_t utc_us);
 /* 00:00 of the day, as an instant. */
 int64_t day_begin_us(int32_t day);
+/* The instant at which the wall shows that minute of the day. */
+int64_t day_at_us(int32_t day, int minute);
+/* "07:30", which was checked before: the minute of the day. */
+int day_minute(const char *text);
 int32_t day_from(int year, int month, int day); /* DAY_NONE: there is no such day */
 void day_split(int32_t day, int *ret_year, int *ret_month, int *ret_day);
 /* "YYYY-MM-DD" and nothing else; DAY_NONE. */

@@ -20,15 +20,7 @@ static const char *const kinds[DIGESTS] = {"due", "kpi", "alerts"};
 /* The instant at which the wall shows `lists.at` on that day. */
 static int64_t morning_us(const struct gateway *g, int32_t day)
 {
-	int y, m, d;
-	int64_t us = 0;
-	const char *at = g->config->lists_at;
-	day_split(day, &y, &m, &d);
-	struct vg_civil c = {(uint16_t)y, (uint8_t)m, (uint8_t)d,
-		(uint8_t)((at[0] - '0') * 10 + at[1] - '0'),
-		(uint8_t)((at[3] - '0') * 10 + at[4] - '0'), 0};
-	clock_civil_utc(&c, &us);
-	return us;
+	return day_at_us(day, day_minute(g->config->lists_at));
 }
 
 void digest_wanted(const struct gateway *g, enum digest_kind kind, int64_t utc_us,

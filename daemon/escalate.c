@@ -14,26 +14,13 @@
 
 /* when */
 
-/* "21:00" -> minutes of the day */
-static int minutes(const char *text)
-{
-	return (text[0] - '0') * 600 + (text[1] - '0') * 60 + (text[3] - '0') * 10 + text[4] - '0';
-}
-
 /* The first instant from `from_us` on at which the clocks of the site show this. */
 static int64_t next_at(int64_t from_us, const char *text)
 {
 	int32_t day = day_of(from_us);
-	int64_t at_us = from_us;
 	for (int32_t i = 0; i < 3; i++) {
-		int year, month, of_month;
-		day_split(day + i, &year, &month, &of_month);
-		const struct vg_civil c = {.year = (uint16_t)year,
-			.month = (uint8_t)month,
-			.day = (uint8_t)of_month,
-			.hour = (uint8_t)(minutes(text) / 60),
-			.minute = (uint8_t)(minutes(text) % 60)};
-		if (clock_civil_utc(&c, &at_us) && at_us >= from_us)
+		int64_t at_us = day_at_us(day + i, day_minute(text));
+		if (at_us >= from_us)
 			return at_us;
 	}
 	return from_us;
@@ -45,7 +32,7 @@ static bool is_quiet(const char *quiet, int64_t now_us)
 	if (!quiet[0])
 		return false;
 	const struct vg_civil c = clock_civil(now_us);
-	int now = c.hour * 60 + c.minute, from = minutes(quiet), to = minutes(quiet + 6);
+	int now = c.hour * 60 + c.minute, from = day_minute(quiet), to = day_minute(quiet + 6);
 	return from < to ? now >= from && now < to : now >= from || now < to;
 }
 

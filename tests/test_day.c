@@ -54,6 +54,10 @@ static void test_zone(void **state)
 	assert_int_equal(begin, INT64_C(1795190400) * CLOCK_SECOND_US); /* 2026-11-20T16:00:00Z */
 	assert_int_equal(day_of(begin), day_read("2026-11-21"));
 	assert_int_equal(day_of(begin - 1), day_read("2026-11-20"));
+	assert_int_equal(day_minute("07:30"), 450);
+	assert_int_equal(day_minute("23:59"), 1439);
+	assert_int_equal(day_at_us(day_read("2026-11-21"), 1439),
+		begin + INT64_C(1439) * 60 * CLOCK_SECOND_US);
 	clock_set_zone("America/Santiago");
 	for (int32_t day = day_read("2026-01-01"); day < day_read("2027-01-01"); day++)
 		assert_int_equal(day_of(day_begin_us(day)), day);
