@@ -88,6 +88,16 @@ static int move(struct gateway *g, struct db *db, int64_t from, int64_t into, bo
 	return rc;
 }
 
+/* Where both have a limit of one kind and side, that of the resident who goes on stays; what held until now held then. */
+static int end_limits(struct db *db, int64_t from, int64_t into, int64_t now_us)
+{
+	return db_run(db,
+		"UPDATE personal_limit SET valid_to=?3 WHERE resident=?1 AND valid_to>?3 AND EXISTS (SELECT "
+		"1 FROM personal_limit p WHERE p.resident=?2 AND p.kind=personal_limit.kind AND "
+		"p.side=personal_limit.side AND p.pending=personal_limit.pending AND p.valid_to>?3)",
+		"iii", from, into, now_us);
+}
+
 int merge_residents(
 	struct gateway *g, struct db *db, int64_t from, int64_t into, struct merged *ret)
 {
@@ -107,14 +117,15 @@ int merge_residents(
 		/* not told yet, or with the decoder: it comes to whom it belongs now */
 		"UPDATE study SET resident=?2 WHERE resident=?1 AND status='undecoded'",
 	};
-	int rc = 0;
+	int64_t now_us = clock_utc_us();
+	int rc = end_limits(db, from, into, now_us);
 	*ret = (struct merged){0};
 	for (size_t i = 0; i < ELEMENTS(all) && rc >= 0; i++)
 		rc = db_run(db, all[i], "ii", from, into);
 	if (rc >= 0)
 		rc = db_run(db,
 			"UPDATE resident SET state='merged',state_at=?,merged_into=? WHERE id=?",
-			"iii", clock_utc_us(), into, from);
+			"iii", now_us, into, from);
 	if (rc >= 0)
 		rc = alerts_merge(g, db, from, into);
 	if (rc >= 0) /* studies first: with each goes the heart rate that was measured in it */

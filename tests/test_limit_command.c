@@ -286,6 +286,29 @@ static void test_one_at_a_time(void **state)
 		"critical, bp.sbp at_least ended");
 }
 
+/* Where both have one of (kind, side), that of the resident who goes on stays; the same of what waits. */
+static void test_merge(void **state)
+{
+	(void)state;
+	limit("'kind':'bp.sbp','at_least':150");
+	limit("'kind':'bp.sbp','at_least':190"); /* waits */
+	limit("'kind':'bp.dbp','at_least':100");
+	limit("'kind':'spo2','at_most':88"); /* waits */
+	rig_script(&rig, "UPDATE personal_limit SET resident=2");
+	limit("'kind':'bp.sbp','at_least':160");
+	limit("'kind':'bp.sbp','at_least':185");
+	limit("'kind':'bp.sbp','at_most':80");
+	give("merge", "{'resident':'R-0002','into':'R-0001'}");
+	done();
+	expect("SELECT group_concat(kind||' '||side||' '||milli||CASE pending WHEN 1 THEN ' waits' ELSE '' END,"
+	       "', ') FROM (SELECT * FROM personal_limit WHERE resident=1 AND valid_to>4e15 "
+	       "ORDER BY id)",
+		"bp.dbp at_least 100000, spo2 at_most 88000 waits, bp.sbp at_least 160000, bp.sbp at_least 185000 "
+		"waits, bp.sbp at_most 80000 waits");
+	assert_int_equal(ROWS("personal_limit"), 7); /* what held then holds for then */
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM personal_limit WHERE resident=2"), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, door_teardown)
@@ -299,6 +322,7 @@ int main(void)
 		T(test_too_many),
 		T(test_rest),
 		T(test_one_at_a_time),
+		T(test_merge),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
