@@ -10,33 +10,34 @@
 
 #define ARTEFACT "artefact"
 
+/* By nothing else can end: what is nobody's, what was said of a study, what an older version raised, and what is technical and
+ * configured no more. */
+static int end(struct db *db, const struct uuid *alert)
+{
+	int rc = db_run(db,
+		"UPDATE alert SET state='inactive', level=0 WHERE uuid=? AND (state='latched' "
+		"OR condition='' OR NOT " ALERT_TECHNICAL
+		" AND (resident IS NULL OR shown IS NULL AND study IS NOT NULL) OR " ALERT_TECHNICAL
+		" AND NOT EXISTS (SELECT 1 FROM condition c WHERE c.alert=alert.uuid) AND NOT EXISTS "
+		"(SELECT 1 FROM study_wait w WHERE w.alert=alert.uuid))",
+		"b", alert->bytes, sizeof(alert->bytes));
+	return rc < 0 ? rc : escalate_end(db, alert);
+}
+
 int acknowledge_alert(struct gateway *g, struct db *db, const struct uuid *alert,
 	const char *author, const char *outcome)
 {
-	int64_t over = !streq(outcome, "not_reached");
+	bool over = !streq(outcome, "not_reached");
 	int rc = db_run(db,
 		"UPDATE alert SET ack_author=?2, ack_outcome=?3, acked=CASE WHEN ?4 THEN ?5 END "
 		"WHERE uuid=?1 AND acked IS NULL",
-		"bttii", alert->bytes, sizeof(alert->bytes), author, outcome, over, clock_utc_us());
-	/* by nothing else can end: what is nobody's, what was said of a study, what an older version raised, and what is technical
-	 * and configured no more */
-	if (rc > 0 && over) {
-		int ended = db_run(db,
-			"UPDATE alert SET state='inactive', level=0 WHERE uuid=? AND (state='latched' "
-			"OR condition='' OR NOT " ALERT_TECHNICAL
-			" AND (resident IS NULL OR shown IS NULL AND study IS NOT NULL) OR " ALERT_TECHNICAL
-			" AND NOT EXISTS (SELECT 1 FROM condition c WHERE c.alert=alert.uuid) AND NOT EXISTS "
-			"(SELECT 1 FROM study_wait w WHERE w.alert=alert.uuid))",
-			"b", alert->bytes, sizeof(alert->bytes));
-		rc = ended < 0 ? ended : rc;
-	}
-	if (rc > 0 && over) {
-		int ended = escalate_end(db, alert);
-		rc = ended < 0 ? ended : rc;
-	}
+		"bttii", alert->bytes, sizeof(alert->bytes), author, outcome, (int64_t)over,
+		clock_utc_us());
 	if (rc <= 0)
 		return rc;
-	rc = alerts_revise(g, db, alert, PHASE_UPDATE, author, outcome);
+	rc = over ? end(db, alert) : 0;
+	if (rc >= 0)
+		rc = alerts_revise(g, db, alert, PHASE_UPDATE, author, outcome);
 	return rc < 0 ? rc : 1;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Commands of the rota: who is absent, who has the duty, and who would be told. */
 #include "command.h"
+#include "filing.h"
 #include "gateway.h"
 #include "rota.h"
 
@@ -167,14 +168,6 @@ static int refuse_clock(struct command *c)
 		"网关时钟未设置，无法确定时间。请用 at 指定时间。");
 }
 
-static bool in_contract(struct db *db, int64_t resident, int64_t at_us)
-{
-	return db_int(db, 0,
-		       "SELECT valid_from<=?2 AND (valid_to IS NULL OR valid_to>?2) FROM resident WHERE "
-		       "id=?1",
-		       "ii", resident, at_us) == 1;
-}
-
 /* Who would be told at a time: of a resident, or of staff; and what is known of absences and duties from then on. */
 static int query_rota(struct command *c)
 {
@@ -193,7 +186,7 @@ static int query_rota(struct command *c)
 		return command_refuse(c, "unknown_resident",
 			"There is no such resident. Import the roster, or look for the token in it.",
 			"没有此居民。请先导入名册或核对编号。");
-	f.staff = !in_contract(c->db, f.resident, at_us);
+	f.staff = !filing_in_contract(c->db, f.resident, at_us);
 	json_time(c->result, "at", at_us);
 	int rc = put_steps(c, &f, at_us);
 	if (rc < 0)
