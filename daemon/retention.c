@@ -152,6 +152,8 @@ int retention_run(struct db *db, const struct instant *now, unsigned days)
 		 "outbox WHERE outbox.uuid=event.uuid)",
 			0},
 		{"DELETE FROM device_offset WHERE until<?", 0},
+		{"DELETE FROM absence WHERE to_us<?", 0},
+		{"DELETE FROM duty WHERE to_us<?", 0},
 		{"DELETE FROM digest WHERE at<? AND kind IN ('due','alerts') AND NOT EXISTS (SELECT 1 FROM outbox "
 		 "WHERE outbox.uuid=digest.uuid)",
 			0},

@@ -253,7 +253,15 @@ static void test_the_rest(void **state)
 		db_run(rig.db, "INSERT INTO audit(at,author,action) VALUES(?,'S-0001','ack')", "i",
 			RIG_NOW),
 		1);
+	static const char *const spans[] = {
+		"INSERT INTO absence(member,from_us,to_us,author) VALUES('D-0001',1,?,'S-0001')",
+		"INSERT INTO duty(team,member,from_us,to_us,author) VALUES('T-0001','D-0001',1,?,'S-0001')"};
+	for (size_t i = 0; i < ELEMENTS(spans); i++)
+		assert_int_equal(db_run(rig.db, spans[i], "i", RIG_NOW), 1);
+	after(29);
+	assert_int_equal(COUNT("absence") + COUNT("duty"), 2);
 	after(31);
+	assert_int_equal(COUNT("absence") + COUNT("duty"), 0);
 	assert_int_equal(COUNT("event WHERE type='malformed'"), 0);
 	assert_int_equal(COUNT("event WHERE type='device_error'"), 1); /* still to be told */
 	assert_int_equal(COUNT("command"), 0);
