@@ -94,17 +94,20 @@ static int spawn(const char *path, char *const argv[], int input, pid_t *ret_pid
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&files);
 	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
-	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-	posix_spawn_file_actions_addchdir_np(&files, "/");
+	int rc = posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
+	for (int fd = STDOUT_FILENO; !rc && fd <= STDERR_FILENO; fd++)
+		rc = posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_WRONLY, 0);
+	if (!rc) /* without memory for this it would have the store's files */
+		rc = posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+	if (!rc)
+		rc = posix_spawn_file_actions_addchdir_np(&files, "/");
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setpgroup(&attributes, 0);
 	posix_spawnattr_setflags(&attributes,
 		POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	int rc = posix_spawn(ret_pid, path, &files, &attributes, argv, environment);
+	if (!rc)
+		rc = posix_spawn(ret_pid, path, &files, &attributes, argv, environment);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attributes);
 	return -rc;
