@@ -27,13 +27,24 @@ static const struct alert_rule *like(
 	return found;
 }
 
-static void take(
-	const struct alert_rules *rules, struct row *r, unsigned n, struct alert_rule *rule)
+/* One that no rule is like: a condition of its own, with the others of its kind and side. */
+static void stand_alone(const struct limits *l, const char *kind, struct alert_rule *rule)
+{
+	snprintf(rule->condition, sizeof(rule->condition), "personal-%.24s-%s", kind,
+		rule_limit_upper(&rule->limits[0]) ? "high" : "low");
+	rule->topic = (uint8_t)(RULE_CONDITIONS_MAX + l->n);
+	for (unsigned i = 0; i < l->n; i++)
+		if (streq(l->rules[i].condition, rule->condition))
+			rule->topic = l->rules[i].topic;
+}
+
+static void take(const struct alert_rules *rules, struct row *r, bool replaces, struct limits *l)
 {
 	bool least = streq(row_text(r, 1), "at_least");
+	struct alert_rule *rule = &l->rules[l->n];
 	*rule = (struct alert_rule){.id = LIMIT_RULE,
-		.topic = (uint8_t)(RULE_CONDITIONS_MAX + n),
 		.personal = true,
+		.replaces = replaces,
 		.n_limits = 1,
 		.limits = {{.op = least ? RULE_AT_LEAST : RULE_AT_MOST, .milli = row_int(r, 2)}},
 		.severity = severity_named(row_text(r, 3)),
@@ -41,15 +52,15 @@ static void take(
 		.en = "beyond the limit that a doctor set for this resident"};
 	text_set(rule->kind, sizeof(rule->kind), row_text(r, 0));
 	const struct alert_rule *general = like(rules, rule);
-	if (!general) {
-		snprintf(rule->condition, sizeof(rule->condition), "personal-%.24s-%s",
-			row_text(r, 0), least ? "high" : "low");
-		return;
+	if (general) {
+		rule->topic = general->topic;
+		rule->margin_milli = general->margin_milli;
+		memcpy(rule->condition, general->condition, sizeof(rule->condition));
+		memcpy(rule->advice, general->advice, sizeof(rule->advice));
+	} else {
+		stand_alone(l, row_text(r, 0), rule);
 	}
-	rule->topic = general->topic;
-	rule->margin_milli = general->margin_milli;
-	memcpy(rule->condition, general->condition, sizeof(rule->condition));
-	memcpy(rule->advice, general->advice, sizeof(rule->advice));
+	l->n++;
 }
 
 int limit_load(struct db *db, const struct alert_rules *rules, int64_t resident, int64_t at_us,
@@ -64,9 +75,7 @@ int limit_load(struct db *db, const struct alert_rules *rules, int64_t resident,
 		"FROM personal_limit WHERE resident=?1 AND pending=0 AND (?3 OR (valid_from<=?2 AND "
 		"valid_to>?2)) GROUP BY kind,side,severity ORDER BY max(id) DESC LIMIT ?4",
 		"iiii", resident, at_us, (int64_t)!at_known, (int64_t)RULE_PERSONAL_MAX);
-	while ((rc = row_next(r)) > 0) {
-		take(rules, r, ret->n, &ret->rules[ret->n]);
-		ret->rules[ret->n++].replaces = at_known;
-	}
+	while ((rc = row_next(r)) > 0)
+		take(rules, r, at_known, ret);
 	return error_only(rc);
 }

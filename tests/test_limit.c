@@ -196,6 +196,17 @@ static void test_looser(void **state)
 		"bp-high warning doctor sbp-warning-high"); /* over, and all is as it was */
 }
 
+/* Two of a kind that no rule is about, as of a reading whose time nobody knows: one condition, and what is graver counts. */
+static void test_two_alone(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	set(1, "bp.dbp", "at_most", 90000, "warning");
+	set(1, "bp.dbp", "at_most", 85000, "critical");
+	measured(120, "1", "personal-bp.dbp-low critical doctor personal");
+	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert_history"), 1);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, door_teardown)
@@ -205,6 +216,7 @@ int main(void)
 		T(test_which_rule),
 		T(test_it_fires),
 		T(test_looser),
+		T(test_two_alone),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
