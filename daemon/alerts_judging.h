@@ -26,7 +26,7 @@ int64_t judging_age_us(const struct judging *j);
  * instrument that several share cannot speak for one of them. */
 bool judging_speaks(const struct judging *j);
 /* JSON of what an alert says of it: the rules that fired (members of an object), its labels (an array). `over`: no clean
- * repeat came. NULL: no memory. */
+ * repeat came. The caller frees them; NULL: no memory. */
 char *judging_body(const struct reading *r, const struct judged *c);
 char *judging_doubts(
 	struct gateway *g, struct db *db, const struct judging *j, bool overtaken, bool over);

@@ -23,7 +23,7 @@ struct delivery escalate_delivery(
 /* It pages, from the first step: chooses whom, and waits for the next. Reads resident, in_contract, place, station, severity,
  * state, doubts and labels of the alert as they are now, and whether its present revision was told; writes staff, recipient,
  * role, step, deliver, not_before and labels, and takes back that it was sent, receipted and read. The caller tells the
- * revision behind it. */
+ * revision behind it. `age_us`: of the reading by which it pages; 0: of none. */
 int escalate_begin(struct gateway *g, struct db *db, const struct uuid *alert, int64_t age_us);
 /* Its state is another one: latched, hurry is over; active again, it hurries; inactive, nothing is due. */
 int escalate_follow(struct gateway *g, struct db *db, const struct uuid *alert,

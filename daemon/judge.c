@@ -95,7 +95,7 @@ static int rise_or_fall(struct look *l, const struct alert_rule *rule, const str
 				       : q->value.milli <= usual - rule->by_milli;
 }
 
-static bool is_low(const struct alert_rule *rule, const struct history_value *v)
+static bool breaks(const struct alert_rule *rule, const struct history_value *v)
 {
 	return rule_limit_breaks(&rule->limits[0], v->milli, v->comparator);
 }
@@ -107,7 +107,7 @@ static int repeated(struct look *l, const struct alert_rule *rule)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < l->n && i + 1 < rule->n; i++)
-		broken += is_low(rule, &l->values[i]);
+		broken += breaks(rule, &l->values[i]);
 	return broken >= rule->k;
 }
 
@@ -131,7 +131,7 @@ static int repeated_low(struct look *l, const struct alert_rule *rule)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < l->n; i++) {
-		if (!is_low(rule, &l->values[i]))
+		if (!breaks(rule, &l->values[i]))
 			continue;
 		episodes += next_us - l->values[i].taken_us >= apart_us;
 		next_us = l->values[i].taken_us;
