@@ -16,8 +16,8 @@ static void test_void(void **state)
 		"doctor downgraded");
 	deliver(120, 166, 95);
 	assert_int_equal(COUNT("alert_reading"), 2);
-	/* whosever it is found to be: it is void */
-	assert_int_equal(intake_assign(&rig.gateway, rig.db, &id, 2), 0);
+	/* it is void, and nobody's any more */
+	assert_int_equal(intake_assign(&rig.gateway, rig.db, &id, 2), -ECANCELED);
 	assert_int_equal(COUNT("alert"), 1);
 }
 
