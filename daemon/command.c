@@ -90,18 +90,15 @@ int command_find_id(struct command *c, const char *name, const char *sql, struct
 	size_t len = strlen(text);
 	char low[33], high[33];
 	uint8_t from[16], to[16];
-	if (len < 4 || len > 32)
-		return command_refuse(c, "bad_id",
-			"Expected an id of 4 to 32 hexadecimal digits, as the lists print it.",
-			"编号应为列表中显示的4到32位十六进制数字。");
 	memset(low, '0', 32);
 	memset(high, 'f', 32);
 	low[32] = high[32] = 0;
-	memcpy(low, text, len);
-	memcpy(high, text, len);
-	if (!unhex(from, 16, low) || !unhex(to, 16, high))
-		return command_refuse(
-			c, "bad_id", "Expected hexadecimal digits.", "编号应为十六进制。");
+	memcpy(low, text, MIN(len, 32));
+	memcpy(high, text, MIN(len, 32));
+	if (len < 4 || len > 32 || !unhex(from, 16, low) || !unhex(to, 16, high))
+		return command_refuse(c, "bad_id",
+			"Expected an id of 4 to 32 hexadecimal digits, as the lists print it.",
+			"编号应为列表中显示的4到32位十六进制数字。");
 	_cleanup_(row_endp) struct row *r =
 		db_query(c->db, sql, "bb", from, sizeof(from), to, sizeof(to));
 	int rc = row_next(r);

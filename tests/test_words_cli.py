@@ -157,6 +157,9 @@ def check_alerts():
                   ("alerts", "--display", "desk-1", "--resident", "R-0001"), ("alerts", "--by", "D-0001")):
         expects(words, "usage: vitalgate alerts")
     expects(("alerts", "--follow", "--since", "2026-11-21"), "--since takes the last \"n\"")
+    expects(("alerts", "--history"), "option --history is not known, or something is missing")
+    expects(("alerts", "--frob"), "option --frob is not known")
+    assert "option" not in run("alerts", "--frob", lang="zh").stderr
 
 
 def check_acknowledging():
@@ -167,7 +170,7 @@ def check_acknowledging():
     asks(("seen", "4a14", "--by", "D-0001"), "alert_read", {"alert": "4a14"}, by="D-0001")
     for words in (("ack", "4a14"), ("ack",), ("ack", "4a14", "reached", "x"), ("ack", "4a14", "reached", "--revision", "0"),
                   ("ack", "4a14", "reached", "--revision", "1x"), ("ack", "4a14", "reached", "--all")):
-        expects(words, "usage: vitalgate ack ALERT OUTCOME")
+        expects(words, "usage: vitalgate ack ALERT OUTCOME", "reached", "advised", "referred", "not_reached", "artefact")
     expects(("seen",), "usage: vitalgate seen ALERT")
 
 
@@ -195,6 +198,36 @@ def check_rota():
         expects(words, "usage: vitalgate absence MEMBER")
     for words in (("duty", "T-0001", "D-0001"), ("duty", "T-0001", "D-0001", "1"), ("duty", "T-0001", "D-0001", "1", "--undo", "2")):
         expects(words, "usage: vitalgate duty TEAM")
+
+
+def check_zone():
+    """Times are shown as they are typed: in the gateway's zone, whatever the machine's is."""
+    path = Path(FOLDER.name) / "vitalgate.yaml"
+    path.write_text(f"version: 1\norg: demo\nsite: village\ngateway: gw-0001\nzone: Asia/Shanghai\n"
+                    f"paths: {{runtime: {FOLDER.name}}}\n", encoding="utf-8")
+    for env, want in (({}, "12-01 00:00:00 - 12-08 00:00:00"), ({"TZ": "UTC"}, "11-30 16:00:00 - 12-07 16:00:00")):
+        DAEMON.answers[:] = [{"steps": [], "duties": [], "absences": [
+            {"member": "D-0001", "from": "2026-11-30T16:00:00.000Z", "to": "2026-12-07T16:00:00.000Z", "deputy": "D-0002"}]}]
+        done = subprocess.run([PROGRAM, "--config", path, "--lang", "en", "rota"], capture_output=True, text=True, timeout=60,
+                              check=False, env={"LC_ALL": "C.UTF-8", **env})
+        assert done.stdout == f"absent D-0001 {want} D-0002\n", done
+
+
+def check_limit():
+    asks(("limit", "R-0001", "bp.sbp", "at_least", "150", "warning", "--day", "2026-12-31", "--reason", "kidneys", "--by",
+          "D-0001"), "limit", {"resident": "R-0001", "kind": "bp.sbp", "at_least": "150", "severity": "warning",
+                               "until": "2026-12-31", "reason": "kidneys"}, by="D-0001")
+    asks(("limit", "R-0001", "bp.sbp", "at_least", "190", "confirm", "--by", "D-0002"), "limit",
+         {"resident": "R-0001", "kind": "bp.sbp", "at_least": "190", "confirm": True}, by="D-0002")
+    end = {"resident": "R-0001", "kind": "bp.sbp", "at_least": "0", "end": True}
+    answer = {"resident": "R-0001", "limit": "bp.sbp at_least 190 critical pending", "state": "pending",
+              "next_en": "It waits.", "next_zh": "待确认。"}
+    for lang, said in (("en", "It waits."), ("zh", "待确认。")):
+        shown = asks(("limit", "R-0001", "bp.sbp", "at_least", "end", "--by", "D-0001"), "limit", end, by="D-0001", lang=lang,
+                     answers=(answer,))
+        assert shown == f"R-0001  bp.sbp at_least 190 critical pending\n{said}\n", shown
+    for words in (("limit", "R-0001", "bp.sbp", "above", "150", "warning"), ("limit", "R-0001", "bp.sbp", "at_least", "150")):
+        expects(words, "usage: vitalgate limit R KIND")
 
 
 def check_stations():

@@ -374,15 +374,22 @@ const struct words_command alert_words[] = {
 		"  --follow            先列未结束警报，再逐条显示变化；--since N 从序号 n 之后继续\n"
 		"  --display 工位      供该工位显示屏给居民看的文字"},
 	{"ack", run_ack, 2, 2, WORDS_BY | WORDS_REVISION, "ALERT OUTCOME [--by D] [--revision N]",
-		"what was done: reached | advised | referred | not_reached | artefact\n"
+		"says what was done\n"
+		"  reached        the resident was reached\n"
+		"  advised        and was told what to do\n"
+		"  referred       and was referred\n"
 		"  not_reached    goes on: the next person is told\n"
 		"  artefact       the measurement is void\n"
-		"  --revision N   what was seen: refused when it is graver by now",
+		"  --revision N   what was seen: refused when it is graver, or has another critical "
+		"reading, by now",
 		"警报 结果 [--by 医生] [--revision N]",
-		"处理结果：reached | advised | referred | not_reached | artefact\n"
-		"  not_reached    继续逐级通知\n"
+		"确认警报并注明处理结果\n"
+		"  reached        已联系上居民\n"
+		"  advised        已指导\n"
+		"  referred       已转诊\n"
+		"  not_reached    未联系上，继续逐级通知\n"
 		"  artefact       误测，读数作废\n"
-		"  --revision N   所见版本；若此后升级则拒绝"},
+		"  --revision N   所见版本；若此后升级或有新的危急值则拒绝"},
 	{"seen", run_seen, 1, 1, WORDS_BY, "ALERT [--by D]",
 		"somebody looks at it: the others see that it is read", "警报 [--by 医生]",
 		"标记为已读"},

@@ -35,7 +35,7 @@ void show_cell(const char *t, int width);
 void show_who(const struct cli *cli, const json_t *of);
 /* A member's text; "-" when it has none. */
 const char *show_text(const json_t *o, const char *key);
-/* "2026-11-21T08:00:00.123Z" in the zone of the caller, without the date's century. */
+/* "2026-11-21T08:00:00.123Z" in the zone of the gateway (or that of the caller, by TZ), without the date's century. */
 const char *show_time(const char *utc, char *out, size_t size);
 /* "<2.5": the value of an object, with its comparator. */
 void show_number(const json_t *v, char *out, size_t size);

@@ -19,6 +19,8 @@ static bool socket_path(const struct cli *cli, char *out, size_t size)
 		fprintf(stderr, "vitalgate: %s\n", error);
 		return snprintf(out, size, "/run/vitalgate/control.sock") < (int)size;
 	}
+	/* times are typed in the gateway's zone, and are shown in it, unless the caller has another one */
+	setenv("TZ", config.zone, 0);
 	bool fits = snprintf(out, size, "%s/control.sock", config.runtime) < (int)size;
 	config_free(&config);
 	return fits;

@@ -231,6 +231,14 @@ static int run_resident(const struct words *w)
 	return words_ask(w, "resident", json_pack("{s:s}", "resident", w->word[0]), show_resident);
 }
 
+static void show_limit(const struct cli *cli, const json_t *result)
+{
+	const json_t *next = json_object_get(result, cli->chinese ? "next_zh" : "next_en");
+	printf("%s  %s\n", show_text(result, "resident"), show_text(result, "limit"));
+	if (next) /* it waits for another doctor */
+		puts(json_string_value(next));
+}
+
 /* "bp.sbp at_least 150 warning --day 2026-12-31 --reason TEXT"; "bp.sbp at_least end"; a second doctor's
  * "bp.sbp at_least 190 confirm". */
 static int run_limit(const struct words *w)
@@ -250,7 +258,7 @@ static int run_limit(const struct words *w)
 		words_put(args, "until", w->day);
 		words_put(args, "reason", w->reason);
 	}
-	return words_ask(w, "limit", args, show_members);
+	return words_ask(w, "limit", args, show_limit);
 }
 
 /* It may be a name, and a command line is seen by everybody. */
@@ -308,7 +316,9 @@ const struct words_command people_words[] = {
 		"\"kidneys\" --by D-0001",
 		"居民 项目 at_least|at_most 数值|end critical|warning|confirm --day 截止日 --reason 原因 "
 		"--by 医生",
-		"医生设定的个人限值；放宽须由第二位医生确认"},
+		"医生设定的个人限值；放宽须由第二位医生确认\n"
+		"  vitalgate limit R-0001 bp.sbp at_least 150 warning --day 2026-12-31 --reason "
+		"\"肾病\" --by D-0001"},
 	{"label", run_label, 1, 2, WORDS_BY, "R [-]",
 		"what this console shows beside the token; read from standard input (-: take it away)",
 		"居民 [-]", "本机显示的标签，从标准输入读取（-：删除）"},

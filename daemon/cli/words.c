@@ -55,6 +55,16 @@ int words_expected(const struct words *w, const char *en, const char *zh)
 	return 2;
 }
 
+/* An option that nobody knows, or without what belongs to it. */
+static int unknown(const struct words *w, const char *option)
+{
+	fprintf(stderr,
+		w->cli->chinese ? "vitalgate %s：选项 %s 无法识别，或缺少内容\n"
+				: "vitalgate %s: option %s is not known, or something is missing\n",
+		w->command->name, option);
+	return words_expected(w, NULL, NULL);
+}
+
 static int help(const struct words *w)
 {
 	const struct words_command *c = w->command;
@@ -150,7 +160,7 @@ static int take(struct words *w, int argc, char **argv)
 		{"lang", required_argument, NULL, 'l'}, {"config", required_argument, NULL, 'c'},
 		{"socket", required_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int c;
-	optind = 0; /* GNU: anew */
+	optind = opterr = 0; /* GNU: anew; it speaks English only */
 	while ((c = getopt_long(argc, argv, "jhc:", options, NULL)) >= 0)
 		if (c == 'j')
 			w->cli->json = true;
@@ -162,6 +172,8 @@ static int take(struct words *w, int argc, char **argv)
 			w->cli->socket = optarg;
 		else if (c == 'h')
 			return 1;
+		else if (c == '?')
+			return unknown(w, argv[optind - 1]);
 		else if (!(take_option(w, c) & w->command->options))
 			return words_expected(w, NULL, NULL);
 	while (optind < argc && w->n < WORDS_MAX)
