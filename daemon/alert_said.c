@@ -91,8 +91,8 @@ static int64_t alert_at(struct db *db, const char *where, int64_t since_us, int6
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT a.id,m.at FROM alert a JOIN alert_reading m ON m.alert=a.uuid AND "
-		"m.reading=a.shown LEFT JOIN device d ON d.id=a.device WHERE a.state IN "
-		"('active','latched') AND a.place IS NULL AND (a.station=?1 OR d.name=?1) AND m.at>=?2 "
+		"m.reading=a.shown LEFT JOIN device d ON d.id=a.device WHERE "
+		"a.state='active' AND a.place IS NULL AND (a.station=?1 OR d.name=?1) AND m.at>=?2 "
 		"ORDER BY m.at DESC,a.id DESC LIMIT 1",
 		"ti", where, since_us);
 	if (row_next(r) <= 0)

@@ -227,7 +227,7 @@ static void put_state(const struct teller *t, const struct alert_facts *a)
 
 /* what to do */
 
-/* Of the first of its rules that has one; a personal limit has that of its condition. */
+/* Of the first of its rules that has one; a personal limit has that of its condition, and the words of a cart "statement". */
 static const struct rule_advice *advice_of(
 	const struct alert_facts *a, const json_t *fired, const struct alert_rules *rules)
 {
@@ -240,6 +240,8 @@ static const struct rule_advice *advice_of(
 		rule = id ? alert_rules_find(rules, id) : NULL;
 		if (rule && rule->advice[0])
 			return alert_rules_advice(rules, rule->advice);
+		if (text_of(of, "statement"))
+			return alert_rules_advice(rules, "statement");
 	}
 	for (unsigned n = 0; a->condition && (rule = alert_rules_at(rules, n)); n++)
 		if (streq(rule->condition, a->condition) && rule->advice[0])
@@ -253,6 +255,14 @@ static void put_next(const struct teller *t, const struct alert_facts *a, const 
 	if (!advice || (a->state && streq(a->state, "inactive")))
 		return;
 	put(t, " Next: ", "下一步：");
+	if (a->state && streq(a->state, "latched")) {
+		if (a->technical)
+			put(t, "look why it was so, and acknowledge. ", "请查明原因后确认。");
+		else
+			put(t, "ask how the resident is, and acknowledge. ",
+				"请询问居民情况后确认。");
+		put(t, "When it comes again: ", "再次出现时：");
+	}
 	fputs(t->chinese ? advice->zh : advice->en, t->to);
 	put(t, ".", "。");
 }
@@ -288,7 +298,7 @@ const char *alert_text_resident(
 {
 	json_t *body = a->body ? json_loads(a->body, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	const struct rule_advice *advice =
-		a->technical || (a->state && streq(a->state, "inactive"))
+		a->technical || (a->state && !streq(a->state, "active"))
 			? NULL
 			: advice_of(a, json_object_get(body, "rules"), rules);
 	json_decref(body);

@@ -160,10 +160,10 @@ int config_add(const char *path, struct config *c, char *error, size_t error_siz
  * meaning). A required key has the default "(required)". */
 void config_document(void (*line)(const char *text, void *arg), void *arg);
 
-/* NULL: no such device. */
 /* What is allowed and hardly meant, and what to do about it; NULL: nothing. */
 const char *config_hint(const struct config *c, bool chinese);
 
+/* NULL: no such device. */
 const struct config_device *config_device_named(const struct config *c, const char *id);
 
 /* NULL: it is not listed. */

@@ -272,8 +272,14 @@ bool config_check_ecg(const struct config *c, struct config_fault *f)
 
 const char *config_hint(const struct config *c, bool chinese)
 {
-	if (!c->alerts || c->site_contact[0])
+	if (!c->alerts)
 		return NULL;
+	if (c->site_contact[0])
+		return !c->hook[0] || access(c->hook, X_OK) == 0 ? NULL
+		       : chinese
+			       ? "alerting.hook 所指程序不存在或不可执行，现场不会发声；请核对路径和权限（0755）"
+			       : "alerting.hook: there is no such program, or it may not be executed: "
+				 "nothing sounds on the spot; look at its path and mode (0755)";
 	return chinese ? "未设置 site_contact：若站点也无 contact，未识别居民的读数、无签约医生的居民和网关自身的警报"
 			 "无人接收；"
 			 "请填写负责人员的编号，如 S-0001"

@@ -105,7 +105,7 @@ int rule_national(const struct alert_rules *rules, const struct codes *codes, co
 		line_near(rules, what), what,
 		once ? "It is accepted when the same reason stands a second time: "
 		       "accept_looser_again"
-		     : "Add it; or say why not, twice: accept_looser: \"reason\" and "
+		     : "Mend it; or say why not, twice: accept_looser: \"reason\" and "
 		       "accept_looser_again: \"the same reason\"");
 	return -EINVAL;
 }

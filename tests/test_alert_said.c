@@ -87,7 +87,9 @@ static void test_display(void **state)
 	shows("desk-1", "alert", SUGAR); /* the latest */
 	revise(2, "state='inactive'");
 	shows("desk-1", "alert", REST);
-	revise(1, "state='latched', level=0");
+	revise(1, "state='latched', level=0"); /* it was good again: nothing to say */
+	shows("desk-1", "(none)", "");
+	revise(1, "state='active', level=3");
 	shows("desk-1", "alert", REST);
 	commit("UPDATE alert_reading SET at=at-601*1000000");
 	shows("desk-1", "(none)", "");

@@ -136,24 +136,29 @@ static void test_technical(void **state)
 	says(&a,
 		"Critical: vaccine fridge too warm (vaccine fridge fridge-1). Ambient temperature 9.1 "
 		"°C (limit: above 8 °C). Since 2026-11-22 11:50. State: over, nobody has acknowledged "
-		"it; to staff (step 1, at once).",
+		"it; to staff (step 1, at once). Next: look why it was so, and acknowledge. When it "
+		"comes again: check door, power and thermometer; move the vaccines to another fridge, "
+		"use none of them before they are assessed, and report it.",
 		"危急：疫苗冰箱温度过高（疫苗冰箱 fridge-1）。环境温度 9.1 ℃（限值：>8 ℃）。始于2026-11-22 "
-		"11:50。状态：已解除，待确认；通知站点工作人员（第1步，立即）。");
+		"11:50。状态：已解除，待确认；通知站点工作人员（第1步，立即）。下一步：请查明原因后确认。再次出现时"
+		"：检查门、电源和温度计；将疫苗移至备用冷链，封存待评估并上报。");
 	assert_string_equal(alert_text_resident(&a, rules, false), "");
 	a.place = NULL;
 	a.body = "{\"rules\":[]}";
 	a.condition = "battery-low";
 	a.severity = "warning";
+	a.state = "active";
 	says(&a,
-		"Warning: battery low (fridge-1). Since 2026-11-22 11:50. State: over, nobody has "
-		"acknowledged it; to staff (step 1, at once).",
-		"警告：电量低（fridge-1）。始于2026-11-22 11:50。状态：已解除，待确认；通知站点工作人员（第1步，立"
-		"即）。");
+		"Warning: battery low (fridge-1). Since 2026-11-22 11:50. State: active; to staff (step "
+		"1, at once). Next: change or charge the battery.",
+		"警告：电量低（fridge-1）。始于2026-11-22 11:50。状态：进行中；通知站点工作人员（第1步，立即）。下一"
+		"步：更换电池或充电。");
 	a.device = NULL; /* the gateway's own */
 	says(&a,
-		"Warning: battery low. Since 2026-11-22 11:50. State: over, nobody has acknowledged "
-		"it; to staff (step 1, at once).",
-		"警告：电量低。始于2026-11-22 11:50。状态：已解除，待确认；通知站点工作人员（第1步，立即）。");
+		"Warning: battery low. Since 2026-11-22 11:50. State: active; to staff (step 1, at "
+		"once). Next: change or charge the battery.",
+		"警告：电量低。始于2026-11-22 11:50。状态：进行中；通知站点工作人员（第1步，立即）。下一步：更换电池"
+		"或充电。");
 }
 
 /* The words of a cart, a condition without a rule's text, and a body that is none. */
@@ -171,9 +176,12 @@ static void test_poor(void **state)
 	a.deliver = "list";
 	says(&a,
 		"Critical: the cart states an arrest. \"ASYSTOLE\". Since 2026-11-22 12:01. Note: words "
-		"of the ECG cart, nobody's finding. State: active; on the list, nobody is called.",
+		"of the ECG cart, nobody's finding. State: active; on the list, nobody is called. Next: look at the "
+		"patient and at the ECG now; refer at once with chest pain, fainting or short breath; "
+		"ask the centre for an urgent report.",
 		"危急：心电图机提示停搏。“ASYSTOLE”。始于2026-11-22 12:01。注意：心电图机自动提示，未经医生"
-		"诊断。状态：进行中；列入清单，不呼叫。");
+		"诊断。状态：进行中；列入清单，不呼叫。下一步：立即查看患者和心电图；有胸痛、晕厥、气促立即转诊"
+		"；请诊断中心急诊判读。");
 	a.condition = "glucose-low";
 	a.body = "[";
 	a.labels = NULL;
@@ -184,6 +192,15 @@ static void test_poor(void **state)
 		"Critical: low glucose. State: active. Next: 15 g of sugar now, measure again after "
 		"15 minutes; review the medicine.",
 		"危急：血糖低。状态：进行中。下一步：立即进食15克糖，15分钟后复测；用药者联系调整。");
+	assert_string_not_equal(alert_text_resident(&a, rules, false), "");
+	a.state = "latched"; /* it was good again: no sugar now */
+	says(&a,
+		"Critical: low glucose. State: over, nobody has acknowledged it. Next: ask how the "
+		"resident is, and acknowledge. When it comes again: 15 g of sugar now, measure again "
+		"after 15 minutes; review the medicine.",
+		"危急：血糖低。状态：已解除，待确认。下一步：请询问居民情况后确认。再次出现时：立即进食15克糖，15"
+		"分钟后复测；用药者联系调整。");
+	assert_string_equal(alert_text_resident(&a, rules, false), "");
 }
 
 /* Each condition of the file that a person can mend has words for the resident, and none names anybody. */

@@ -574,6 +574,11 @@ static void test_hint(void **state)
 	assert_null(config_hint(&config, false));
 	accept(HEAD "site_contact: S-0001\n");
 	assert_null(config_hint(&config, false));
+	accept(HEAD "site_contact: S-0001\nalerting: {hook: /bin/sh}\n");
+	assert_null(config_hint(&config, false));
+	accept(HEAD "site_contact: S-0001\nalerting: {hook: /etc/passwd}\n");
+	assert_non_null(strstr(config_hint(&config, false), "look at its path and mode"));
+	assert_non_null(strstr(config_hint(&config, true), "请核对路径和权限"));
 }
 
 static void test_alerting(void **state)
