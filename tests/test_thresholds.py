@@ -195,6 +195,11 @@ def check_corrections():
             assert rule["severity"] != "critical", name
         if rule.get("kind") == "spo2" and rule.get("type", "limit") == "limit" and "trait" not in rule:
             assert "altitude_below" in rule or "altitude_from" in rule, name
+    # whoever is told is told what to do
+    said = set(re.findall(r"^  - \{id: ([\w-]+), zh: ", (ROOT / "config" / "alerts.yaml").read_text(encoding="utf-8"), re.M))
+    assert "statement" in said, said
+    for name, rule in ours.items():
+        assert rule["severity"] == "notice" or rule.get("advice") in said, name
 
 
 def main():
