@@ -29,7 +29,7 @@ SECONDS = max(20.0, KILLS * 0.33)
 SEED = int(os.environ.get("VITALGATE_SEED", random.randrange(1 << 30)))
 DISK_MS = 25
 CRITICAL_S, WARNING_S, AGAIN_S = ESCALATE = (6, 8, 7)
-LATE_S = 4.0            # of being killed, again and again, while something is due; less than an interval
+LATE_S = 5.5            # of being killed, again and again, while something is due; less than an interval
 EARLY_S = 0.3           # the wall's clock and the one of waiting, each read at its own moment
 CUFFS, LABS = ("cuff-1", "cuff-2"), ("lab-1", "lab-2")
 SLOTS = {1: "R-0001", 2: "R-0002"}  # of cuff-1; its users 1 to 3 measure

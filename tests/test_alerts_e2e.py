@@ -65,7 +65,7 @@ def until_hooked(site, n):
 def local_site():
     """One with a cuff, and with a program of its own."""
     site = Site(devices=[cuff_device("cuff-1", station="desk-1")], extra=(
-        "stations:\n  - {id: desk-1}\nalerting: {quiet: \"\", hook: \"{dir}/siren\", hook_timeout_s: 2}\n"))
+        "stations:\n  - {id: desk-1}\nalerting: {quiet: \"\", hook: \"{dir}/siren\", hook_timeout_s: 6}\n"))
     with open(site.path("siren"), "w", encoding="utf-8") as f:
         f.write(HOOK.format(dir=site.dir))
     os.chmod(site.path("siren"), 0o755)
@@ -140,7 +140,7 @@ def fails(site):
     before = len(hooked(site))
     enter(site, "R-0002", "glu.random=2.5")
     until_hooked(site, before + 1)
-    holds(wait_until(lambda: failures(site), 10), "no event")
+    holds(wait_until(lambda: failures(site), 30), "no event")
     holds("killed" in failures(site)[0], failures(site))
     os.unlink(site.path("hang"))
     enter(site, "R-0002", "bp=170/111")

@@ -152,7 +152,7 @@ static bool alive(int pid)
 
 static bool is_gone(int pid)
 {
-	for (int i = 0; i < 500 && alive(pid); i++)
+	for (int i = 0; i < 2000 && alive(pid); i++)
 		usleep(10000);
 	return !alive(pid);
 }
@@ -164,9 +164,9 @@ static void test_time_out(void **state)
 	script("trap '' TERM INT HUP\n(trap '' TERM INT HUP; exec sleep 1000) &\necho $! $$ "
 	       ">$out\nwait");
 	int64_t before = clock_boot_us();
-	assert_int_equal(begin("x", SECOND_US / 2), 0);
+	assert_int_equal(begin("x", 2 * SECOND_US), 0);
 	wait_for_end();
-	assert_true(clock_boot_us() - before < 5 * SECOND_US);
+	assert_true(clock_boot_us() - before < 15 * SECOND_US);
 	assert_string_equal(why, "it did not end in time and was killed");
 	int child = 0, own = 0;
 	assert_int_equal(sscanf(written(), "%d %d", &child, &own), 2);
@@ -211,7 +211,7 @@ static void test_freed_while_it_runs(void **state)
 	(void)state;
 	script("echo $$ >$out; exec sleep 1000");
 	assert_int_equal(begin("x", 100 * SECOND_US), 0);
-	for (int i = 0; i < 500 && !written()[0]; i++)
+	for (int i = 0; i < 2000 && !written()[0]; i++)
 		usleep(10000);
 	int own = atoi(written());
 	assert_true(own > 1);
