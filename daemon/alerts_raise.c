@@ -14,16 +14,15 @@ static int insert(struct gateway *g, struct db *db, const struct raising *a)
 {
 	const struct filing *to = a->to;
 	int64_t resident = to ? to->who.resident : 0;
-	const char *labels = a->severity == SEVERITY_CRITICAL ? "[\"unconfirmed\"]" : "[]";
 	return db_run(db,
 		"INSERT INTO alert(uuid,revision,reading,resident,severity,level,state,condition,labels,"
 		"recipient,role,in_contract,body,doubts,raised,rules_version,place,station,device,since,"
-		"study,boot_id,raised_boot) VALUES(?,1,?,?,?,?,'active',?,?,'','',?,?,?,?,?,?,?,?,?,?,?,"
+		"study,boot_id,raised_boot) VALUES(?,1,?,?,?,?,'active',?,'[]','','',?,?,?,?,?,?,?,?,?,?,?,"
 		"?) ON CONFLICT(uuid) DO NOTHING",
-		"bbptittittitttppbbi", a->id.bytes, sizeof(a->id.bytes),
+		"bbptitittitttppbbi", a->id.bytes, sizeof(a->id.bytes),
 		a->reading ? a->reading->bytes : NULL,
 		a->reading ? sizeof(a->reading->bytes) : (size_t)0, resident ? &resident : NULL,
-		severity_name(a->severity), (int64_t)a->severity, a->condition, labels,
+		severity_name(a->severity), (int64_t)a->severity, a->condition,
 		(int64_t)(to && to->in_contract), a->body, a->doubts, a->raised_us,
 		alert_rules_version(g->rules), a->place, a->station, a->device ? &a->device : NULL,
 		a->since_us ? &a->since_us : NULL, a->study ? a->study->bytes : NULL,

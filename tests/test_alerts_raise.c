@@ -26,7 +26,7 @@ static void test_raise(void **state)
 	const struct filing hers = {.who.resident = 2, .in_contract = true};
 	struct raising a = raising(&hers, SEVERITY_CRITICAL);
 	assert_int_equal(alerts_raise(&rig.gateway, rig.db, &a), 1);
-	expect("ecg-statement R-0002: start active 3/3 doctor unconfirmed cart_statement");
+	expect("ecg-statement R-0002: start active 3/3 doctor cart_statement");
 	expect_text("SELECT recipient||revision||(study=x'0e0c0900000000000000000000000000')||"
 		    "hex(reading)||hex(shown)||readings||"
 		    "(raised=1795000000000000)||raised_boot||coalesce(since,'-') FROM alert",
@@ -107,8 +107,8 @@ static void test_move(void **state)
 	struct raising a = raising(&nobody, SEVERITY_CRITICAL);
 	assert_int_equal(alerts_raise(&rig.gateway, rig.db, &a), 1);
 	assert_int_equal(alerts_move(&rig.gateway, rig.db, &one, &hers), 0);
-	expect("ecg-statement R-0002: start active 3/3 staff unassigned unconfirmed cart_statement; "
-	       "update active 3/3 doctor unconfirmed cart_statement");
+	expect("ecg-statement R-0002: start active 3/3 staff unassigned cart_statement; "
+	       "update active 3/3 doctor cart_statement");
 	acknowledge("ecg-statement");
 	const struct filing his = {.who.resident = 1, .in_contract = true};
 	assert_int_equal(alerts_move(&rig.gateway, rig.db, &one, &his), 0);

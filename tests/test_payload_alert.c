@@ -110,7 +110,8 @@ static void test_technical_alert(void **state)
 	expect(root, "alerts.0.rules.0.value", "9.5");
 	expect(root, "alerts.0.rules.0.limit", "8.0");
 	expect(root, "alerts.0.rules.0.unit", "\"Cel\"");
-	expect(root, "alerts.0.labels", "[\"unconfirmed\"]"); /* not "unassigned" */
+	expect(root, "alerts.0.labels",
+		"[]"); /* neither "unassigned" nor "unconfirmed": it lasted */
 	json_decref(root);
 	deliver_place(700, 50);
 	root = message(OBJECT_ALERT, 1, 5);
@@ -184,8 +185,7 @@ static void test_alerts_of_studies(void **state)
 	expect(root, "alerts.0.priority", "\"PH\"");
 	expect(root, "alerts.0.to", "{\"role\":\"doctor\",\"token\":\"D-0002\"}");
 	expect(root, "alerts.0.rules.0.statement", "\"Asystole\"");
-	expect(root, "alerts.0.labels",
-		"[\"unconfirmed\",\"cart_statement\",\"clock_uncompared\"]");
+	expect(root, "alerts.0.labels", "[\"cart_statement\",\"clock_uncompared\"]");
 	json_decref(root);
 	assert_int_equal(report_tell(&rig.gateway, rig.db, RIG_NOW, INT64_MAX), 0);
 	root = message(OBJECT_ALERT, 2, 1);
