@@ -45,7 +45,7 @@ static int refuse_unknown(struct command *c)
 {
 	return command_refuse(c, "unknown_id",
 		"Nothing begins at that time. `rota` lists absences and duties.",
-		"没有在该时间开始的记录。rota 可查看缺勤和值班。");
+		"没有在该时间开始的记录。rota 可查看请假和值班。");
 }
 
 static int done(struct command *c, const char *what, const char *object, const struct span *s)

@@ -343,7 +343,7 @@ static void show_rota(const struct cli *cli, const json_t *result)
 				alert_say(SAY_ROLE, role, cli->chinese), show_text(to, "token"));
 		putchar('\n');
 	}
-	show_spans(json_object_get(result, "absences"), say(cli, "absent", "缺勤"), "deputy");
+	show_spans(json_object_get(result, "absences"), say(cli, "absent", "请假"), "deputy");
 	show_spans(json_object_get(result, "duties"), say(cli, "duty", "值班"), "team");
 }
 
