@@ -26,6 +26,17 @@ static inline int teardown(void **state)
 	return 0;
 }
 
+/* The fridge at the site says so many tenths of a degree. */
+static inline void deliver_place(int64_t at_s, int64_t tenths)
+{
+	struct unit *u = watch_unit(&rig, rig.cuff, at_s);
+	u->place = "fridge";
+	watch_add(&rig, u,
+		&(struct watch_reading){
+			.kind = "environment", .numbers = {{"env.temp", tenths, -1, 0}}});
+	assert_int_equal(rig_file(&rig, u), 0);
+}
+
 static inline json_t *parse(const char *text, size_t len)
 {
 	json_error_t e;

@@ -64,16 +64,6 @@ static void test_unknown_time(void **state)
 	json_decref(root);
 }
 
-static void deliver_place(int64_t at_s, int64_t tenths)
-{
-	struct unit *u = watch_unit(&rig, rig.cuff, at_s);
-	u->place = "fridge";
-	watch_add(&rig, u,
-		&(struct watch_reading){
-			.kind = "environment", .numbers = {{"env.temp", tenths, -1, 0}}});
-	assert_int_equal(rig_file(&rig, u), 0);
-}
-
 static void test_place(void **state)
 {
 	(void)state;
