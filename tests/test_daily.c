@@ -281,7 +281,7 @@ static void test_critical_again(void **state)
 	expect_alerts(
 		"overdue-htn R-0001 inactive critical 4, overdue-htn R-0001 active critical 1");
 	expect("SELECT group_concat(phase||' '||level||' '||labels||' '||pages,', ') FROM alert",
-		"end 0 [\"unconfirmed\",\"superseded\"] 1, start 3 [\"unconfirmed\"] 1");
+		"end 0 [\"superseded\"] 1, start 3 [] 1");
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM escalation"), 1);
 	walk("2026-10-23");
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"), 2);
