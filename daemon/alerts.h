@@ -68,10 +68,17 @@ struct raising {
 };
 /* 1: it is new and on its way; 0: it was raised before; -errno. */
 int alerts_raise(struct gateway *g, struct db *db, const struct raising *a);
-/* What it is about, and is no reading, has another severity now, below or above the one that it had. 1: it is critical again
- * after somebody acknowledged it, which is another alert: raise that one, and supersede this one. 0 or -errno. */
-int alerts_stand(struct gateway *g, struct db *db, const struct uuid *id, enum severity level,
-	const char *body, int64_t at_us);
+/* What it is about, and is no reading, has another severity now. */
+struct alert_standing {
+	enum severity level;
+	const char *body;
+	bool in_contract; /* of now: for when somebody is told anew */
+	int64_t at_us;
+};
+/* 1: it is critical again after somebody acknowledged it, which is another alert: raise that one, and supersede this one. 0
+ * or -errno. */
+int alerts_stand(
+	struct gateway *g, struct db *db, const struct uuid *id, const struct alert_standing *s);
 /* What it is about belongs to somebody else now. */
 int alerts_move(struct gateway *g, struct db *db, const struct uuid *id, const struct filing *f);
 /* It is over by itself. */

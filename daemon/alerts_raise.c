@@ -46,8 +46,15 @@ int alerts_raise(struct gateway *g, struct db *db, const struct raising *a)
 	return 1;
 }
 
-int alerts_stand(struct gateway *g, struct db *db, const struct uuid *id, enum severity level,
-	const char *body, int64_t at_us)
+static int told_anew(struct gateway *g, struct db *db, const struct uuid *id, bool in_contract)
+{
+	int rc = db_run(db, "UPDATE alert SET in_contract=? WHERE uuid=?", "ib",
+		(int64_t)in_contract, id->bytes, sizeof(id->bytes));
+	return rc < 0 ? rc : escalate_begin(g, db, id, 0);
+}
+
+int alerts_stand(
+	struct gateway *g, struct db *db, const struct uuid *id, const struct alert_standing *s)
 {
 	struct alert_row row;
 	int rc = alert_row_load(db, id, &row);
@@ -56,18 +63,21 @@ int alerts_stand(struct gateway *g, struct db *db, const struct uuid *id, enum s
 	struct episode now = row.episode;
 	/* what the gateway finds by itself is nobody else's */
 	const struct episode_reading as = {
-		.fires = level, .holds = level, .at_us = at_us, .speaks = true};
+		.fires = s->level, .holds = s->level, .at_us = s->at_us, .speaks = true};
 	const struct episode_limits limits = {.least = alert_times(g->rules)->least};
 	struct episode_change c = episode_take(&now, NULL, &as, &limits, &row.episode);
 	if (c.verdict != EPISODE_CHANGES)
 		return c.verdict == EPISODE_REPLACES;
-	rc = db_run(db, "UPDATE alert SET body=? WHERE uuid=?", "tb", body, id->bytes,
+	row.episode.labels &=
+		~(unsigned)(LABEL_UNCONFIRMED | LABEL_CONFIRMED); /* of measurements */
+	rc = db_run(db, "UPDATE alert SET body=? WHERE uuid=?", "tb", s->body, id->bytes,
 		sizeof(id->bytes));
 	if (rc >= 0)
 		rc = alert_row_write(db, &row,
-			&(struct alert_turn){.anew = c.pages, .day = c.pages ? day_of(at_us) : 0});
+			&(struct alert_turn){
+				.anew = c.pages, .day = c.pages ? day_of(s->at_us) : 0});
 	if (rc >= 0)
-		rc = c.pages ? escalate_begin(g, db, id, 0)
+		rc = c.pages ? told_anew(g, db, id, s->in_contract)
 			     : escalate_follow(g, db, id, now.state, row.episode.state);
 	return rc < 0 ? rc : alerts_revise(g, db, id, c.phase, NULL, NULL);
 }

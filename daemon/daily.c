@@ -16,7 +16,7 @@ static const struct code week_readings = {.kind = "home_week", .ucum = "{reading
 
 #define WEEK_DAYS 7
 /* SQL: an alert of a resident that no reading raised and no study */
-#define ALERT_OF_DAY "reading IS NULL AND study IS NULL"
+#define ALERT_OF_DAY "resident IS NOT NULL AND reading IS NULL AND study IS NULL"
 
 /* What is known of one resident on one day; read when the first rule asks for it. */
 struct facts {
@@ -135,19 +135,33 @@ static int judge_condition(struct facts *f, unsigned first, struct standing *ret
 	return MIN(rc, 0);
 }
 
-/* The one that is open: 1; 0: there is none, -errno. */
+/* The one that is open; of several, after a merge, rather one that is not over. 1; 0: there is none, -errno. */
 static int open_one(
 	struct db *db, int64_t resident, const char *condition, struct uuid *ret, int *ret_level)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT uuid,level FROM alert WHERE resident=? AND condition=? AND " ALERT_OF_DAY
-		" AND state IN ('active','latched') ORDER BY id DESC LIMIT 1",
+		" AND state IN ('active','latched') ORDER BY state='active' DESC,id DESC LIMIT 1",
 		"it", resident, condition);
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
 	*ret_level = (int)row_int(r, 1);
 	return row_uuid(r, 0, ret) ? 1 : -EIO;
+}
+
+/* Each that is active of this resident and condition. */
+static int end_all(struct gateway *g, struct db *db, int64_t resident, const char *condition,
+	const struct instant *now)
+{
+	struct uuid id;
+	int level, rc;
+	while ((rc = open_one(db, resident, condition, &id, &level)) > 0 && level) {
+		rc = alerts_over(g, db, &id, now->utc_us);
+		if (rc < 0)
+			return rc;
+	}
+	return MIN(rc, 0);
 }
 
 static struct uuid alert_id(const struct facts *f, const char *condition)
@@ -158,13 +172,18 @@ static struct uuid alert_id(const struct facts *f, const char *condition)
 	return uuid_of("alert", text, (size_t)n);
 }
 
+static bool in_contract(const struct facts *f)
+{
+	return owned_in_contract(f->who, day_begin_us(f->day));
+}
+
 /* 1; 0: that was raised today; -errno. */
 static int raise_new(struct gateway *g, const struct facts *f, const char *condition,
 	const struct standing *s, struct instant now)
 {
 	struct filing to = {.who.resident = f->who->id,
 		.when = {.taken_us = now.utc_us, .trust = TRUST_LIVE},
-		.in_contract = owned_in_contract(f->who, day_begin_us(f->day))};
+		.in_contract = in_contract(f)};
 	return alerts_raise(g, f->db,
 		&(struct raising){.id = alert_id(f, condition),
 			.condition = condition,
@@ -183,19 +202,22 @@ static int apply(struct gateway *g, struct facts *f, unsigned first, const char 
 	struct uuid id;
 	int level = SEVERITY_NONE;
 	int rc = judge_condition(f, first, &s);
-	if (rc >= 0)
-		rc = open_one(f->db, f->who->id, condition, &id, &level);
 	if (rc < 0)
 		return rc;
 	if (!json_text(&s.rules))
 		return -ENOMEM;
-	if (!rc)
-		return s.level ? raise_new(g, f, condition, &s, now) : 0;
 	if (!s.level)
-		return alerts_over(g, f->db, &id, now.utc_us);
+		return end_all(g, f->db, f->who->id, condition, &now);
+	rc = open_one(f->db, f->who->id, condition, &id, &level);
+	if (rc <= 0)
+		return rc < 0 ? rc : raise_new(g, f, condition, &s, now);
 	if ((int)s.level == level)
 		return 0;
-	rc = alerts_stand(g, f->db, &id, s.level, s.rules.text, now.utc_us);
+	rc = alerts_stand(g, f->db, &id,
+		&(struct alert_standing){.level = s.level,
+			.body = s.rules.text,
+			.in_contract = in_contract(f),
+			.at_us = now.utc_us});
 	if (rc > 0)
 		rc = raise_new(g, f, condition, &s, now);
 	return rc > 0 ? alerts_supersede(g, f->db, &id, now.utc_us) : rc;
@@ -240,6 +262,26 @@ int daily_judge(
 	return MIN(rc, 0);
 }
 
+int daily_leave(struct gateway *g, struct db *db, struct instant now)
+{
+	struct uuid id;
+	{
+		_cleanup_(row_endp) struct row *r = db_query(db,
+			"SELECT uuid FROM alert WHERE state IN ('active','latched') AND level>0 "
+			"AND " ALERT_OF_DAY
+			" AND NOT EXISTS (SELECT 1 FROM resident r WHERE r.id=alert.resident AND "
+			"r.state='active' AND r.owner IN ('',?)) ORDER BY id LIMIT 1",
+			"t", g->config->gateway);
+		int rc = row_next(r);
+		if (rc <= 0)
+			return rc;
+		if (!row_uuid(r, 0, &id))
+			return -EIO;
+	}
+	int rc = alerts_over(g, db, &id, now.utc_us);
+	return rc < 0 ? rc : 1;
+}
+
 int daily_needed(const struct gateway *g, struct db *db)
 {
 	const struct alert_rule *rule;
@@ -247,7 +289,7 @@ int daily_needed(const struct gateway *g, struct db *db)
 		if (of_day(rule) && rule->severity >= alert_times(g->rules)->least)
 			return 1;
 	return db_int(db, 0,
-		       "SELECT 1 FROM alert WHERE state IN ('active','latched') AND resident IS NOT "
-		       "NULL AND " ALERT_OF_DAY " LIMIT 1",
+		       "SELECT 1 FROM alert WHERE state IN ('active','latched') AND level>0 AND " ALERT_OF_DAY
+		       " LIMIT 1",
 		       "") == 1;
 }

@@ -133,6 +133,11 @@ static int add_items(
 	return p->items.failed ? -ENOMEM : 0;
 }
 
+static struct instant now(void)
+{
+	return (struct instant){clock_utc_us(), clock_boot_us()};
+}
+
 static int add(struct digest_build *b, struct gateway *g, struct db *db, const struct owned *who)
 {
 	switch (b->kind) {
@@ -141,8 +146,7 @@ static int add(struct digest_build *b, struct gateway *g, struct db *db, const s
 	case DIGEST_KPI:
 		return kpi_add(&b->kpi, db, who);
 	case DIGEST_ALERTS:
-		return daily_judge(
-			g, db, who, b->day, (struct instant){clock_utc_us(), clock_boot_us()});
+		return daily_judge(g, db, who, b->day, now());
 	case DIGESTS:
 		break;
 	}
@@ -158,7 +162,11 @@ int digest_portion(struct digest_build *b, struct gateway *g, struct db *db, int
 		rc = add(b, g, db, &who[i]);
 		memcpy(b->after, who[i].token, sizeof(b->after));
 	}
-	return rc < 0 ? rc : n > 0;
+	if (n == 0 && b->kind == DIGEST_ALERTS)
+		do
+			rc = daily_leave(g, db, now());
+		while (rc > 0 && clock_boot_us() < until_us);
+	return rc < 0 ? rc : n > 0 || rc > 0;
 }
 
 static unsigned total(const struct digest_build *b)

@@ -336,6 +336,90 @@ static void test_least(void **state)
 	expect_alerts("overdue-htn R-0001 inactive warning 2");
 }
 
+/* Nobody is told to call who died, or whom another gateway looks after. */
+static void test_gone(void **state)
+{
+	(void)state;
+	for (int i = 1; i <= 3; i++) {
+		char token[8];
+		snprintf(token, sizeof(token), "R-000%d", i);
+		overdue_since(token, "2026-08-20");
+	}
+	walk("2026-09-19");
+	rig_script(&rig, "UPDATE resident SET state='deceased' WHERE id=1");
+	rig_script(&rig, "UPDATE resident SET owner='gw-other' WHERE id=2");
+	walk("2026-09-20");
+	expect_alerts(
+		"overdue-htn R-0001 inactive warning 2, overdue-htn R-0002 inactive warning 2, "
+		"overdue-htn R-0003 active warning 1");
+	rig_script(&rig, "UPDATE resident SET state='withdrawn' WHERE id=3");
+	set_severity(SEVERITY_NOTICE); /* nothing is to be judged, but one is to be ended */
+	assert_int_equal(daily_needed(&rig.gateway, rig.db), 1);
+	walk("2026-09-21");
+	expect("SELECT count(*) FROM alert WHERE state='active'", "0");
+	assert_int_equal(daily_needed(&rig.gateway, rig.db), 0);
+}
+
+/* Nobody measures it a second time: however often it is critical again, it is neither confirmed nor waits for that. */
+static void test_labels(void **state)
+{
+	(void)state;
+	overdue_since("R-0001", "2026-08-20");
+	struct alert_rule *worse = critical_rule();
+	walk("2026-09-19");
+	walk("2026-10-19");
+	expect("SELECT phase||labels FROM alert", "escalate[]");
+	rig_script(&rig, "UPDATE alert SET critical_at=1"); /* long ago */
+	worse->days = 600;
+	walk("2026-10-20");
+	worse->days = 60;
+	walk("2026-10-21");
+	expect("SELECT phase||labels FROM alert", "continue[]");
+}
+
+/* Two records that are one now: what is latched does not stand before what is to be ended. */
+static void test_merged(void **state)
+{
+	(void)state;
+	overdue_since("R-0001", "2026-08-20");
+	overdue_since("R-0002", "2026-08-20");
+	critical_rule();
+	walk("2026-10-19");
+	rig_script(&rig, "UPDATE alert SET resident=1, state='latched', level=0 WHERE resident=2");
+	rig_script(&rig, "UPDATE resident SET state='merged' WHERE id=2");
+	a_visit(&rig, (struct a_visit){.resident = 1,
+			      .form = HTN,
+			      .day = "2026-10-19",
+			      .class = 1,
+			      .next_day = "2026-12-20"});
+	walk("2026-10-20");
+	expect("SELECT group_concat(state||revision,' ') FROM (SELECT * FROM alert ORDER BY id)",
+		"latched2 latched1");
+	rig_script(&rig, "UPDATE alert SET state='active', level=3");
+	walk("2026-10-21");
+	expect("SELECT group_concat(state||revision,' ') FROM (SELECT * FROM alert ORDER BY id)",
+		"latched3 latched2");
+}
+
+/* The contract ended after it was raised: whoever is told anew is told by what is so now. */
+static void test_contract_over(void **state)
+{
+	(void)state;
+	overdue_since("R-0001", "2026-08-20");
+	critical_rule();
+	char sql[200];
+	snprintf(sql, sizeof(sql),
+		"UPDATE resident SET doctor='D-0001', valid_from=%lld, valid_to=%lld",
+		(long long)day_begin_us(day_read("2026-01-01")),
+		(long long)day_begin_us(day_read("2026-10-01")));
+	rig_script(&rig, sql);
+	walk("2026-09-19");
+	walk("2026-10-02");
+	expect("SELECT role||in_contract||revision FROM alert", "doctor11");
+	walk("2026-10-19");
+	expect("SELECT role||in_contract||revision FROM alert", "staff02");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -350,6 +434,10 @@ int main(void)
 		T(test_active_again),
 		T(test_rule_gone),
 		T(test_least),
+		T(test_gone),
+		T(test_labels),
+		T(test_merged),
+		T(test_contract_over),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
