@@ -298,6 +298,10 @@ class Commands:
             visit.resident = into
         into.visits += resident.visits
         resident.visits = []
+        for form, plan in resident.plans.items():  # (when it was set, the day)
+            if form not in into.plans or into.plans[form][0] <= plan[0]:
+                into.plans[form] = plan
+        resident.plans = {}
 
     def leaves(self, args, state):
         resident = self.resident(args["resident"])
