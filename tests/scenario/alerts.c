@@ -122,11 +122,14 @@ json_t *alert_named(const struct site *s, const char *name)
 	uint8_t reading[16];
 	snprintf(key, sizeof(key), "%.*s", colon ? (int)(colon - name) : 0, name);
 	const char *id = json_string_value(json_object_get(s->ids, key));
-	if (!id || !unhex(reading, sizeof(reading), id))
+	bool by_day = !id; /* the key is a resident's token */
+	if (!colon || (id && !unhex(reading, sizeof(reading), id)))
 		refuse("!%s names no reading", name);
 	_cleanup_(row_endp) struct row *r = db_query(s->db,
-		"SELECT uuid FROM alert WHERE reading=? AND condition=? ORDER BY id DESC LIMIT 1",
-		"bt", reading, sizeof(reading), colon + 1);
+		"SELECT uuid FROM alert WHERE condition=?1 AND (reading=?2 OR (?2 IS NULL AND reading IS "
+		"NULL AND resident=(SELECT id FROM resident WHERE token=?3))) ORDER BY id DESC LIMIT 1",
+		"tbt", colon + 1, by_day ? NULL : reading, by_day ? (size_t)0 : sizeof(reading),
+		key);
 	if (row_next(r) <= 0)
 		refuse("nothing was raised that is named !%s", name);
 	const void *uuid = row_blob(r, 0, &len);

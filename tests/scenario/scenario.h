@@ -18,6 +18,7 @@ struct site {
 	bool stands;	  /* the first line was read */
 	bool keeps;	  /* the store is one that stays: "store" in the first line */
 	bool alerts;	  /* wanted, and told as time passes */
+	char judged[11];  /* the last day whose rules were judged by this process */
 	char store[128];  /* directory of the store */
 	unsigned pending; /* what was done since the last commit */
 	unsigned units, entered;

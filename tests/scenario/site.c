@@ -137,6 +137,7 @@ void site_reopen(struct site *s)
 	db_close(TAKE(s->db));
 	outbox_free(TAKE(s->gateway.outbox));
 	s->pending = 0;
+	s->judged[0] = 0;
 	open_store(s);
 }
 

@@ -2,7 +2,12 @@
 /* The clocks of a scenario, and what becomes due while its time passes. */
 #include "scenario.h"
 
+#include "daily.h"
+#include "day.h"
+#include "digest.h"
 #include "watch.h"
+
+#include <errno.h>
 
 #define STARTED_US INT64_C(1577836800000000) /* 2020-01-01: before any scenario */
 #define BOOT_US (20 * CLOCK_SECOND_US)	     /* so long a machine takes until the daemon runs */
@@ -43,15 +48,63 @@ void time_start(void)
 	memset(boot_id, 0, sizeof(boot_id));
 }
 
+static int64_t watch(struct site *s)
+{
+	int64_t next_us = INT64_MAX;
+	if (watch_look(&s->gateway, s->db, now_us, now_us - began_us, &next_us) < 0)
+		refuse("what is due cannot be told: %s", db_error(s->db));
+	return next_us == INT64_MAX ? next_us : next_us + began_us;
+}
+
+/* The rules of a day, as the daemon's morning does it. True: it was their hour. */
+static bool judge_day(struct site *s)
+{
+	struct gateway *g = &s->gateway;
+	char day[DAY_TEXT];
+	digest_wanted(g, DIGEST_ALERTS, now_us, day);
+	if (!day[0] || streq(day, s->judged))
+		return false;
+	memcpy(s->judged, day, sizeof(day));
+	if (digest_stored(s->db, DIGEST_ALERTS, day, now_us) || !daily_needed(g, s->db))
+		return false;
+	struct digest_build *b = digest_begin(g, DIGEST_ALERTS, day);
+	int rc = b ? 1 : -ENOMEM;
+	while (rc > 0)
+		rc = digest_portion(b, g, s->db, CLOCK_SECOND_US);
+	if (rc < 0 || digest_keep(b, g, s->db, now_us) < 0)
+		refuse("the rules of %s cannot be judged: %s", day, db_error(s->db));
+	digest_drop(b);
+	return true;
+}
+
+/* When rules of a day will be wanted: at their hour, or when the clock can be right. */
+static int64_t next_day_us(const struct site *s)
+{
+	const char *at = s->gateway.config->lists_at;
+	int y, m, d, hour = (at[0] - '0') * 10 + at[1] - '0',
+		     minute = (at[3] - '0') * 10 + at[4] - '0';
+	int64_t us = now_us;
+	if (!clock_plausible(now_us))
+		return CLOCK_PLAUSIBLE_US;
+	for (int32_t day = day_of(now_us); us <= now_us; day++) {
+		day_split(day, &y, &m, &d);
+		struct vg_civil c = {
+			(uint16_t)y, (uint8_t)m, (uint8_t)d, (uint8_t)hour, (uint8_t)minute, 0};
+		if (!clock_civil_utc(&c, &us))
+			refuse("%s is no time of that day", at);
+	}
+	return us;
+}
+
 /* Tells what is due now; when something will be next. */
 static int64_t look(struct site *s)
 {
-	int64_t next_us = INT64_MAX;
 	site_begin(s);
-	if (watch_look(&s->gateway, s->db, now_us, now_us - began_us, &next_us) < 0)
-		refuse("what is due cannot be told: %s", db_error(s->db));
+	int64_t next_us = watch(s);
+	if (judge_day(s))
+		next_us = watch(s);
 	site_end(s, true);
-	return next_us == INT64_MAX ? next_us : next_us + began_us;
+	return MIN(next_us, next_day_us(s));
 }
 
 void time_pass(struct site *s, int64_t until_us)

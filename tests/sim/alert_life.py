@@ -87,7 +87,7 @@ class Life:
     # --- what is told of it
 
     def revise(self, alert, phase, ack=None):
-        labels = frozenset(alert.labels) | alert.shown.labels
+        labels = frozenset(alert.labels) | (alert.shown.labels if alert.shown else frozenset())
         alert.history.append(Revision(self.now, phase, alert.state, alert.severity, alert.level, alert.to, alert.role,
                                       alert.step, alert.deliver, labels, ack))
 
@@ -166,17 +166,21 @@ class Life:
             if alert not in mine:
                 mine.append(alert)
 
+    def new_alert(self, name, token, key):
+        alert = Alert(len(self.alerts), name, token, key)
+        self.alerts.append(alert)
+        if token is not None:
+            self.by_condition.setdefault((token, name), []).append(alert)
+        return alert
+
     def start(self, reading, verdict, news):
         """Raised; the same reading raises the same alert again."""
         token, name = reading.resident, verdict.condition.name
         alert = self.raised.get((name, token, reading.key))
         if not alert:
-            alert = Alert(len(self.alerts), name, token, reading.key)
+            alert = self.new_alert(name, token, reading.key)
             self.raised[name, token, reading.key] = alert
-            self.alerts.append(alert)
             self.latest_named[reading.key, name] = alert
-            if token is not None:
-                self.by_condition.setdefault((token, name), []).append(alert)
         self.opens(alert)
         for entry in alert.entries:
             self.inside[entry.reading.order].remove(alert)

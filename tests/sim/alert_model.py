@@ -4,8 +4,7 @@
 
     alert_model.py [SCENARIO]      JSON lines, from stdin without a file
 
-Writes one line for each question, as followup_model.py does. The daily rules (mean, overdue, missing) and the
-technical family are not in it.
+Writes one line for each question, as followup_model.py does. The technical family is not in it.
 """
 import heapq
 import json
@@ -16,6 +15,7 @@ from collections import namedtuple
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import alert_rules
 import followup_model
+from alert_days import Days
 from alert_judge import NOTHING, History, Judged, overtaken, when_of
 from alert_life import CRITICAL, Life, speaks
 from alert_limits import Limits
@@ -45,7 +45,7 @@ class Wait:
         self.armed = 0  # when it was asked for
 
 
-class AlertModel(Rota, Life, Limits, followup_model.Model):
+class AlertModel(Rota, Life, Days, Limits, followup_model.Model):
     def __init__(self, config):
         super().__init__(config)
         altitude = (config.get("alerting") or {}).get("altitude_m") or 0
@@ -53,6 +53,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
         self.rota_init(config)
         self.life_init()
         self.limits_init()
+        self.days_init()
         self.histories = {}  # token: History
         self.filed = {}  # order of a reading: (token, its kinds in that history)
         self.moves = {}  # order of a reading: (reading, who had it before the line)
@@ -77,7 +78,14 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
 
     def pass_until(self, moment):
         """Whatever is due until then happens at its own instant."""
-        while self.due and self.due[0][0] <= moment:
+        while True:
+            day_at = self.next_day_at()
+            if day_at <= moment and not (self.due and self.due[0][0] <= day_at):
+                self.now = day_at
+                self.judge_day()
+                continue
+            if not self.due or self.due[0][0] > moment:
+                break
             at, what, _, about = heapq.heappop(self.due)
             if what == WAIT and not about.over:
                 self.now = at
@@ -303,6 +311,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
             self.merging = False
         into = args["into"]
         self.merge_limits(token, into)
+        self.merge_days(token, into)
         for (device, whose), waits in list(self.waits.items()):
             if whose == token:
                 del self.waits[device, whose]
@@ -325,6 +334,8 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
 
     def alert_named(self, name):
         key, _, condition = name[1:].rpartition(":")
+        if self.of_days.get((key, condition)):
+            return self.of_days[key, condition][-1]
         if (key, condition) not in self.latest_named:
             raise Refused("unknown_alert")
         return self.latest_named[key, condition]
@@ -372,7 +383,7 @@ class AlertModel(Rota, Life, Limits, followup_model.Model):
     def told(self, alert):
         words = alert_rules.WORDS
         return {"condition": alert.condition, "resident": alert.resident, "reading": alert.key,
-                "shown": alert.shown.reading.key, "readings": [e.reading.key for e in alert.entries],
+                "shown": alert.shown and alert.shown.reading.key, "readings": [e.reading.key for e in alert.entries],
                 "history": [{"at": self.zone.text(r.at), "phase": r.phase, "state": r.state,
                              "severity": words[r.severity], "level": words[r.level], "to": r.to, "role": r.role,
                              "step": r.step, "deliver": r.deliver, "labels": sorted(r.labels), "ack": r.ack}

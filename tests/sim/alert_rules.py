@@ -60,8 +60,9 @@ class Rule:
         self.least = keys.get("least", MEDIAN_LEAST)
         self.k, self.n = keys.get("k"), keys.get("n")
         self.parts = [(kinds_of(part["kind"]), limits_of(part)) for part in keys.get("parts", ())]
-        self.kinds = kinds_of(keys["kind"]) if not self.parts else \
+        self.kinds = kinds_of(keys["kind"]) if "kind" in keys and not self.parts else \
             tuple(dict.fromkeys(kind for kinds, _ in self.parts for kind in kinds))
+        self.form, self.days = keys.get("form"), keys.get("days")
         self.holds_on = self.type in ("limit", "range")
         # for whom
         self.trait, self.without = tuple(keys.get("trait", ())), tuple(keys.get("not", ()))
@@ -146,8 +147,12 @@ class Rules:
         self.doubtful = frozenset(self.repeat["flags"])
         self.repeat_kinds = frozenset(kind for pattern in self.repeat["kinds"] for kind in kinds_of(pattern))
         self.altitude = altitude
-        self.rules = [Rule(rule) for rule in keys["rules"] if rule.get("enabled", True) and
-                      rule.get("family") != "technical" and rule.get("type") not in DAILY]
+        rules = [Rule(rule) for rule in keys["rules"] if rule.get("enabled", True) and rule.get("family") != "technical"]
+        self.rules = [rule for rule in rules if rule.type not in DAILY]
+        self.daily = {}  # condition: rules of a day, in the order of the file
+        for rule in rules:
+            if rule.type in DAILY:
+                self.daily.setdefault(rule.condition, []).append(rule)
         self.ages = sorted({years for rule in self.rules for years in (rule.age_from, rule.age_below)
                             if years is not None} | {CHILD_BELOW})
         self.chosen = {}

@@ -35,29 +35,41 @@ class Lists:
 
     # --- home week
 
-    def home_slots(self, resident):
-        """{day: {"morning": [pressures], "evening": ..}}, the first ones of each."""
-        per_window, found = number("home_week.per_window"), {}
-        spans = [s for v in resident.visits if not v.void for s in v.spans()]
-        for reading in sorted(resident.readings.values(), key=lambda r: r.when()):
+    def home_readings(self, resident):
+        """[(taken, pressure)] that may count for a home week, in order."""
+        spans, found = None, []
+        for reading in resident.readings.values():
             pressure = reading.pressure()
             at_station = reading.device and reading.device.station
             if not pressure or reading.void or not reading.trusted() or at_station or \
                     reading.grade not in ("device", "slot", "person"):
                 continue
-            if any(since <= reading.taken <= (self.now if to is None else to) for since, to in spans):
-                continue
-            hour = self.zone.of_day(reading.taken) // 3600
+            if spans is None:
+                spans = [s for v in resident.visits if not v.void for s in v.spans()]
+            if not any(since <= reading.taken <= (self.now if to is None else to) for since, to in spans):
+                found.append((reading.when(), reading.taken, pressure))
+        return [(taken, pressure) for _, taken, pressure in sorted(found)]
+
+    def home_slots(self, resident):
+        """{day: {"morning": [pressures], "evening": ..}}, the first ones of each."""
+        return self.slots_of(self.home_readings(resident))
+
+    def slots_of(self, readings):
+        per_window, found = number("home_week.per_window"), {}
+        for taken, pressure in readings:
+            hour = self.zone.of_day(taken) // 3600
             for part in ("morning", "evening"):
                 if number(f"home_week.{part}_from") <= hour < number(f"home_week.{part}_to"):
-                    slot = found.setdefault(self.zone.day(reading.taken), {}).setdefault(part, [])
+                    slot = found.setdefault(self.zone.day(taken), {}).setdefault(part, [])
                     if len(slot) < per_window:
                         slot.append(pressure)
         return found
 
     def home_week(self, resident, day):
         """The latest valid week that ended before this day, or None."""
-        slots = self.home_slots(resident)
+        return self.latest_week(self.home_slots(resident), day)
+
+    def latest_week(self, slots, day):
         if not slots:
             return None
         for last in range(day - 1, day - number("home_week.look_back_days") - 1, -1):
@@ -107,14 +119,10 @@ class Lists:
         for form in FORMS:
             history = self.history(resident, form)
             last = history[-1] if history else None
-            plan = resident.plans.get(form)
-            if plan and last and plan[0] <= last.confirmed_at:
-                plan = None
-            after = plan[1] if plan else last and last.result["next"] and tables.day_of(last.result["next"])
-            if after and tables.PROGRAMME_OF[form] in resident.programmes and \
-                    after <= day + number("due.ahead_days"):
-                again = not plan and (last.result["class"] in (2, 3, 4) or self.has_referral(last))
-                add("due", form, "refollowup" if again else "planned", after, day - after, level_of(day - after))
+            found = self.due_of(resident, form, last, day)
+            if found:
+                reason, after = found
+                add("due", form, reason, after, day - after, level_of(day - after))
             if last and self.has_referral(last) and not last.answers.get("referral_result"):
                 asked = self.day_of_visit(last) + number("due.referral_days")
                 if asked <= day:
@@ -129,6 +137,18 @@ class Lists:
         if found and found[0] in ("open", "likely"):
             add("recheck", None, found[0], found[1], found[2], None)
         return items
+
+    def due_of(self, resident, form, last, day):
+        """(reason, next date) of the item of list due; last: the last visit of the form."""
+        plan = resident.plans.get(form)
+        if plan and last and plan[0] <= last.confirmed_at:
+            plan = None
+        after = plan[1] if plan else last and last.result["next"] and tables.day_of(last.result["next"])
+        if not after or tables.PROGRAMME_OF[form] not in resident.programmes or \
+                after > day + number("due.ahead_days"):
+            return None
+        again = not plan and (last.result["class"] in (2, 3, 4) or self.has_referral(last))
+        return ("refollowup" if again else "planned", after)
 
     def last_contact(self, resident):
         days = [self.day_of_visit(v) for v in resident.visits if v.counts()]
