@@ -131,7 +131,7 @@ class Run:
         for side, alert in (("daemon", left.get(name)), ("model", right.get(name))):
             text.append(f"  {side}: " + (told_of(alert, moment) if alert else "no such alert"))
         keys = {key for alert in (left.get(name), right.get(name)) if alert
-                for key in alert["readings"] + [alert["reading"]]}
+                for key in alert["readings"] + [alert["reading"]] if key}
         return "\n".join(text + self.lines_about(name, keys, moment, number))
 
     def lines_about(self, name, keys, moment, number):
@@ -163,11 +163,11 @@ def in_order(answer):
     alerts = answer["answer"].get("alerts") if isinstance((answer or {}).get("answer"), dict) else None
     if not alerts or any(a["history"][0]["at"] > b["history"][0]["at"] for a, b in zip(alerts, alerts[1:])):
         return answer
-    return sorted(alerts, key=lambda a: (a["history"][0]["at"], a["condition"], a["resident"] or "", a["reading"]))
+    return sorted(alerts, key=lambda a: (a["history"][0]["at"], a["condition"], a["resident"] or "", a["reading"] or ""))
 
 
 def by_name(alerts):
-    return {(a["condition"], a["resident"], a["reading"]): a for a in alerts}
+    return {(a["condition"], a["resident"], a["reading"] or a["history"][0]["at"]): a for a in alerts}
 
 
 def first_difference(left, right):

@@ -105,6 +105,20 @@ def others(dice):
                "within_s": dice.choice(SPANS_S[3:]), "severity": dice.choice(WORDS), **whom(dice)}
 
 
+def of_days(dice):
+    """Judged once a day."""
+    for n, (kind, least, most) in enumerate((("bp.sbp", 110, 165), ("bp.dbp", 65, 100)) * 2):
+        if dice.random() < 0.7:
+            yield {"type": "mean", "condition": "home-week", "kind": kind, **side(dice, True, dice.randint(least, most)),
+                   "severity": dice.choice(WORDS), **whom(dice)}
+    for form in ("htn", "htn", "t2dm", "copd", "elderly"):
+        if dice.random() < 0.7:
+            yield {"type": "overdue", "condition": f"overdue-{dice.choice((form, form, 'any'))}", "form": form,
+                   "days": dice.choice((1, 7, 30, 60)), "severity": dice.choice(WORDS), **whom(dice)}
+    for _ in range(dice.choice((0, 1, 2))):
+        yield {"type": "missing", "condition": "home-missing", "severity": dice.choice(WORDS), **whom(dice)}
+
+
 def rules_of(dice):
     margin = dice.choice((0, 3))
     found = [{"condition": condition, "kind": kind, **limit, "severity": "critical",
@@ -114,6 +128,7 @@ def rules_of(dice):
     for condition, kind, upper, steps, decimals in LADDERS:
         found += ladder(dice, condition, kind, upper == 1, steps, decimals)
     found += others(dice)
+    found += of_days(dice)
     dice.shuffle(found)
     for n, rule in enumerate(found):
         if rule.get("type", "limit") not in ("limit", "range") and dice.random() < 0.1:

@@ -10,6 +10,7 @@ import time
 from alert_life import CRITICAL
 from alert_model import AlertModel
 from alert_people import COLUMNS, DAY_S, DOCTORS, TEAMS, Instrument, Somebody, text_of
+from alert_plans import Plans
 from alert_rule_dice import rule_file
 from alert_rules import ROOT
 from followup_commands import Refused
@@ -31,7 +32,7 @@ class Oracle(AlertModel):
             line["refused"] = str(code)
 
 
-class Village:
+class Village(Plans):
     def __init__(self, dice, residents, readings, days, folder=None):
         """folder: for a rule file of its own; without one, those of the tree are used."""
         self.dice, self.wanted, self.days, self.folder = dice, readings, days, folder
@@ -95,10 +96,10 @@ class Village:
     def choose_rules(self):
         """The path from the root of the tree; empty: the one that is installed."""
         kind = self.dice.random()
-        if kind < 0.4:
+        if kind < 0.35:
             return ""
         if kind < 0.5 or not self.folder:
-            return "tests/alerts/rules.yaml"
+            return self.dice.choice(("tests/alerts/rules.yaml", "tests/alerts/daily.yaml"))
         path = os.path.join(self.folder, "rules.yaml")
         with open(path, "w", encoding="utf-8") as out:
             out.write(rule_file(self.dice))
@@ -174,6 +175,7 @@ class Village:
                     self.cmd("bind", {"device": instrument.id, "resident": person.token, "slot": slot})
             elif len(instrument.people) == 1:
                 self.cmd("bind", {"device": instrument.id, "resident": instrument.people[0].token})
+        self.visits_before()
 
     def plan_day(self, day):
         """So many readings as are still wanted, divided by the days that are left."""
@@ -192,6 +194,7 @@ class Village:
             self.after(start + 8 * 3600 + dice.randrange(9 * 3600), self.session, dice.choice(self.stations))
         for _ in range(int(quota * 0.03)):
             self.after(start + 7 * 3600 + dice.randrange(12 * 3600), self.typed)
+        self.plan_days(day)
         for what, share in ((self.correct, 0.02), (self.change, 0.008), (self.rota_changes, 0.002),
                             (self.own_limit, 0.002)):
             for _ in range(max(1, int(quota * share)) if dice.random() < 0.8 else 0):
@@ -366,7 +369,7 @@ class Village:
             self.cmd("import", {"csv": ",".join(COLUMNS) + "\n" + person.csv(person.name_now())})
         elif kind < 0.56 and person.here:
             person.here = False
-            self.cmd(dice.choice(("died", "moved")), {"resident": person.name_now()})
+            self.cmd(dice.choice(("died", "moved", "withdraw")), {"resident": person.name_now()})
         elif kind < 0.75:
             instrument = dice.choice(self.own)
             if self.may_go(instrument):
@@ -458,7 +461,7 @@ class Village:
         dice = self.dice
         if alert.acknowledged and dice.random() < 0.7:
             return
-        args = {"alert": f"!{alert.key}:{alert.condition}", "outcome": dice.choice(OUTCOMES)}
+        args = {"alert": f"!{alert.key or alert.resident}:{alert.condition}", "outcome": dice.choice(OUTCOMES)}
         if dice.random() < 0.1:
             self.cmd("alert_read", {"alert": args["alert"]}, by="D-0001")
         if dice.random() < 0.5:
