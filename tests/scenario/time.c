@@ -80,20 +80,11 @@ static bool judge_day(struct site *s)
 /* When rules of a day will be wanted: at their hour, or when the clock can be right. */
 static int64_t next_day_us(const struct site *s)
 {
-	const char *at = s->gateway.config->lists_at;
-	int y, m, d, hour = (at[0] - '0') * 10 + at[1] - '0',
-		     minute = (at[3] - '0') * 10 + at[4] - '0';
-	int64_t us = now_us;
+	int minute = day_minute(s->gateway.config->lists_at);
 	if (!clock_plausible(now_us))
 		return CLOCK_PLAUSIBLE_US;
-	for (int32_t day = day_of(now_us); us <= now_us; day++) {
-		day_split(day, &y, &m, &d);
-		struct vg_civil c = {
-			(uint16_t)y, (uint8_t)m, (uint8_t)d, (uint8_t)hour, (uint8_t)minute, 0};
-		if (!clock_civil_utc(&c, &us))
-			refuse("%s is no time of that day", at);
-	}
-	return us;
+	int64_t today_us = day_at_us(day_of(now_us), minute);
+	return today_us > now_us ? today_us : day_at_us(day_of(now_us) + 1, minute);
 }
 
 /* Tells what is due now; when something will be next. */
