@@ -349,8 +349,10 @@ def histories(site, until):
         entries[alert].append({"revision": revision, "at": instant(at), "phase": phase, "state": state, "step": step,
                                "severity": severity, "labels": json.loads(labels), "ack": outcome, "author": author})
     found = []
-    for alert, staff in site.query("SELECT lower(hex(uuid)),staff FROM alert"):
-        h = History(alert, entries.pop(alert, []), 1 if staff else len(CHAIN))
+    for alert, staff, owned in site.query("SELECT lower(hex(uuid)),staff,resident IS NOT NULL FROM alert"):
+        # the resident's: the doctor and the chain; for staff, before them: the station's, and alerting.chain
+        last = 2 * staff - 1 + (1 + len(CHAIN)) * (owned or not staff)
+        h = History(alert, entries.pop(alert, []), last)
         h.follow(until)
         found.append(h)
     holds(not entries, f"histories of no alert: {list(entries)[:3]}")
