@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "decoder_start.h"
 
+#include "child.h"
 #include "util.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #define NAME "vitalgate-ecg"
@@ -22,25 +22,6 @@ void decoder_find(char *out, size_t size)
 		access(out, X_OK) == 0)
 		return;
 	snprintf(out, size, "%s", VITALGATE_LIBEXEC "/" NAME);
-}
-
-/* The original as a file that is nowhere: the child reads it at its own pace, and nobody waits. */
-static int hold(const uint8_t *bytes, size_t len)
-{
-	int fd = memfd_create("original", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	for (size_t at = 0; at < len;) {
-		ssize_t n = write(fd, bytes + at, len - at);
-		if (n < 0) {
-			int rc = -errno;
-			close(fd);
-			return rc;
-		}
-		at += (size_t)n;
-	}
-	lseek(fd, 0, SEEK_SET);
-	return fd;
 }
 
 /* It limits itself to the same, which it may not raise: this holds whatever becomes of its own. Sanitizers map
@@ -87,7 +68,7 @@ int decoder_start(const struct decoder_start *s, pid_t *ret_pid, int *ret_answer
 {
 	int answer[2];
 	pid_t pid;
-	_cleanup_(closep) int original = hold(s->bytes, s->len);
+	_cleanup_(closep) int original = child_input("original", s->bytes, s->len);
 	if (original < 0)
 		return original;
 	if (pipe2(answer, O_CLOEXEC) < 0)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "hook.h"
 
+#include "child.h"
 #include "util.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -61,25 +61,6 @@ static int on_late(sd_event_source *source, uint64_t usec, void *arg)
 	h->timed_out = true;
 	kill(-h->pid, SIGKILL);
 	return 0;
-}
-
-/* What it reads, as a file that is nowhere: it reads at its own pace, or not at all. */
-static int hold(const char *input, size_t len)
-{
-	int fd = memfd_create("alert", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	for (size_t at = 0; at < len;) {
-		ssize_t n = write(fd, input + at, len - at);
-		if (n < 0) {
-			int rc = -errno;
-			close(fd);
-			return rc;
-		}
-		at += (size_t)n;
-	}
-	lseek(fd, 0, SEEK_SET);
-	return fd;
 }
 
 static int spawn(const char *path, char *const argv[], int input, pid_t *ret_pid)
@@ -142,7 +123,7 @@ int hook_run(struct hook *h, const char *path, const char *const words[], const 
 		return -EBUSY;
 	for (size_t i = 0; i < HOOK_WORDS_MAX && words[i]; i++)
 		argv[i + 1] = (char *)words[i];
-	_cleanup_(closep) int fd = hold(input, len);
+	_cleanup_(closep) int fd = child_input("alert", input, len);
 	if (fd < 0)
 		return fd;
 	h->timed_out = false;

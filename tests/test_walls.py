@@ -106,6 +106,7 @@ TESTED_BY = {
     "daemon/rfcomm_socket.c": "tests/test_rfcomm.c",
     "daemon/tty.c": "tests/test_serial.c",
     "daemon/spool_worker.c": "tests/test_spool.c",  # the thread's side of the transport
+    "daemon/child.c": "tests/test_hook.c",
     "daemon/decoder_start.c": "tests/test_decoder.c",
     "daemon/cli/client.c": "tests/test_cli.py",
     "daemon/cli/alerts.c": "tests/test_words_cli.py",
