@@ -15,6 +15,8 @@ static const struct code overdue_days = {.kind = "overdue", .ucum = "d"};
 static const struct code week_readings = {.kind = "home_week", .ucum = "{readings}"};
 
 #define WEEK_DAYS 7
+#define ACTIVE \
+	"state IN ('active','latched') AND state='active'" /* the first for the index of what is open */
 /* SQL: an alert of a resident that no reading raised and no study */
 #define ALERT_OF_DAY "resident IS NOT NULL AND reading IS NULL AND study IS NULL"
 
@@ -239,7 +241,7 @@ static int forgotten(const struct facts *f, struct uuid *ret)
 	int rc;
 	_cleanup_(row_endp) struct row *r = db_query(f->db,
 		"SELECT uuid,condition FROM alert WHERE resident=? AND " ALERT_OF_DAY
-		" AND state IN ('active','latched') AND level>0",
+		" AND " ACTIVE,
 		"i", f->who->id);
 	while ((rc = row_next(r)) > 0)
 		if (first_of(f->g->rules, row_text(r, 1)) < 0)
@@ -267,8 +269,7 @@ int daily_leave(struct gateway *g, struct db *db, struct instant now)
 	struct uuid id;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
-			"SELECT uuid FROM alert WHERE state IN ('active','latched') AND level>0 "
-			"AND " ALERT_OF_DAY
+			"SELECT uuid FROM alert WHERE " ACTIVE " AND " ALERT_OF_DAY
 			" AND NOT EXISTS (SELECT 1 FROM resident r WHERE r.id=alert.resident AND "
 			"r.state='active' AND r.owner IN ('',?)) ORDER BY id LIMIT 1",
 			"t", g->config->gateway);
@@ -288,8 +289,6 @@ int daily_needed(const struct gateway *g, struct db *db)
 	for (unsigned i = 0; (rule = alert_rules_at(g->rules, i)); i++)
 		if (of_day(rule) && rule->severity >= alert_times(g->rules)->least)
 			return 1;
-	return db_int(db, 0,
-		       "SELECT 1 FROM alert WHERE state IN ('active','latched') AND level>0 AND " ALERT_OF_DAY
-		       " LIMIT 1",
+	return db_int(db, 0, "SELECT 1 FROM alert WHERE " ACTIVE " AND " ALERT_OF_DAY " LIMIT 1",
 		       "") == 1;
 }
