@@ -116,8 +116,7 @@ static int finish(struct gateway *g, struct db *db, const struct checkin *c,
 
 /* One that waits for somebody to say whose it is. */
 struct waiting {
-	int64_t ago_us; /* how long ago it arrived */
-	struct station_interval measured;
+	int64_t ago_us, began_us; /* how long ago it arrived, and its measuring began */
 };
 
 static int by_arrival(const void *a, const void *b)
@@ -159,7 +158,12 @@ static int session(struct gateway *g, struct db *db, const char *station,
 			!streq(row_text(r, 9), station) || !streq(row_text(r, 8), "not_bound") ||
 			ago_us < 0)
 			continue;
-		out[found++] = (struct waiting){ago_us, station_interval(n, &w)};
+		struct station_interval measured = station_interval(n, &w);
+		/* out of a memory: who sits there now need not be the one */
+		if (w.arrived.utc_us - measured.to_us > n->identity_idle_s * CLOCK_SECOND_US)
+			continue;
+		out[found++] =
+			(struct waiting){ago_us, ago_us + w.arrived.utc_us - measured.from_us};
 		reach_us = MAX(reach_us, ago_us + n->identity_idle_s * CLOCK_SECOND_US);
 	}
 	qsort(out, (size_t)found, sizeof(out[0]), by_arrival);
@@ -181,7 +185,7 @@ static int set_back(struct gateway *g, struct db *db, const struct checkin_asked
 	if (count <= 0 || w[0].ago_us > n->identity_hut_minutes * 60 * CLOCK_SECOND_US)
 		return MIN(count, 0);
 	for (int i = 0; i < count && (!i || w[i].ago_us - w[i - 1].ago_us <= idle_us); i++)
-		back_us = MAX(back_us, w[i].ago_us + w[i].measured.to_us - w[i].measured.from_us);
+		back_us = MAX(back_us, w[i].began_us);
 	int rc = latest_ended(g, db, a->station, &a->now, &before);
 	if (rc < 0 && rc != -ENOENT)
 		return rc;

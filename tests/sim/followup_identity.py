@@ -206,6 +206,8 @@ class Identity:
                 break
             if reading.resident or reading.evidence != "not_bound" or reading.void or not reading.trusted():
                 continue
+            if reading.arrived - reading.end > number("identity.idle_s"):   # out of a memory
+                continue
             follower = reading.arrived
             since = min(since, reading.begin)
         before = station.windows[-1].until if station.windows else since
