@@ -129,7 +129,7 @@ $(B)/tests/slowdisk.so $(B)/tests/escape.so $(B)/tests/wrongclock.so:
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d)
 
 test: have-deps
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory -j2 check
 
 check: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
 	@tests/run --jobs $(TEST_JOBS) $(call timed,$(UNIT_TESTS)) \
@@ -139,7 +139,7 @@ check: $(PROGRAMS) $(UNIT_TESTS) $(FUZZERS:%=$(B)/tests/fuzz_%) $(TEST_HELPERS)
 # The same code under AddressSanitizer and UndefinedBehaviorSanitizer. paho leaks by itself: the programs run
 # without the leak check, the unit tests with it.
 test-san: have-deps
-	@$(MAKE) --no-print-directory SAN=1 sanitized
+	@$(MAKE) --no-print-directory -j2 SAN=1 sanitized
 sanitized: $(PROGRAMS) $(UNIT_TESTS) $(TEST_HELPERS)
 	@tests/run --jobs $(TEST_JOBS) $(call timed,$(UNIT_TESTS)) tests/test_captures.py
 	@ASAN_OPTIONS=detect_leaks=0 VITALGATE_KILLS=40 tests/run --jobs $(TEST_JOBS) tests/test_kill.py tests/test_ble_e2e.py \

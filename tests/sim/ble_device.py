@@ -200,6 +200,7 @@ class Pusher(Device):
         super().__init__(options, ledger, manners)
         self.telling = []                # entries that were begun and not confirmed
         self.rest = []                   # (characteristic, bytes) of the last one that follow
+        self.due = 0                     # when the next one begins
 
     def parts(self, entry):
         raise NotImplementedError
@@ -212,9 +213,12 @@ class Pusher(Device):
         if not self.ready() or (link.outstanding and not self.manners.hasty):
             return None
         if not self.rest:
+            if self.due > boottime():
+                return self.due - boottime()
             entry = self.manners.choose(self.entries)
             if not entry:
                 return None
+            self.due = boottime() + self.options.pace
             self.telling.append(entry)
             self.rest = list(self.parts(entry))
         entry, (uuid, value) = self.telling[-1], self.rest.pop(0)
