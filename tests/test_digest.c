@@ -376,12 +376,9 @@ static void test_off(void **state)
 	digest_free(d);
 }
 
-/* The alerts of a day need no lists, and are looked for once. */
-static void test_alerts(void **state)
+/* Of so many a rule of a day says something, and no list. */
+static void overdue(int residents)
 {
-	(void)state;
-	struct digest *d = NULL;
-	char period[DAY_TEXT];
 	if (!clock_plausible(clock_utc_us()))
 		skip();
 	memcpy(rig.config.lists_at, "00:00", 6);
@@ -389,8 +386,17 @@ static void test_alerts(void **state)
 	const struct alert_rule *rule = alert_rules_find(rig.gateway.rules, "overdue-htn");
 	((struct alert_rule *)rule)->severity = SEVERITY_WARNING;
 	((struct alert_rule *)rule)->days = 0;
-	due_residents(200);
+	due_residents(residents);
 	rig_script(&rig, "UPDATE visit SET next_day=date('now','-2 days')");
+}
+
+/* The alerts of a day need no lists, and are looked for once. */
+static void test_alerts(void **state)
+{
+	(void)state;
+	struct digest *d = NULL;
+	char period[DAY_TEXT];
+	overdue(200);
 	rig_run_store(&rig);
 	assert_int_equal(digest_new(&rig.gateway, &d), 0);
 	for (int i = 0; i < 20; i++)
@@ -413,15 +419,7 @@ static void test_alerts_whole(void **state)
 {
 	(void)state;
 	struct digest *d = NULL;
-	if (!clock_plausible(clock_utc_us()))
-		skip();
-	memcpy(rig.config.lists_at, "00:00", 6);
-	rig.config.lists_due = rig.config.lists_kpi = false;
-	const struct alert_rule *rule = alert_rules_find(rig.gateway.rules, "overdue-htn");
-	((struct alert_rule *)rule)->severity = SEVERITY_WARNING;
-	((struct alert_rule *)rule)->days = 0;
-	due_residents(1);
-	rig_script(&rig, "UPDATE visit SET next_day=date('now','-2 days')");
+	overdue(1);
 	rig_script(&rig, "CREATE TRIGGER full BEFORE INSERT ON alert_history BEGIN SELECT "
 			 "raise(ABORT,'x'); END");
 	rig_run_store(&rig);
