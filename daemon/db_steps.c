@@ -234,6 +234,7 @@ const char *const db_steps[] = {
 	"INSERT INTO pending_repeat(reading,condition,device,kind,kinds,severity,body,doubts,since,"
 	"boot_id,due_boot,due) SELECT reading,CASE WHEN kinds LIKE 'spo2%' THEN 'spo2-low' ELSE "
 	"'bp-high' END,device,kind,kinds,severity,body,doubts,since,boot_id,due_boot,due FROM waited;"
-	"DROP TABLE waited;",
+	"DROP TABLE waited;"
+	"ALTER TABLE outbox ADD COLUMN body TEXT;",
 };
 _Static_assert(ELEMENTS(db_steps) == DB_SCHEMA - 1, "a new version needs a step to it");

@@ -72,6 +72,12 @@ static int load_meta(struct gateway *g)
 	return 0;
 }
 
+static int before_commit(void *arg, struct db *db)
+{
+	struct gateway *g = arg;
+	return outbox_before_commit(g->outbox, db);
+}
+
 static int64_t after_commit(void *arg, struct db *db, int64_t boot_us)
 {
 	struct gateway *g = arg;
@@ -81,7 +87,7 @@ static int64_t after_commit(void *arg, struct db *db, int64_t boot_us)
 
 static int start_store(struct gateway *g)
 {
-	struct store_hooks hooks = {after_commit, g};
+	struct store_hooks hooks = {after_commit, g, before_commit};
 	int rc = store_new(g->loop, g->config->store, g->config->commit_rows, &hooks, &g->store);
 	if (rc == -ENOTSUP)
 		log_error("store",

@@ -68,6 +68,7 @@ struct outbox {
 	void *arg;
 	uint32_t last_tag;
 	struct log_limit receipt_log;
+	int64_t unwritten; /* the first row of the transaction that has to be written down; 0: none */
 	struct sink sinks[CONFIG_SINKS_MAX];
 };
 
@@ -101,6 +102,12 @@ void publish_free(struct publish *p)
 	free(p);
 }
 
+/* Of rows that change without a new revision of it. */
+static bool is_made_up(enum object kind)
+{
+	return kind == OBJECT_ALERT || kind == OBJECT_FOLLOWUP;
+}
+
 int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object,
 	const struct uuid *uuid, int revision)
 {
@@ -112,8 +119,43 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 			uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
 		if (rc < 0)
 			return rc;
+		if (is_made_up(kind) && !o->unwritten)
+			o->unwritten = db_last_id(db);
 	}
 	return 0;
+}
+
+/* The next row that has to be written down: 1, 0: there is none, -errno. */
+static int next_unwritten(struct db *db, int64_t from, struct due *ret)
+{
+	_cleanup_(row_endp) struct row *r = db_query(db,
+		"SELECT id,kind,object FROM outbox WHERE id>=? AND kind IN (?,?) AND body IS NULL ORDER "
+		"BY id LIMIT 1",
+		"iii", from, (int64_t)OBJECT_ALERT, (int64_t)OBJECT_FOLLOWUP);
+	int rc = row_next(r);
+	if (rc > 0)
+		*ret = (struct due){row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
+	return rc;
+}
+
+int outbox_before_commit(struct outbox *o, struct db *db)
+{
+	struct due d;
+	int rc = 0;
+	for (int64_t from = o->unwritten; from && rc >= 0; from = d.id + 1) {
+		rc = next_unwritten(db, from, &d);
+		if (rc <= 0)
+			break;
+		struct json j = {0};
+		int made = payload_object(o->gateway, db, d.kind, d.object, d.id, &j);
+		_cleanup_(freep) char *body = json_take(&j);
+		if (made > 0) /* else hand_over() says why it cannot be told */
+			rc = body ? db_run(db, "UPDATE outbox SET body=? WHERE id=?", "ti", body,
+					    d.id)
+				  : -ENOMEM;
+	}
+	o->unwritten = 0;
+	return MIN(rc, 0);
 }
 
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
@@ -183,6 +225,21 @@ static void pass_over(struct db *db, int64_t row, int why)
 			"its object is not in the store", row);
 }
 
+/* The object of a row, as it was written down if it was. As payload_object(). */
+static int object_of(const struct outbox *o, struct db *db, const struct due *d, struct json *j)
+{
+	if (is_made_up(d->kind)) {
+		_cleanup_(row_endp) struct row *r = db_query(
+			db, "SELECT body FROM outbox WHERE id=? AND body IS NOT NULL", "i", d->id);
+		int rc = row_next(r);
+		if (rc > 0)
+			json_raw(j, NULL, row_text(r, 0));
+		if (rc)
+			return rc;
+	}
+	return payload_object(o->gateway, db, d->kind, d->object, d->id, j);
+}
+
 /* One message of as many rows as fit; returns how many rows are dealt with. */
 static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
 	const struct due *due, unsigned n)
@@ -199,7 +256,7 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_
 	payload_open(o->gateway, due[0].kind, &j);
 	while (taken < n && (!f->n || (j.len < OUTBOX_PACK_BYTES && !goes_alone(f->kind)))) {
 		const struct due *d = &due[taken++];
-		int rc = payload_object(o->gateway, db, d->kind, d->object, d->id, &j);
+		int rc = object_of(o, db, d, &j);
 		if (rc > 0)
 			f->rows[f->n++] = d->id;
 		else

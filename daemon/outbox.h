@@ -63,6 +63,9 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 /* Forgets unsent older revisions of a state-like object, of which only the last one matters. */
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision);
 
+/* An alert or a visit is made of rows that change, of rules and forms: this revision is written down as it will go, however
+ * often. In the transaction, behind all else. 0, -errno. */
+int outbox_before_commit(struct outbox *o, struct db *db);
 int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us);
 /* Some row was made due by hand. */
 void outbox_look_again(struct outbox *o);

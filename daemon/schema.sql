@@ -558,7 +558,8 @@ CREATE TABLE outbox (
 	state INTEGER NOT NULL,         -- 0 pending, 1 sent, 3 rejected; receipted rows are gone
 	next_try INTEGER NOT NULL,      -- CLOCK_REALTIME is wrong at times: CLOCK_BOOTTIME of this boot
 	tries INTEGER NOT NULL DEFAULT 0,
-	reason TEXT
+	reason TEXT,
+	body TEXT                       -- the object as it goes, of kinds that are made of what changes; NULL: made anew
 );
 CREATE INDEX outbox_due ON outbox(sink, state, lane, id);
 CREATE INDEX outbox_retry ON outbox(sink, lane, next_try) WHERE next_try > 0;

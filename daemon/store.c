@@ -178,6 +178,8 @@ static int run_batch(struct store *s, struct jobs *batch)
 		if (j->result < 0 && fatal(j->result) && !j->reads_only)
 			rc = j->result;
 	}
+	if (writes && rc >= 0 && s->hooks.before_commit)
+		rc = s->hooks.before_commit(s->hooks.arg, s->db);
 	if (writes && rc >= 0)
 		rc = db_run(s->db, "COMMIT", "");
 	if (rc >= 0)

@@ -44,6 +44,8 @@ struct store_hooks {
 	 * CLOCK_BOOTTIME instant (us) at which it wants to be called again, INT64_MAX: never. */
 	int64_t (*after_commit)(void *arg, struct db *db, int64_t boot_us);
 	void *arg;
+	/* Store thread, in each transaction, behind the last job of it. 0, or -errno: the whole of it is undone. */
+	int (*before_commit)(void *arg, struct db *db);
 };
 
 struct store_status {

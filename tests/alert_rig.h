@@ -25,7 +25,7 @@ static inline int64_t after_commit(void *arg, struct db *db, int64_t boot_us)
 
 static inline void alert_rig_open(const char *yaml)
 {
-	struct store_hooks hooks = {after_commit, &rig};
+	struct store_hooks hooks = {after_commit, &rig, rig_before_commit};
 	rig_open(&rig, yaml);
 	assert_true(sd_event_new(&rig.gateway.loop) >= 0);
 	assert_int_equal(store_new(rig.gateway.loop, rig.config.store, rig.config.commit_rows,

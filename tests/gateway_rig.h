@@ -124,9 +124,14 @@ static inline int64_t rig_after_commit(void *arg, struct db *db, int64_t boot_us
 	return outbox_after_commit(((struct rig *)arg)->gateway.outbox, db, boot_us);
 }
 
+static inline int rig_before_commit(void *arg, struct db *db)
+{
+	return outbox_before_commit(((struct rig *)arg)->gateway.outbox, db);
+}
+
 static inline void rig_run_store(struct rig *r)
 {
-	struct store_hooks hooks = {rig_after_commit, r};
+	struct store_hooks hooks = {rig_after_commit, r, rig_before_commit};
 	assert_true(sd_event_new(&r->gateway.loop) >= 0);
 	assert_int_equal(store_new(r->gateway.loop, r->config.store, r->config.commit_rows, &hooks,
 				 &r->gateway.store),

@@ -33,6 +33,7 @@ static struct rig rig;
 static char dir[96];
 static struct store *store;
 static int64_t (*after_commit)(struct db *db);
+static int (*before_commit)(struct db *db);
 static struct {
 	int number, result;
 } told[STORE_TOLD_MAX];
@@ -47,9 +48,15 @@ static inline int64_t hook(void *arg, struct db *db, int64_t boot_us)
 	return after_commit ? after_commit(db) : INT64_MAX;
 }
 
+static inline int hook_before(void *arg, struct db *db)
+{
+	(void)arg;
+	return before_commit ? before_commit(db) : 0;
+}
+
 static inline void start(unsigned rows)
 {
-	struct store_hooks hooks = {hook, NULL};
+	struct store_hooks hooks = {hook, NULL, hook_before};
 	assert_int_equal(store_new(rig.gateway.loop, dir, rows, &hooks, &store), 0);
 	assert_int_equal(store_run(store), 0);
 }
@@ -62,6 +69,7 @@ static inline int setup(void **state)
 	assert_true(sd_event_new(&rig.gateway.loop) >= 0);
 	n_told = n_hook = 0;
 	after_commit = NULL;
+	before_commit = NULL;
 	sem_init(&hold, 0, 0);
 	sem_init(&held, 0, 0);
 	start(256);

@@ -67,6 +67,15 @@ static void readings(unsigned n)
 	rig_script(&rig, "COMMIT");
 }
 
+/* R-0001 is visited: what is filed changes what the visit says. */
+static void open_visit(void)
+{
+	int64_t visit;
+	assert_int_equal(visit_open(&rig.gateway, rig.db, 1, "hypertension_followup_v3", "S-0001",
+				 "", &visit),
+		0);
+}
+
 static void sent(uint32_t tag)
 {
 	assert_true(outbox_landed(rig.gateway.outbox, 0, tag));
@@ -308,15 +317,6 @@ static void test_packing(void **state)
 	assert_int_equal(n, 200);
 }
 
-/* R-0001 is visited: what is filed changes what the visit says. */
-static void open_visit(void)
-{
-	int64_t visit;
-	assert_int_equal(visit_open(&rig.gateway, rig.db, 1, "hypertension_followup_v3", "S-0001",
-				 "", &visit),
-		0);
-}
-
 /* A message has one topic: rows of another kind end it. */
 static void test_one_kind_in_a_message(void **state)
 {
@@ -525,6 +525,32 @@ static void test_alert_again(void **state)
 	serve();
 	assert_true(rig.n_posted > before);
 	assert_string_equal(topic(before), "up/alert");
+}
+
+/* What it is made of changes between two tries, and no revision says so: it goes again as it went. */
+static void test_goes_again_as_it_went(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	open_visit();
+	reading(190);
+	assert_int_equal(outbox_before_commit(rig.gateway.outbox, rig.db), 0);
+	up();
+	serve();
+	all_sent();
+	rig_script(&rig,
+		"UPDATE alert_reading SET at=at-86400000000; UPDATE alert SET since=1, body='{}'; "
+		"UPDATE visit SET day='2001-01-01'; DELETE FROM evidence");
+	unsigned before = rig.n_posted, again = 0;
+	now = clock_boot_us() + 2 * TIMEOUT_US;
+	serve();
+	for (unsigned i = before; i < rig.n_posted; i++)
+		for (unsigned k = 0; k < before; k++)
+			if (streq(topic(i), topic(k)) && !streq(topic(i), "up/event")) {
+				assert_string_equal(rig.posted[i]->payload, rig.posted[k]->payload);
+				again++;
+			}
+	assert_int_equal(again, 3); /* alert, reading, visit */
 }
 
 /* links that come and go */
@@ -1024,6 +1050,7 @@ int main(void)
 		T(test_asked_again),
 		T(test_receipt_does_not_come),
 		T(test_alert_again),
+		T(test_goes_again_as_it_went),
 		T(test_down_gives_again),
 		T(test_landed_and_settled),
 		T(test_a_landed_repeat_waits),

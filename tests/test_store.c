@@ -65,6 +65,32 @@ static void test_lost_transaction(void **state)
 	assert_int_equal(stored("SELECT sum(at) FROM event"), 5);
 }
 
+static int64_t sum_seen;
+
+static int last_word(struct db *db)
+{
+	sum_seen = db_int(db, -1, "SELECT total(at) FROM event", "");
+	return sum_seen > 4 ? -EIO : 0;
+}
+
+/* It sees what all jobs of the transaction wrote, and can refuse it. */
+static void test_before_commit(void **state)
+{
+	(void)state;
+	before_commit = last_word;
+	hold_thread();
+	submit(1, 0);
+	submit(3, 0);
+	sem_post(&hold);
+	wait_told(3);
+	assert_int_equal(sum_seen, 4);
+	submit(5, 0);
+	wait_told(4);
+	assert_int_equal(sum_seen, 9);
+	assert_int_equal(told[3].result, -EIO);
+	assert_int_equal(stored("SELECT sum(at) FROM event"), 4);
+}
+
 static void test_batch_limit(void **state)
 {
 	(void)state;
@@ -261,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_failing_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost_transaction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_before_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_batch_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_patience, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
