@@ -51,7 +51,7 @@ static int shown_of(struct db *db, const struct uuid *alert, struct uuid *ret)
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc < 0 ? rc : -EALREADY;
-	return row_uuid(r, 0, ret) ? 0 : -EIO;
+	return row_uuid(r, 0, ret) ? 0 : -ODD_ROW;
 }
 
 int acknowledge_artefact(

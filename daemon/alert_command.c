@@ -208,7 +208,7 @@ static int look_up(struct command *c, struct said_of *a)
 		"b", a->id.bytes, sizeof(a->id.bytes));
 	rc = row_next(r);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EIO;
+		return rc < 0 ? rc : -ODD_ROW;
 	text_set(a->state, sizeof(a->state), row_text(r, 0));
 	a->acknowledged = !row_null(r, 1);
 	a->acked_us = row_int(r, 1);
@@ -371,7 +371,7 @@ static int act_alert_read(struct command *c)
 	if (rc >= 0)
 		rc = row_next(r);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EIO;
+		return rc < 0 ? rc : -ODD_ROW;
 	json_str(c->result, "alert", text);
 	json_str(c->result, "by", row_text(r, 0));
 	json_time(c->result, "at", row_int(r, 1));

@@ -41,7 +41,7 @@ static int take(struct gateway *g, struct row *r, struct again *a)
 		j->over) /* cannot be read any more: what was said when it was asked for says enough */
 		a->stored = stored_read(g->codes, "{\"values\":{}}");
 	if (!a->stored)
-		return -EIO;
+		return -ODD_ROW;
 	text_set(a->kind, sizeof(a->kind), row_text(r, 5));
 	text_set(a->evidence, sizeof(a->evidence), row_text(r, 6));
 	text_set(a->grade, sizeof(a->grade), row_text(r, 7));

@@ -157,7 +157,7 @@ static int next_open(struct db *db, int64_t resident, int64_t *row, struct uuid 
 	if (rc <= 0)
 		return rc;
 	*row = row_int(r, 0);
-	return row_uuid(r, 1, ret) ? 1 : -EIO;
+	return row_uuid(r, 1, ret) ? 1 : -ODD_ROW;
 }
 
 int alerts_merge(struct gateway *g, struct db *db, int64_t from, int64_t into)

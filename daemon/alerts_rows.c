@@ -60,7 +60,7 @@ static int take(struct row *r, struct alert_row *ret)
 	text_set(ret->condition, sizeof(ret->condition), row_text(r, 2));
 	text_set(ret->deliver, sizeof(ret->deliver), row_text(r, 3));
 	ret->has_shown = row_uuid(r, 10, &ret->shown);
-	return row_uuid(r, 0, &ret->id) ? 1 : -EIO;
+	return row_uuid(r, 0, &ret->id) ? 1 : -ODD_ROW;
 }
 
 int alert_row_load(struct db *db, const struct uuid *id, struct alert_row *ret)
@@ -259,7 +259,7 @@ int alert_row_tell(struct gateway *g, struct db *db, const struct uuid *id, cons
 			"b", id->bytes, sizeof(id->bytes));
 		int rc = row_next(r);
 		if (rc <= 0)
-			return rc < 0 ? rc : -EIO;
+			return rc < 0 ? rc : -ODD_ROW;
 		row = row_int(r, 0);
 		revision = (int)row_int(r, 1);
 		alert_labels_json(&all, NULL, row_text(r, 2), row_text(r, 3), row_text(r, 4));

@@ -28,7 +28,7 @@ static int take(struct gateway *g, struct row *r, struct checkin *ret)
 	if (rc <= 0)
 		return rc < 0 ? rc : -ENOENT;
 	if (!row_uuid(r, 9, &boot))
-		return -EIO;
+		return -ODD_ROW;
 	*ret = (struct checkin){.id = row_int(r, 0),
 		.resident = row_int(r, 1),
 		.open = row_null(r, 6),

@@ -109,7 +109,7 @@ int command_find_id(struct command *c, const char *name, const char *sql, struct
 			"Nothing has this id. Look it up in the list again.",
 			"没有此编号，请在列表中核对。");
 	if (!row_uuid(r, 0, ret))
-		return -EIO;
+		return -ODD_ROW;
 	if (row_next(r) > 0)
 		return command_refuse(c, "ambiguous_id",
 			"Several have this beginning: give more digits.",

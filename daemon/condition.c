@@ -166,13 +166,14 @@ static void due_free(struct due *d)
 	free(d->body);
 }
 
-static int due_find(const struct gateway *g, struct db *db, int64_t boot_us, struct due *ret)
+static int due_find(
+	const struct gateway *g, struct db *db, int64_t boot_us, int64_t skip, struct due *ret)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT device,since,coalesce(uid,name,?),rule,reading,body FROM condition LEFT JOIN "
 		"device ON device.id=condition.device WHERE alert IS NULL AND boot_id=? AND "
-		"due_boot<=? ORDER BY due_boot LIMIT 1",
-		"tbi", g->config->gateway, clock_boot_id(), (size_t)16, boot_us);
+		"due_boot<=? ORDER BY due_boot LIMIT 1 OFFSET ?",
+		"tbii", g->config->gateway, clock_boot_id(), (size_t)16, boot_us, skip);
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
@@ -195,10 +196,10 @@ static struct uuid alert_id(const struct due *d)
 }
 
 /* One that is due; 1, 0: there is none, -errno. */
-static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us, int64_t skip)
 {
 	_cleanup_(due_free) struct due d = {0};
-	int rc = due_find(g, db, boot_us, &d);
+	int rc = due_find(g, db, boot_us, skip, &d);
 	if (rc <= 0)
 		return rc;
 	const struct alert_rule *rule = alert_rules_find(g->rules, d.rule);

@@ -149,7 +149,7 @@ static int open_one(
 	if (rc <= 0)
 		return rc;
 	*ret_level = (int)row_int(r, 1);
-	return row_uuid(r, 0, ret) ? 1 : -EIO;
+	return row_uuid(r, 0, ret) ? 1 : -ODD_ROW;
 }
 
 /* Each that is active of this resident and condition. */
@@ -245,7 +245,7 @@ static int forgotten(const struct facts *f, struct uuid *ret)
 		"i", f->who->id);
 	while ((rc = row_next(r)) > 0)
 		if (first_of(f->g->rules, row_text(r, 1)) < 0)
-			return row_uuid(r, 0, ret) ? 1 : -EIO;
+			return row_uuid(r, 0, ret) ? 1 : -ODD_ROW;
 	return rc;
 }
 
@@ -277,7 +277,7 @@ int daily_leave(struct gateway *g, struct db *db, struct instant now)
 		if (rc <= 0)
 			return rc;
 		if (!row_uuid(r, 0, &id))
-			return -EIO;
+			return -ODD_ROW;
 	}
 	int rc = alerts_over(g, db, &id, now.utc_us);
 	return rc < 0 ? rc : 1;

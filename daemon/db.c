@@ -217,6 +217,25 @@ int db_script(struct db *db, const char *sql)
 	return error_of(sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL));
 }
 
+bool db_lost(int rc)
+{
+	return rc == -ENOSPC || rc == -EIO || rc == -EROFS || rc == -EUCLEAN || rc == -ENOMEM;
+}
+
+int db_part_begin(struct db *db)
+{
+	return error_only(db_run(db, "SAVEPOINT part", ""));
+}
+
+int db_part_end(struct db *db, int rc)
+{
+	if (db_lost(rc)) /* SQLite may have undone everything, the savepoint included */
+		return rc;
+	if (rc < 0)
+		rc = db_run(db, "ROLLBACK TO part", "");
+	return rc < 0 ? rc : error_only(db_run(db, "RELEASE part", ""));
+}
+
 int64_t db_last_id(struct db *db)
 {
 	return sqlite3_last_insert_rowid(db->sqlite);

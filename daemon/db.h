@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,6 +49,15 @@ static inline void row_endp(struct row **r)
 
 /* First column of the first row; `fallback` when there is none. */
 int64_t db_int(struct db *db, int64_t fallback, const char *sql, const char *format, ...);
+
+/* A row is not as any of us writes it: its job fails, and not the transaction of all. */
+#define ODD_ROW ENOTRECOVERABLE
+/* True when the transaction itself is lost, and not merely one part of it. */
+bool db_lost(int rc);
+/* A part of a transaction that may fail by itself, `rc` is what became of it: then only the part is undone. 0, -errno:
+ * the transaction is lost. Parts may lie in parts. */
+int db_part_begin(struct db *db);
+int db_part_end(struct db *db, int rc);
 
 int64_t db_last_id(struct db *db);
 /* Rows changed since db_open(), whether committed or not. */

@@ -70,6 +70,7 @@ struct digest_build {
 	unsigned n_parts;
 	unsigned counts[LISTS];
 	struct kpi kpi;
+	int failed; /* -errno of the last resident whose rows could not be read */
 };
 
 struct digest_build *digest_begin(struct gateway *g, enum digest_kind kind, const char *period)
@@ -153,19 +154,37 @@ static int add(struct digest_build *b, struct gateway *g, struct db *db, const s
 	return -EINVAL;
 }
 
+/* Whose rows cannot be read must not keep the list from all others. */
+static int add_apart(
+	struct digest_build *b, struct gateway *g, struct db *db, const struct owned *who)
+{
+	int rc = db_part_begin(db);
+	if (rc < 0)
+		return rc;
+	int added = add(b, g, db, who);
+	if (added < 0) {
+		b->failed = added;
+		log_error("lists", "%s of %s cannot be made for one resident: %s", kinds[b->kind],
+			b->period, strerror(-added));
+	}
+	return db_part_end(db, added);
+}
+
 int digest_portion(struct digest_build *b, struct gateway *g, struct db *db, int64_t for_us)
 {
 	struct owned who[OWNED_PAGE];
 	int64_t until_us = clock_boot_us() + for_us;
 	int n = owned_next(db, g->config->gateway, b->after, who), rc = MIN(n, 0);
 	for (int i = 0; i < n && rc >= 0 && (i == 0 || clock_boot_us() < until_us); i++) {
-		rc = add(b, g, db, &who[i]);
+		rc = add_apart(b, g, db, &who[i]);
 		memcpy(b->after, who[i].token, sizeof(b->after));
 	}
 	if (n == 0 && b->kind == DIGEST_ALERTS)
 		do
 			rc = daily_leave(g, db, now());
 		while (rc > 0 && clock_boot_us() < until_us);
+	if (n == 0 && b->kind == DIGEST_ALERTS && rc == 0)
+		rc = b->failed; /* of the others they stand: the next try finds what was missed */
 	return rc < 0 ? rc : n > 0 || rc > 0;
 }
 

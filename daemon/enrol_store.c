@@ -127,7 +127,7 @@ static int run_save(struct job *job, struct db *db)
 	struct enrol_job *j = (struct enrol_job *)job;
 	const char *id = j->device.id;
 	int64_t now = clock_utc_us(), row = row_of(db, id);
-	int rc = row ? 0 : -EIO;
+	int rc = row ? 0 : -ODD_ROW;
 	for (unsigned i = 0; rc >= 0 && i < j->whose.n; i++) {
 		rc = bind_one(db, j, row, i, now);
 		if (rc != -ENOENT)

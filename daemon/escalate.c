@@ -271,20 +271,20 @@ static int tell(struct gateway *g, struct db *db, struct told *t, int64_t utc_us
 }
 
 /* One that is due; 1, 0: there is none, -errno. */
-static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us, int64_t skip)
 {
 	struct uuid alert;
 	struct told t;
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
 			"SELECT e.alert FROM escalation e LEFT JOIN alert a ON a.uuid=e.alert WHERE "
-			"e.rests=0 AND e.boot_id=?1 AND e.due_boot<=?2 ORDER BY e.due_boot,a.id LIMIT 1",
-			"bi", clock_boot_id(), (size_t)16, boot_us);
+			"e.rests=0 AND e.boot_id=?1 AND e.due_boot<=?2 ORDER BY e.due_boot,a.id LIMIT 1 OFFSET ?3",
+			"bii", clock_boot_id(), (size_t)16, boot_us, skip);
 		int rc = row_next(r);
 		if (rc <= 0)
 			return rc;
 		if (!row_uuid(r, 0, &alert))
-			return -EIO;
+			return -ODD_ROW;
 	}
 	int rc = load(db, &alert, &t);
 	if (rc < 0)

@@ -36,7 +36,7 @@ int64_t intake_device(
 		db_query(db, "SELECT id,uid FROM device WHERE name=?", "t", name);
 	rc = row_next(r);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EIO;
+		return rc < 0 ? rc : -ODD_ROW;
 	const char *text = row_text(r, 1);
 	text_set(uid, 96, text);
 	return row_int(r, 0);

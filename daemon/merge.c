@@ -36,7 +36,7 @@ static int add(struct filed_list *l, struct row *r)
 	*f = (struct filed){.checkin = row_int(r, 3)};
 	text_copy(f->evidence, sizeof(f->evidence), row_text(r, 1), strlen(row_text(r, 1)));
 	text_copy(f->grade, sizeof(f->grade), row_text(r, 2), strlen(row_text(r, 2)));
-	return row_uuid(r, 0, &f->id) ? 0 : -EIO;
+	return row_uuid(r, 0, &f->id) ? 0 : -ODD_ROW;
 }
 
 /* All of them before the first one goes: who changes a table while he reads it meets rows twice. */

@@ -223,7 +223,7 @@ static int take(struct errand *e, struct row *r, bool page)
 	struct uuid alert;
 	int64_t pages = page ? row_int(r, 4) : -1;
 	if (!row_uuid(r, 1, &alert))
-		return -EIO;
+		return -ODD_ROW;
 	if (waits(e, &alert, pages))
 		return 0;
 	e->row = row_int(r, 0);

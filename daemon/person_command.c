@@ -116,7 +116,7 @@ static int last_reading(struct command *c, const char *text, struct uuid *ret)
 			"最近一小时没有收到读数。vitalgate readings 可查看已有读数。");
 	if (rc > 0 && row_uuid(r, 0, ret))
 		return 0;
-	return rc < 0 ? rc : -EIO;
+	return rc < 0 ? rc : -ODD_ROW;
 }
 
 static bool is_last(const char *text)
@@ -183,7 +183,7 @@ static int say_reading(struct command *c, const struct uuid *id)
 		"b", id->bytes, sizeof(id->bytes));
 	int rc = row_next(r);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EIO;
+		return rc < 0 ? rc : -ODD_ROW;
 	json_hex(c->result, "reading", id->bytes, sizeof(id->bytes));
 	json_int(c->result, "revision", row_int(r, 0));
 	json_str(c->result, "status", row_text(r, 1));

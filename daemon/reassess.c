@@ -279,7 +279,7 @@ static int next_reading(struct db *db, const char *station, int64_t after, int64
 		"LIMIT 1",
 		"iit", after, last, station);
 	int rc = row_next(r);
-	return rc <= 0 ? rc : candidate(n, r, w, checkin, ret) ? 1 : -EIO;
+	return rc <= 0 ? rc : candidate(n, r, w, checkin, ret) ? 1 : -ODD_ROW;
 }
 
 /* Studies have one row each, in the order in which they came: 0 as well when all others are older than the window. */
@@ -299,7 +299,7 @@ static int next_study(struct db *db, const char *station, int64_t before, const 
 	if (same_boot ? row_int(r, 9) < w->from_boot_us : row_int(r, 7) < w->from_us)
 		return 0;
 	if (!candidate(n, r, w, checkin, ret))
-		return -EIO;
+		return -ODD_ROW;
 	ret->concerned &= !row_null(r, 12) && streq(row_text(r, 12), station) &&
 			  !streq(row_text(r, 13), "undecoded");
 	return 1;

@@ -244,21 +244,17 @@ static int try_one(struct gateway *g, struct db *db, const struct repair *r, rep
 	const struct stamped *s)
 {
 	char text[33];
-	int rc = db_run(db, "SAVEPOINT one", "");
+	int rc = db_part_begin(db);
 	if (rc < 0)
 		return rc;
 	rc = call(g, db, r, s, s->at.boot_us + r->truth.shift_us);
-	if (rc == -ENOSPC || rc == -EIO || rc == -EROFS || rc == -EUCLEAN || rc == -ENOMEM)
-		return rc;
-	if (rc < 0) {
+	int ended = db_part_end(db, rc);
+	if (ended < 0)
+		return ended;
+	if (rc < 0)
 		log_error("clock", "%.8s keeps the time of a wrong clock: %s",
 			hex(text, s->id.bytes, sizeof(s->id.bytes)), strerror(-rc));
-		int back = db_run(db, "ROLLBACK TO one", "");
-		if (back < 0)
-			return back;
-	}
-	int released = db_run(db, "RELEASE one", "");
-	return released < 0 ? released : rc > 0;
+	return rc > 0;
 }
 
 /* The next portion of one table. 1: of it something was looked at, 0: it is at its end, -errno. */

@@ -204,7 +204,7 @@ int repeat_settle(struct gateway *g, struct db *db, const struct reading *r, int
 /* telling */
 
 /* One that is due; 1, 0: there is none, -errno. */
-static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us, int64_t skip)
 {
 	struct uuid reading = {0};
 	char condition[40];
@@ -212,8 +212,8 @@ static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t bo
 	{
 		_cleanup_(row_endp) struct row *r = db_query(db,
 			"SELECT reading,condition,body FROM pending_repeat WHERE boot_id=? AND "
-			"due_boot<=? ORDER BY due_boot,rowid LIMIT 1",
-			"bi", clock_boot_id(), (size_t)16, boot_us);
+			"due_boot<=? ORDER BY due_boot,rowid LIMIT 1 OFFSET ?",
+			"bii", clock_boot_id(), (size_t)16, boot_us, skip);
 		int rc = row_next(r);
 		if (rc <= 0)
 			return rc;

@@ -376,13 +376,13 @@ struct due {
 	struct uuid id;
 };
 
-static int due_find(struct db *db, int64_t boot_us, struct due *ret)
+static int due_find(struct db *db, int64_t boot_us, int64_t skip, struct due *ret)
 {
 	_cleanup_(row_endp) struct row *r = db_query(db,
 		"SELECT w.study,w.since,w.what='report',s.device,s.uuid FROM study_wait w JOIN study s "
 		"ON s.id=w.study WHERE w.alert IS NULL AND w.boot_id=? AND w.due_boot<=? ORDER BY "
-		"w.due_boot LIMIT 1",
-		"bi", clock_boot_id(), (size_t)16, boot_us);
+		"w.due_boot LIMIT 1 OFFSET ?",
+		"bii", clock_boot_id(), (size_t)16, boot_us, skip);
 	int rc = row_next(r);
 	if (rc <= 0)
 		return rc;
@@ -402,10 +402,10 @@ static int silence(struct db *db, const struct due *d)
 }
 
 /* One that is due; 1, 0: there is none, -errno. */
-static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
+static int tell_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us, int64_t skip)
 {
 	struct due d;
-	int rc = due_find(db, boot_us, &d);
+	int rc = due_find(db, boot_us, skip, &d);
 	if (rc <= 0)
 		return rc;
 	const struct alert_rule *rule = rule_of(g, d.wait);

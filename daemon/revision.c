@@ -48,7 +48,7 @@ static int evidence_from_body(
 {
 	_cleanup_(stored_endp) struct stored *s = stored_read(g->codes, body);
 	if (!s)
-		return -EIO;
+		return -ODD_ROW;
 	const struct reading *r = stored_reading(s);
 	int rc = 0;
 	for (unsigned i = 0; i < r->n_quantities && rc >= 0; i++) {

@@ -363,7 +363,7 @@ static int put_pieces(struct command *c, struct roster *r, const struct sending 
 			piece = body ? json_loads(body, 0, NULL) : NULL;
 		}
 		r->piece = (unsigned)n;
-		rc = rc < 0 ? rc : piece ? put_piece(r, piece) : -EIO;
+		rc = rc < 0 ? rc : piece ? put_piece(r, piece) : -ODD_ROW;
 		json_decref(piece);
 	}
 	return rc;

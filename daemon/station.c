@@ -170,7 +170,7 @@ static int lasting(struct db *db, int64_t id, const char *station, struct lastin
 		return rc;
 	*ret = (struct lasting){
 		.id = row_int(r, 0), .activity = {row_int(r, 1), row_int(r, 2), ret->boot.bytes}};
-	return row_uuid(r, 3, &ret->boot) ? 1 : -EIO;
+	return row_uuid(r, 3, &ret->boot) ? 1 : -ODD_ROW;
 }
 
 /* After a reboot only the time of day can say how long ago that was, and a clock that stands before it says nothing. */

@@ -174,7 +174,7 @@ static int tell(struct command *c, int64_t checkin)
 		"i", checkin);
 	int rc = row_next(r);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EIO;
+		return rc < 0 ? rc : -ODD_ROW;
 	const void *id = row_blob(r, 0, &len);
 	json_hex(j, "checkin", id, len);
 	json_str(j, "station", row_text(r, 1));

@@ -140,30 +140,17 @@ static void loosen(struct store *s)
 
 /* the thread */
 
-/* True when the transaction itself is lost, not merely one job in it. */
-static bool fatal(int rc)
-{
-	return rc == -ENOSPC || rc == -EIO || rc == -EROFS || rc == -EUCLEAN || rc == -ENOMEM;
-}
-
 static int run_one(struct store *s, struct job *job)
 {
 	if (!job->run)
 		return 0;
 	if (job->reads_only)
 		return job->run(job, s->db);
-	int rc = db_run(s->db, "SAVEPOINT job", "");
+	int rc = db_part_begin(s->db);
 	if (rc < 0)
 		return rc;
 	job->result = job->run(job, s->db);
-	if (fatal(job->result)) /* SQLite may have undone everything, savepoint included */
-		return job->result;
-	if (job->result < 0) {
-		rc = db_run(s->db, "ROLLBACK TO job", "");
-		if (rc < 0)
-			return rc;
-	}
-	rc = db_run(s->db, "RELEASE job", "");
+	rc = db_part_end(s->db, job->result);
 	return rc < 0 ? rc : job->result;
 }
 
@@ -175,7 +162,7 @@ static int run_batch(struct store *s, struct jobs *batch)
 	int rc = writes ? db_run(s->db, "BEGIN IMMEDIATE", "") : 0;
 	for (struct job *j = batch->first; j && rc >= 0; j = j->next) {
 		j->result = run_one(s, j);
-		if (j->result < 0 && fatal(j->result) && !j->reads_only)
+		if (j->result < 0 && db_lost(j->result) && !j->reads_only)
 			rc = j->result;
 	}
 	if (writes && rc >= 0 && s->hooks.before_commit)

@@ -43,7 +43,7 @@ int study_tell(struct gateway *g, struct db *db, int64_t row)
 		_cleanup_(row_endp) struct row *r =
 			db_query(db, "SELECT uuid,revision FROM study WHERE id=?", "i", row);
 		if (row_next(r) <= 0 || !row_uuid(r, 0, &id))
-			return -EIO;
+			return -ODD_ROW;
 		revision = (int)row_int(r, 1);
 	}
 	rc = outbox_supersede(db, &id, revision);

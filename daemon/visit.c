@@ -56,7 +56,7 @@ int visit_tell(struct gateway *g, struct db *db, int64_t visit)
 		_cleanup_(row_endp) struct row *r =
 			db_query(db, "SELECT uuid,revision FROM visit WHERE id=?", "i", visit);
 		if (row_next(r) <= 0 || !row_uuid(r, 0, &id))
-			return -EIO;
+			return -ODD_ROW;
 		revision = (int)row_int(r, 1);
 	}
 	rc = outbox_supersede(db, &id, revision);
@@ -107,7 +107,7 @@ static int evidence_changed(struct gateway *g, struct db *db, int64_t visit)
 		_cleanup_(row_endp) struct row *r =
 			db_query(db, "SELECT uuid FROM visit WHERE id=?", "i", visit);
 		if (row_next(r) <= 0 || !row_uuid(r, 0, &id))
-			return -EIO;
+			return -ODD_ROW;
 	}
 	int rc = db_run(db, "UPDATE visit SET evidence_changed=1 WHERE id=?", "i", visit);
 	return rc < 0 ? rc
@@ -275,7 +275,7 @@ static int put_id(struct db *db, int64_t visit, const char *key, struct json *j)
 	_cleanup_(row_endp) struct row *r =
 		db_query(db, "SELECT uuid FROM visit WHERE id=?", "i", visit);
 	if (row_next(r) <= 0)
-		return -EIO;
+		return -ODD_ROW;
 	const void *id = row_blob(r, 0, &len);
 	json_hex(j, key, id, len);
 	return 0;

@@ -152,7 +152,7 @@ int visit_add_answers(struct command *c, int64_t visit, const char *form)
 		if (row_next(r) > 0)
 			answers = json_loads(row_text(r, 0), 0, NULL);
 	}
-	int rc = answers ? visit_take_answers(c, form, answers) : -EIO;
+	int rc = answers ? visit_take_answers(c, form, answers) : -ODD_ROW;
 	if (rc >= 0)
 		rc = visit_keep_answers(c, visit, answers);
 	json_decref(answers);

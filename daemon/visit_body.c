@@ -84,7 +84,7 @@ int visit_body(
 	struct visit_facts f;
 	int rc = visit_facts_read(g, db, visit, clock_utc_us(), &f);
 	if (rc > 0)
-		rc = body(g, db, &f, ret, j) < 0 ? -EIO : 1;
+		rc = body(g, db, &f, ret, j) < 0 ? -ODD_ROW : 1;
 	visit_facts_end(&f);
 	return rc;
 }
@@ -100,7 +100,7 @@ int visit_body_elsewhere(const struct gateway *g, struct db *db, int64_t visit, 
 		return rc;
 	json_t *answers = json_loads(row_text(r, 3), 0, NULL);
 	if (!answers)
-		return -EIO;
+		return -ODD_ROW;
 	json_str(j, "origin", "elsewhere");
 	json_str(j, "resident", row_text(r, 0));
 	json_str(j, "form", row_text(r, 1));
@@ -160,7 +160,7 @@ static int proposed(
 	struct visit_facts f;
 	int rc = visit_facts_read(g, db, visit, clock_utc_us(), &f);
 	if (rc > 0)
-		rc = body(g, db, &f, &p, j) < 0 ? -EIO : 1;
+		rc = body(g, db, &f, &p, j) < 0 ? -ODD_ROW : 1;
 	if (rc > 0)
 		json_str(j, "state", streq(state, "open") && !f.open ? "closed" : state);
 	visit_facts_end(&f);

@@ -32,7 +32,7 @@ static int find_visit(struct command *c, struct seen *ret)
 		db_query(c->db, "SELECT id,resident,form,state,origin FROM visit WHERE uuid=?", "b",
 			ret->id.bytes, sizeof(ret->id.bytes));
 	if (row_next(r) <= 0)
-		return -EIO;
+		return -ODD_ROW;
 	ret->row = row_int(r, 0);
 	ret->resident = row_int(r, 1);
 	text_copy(ret->form, sizeof(ret->form), row_text(r, 2), strlen(row_text(r, 2)));
@@ -79,7 +79,7 @@ static int tell_result(struct command *c, const struct seen *v)
 	_cleanup_(row_endp) struct row *r = db_query(
 		c->db, "SELECT revision,state,day,form FROM visit WHERE id=?", "i", v->row);
 	if (row_next(r) <= 0)
-		return -EIO;
+		return -ODD_ROW;
 	json_int(c->result, "revision", row_int(r, 0));
 	json_str(c->result, "state", row_text(r, 1));
 	json_str(c->result, "day", row_text(r, 2));
@@ -104,7 +104,7 @@ static int find_row(struct command *c, int64_t row, struct seen *ret)
 	_cleanup_(row_endp) struct row *r =
 		db_query(c->db, "SELECT uuid FROM visit WHERE id=?", "i", row);
 	if (row_next(r) <= 0 || !row_uuid(r, 0, &ret->id))
-		return -EIO;
+		return -ODD_ROW;
 	ret->row = row;
 	hex(ret->hex, ret->id.bytes, sizeof(ret->id.bytes));
 	return 0;

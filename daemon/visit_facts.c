@@ -369,7 +369,7 @@ static int read_visit(struct db *db, struct visit_facts *f)
 	text_copy(f->conditions, sizeof(f->conditions), row_text(r, 4), strlen(row_text(r, 4)));
 	f->in.day = day_read(row_text(r, 5));
 	f->answers = json_loads(row_text(r, 6), 0, NULL);
-	return f->in.day == DAY_NONE || !f->answers ? -EIO : 1;
+	return f->in.day == DAY_NONE || !f->answers ? -ODD_ROW : 1;
 }
 
 int visit_facts_read(const struct gateway *g, struct db *db, int64_t visit, int64_t now_us,

@@ -101,14 +101,14 @@ static int look(struct db *db, int64_t visit, struct frozen *ret)
 		db_query(db, "SELECT origin,form,answers,body FROM visit WHERE id=?", "i", visit);
 	int rc = row_next(r);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EIO;
+		return rc < 0 ? rc : -ODD_ROW;
 	ret->elsewhere = streq(row_text(r, 0), "elsewhere");
 	text_copy(ret->form, sizeof(ret->form), row_text(r, 1), strlen(row_text(r, 1)));
 	ret->answers = json_loads(row_text(r, 2), 0, NULL);
 	json_t *body = row_null(r, 3) ? NULL : json_loads(row_text(r, 3), 0, NULL);
 	ret->stored = evidence_stored(db, json_object_get(body, "fields"));
 	json_decref(body);
-	return ret->answers ? 0 : -EIO;
+	return ret->answers ? 0 : -ODD_ROW;
 }
 
 static int write_down(struct gateway *g, struct db *db, const struct freezing *f,
@@ -141,7 +141,7 @@ static int make(struct gateway *g, struct db *db, const struct freezing *f, cons
 	int rc = of->elsewhere ? visit_body_elsewhere(g, db, f->visit, j)
 			       : visit_body(g, db, f->visit, &p, j);
 	if (rc <= 0)
-		return rc < 0 ? rc : -EIO;
+		return rc < 0 ? rc : -ODD_ROW;
 	if (of->elsewhere)
 		p = told(of->answers);
 	if (!of->elsewhere && !answer(of->answers, "visit_way", text, sizeof(text))[0])

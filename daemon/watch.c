@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 #define TOLD_MAX 64
-#define AGAIN_US (30 * CLOCK_SECOND_US) /* after a look that the store refused */
+#define AGAIN_US (30 * CLOCK_SECOND_US) /* after a look that was refused, or could not tell all */
 
 /* the store thread's side */
 
@@ -49,10 +49,26 @@ int watch_begin(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_u
 
 int watch_tell(watch_one *one, struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us)
 {
-	int rc = 1;
-	for (unsigned n = 0; rc > 0 && n < TOLD_MAX; n++)
-		rc = one(g, db, utc_us, boot_us);
-	return MIN(rc, 0);
+	static struct log_limit limit; /* the store thread's */
+	unsigned held_back;
+	int64_t stuck = 0;
+	int told = 1;
+	for (unsigned n = 0; told && n<TOLD_MAX; n += told> 0) {
+		int rc = db_part_begin(db);
+		if (rc < 0)
+			return rc;
+		told = one(g, db, utc_us, boot_us, stuck);
+		rc = db_part_end(db, told);
+		if (rc < 0)
+			return rc;
+		stuck += told < 0;
+		if (told < 0 && log_allowed(&limit, 5, &held_back))
+			log_error("watch",
+				"what became due cannot be told (%s), and is tried again: look at "
+				"`vitalgate alerts --open`",
+				strerror(-told));
+	}
+	return stuck > 0;
 }
 
 int watch_look(
@@ -61,21 +77,22 @@ int watch_look(
 	*ret_next_us = INT64_MAX;
 	if (!g->config->alerts)
 		return 0; /* what waits is kept for the day on which alerts are wanted again */
-	int rc = repeat_tell(g, db, utc_us, boot_us);
-	if (rc >= 0)
-		rc = condition_tell(g, db, utc_us, boot_us);
-	if (rc >= 0)
-		rc = report_tell(g, db, utc_us, boot_us);
-	if (rc >= 0)
-		rc = escalate_tell(g, db, utc_us, boot_us);
-	if (rc < 0)
-		return rc;
-	*ret_next_us = db_int(db, INT64_MAX,
+	static watch_room *const rooms[] = {
+		repeat_tell, condition_tell, report_tell, escalate_tell};
+	bool stuck = false;
+	for (size_t i = 0; i < ELEMENTS(rooms); i++) {
+		int rc = rooms[i](g, db, utc_us, boot_us);
+		if (rc < 0)
+			return rc;
+		stuck |= rc;
+	}
+	int64_t due_us = db_int(db, INT64_MAX,
 		"SELECT min(due) FROM (SELECT min(due_boot) AS due FROM pending_repeat UNION ALL "
 		"SELECT min(due_boot) FROM condition WHERE alert IS NULL UNION ALL SELECT "
 		"min(due_boot) FROM study_wait WHERE alert IS NULL UNION ALL SELECT min(due_boot) FROM "
 		"escalation WHERE rests=0)",
 		"");
+	*ret_next_us = stuck ? MAX(due_us, boot_us + AGAIN_US) : due_us;
 	return 0;
 }
 

@@ -27,9 +27,12 @@ void watch_free(struct watch *w);
 /* Store thread: something will be due at this CLOCK_BOOTTIME. `w` may be NULL. */
 void watch_expect(struct watch *w, int64_t due_us);
 
-/* One thing that is due is told by whoever keeps it. 1; 0: there is none; -errno. */
-typedef int watch_one(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us);
-/* As many as one look tells; the rest in the next, which is at once. */
+/* One thing that is due is told by whoever keeps it, behind the first `skip` of them. 1; 0: there is none; -errno. */
+typedef int watch_one(
+	struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us, int64_t skip);
+/* As many as one look tells; the rest in the next. What cannot be told waits, and holds up none of those behind it. 0;
+ * 1: there was such a one; -errno: the transaction is lost. */
+typedef int watch_room(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us);
 int watch_tell(watch_one *one, struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us);
 
 /* What the timer's job does, on the store thread. The first: brings what waited into the clock of this boot, and

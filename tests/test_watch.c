@@ -287,12 +287,37 @@ static void test_refused(void **state)
 	UNTIL("SELECT count(*) FROM alert", 2);
 }
 
+/* One that cannot be told, the first of all: what waits behind it is told, and it is tried again in half a minute. */
+static void test_one_is_stuck(void **state)
+{
+	(void)state;
+	int64_t next_us, boot_us;
+	submit(rig.cuff, NULL, doubtful, 700);
+	submit(rig.cuff, NULL, doubtful, 650);
+	submit(rig.cuff, NULL, doubtful, 500);
+	until_jobs(3);
+	rig_script(&rig,
+		"CREATE TABLE odd AS SELECT reading FROM pending_repeat ORDER BY due_boot LIMIT 1;"
+		"CREATE TRIGGER odd BEFORE INSERT ON alert WHEN new.reading IN (SELECT reading "
+		"FROM odd) BEGIN SELECT raise(ABORT,'x'); END");
+	boot_us = clock_boot_us();
+	assert_int_equal(watch_look(&rig.gateway, rig.db, clock_utc_us(), boot_us, &next_us), 0);
+	assert_int_equal(COUNT("alert"), 1);
+	assert_int_equal(COUNT("pending_repeat"), 2);
+	assert_int_equal(next_us - boot_us, 30 * CLOCK_SECOND_US);
+	rig_script(&rig, "DROP TRIGGER odd");
+	assert_int_equal(watch_look(&rig.gateway, rig.db, clock_utc_us(), boot_us, &next_us), 0);
+	assert_int_equal(COUNT("pending_repeat"), 1);
+	assert_true(next_us > boot_us + 90 * CLOCK_SECOND_US);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define F(name) cmocka_unit_test_setup_teardown(name, setup_fridge, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_rests),
+		T(test_one_is_stuck),
 		T(test_news_beside_a_look),
 		T(test_tells_in_time),
 		T(test_at_start),
