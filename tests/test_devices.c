@@ -27,7 +27,7 @@ static void end(void)
 /* devices_new() on a store that does not run yet, as at start; its words go to `said`. */
 static int try_devices(const char *yaml)
 {
-	struct store_hooks hooks = {rig_after_commit, &rig};
+	struct store_hooks hooks = {rig_after_commit, &rig, rig_before_commit};
 	rig_open(&rig, yaml);
 	assert_true(sd_event_new(&rig.gateway.loop) >= 0);
 	assert_int_equal(

@@ -23,7 +23,7 @@ static int64_t after_commit(void *arg, struct db *db, int64_t boot_us)
 
 static void open_rig(const char *yaml)
 {
-	struct store_hooks hooks = {after_commit, NULL};
+	struct store_hooks hooks = {after_commit, NULL, NULL};
 	struct gateway *g = &rig.gateway;
 	rig_open(&rig, yaml);
 	outbox_free(g->outbox);

@@ -68,7 +68,7 @@ static void start(void)
 /* Another process on the same database. */
 static void start_again(void)
 {
-	struct store_hooks hooks = {rig_after_commit, &rig};
+	struct store_hooks hooks = {rig_after_commit, &rig, rig_before_commit};
 	assert_int_equal(store_new(rig.gateway.loop, rig.config.store, rig.config.commit_rows,
 				 &hooks, &rig.gateway.store),
 		0);
