@@ -737,8 +737,11 @@ static void test_a_step_fails(void **state)
 			telling[i]);
 		rig_script(&rig, trigger);
 		rig_script(&rig, "BEGIN");
-		if (report_tell(&rig.gateway, rig.db, clock_utc_us(), INT64_MAX) >= 0)
+		int64_t alerts = rig_int(&rig, "SELECT count(*) FROM alert");
+		if (report_tell(&rig.gateway, rig.db, clock_utc_us(), INT64_MAX) != 1)
 			fail_msg("%s", telling[i]);
+		assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"),
+			alerts); /* whole, or not at all */
 		rig_script(&rig, "ROLLBACK; DROP TRIGGER fails");
 	}
 }
