@@ -17,6 +17,8 @@ import tempfile
 import threading
 import time
 import traceback
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get("VITALGATE_BUILD", "build"))
@@ -24,18 +26,28 @@ PYTHON = "/usr/bin/python3"
 SIM = os.path.join(ROOT, "tests", "sim")
 
 
+PATIENCE_S = 60     # for anything to happen: a machine may be busy, and its disk slow
+END_S = 30          # for a program that was told to end
+KEPT = []           # sockets, so that nobody else is given their ports while this program runs
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that is free, and stays so for a server of ours: it sets SO_REUSEADDR, as servers do."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", 0))
+    KEPT.append(s)
+    return s.getsockname()[1]
 
 
-def wait_until(check, seconds=10, step=0.02):
-    """The first true value of check() within `seconds`, else the last value."""
+def wait_until(check, seconds=PATIENCE_S, step=0.02):
+    """The first true value of check() within `seconds`, else the last value. The last look is taken
+    when they are over."""
     end = time.monotonic() + seconds
     while True:
+        late = time.monotonic() > end
         value = check()
-        if value or time.monotonic() > end:
+        if value or late:
             return value
         time.sleep(step)
 
@@ -47,10 +59,10 @@ def listens(path):
 
 
 def read_ledger(path):
-    """JSON lines; a last line that a kill cut off is passed over."""
+    """JSON lines; a last line that a kill cut off, or that is being written, is passed over."""
     lines = []
     try:
-        with open(path, encoding="utf-8") as f:
+        with open(path, "rb") as f:     # as bytes: it may end in the middle of a character
             for line in f:
                 try:
                     lines.append(json.loads(line))
@@ -244,6 +256,12 @@ class Beats:
         return max(b - a for a, b in zip(inside, inside[1:]))
 
 
+def zone_of_tests():
+    """What happens in a test is of one day: a zone without summer time in which midnight is hours away."""
+    home, other = "Asia/Shanghai", "America/Bogota"     # 13 hours behind
+    return home if 3 <= datetime.now(ZoneInfo(home)).hour < 22 else other
+
+
 class Site:
     """devices: list of dicts as in vitalgate.yaml, "{dir}" in them is the site's folder. The
     simulated instruments stand at unix:{dir}/<name>.sock (cuff, peripheral) and {dir}/<name>.tty
@@ -254,7 +272,7 @@ class Site:
     tables: a folder, or what hurried_tables() is to be told."""
 
     GATEWAY = "gw-0001"
-    ZONE = "Asia/Shanghai"  # what the instruments' clocks show
+    ZONE = zone_of_tests()  # what the instruments' clocks show
 
     def __init__(self, devices=(), receipt="platform", receipt_timeout=2, extra="", window=20,
                  host="127.0.0.1", tables=ROOT + "/config", line_bits=None):
@@ -319,7 +337,7 @@ class Site:
         if process and process.poll() is None:
             process.send_signal(sig)
             try:
-                process.wait(10)
+                process.wait(END_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -437,7 +455,7 @@ class Site:
     def cli(self, *words):
         """The result as JSON; raises with the printed reason when the command was refused."""
         done = subprocess.run([BUILD + "/vitalgate", "--config", self.config, "--json", *words],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=2 * PATIENCE_S)
         if done.returncode:
             raise RuntimeError(done.stderr.strip() or done.stdout)
         return json.loads(done.stdout)
@@ -445,13 +463,13 @@ class Site:
     def refusal(self, *words):
         """What the companion says when it refuses; "" when it did not."""
         done = subprocess.run([BUILD + "/vitalgate", "--config", self.config, *words],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=2 * PATIENCE_S)
         return done.stderr.strip() if done.returncode else ""
 
     def control(self, name, text):
         """One datagram to a simulator: "record {...}", "unplug" or, to the platform, a command."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            holds(wait_until(lambda: not s.connect_ex(self.path(name + ".ctl")), 20), f"{name} takes no orders")
+            holds(wait_until(lambda: not s.connect_ex(self.path(name + ".ctl"))), f"{name} takes no orders")
             s.send(text.encode())
 
     def ledger(self, name):
@@ -470,7 +488,8 @@ class Site:
     def query(self, sql, *values):
         """Rows of the live database, read only."""
         with contextlib.closing(sqlite3.connect(
-                f"file:{self.path('store/vitalgate.db')}?mode=ro", uri=True, timeout=10)) as db:
+                f"file:{self.path('store/vitalgate.db')}?mode=ro", uri=True,
+                timeout=PATIENCE_S)) as db:
             return db.execute(sql, values).fetchall()
 
     def outbox(self):

@@ -29,8 +29,8 @@ SECONDS = max(20.0, KILLS * 0.33)
 SEED = int(os.environ.get("VITALGATE_SEED", random.randrange(1 << 30)))
 DISK_MS = 25
 CRITICAL_S, WARNING_S, AGAIN_S = ESCALATE = (6, 8, 7)
-LATE_S = 5.5            # of being killed, again and again, while something is due; less than an interval
-EARLY_S = 0.3           # the wall's clock and the one of waiting, each read at its own moment
+LATE_S = 4              # of the daemon's own time, in which it was alive and answered; less than an interval
+EARLY_S = 1.5           # the wall's clock and the one of waiting, each read at its own moment by a busy machine
 CUFFS, LABS = ("cuff-1", "cuff-2"), ("lab-1", "lab-2")
 SLOTS = {1: "R-0001", 2: "R-0002"}  # of cuff-1; its users 1 to 3 measure
 OWNER = "R-0003"        # of cuff-2
@@ -69,7 +69,7 @@ class Persons(threading.Thread):
         sent, reply = False, b""
         try:
             with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(3)
+                s.settimeout(20)
                 s.connect(self.site.path("run/control.sock"))
                 sent = True
                 s.sendall(json.dumps(order).encode() + b"\n")
@@ -105,7 +105,7 @@ class Persons(threading.Thread):
                 break
             for name in missing:
                 self.send(name)
-            wait_until(lambda: not set(self.sent) - set(self.replies()), 3, 0.2)
+            wait_until(lambda: not set(self.sent) - set(self.replies()), 10, 0.2)
         replies = self.replies()
         for name, (alert, outcome) in self.sent.items():
             r = replies.get(name)
@@ -147,14 +147,43 @@ def start_instruments(site):
                       "--ack-timeout", "6", "--restart", "0.1", "--retry", "0.3")
 
 
-def killing(site, dice):
-    begin, died = time.monotonic(), 0
+class Alive:
+    """When the daemon answered, by the wall's clock."""
+
+    def __init__(self):
+        self.spans = []     # [from, to]; to: None, it does still
+
+    def between(self, begin, end):
+        """Seconds of it."""
+        return sum(max(0.0, min(end, to or end) - max(begin, since)) for since, to in self.spans)
+
+    def born(self, site, seconds):
+        """False: not within them."""
+        if wait_until(site.answers, max(0.0, seconds)):
+            self.spans.append([time.time(), None])
+            return True
+        return False
+
+    def dies(self):
+        if self.spans:
+            self.spans[-1][1] = self.spans[-1][1] or time.time()
+
+
+def killing(site, dice, alive):
+    """How often it had died by itself. It may be killed before it answers, but not twice in a row: a slow machine
+    would never get on."""
+    begin, died, answered = time.monotonic(), 0, True
+    alive.born(site, harness.PATIENCE_S)
     for moment in sorted(dice.uniform(0, SECONDS) for _ in range(KILLS)):
         time.sleep(max(0.0, begin + moment - time.monotonic()))
         died += not site.running("core")
+        alive.dies()
         site.kill("core")
         site.restart("core")
+        answered = alive.born(site, min(0.15, SECONDS / KILLS) if answered else harness.PATIENCE_S)
     time.sleep(max(0.0, begin + SECONDS - time.monotonic()))
+    if not answered:
+        alive.born(site, harness.PATIENCE_S)
     return died
 
 
@@ -167,12 +196,12 @@ def untold(site):
 def drain(site):
     with open(site.path("slow"), "w", encoding="utf-8") as f:
         f.write("0")
-    wait_until(site.answers)
-    wait_until(lambda: not untold(site), 60, 0.5)
+    wait_until(lambda: not untold(site), 240, 0.5)
 
 
-def freeze(site):
+def freeze(site, alive):
     """Nothing changes any more: when that was."""
+    alive.dies()
     site.kill("core")
     return time.time()
 
@@ -258,8 +287,8 @@ def instant(us):
 class History:
     """One alert, revision by revision. `complaints`: what cannot be."""
 
-    def __init__(self, alert, entries, last_step):
-        self.alert, self.entries, self.last = alert, entries, last_step
+    def __init__(self, alert, entries, last_step, alive):
+        self.alert, self.entries, self.last, self.alive = alert, entries, last_step, alive
         self.complaints, self.tells = [], 0
         self.step = self.severity = self.state = None
         self.due = None     # until then somebody has to be told, unless it is acknowledged; None: nobody
@@ -268,6 +297,11 @@ class History:
 
     def complain(self, entry, what):
         self.complaints.append(f"{self.alert[:8]} revision {entry['revision']}: {what}")
+
+    def late(self, at):
+        """For how long it had something to tell, and was alive to do so; 0: no longer than it may."""
+        seconds = self.alive.between(self.due, at) if self.due is not None else 0
+        return seconds if seconds > LATE_S else 0
 
     def interval(self):
         return CRITICAL_S if self.severity == "critical" and self.state == "active" else WARNING_S
@@ -282,7 +316,7 @@ class History:
                 return
             self.one(entry)
         last = self.entries[-1]
-        if self.due is not None and until > self.due + LATE_S:
+        if self.late(until):
             self.complain(last, f"then nobody was told, for {until - self.due:.1f} s")
 
     def tell(self, entry, at):
@@ -291,7 +325,7 @@ class History:
         if self.due is None:
             self.complain(entry, "told, and nothing was due")
             return
-        if at > self.due + LATE_S:
+        if self.late(at):
             self.complain(entry, f"told {at - self.due:.1f} s late: a step was skipped")
         least = self.told_at + min(AGAIN_S if self.again else CRITICAL_S, WARNING_S)
         if at < least - EARLY_S:
@@ -317,7 +351,7 @@ class History:
             return
         if entry["step"] != self.step:
             self.complain(entry, f"step {entry['step']}, and nobody was told")
-        if self.due is not None and at > self.due + LATE_S and was != "inactive":
+        if self.late(at) and was != "inactive":
             self.complain(entry, f"before it nobody was told, for {at - self.due:.1f} s")
         if settles:
             if self.acknowledged:
@@ -333,7 +367,7 @@ class History:
     def begin(self, entry, at):
         if (entry["phase"] == "start") != (entry["revision"] == 1):
             self.complain(entry, f"phase {entry['phase']}")
-        if self.due is not None and at > self.due + LATE_S:
+        if self.late(at):
             self.complain(entry, f"before it nobody was told, for {at - self.due:.1f} s")
         if entry["step"] != 0:
             self.complain(entry, f"begins at step {entry['step']}")
@@ -341,7 +375,7 @@ class History:
         self.told_at, self.due = at, at + self.interval()
 
 
-def histories(site, until):
+def histories(site, alive, until):
     entries = collections.defaultdict(list)
     for alert, revision, at, phase, state, severity, step, labels, outcome, author in site.query(
             "SELECT lower(hex(alert)),revision,at,phase,state,severity,step,labels,ack_outcome,ack_author FROM "
@@ -352,15 +386,15 @@ def histories(site, until):
     for alert, staff, owned in site.query("SELECT lower(hex(uuid)),staff,resident IS NOT NULL FROM alert"):
         # the resident's: the doctor and the chain; for staff, before them: the station's, and alerting.chain
         last = 2 * staff - 1 + (1 + len(CHAIN)) * (owned or not staff)
-        h = History(alert, entries.pop(alert, []), last)
+        h = History(alert, entries.pop(alert, []), last, alive)
         h.follow(until)
         found.append(h)
     holds(not entries, f"histories of no alert: {list(entries)[:3]}")
     return found
 
 
-def compare_histories(tap, site, persons, until):
-    found = histories(site, until)
+def compare_histories(tap, site, persons, alive, until):
+    found = histories(site, alive, until)
     complaints = [c for h in found for c in h.complaints]
     tells = sum(h.tells for h in found)
     tap.note(f"{len(found)} alerts, {sum(len(h.entries) for h in found)} revisions, {tells} times somebody else was told")
@@ -424,16 +458,17 @@ def main():
             persons = Persons(site, random.Random(SEED))
             start_instruments(site)
             persons.start()
-            died = killing(site, dice)
+            alive = Alive()
+            died = killing(site, dice, alive)
             tap.result(not died, "nothing ended by itself", f"{died} times: {site.log('core')[-500:]}")
             drain(site)
             tap.result(not untold(site), "everything that was measured was told in the end", sorted(untold(site))[:5])
             persons.finish()
             time.sleep(WARNING_S + 1)   # whose turn it is now
-            wait_until(lambda: site.outbox() == 0, 30, 0.2)
-            until = freeze(site)
+            wait_until(lambda: site.outbox() == 0, step=0.2)
+            until = freeze(site, alive)
             compare_readings(tap, site)
-            compare_histories(tap, site, persons, until)
+            compare_histories(tap, site, persons, alive, until)
             compare_platform(tap, site)
         finally:
             if tap.failed:

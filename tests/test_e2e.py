@@ -41,12 +41,11 @@ def result(value, test="GLU", unit="mmol/L", **more):
 def measure(site, name, text):
     """One new measurement; returns its key once the instrument was told that it is received."""
     before = {e["key"] for e in site.events(name, "measured")}
-    holds(wait_until(lambda: os.path.exists(site.path(name + ".ctl"))), f"{name} did not start")
     site.control(name, "record " + text)
     new = wait_until(lambda: [e["key"] for e in site.events(name, "measured")
                               if e["key"] not in before])
     holds(new, f"{name} did not measure {text}")
-    holds(wait_until(lambda: told(site, name, new[0]), 20),
+    holds(wait_until(lambda: told(site, name, new[0])),
           f"{name} was not told that {text} is received: {site.ledger(name)[-4:]}")
     return new[0]
 
@@ -60,25 +59,25 @@ def told(site, name, key):
     return any(e["key"] == key for e in site.events(name, "told"))
 
 
-def delivered(site, device, count, seconds=15, **want):
+def delivered(site, device, count, **want):
     """The platform's readings of a device, once there are `count`."""
-    wait_until(lambda: len(site.readings(device, **want)) >= count, seconds)
+    wait_until(lambda: len(site.readings(device, **want)) >= count)
     got = site.readings(device, **want)
     same(len(got), count, f"readings of {device} {want} at the platform")
     return got
 
 
-def alert(site, reading, revision=1, seconds=10, **want):
+def alert(site, reading, revision=1, **want):
     """The alert that a reading raised, in one of its revisions."""
-    found = wait_until(lambda: site.alert_of(reading, revision, **want), seconds)
+    found = wait_until(lambda: site.alert_of(reading, revision, **want))
     holds(found, f"no alert {want}, revision {revision}, of reading {reading['id']}; there are "
                  f"{[(a['id'], a['revision']) for a in site.received('up/alert').values()]}")
     return found
 
 
-def shown(site, reading, seconds=10, **want):
+def shown(site, reading, **want):
     """The revision of an alert by which a person is shown a reading that joined it."""
-    found = wait_until(lambda: site.alert_showing(reading, **want), seconds)
+    found = wait_until(lambda: site.alert_showing(reading, **want))
     holds(found, f"no alert {want} shows reading {reading['id']}; there are "
                  f"{[(a['id'], a['revision'], a.get('shown')) for a in site.received('up/alert').values()]}")
     return found
@@ -93,8 +92,8 @@ def filled(visit):
     return {f["key"]: f for f in visit["fields"] if f["filled"]}
 
 
-def drained(site, seconds=15):
-    if wait_until(lambda: site.outbox() == 0, seconds):
+def drained(site):
+    if wait_until(lambda: site.outbox() == 0):
         return
     rows = site.query("SELECT id,lane,kind,hex(uuid),revision,state,tries,next_try FROM outbox")
     raise Failure(f"{len(rows)} rows wait in the outbox: {rows[:5]}")
@@ -160,7 +159,7 @@ def clinic_cuff(site):
             same((v["value"], v["unit"], v["ws"], v["loinc"], v["mdc"]),
                  (value, unit, ws, loinc, mdc), kind)
         same(r["time"]["trust"], "corrected")
-        holds(abs(r["time"]["device_offset_s"]) < 3, r["time"])
+        holds(abs(r["time"]["device_offset_s"]) < 10, r["time"])  # whole seconds, and a busy machine
         told_at = site.events("cuff-1", "told")[-1]
         same(r["time"]["device"], told_at["record"]["time"], "device time")
         holds(r["committed_boot_us"] <= told_at["t"] * 1e6,
@@ -201,13 +200,13 @@ def clinic_cuff(site):
         same((site.alert_of(good), site.alert_showing(good)), (None, None), "alert of 131/79")
 
 
-def newest(site, resident, status, seconds=10):
-    """The visit of a resident at the platform, once it says so."""
+def newest(site, resident, status, fills=None):
+    """The visit of a resident at the platform, once it says so, and this field of it is filled."""
     def found():
         of = visits(site, resident)
-        return of[-1] if of and of[-1]["status"] == status else None
-    visit = wait_until(found, seconds)
-    holds(visit, f"no {status} visit of {resident}")
+        return of[-1] if of and of[-1]["status"] == status and (not fills or fills in filled(of[-1])) else None
+    visit = wait_until(found)
+    holds(visit, f"no {status} visit of {resident}" + (f" with {fills}" if fills else ""))
     return visit
 
 
@@ -220,8 +219,7 @@ def clinic_visit(site):
         r, = delivered(site, "cuff-6", 1)
         same((r["resident"], r["identity"]["evidence"], r["identity"]["grade"]),
              ("R-0003", "checkin", "station"))
-        drained(site)
-        visit = newest(site, "R-0003", "proposed")
+        visit = newest(site, "R-0003", "proposed", "bp")
         same(visit["id"], opened["visits"]["htn"])
         fields = filled(visit)
         bp = fields["bp"]
@@ -407,16 +405,16 @@ def clinic_lab(site):
         drained(site)
         same(site.alert_of(site.readings("lab-1")[0], 4), None, "a revision by the second one")
     with tap.case("lab: noise and unknown records are counted by class, and shown", site):
-        holds(wait_until(lambda: site.events("lab-1", "fault"), 0.1), "the analyser made no noise")
+        holds(site.events("lab-1", "fault"), "the analyser made no noise")
         measure(site, "lab-1", result("5.1", test="NOSUCH", specimen="S-12"))
         counts = wait_until(lambda: (lambda c: c["unsupported"] and c["malformed"] and c)(
-            device_counts(site, "lab-1")), 12)
+            device_counts(site, "lab-1")))
         holds(counts, f"counted: {device_counts(site, 'lab-1')}")
-        holds([e for e in site.received("up/event").values() if e["type"] == "unsupported"
-               and "NOSUCH" in e.get("detail", "")], "no event names the unknown test")
+        holds(wait_until(lambda: [e for e in site.received("up/event").values() if e["type"] == "unsupported"
+                                  and "NOSUCH" in e.get("detail", "")]), "no event names the unknown test")
         text = subprocess.run([harness.BUILD + "/vitalgate", "--config", site.config,
                                "--lang", "en", "devices"],
-                              capture_output=True, text=True, timeout=20).stdout
+                              capture_output=True, text=True, timeout=120).stdout
         holds("lab-1" in text and "unsupported" in text, text)
 
 
@@ -478,6 +476,10 @@ def clinic_same_again(site):
     site.cli("visit", "open", "R-0002", "t2dm")
     time.sleep(1.1)  # the analyser's clock shows whole seconds: not one that began before the visit
     fixed = civil(0)
+
+    def of_form(key):
+        found = visits(site, "R-0002", "t2dm_followup_v3")
+        return filled(found[-1]).get(key, {}) if found else {}
     with tap.case("lab: a corrected result is revision 2, amended, of the same resident", site):
         n = len(site.readings("lab-1"))
         measure(site, "lab-1", result("7.1", specimen="S-40", time=fixed))
@@ -488,9 +490,9 @@ def clinic_same_again(site):
         same((r["status"], r["resident"], r["values"]["glu.random"]["value"]),
              ("amended", "R-0002", 7.9))
         holds("conflicts_with" not in r, r)
-        drained(site)
-        glucose = filled(visits(site, "R-0002", "t2dm_followup_v3")[-1])["other_glucose"]
-        same((glucose["value"], glucose["readings"]), (7.9, [r["id"]]), "in the form")
+        glucose = wait_until(lambda: of_form("other_glucose") if of_form("other_glucose").get("value") == 7.9 else None) \
+            or of_form("other_glucose")
+        same((glucose.get("value"), glucose.get("readings")), (7.9, [r["id"]]), "in the form")
     with tap.case("lab: a dangerous correction reaches a person, also after an old alert", site):
         measure(site, "lab-1", result("17.7", specimen="S-41", time=fixed))
         measure(site, "lab-1", result("2.7", specimen="S-41", time=fixed, status="C"))
@@ -537,9 +539,9 @@ def clinic_ack_offline(site):
         site.cli("ack", found[0]["id"], "referred")
         site.broker()
         holds(wait_until(lambda: [a for a in site.received("up/alert").values()
-                                  if a["id"] == found[0]["id"] and a["revision"] == 2], 20),
+                                  if a["id"] == found[0]["id"] and a["revision"] == 2]),
               "revision 2 did not come")
-        drained(site, 20)
+        drained(site)
 
 
 def clinic_follow(site):
@@ -553,7 +555,8 @@ def clinic_follow(site):
             seen = lambda: harness.read_ledger(site.path("follow.out"))  # noqa: E731
             holds(wait_until(lambda: len(seen()) == before), f"{len(seen())} of {before} shown")
             site.kill("core")
-            holds(wait_until(lambda: site.restart("core") and wait_until(site.answers)), "no core")
+            site.restart("core")
+            holds(wait_until(site.answers), "no core")
             measure(site, "cuff-1", record(127, 81))
             holds(wait_until(lambda: len(seen()) > before), "the new one is not shown")
             last = seen()
@@ -590,10 +593,10 @@ def rejecting():
             site.kill("platform")
             site.platform()
             site.cli("resend", rejected[0]["id"][:6])
-            came = wait_until(lambda: list(site.received("up/alert").values()), 20)
-            holds(came, "it did not come")
-            same([(a["revision"], a["phase"], a["state"], a["severity"]) for a in came],
-                 [(2, "end", "latched", "critical")])
+            came = lambda: list(site.received("up/alert").values())  # noqa: E731
+            wait_until(lambda: len(came()) >= 2)
+            same([(a["revision"], a["phase"], a["state"], a["severity"]) for a in came()],
+                 [(1, "start", "active", "critical"), (2, "end", "latched", "critical")], "each as it was")
             holds(wait_until(lambda: not site.cli("status")["rejected"]), "still listed")
             drained(site)
             nothing_wrong(site)
@@ -611,8 +614,8 @@ def retrying():
             same(site.outbox(), 2, "rows that wait")
             site.kill("platform")
             site.platform()
-            delivered(site, "cuff-1", 1, 45)
-            holds(wait_until(lambda: site.received("up/alert"), 10), "the alert did not come")
+            delivered(site, "cuff-1", 1)
+            holds(wait_until(lambda: site.received("up/alert")), "the alert did not come")
             drained(site)
             nothing_wrong(site)
 
@@ -628,7 +631,7 @@ def silent():
             same(site.outbox(), 3, "rows without a receipt")
             site.kill("platform")
             site.platform()
-            drained(site, 20)
+            drained(site)
             delivered(site, "cuff-1", 2)
             same(len(site.events("platform", "stored")), 3, "objects stored")
             nothing_wrong(site)
@@ -641,6 +644,7 @@ def rebooted():
             site.cuff("cuff-1", "--record", record(195, 100))
             sent = lambda: site.query("SELECT count(*) FROM outbox WHERE state=1")  # noqa: E731
             holds(wait_until(lambda: sent() == [(2,)]), f"{sent()} wait for their receipt")
+            holds(wait_until(lambda: len(site.events("platform", "stored")) == 2), "not all came")
             site.kill("core")
             site.kill("platform")
             # CLOCK_BOOTTIME begins anew: to the next boot, instants of a long one lie far ahead
@@ -649,8 +653,9 @@ def rebooted():
                 db.commit()
             site.platform()
             site.restart("core")
-            drained(site, 20)
-            same(len(site.events("platform", "duplicate")) >= 2, True, "sent again")
+            drained(site)
+            again = {e["id"] for e in site.events("platform", "duplicate")}
+            same(len(again), 2, "objects that were sent again")
             nothing_wrong(site)
 
 
@@ -664,7 +669,7 @@ def broker_receipt():
             time.sleep(0.5)
             same(site.outbox(), 3, "rows while there is no broker")
             site.broker()
-            drained(site, 20)
+            drained(site)
 
 
 def backlog():
@@ -676,7 +681,7 @@ def backlog():
             site.cli("bind", "cuff-1", "R-0001", "--from", "2020-01-01")
             site.cuff("cuff-1", "--random", str(count), "--criticals", "0", "--cuff-errors", "0",
                       "--state", "")
-            wait_until(lambda: len(site.events("cuff-1", "told")) >= count, 60, 0.5)
+            wait_until(lambda: len(site.events("cuff-1", "told")) >= count, 300, 0.5)
             site.cuff("cuff-2", "--record", record(212, 120))
             holds(wait_until(lambda: site.events("cuff-2", "told")), "cuff-2 was not told")
             before = site.outbox()
@@ -685,13 +690,13 @@ def backlog():
             site.platform("--verbose")
             wait_until(lambda: "connected 0" in site.log("platform"))
             site.uplink()
-            holds(wait_until(lambda: len(site.received("up/reading")) == count + 1, 40, 0.2),
+            holds(wait_until(lambda: len(site.received("up/reading")) == count + 1, 300, 0.5),
                   f"{len(site.received('up/reading'))} readings came")
             order = [e["topic"] for e in site.events("platform", "stored")]
             ahead = order[:order.index("up/alert")].count("up/reading")
             tap.note(f"readings of the backlog ahead of the alert: {ahead} of {count}")
             holds(ahead <= count * 0.05, f"{ahead} of {count} readings came before the alert")
-            drained(site, 20)
+            drained(site)
             nothing_wrong(site)
             same(len({e["object"]["time"]["device"] for e in site.events("platform", "stored")
                       if e["topic"] == "up/reading" and e["object"]["device"]["id"] == "cuff-1"}),
@@ -719,7 +724,8 @@ def exchanged():
             same(alert(site, r)["to"]["token"], "S-0001")
         with tap.case("that is still known after the core was killed", site):
             site.kill("core")
-            holds(wait_until(lambda: site.restart("core") and wait_until(site.answers)), "no core")
+            site.restart("core")
+            holds(wait_until(site.answers), "no core")
             measure(site, "cuff-1", record(126, 79))
             same(delivered(site, "cuff-1", 3)[2]["identity"]["evidence"], "device_identity_changed")
             site.kill("cuff-1", signal.SIGTERM)
@@ -815,27 +821,28 @@ def full_disk_case(site, store):
     site.analyser("lab-1", "--ack-timeout", "3", "--retry", "0.5")
     wait_until(lambda: site.events("cuff-1", "told"))
     count = lambda: len(site.events("cuff-1", "told"))  # noqa: E731
-    # the daemon gives its ballast back at the first refusal: fill that, too, until nothing is taken
-    stalled, end = -1, time.monotonic() + 30
-    while time.monotonic() < end and stalled != count():
-        stalled = count()
+    # the daemon gives its ballast back at the first refusal: fill that, too, until nothing is taken for a while
+    stalled, since, end = -1, 0, time.monotonic() + 120
+    while time.monotonic() < end and ("No space" not in site.log("core") or time.monotonic() < since + 3):
         fill(store + "/filler")
-        time.sleep(0.7)
+        if stalled != count():
+            stalled, since = count(), time.monotonic()
+        time.sleep(0.2)
     holds(0 < stalled == count() < total, f"told {count()} of {total}: the disk never was full")
     site.control("lab-1", "record " + result("5.0", specimen="S-50"))
+    naks = lambda: [e for e in site.events("lab-1", "refused") if e["why"] in ("busy", "NAK")]  # noqa: E731
+    holds(wait_until(naks), "the analyser heard nothing: it must hear NAK")
     time.sleep(2)
     same(count(), stalled, "readings acknowledged on a full disk")
     same(site.events("lab-1", "told"), [], "results acknowledged on a full disk")
-    holds(site.events("lab-1", "refused"), "the analyser heard nothing: it must hear NAK")
     holds(site.running("core"), "the core died")
     same(site.query("SELECT count(*) FROM reading")[0][0], stalled, "rows, as many as were told")
-    holds("No space" in site.log("core"), "the log does not say why")
     os.unlink(store + "/filler")
-    holds(wait_until(lambda: count() == total, 30, 0.5), f"{count()} of {total} told after that")
-    holds(wait_until(lambda: site.events("lab-1", "told"), 10), "the analyser was not told then")
-    holds(wait_until(lambda: len(site.received("up/reading")) == total + 1, 30, 0.5),
+    holds(wait_until(lambda: count() == total, 180, 0.5), f"{count()} of {total} told after that")
+    holds(wait_until(lambda: site.events("lab-1", "told")), "the analyser was not told then")
+    holds(wait_until(lambda: len(site.received("up/reading")) == total + 1, 180, 0.5),
           f"{len(site.received('up/reading'))} at the platform")
-    drained(site, 20)
+    drained(site)
     nothing_wrong(site)
 
 

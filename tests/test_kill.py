@@ -376,7 +376,7 @@ def main():
             with tap.case("nothing ended by itself", site):
                 kills = killing(site, dice)
                 tap.note("killed: " + ", ".join(f"{n} {c}" for n, c in sorted(kills.items())))
-            drain(site, 60)
+            drain(site, 240)
             compare(tap, site)
             check_store(tap, site)
         finally:

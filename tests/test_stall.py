@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Nothing slow may hold up the rest: a disk whose every fsync takes 3 s, a dead name server.
+"""Nothing slow may hold up the rest: a disk that hangs, a dead name server. What is asked for is what happens
+meanwhile, and not how quickly: the machine, too, may be slow.
 
 The slow disk is slowdisk.c under LD_PRELOAD; its log says when bytes were on disk, the simulators'
 ledgers say when an instrument heard of it. The name server is ours, on a loopback address that only
@@ -21,9 +22,12 @@ from harness import (Beats, Site, Skip, Tap, cuff_device, holds, lab_device, sam
                      wait_until)
 
 tap = Tap()
-STALL_S = 3
+STALL_S = 1         # of each fsync of a slow disk
+HANG_S = 600        # of one that hangs, until the test lets it go
 NAME = "platform.vitalgate.test"
 NAME_SERVER = "127.0.0.153"
+LOOKUP_S = 30       # for which a look-up waits before it asks again: whoever waits for it, waits for so long
+HELD_S = 15         # for which a busy machine may take
 
 
 def now():
@@ -50,19 +54,16 @@ def spans(site, name):
     return [(f.get("measured"), f.get("sent"), f.get("told")) for f in found.values()]
 
 
-def all_told(site, name, count, seconds=20):
-    holds(wait_until(lambda: sum(s[2] is not None for s in spans(site, name)) >= count, seconds),
+def all_told(site, name, count):
+    holds(wait_until(lambda: sum(s[2] is not None for s in spans(site, name)) >= count),
           f"{name}: {count} should be told, found (measured, sent, told) {spans(site, name)}")
     return spans(site, name)
 
 
-def connect_time(path):
-    """Seconds until the control socket takes a connection; it must not wait for the disk."""
-    begin = now()
+def connects(path):
+    """Does the control socket take a connection? It must not wait for the disk."""
     with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(10)
-        s.connect(path)
-    return now() - begin
+        return not s.connect_ex(path)
 
 
 # --- a stalled disk
@@ -91,48 +92,64 @@ def stalled_disk():
     with Site(devices=devices) as site:
         beats = Beats(site.path("notify"))
         env = {"LD_PRELOAD": harness.build_slowdisk(site.dir), "SLOWDISK_MS": site.path("slow"),
-               "SLOWDISK_LOG": site.path("syncs"), **beats.env}
+               "SLOWDISK_LOG": site.path("syncs"), "SLOWDISK_BEGUN": site.path("begun"), **beats.env}
         slow(site, 0)
         holds(site.broker() and site.core(env), "broker or core did not start")
         site.platform()
         site.uplink()
         site.cuff("cuff-1", "--idle", "0", "--always")
-        site.analyser("lab-1")
-        site.analyser("lab-2")
+        site.cuff("cuff-2", "--idle", "0")  # out of reach until it has something to tell
+        site.analyser("lab-1", "--ack-timeout", "60")
+        site.analyser("lab-2", "--ack-timeout", "60")
         site.cli("import", site.roster())
         for name, text in (("cuff-1", record(120)), ("lab-1", result("S-1")),
                            ("lab-2", result("S-2"))):
             site.control(name, text)
             all_told(site, name, 1)
-        wait_until(lambda: len(beats.times) >= 2)
-        slow(site, STALL_S * 1000)
-        begin = now()
-        stalled_disk_traffic(site)
-        stalled_disk_cases(site, beats, begin)
+        wait_until(lambda: site.outbox() == 0)
+        stalled_disk_traffic(site, beats)
+        stalled_disk_cases(site, beats)
 
 
-def stalled_disk_traffic(site):
-    """Three records of a cuff, three results, and meanwhile a second cuff and a second analyser."""
-    for n in range(3):
+def wait_for(check, what):
+    holds(wait_until(check), f"while the disk hung: {what}")
+
+
+def stalled_disk_traffic(site, beats):
+    """A record of a cuff and a result hang in a sync that does not end; meanwhile come a second cuff and a second
+    analyser. Then the disk is just slow."""
+    slow(site, HANG_S * 1000)
+    site.hung = now()
+    site.control("cuff-1", record(121))
+    site.control("lab-1", result("S-10"))
+    for name in ("cuff-1", "lab-1"):
+        wait_for(lambda n=name: len([s for s in spans(site, n) if s[1]]) == 2, f"{name} did not send")
+    wait_for(lambda: [e for e in harness.read_ledger(site.path("begun"))
+                      if "vitalgate.db" in e["file"] and e["begun_us"] > site.hung * 1e6], "no sync")
+    fed = len(beats.times)
+    site.control("cuff-2", record(130))
+    site.control("lab-2", result("S-20"))
+    for _ in range(20):     # more than wait in a queue
+        wait_for(lambda: connects(site.path("run/control.sock")), "the control socket took no connection")
+    wait_for(lambda: [s for s in spans(site, "cuff-2") if s[1]], "cuff-2 did not send")
+    wait_for(lambda: len([s for s in spans(site, "lab-2") if s[1]]) == 2, "lab-2 did not send")
+    wait_for(lambda: len(beats.times) >= fed + 3, "the watchdog was not fed")
+    site.released = now()
+    slow(site, STALL_S * 1000)
+    for n in (1, 2):
         site.control("cuff-1", record(121 + n))
         site.control("lab-1", result(f"S-1{n}"))
-    wait_until(lambda: len([s for s in spans(site, "cuff-1") if s[1]]) >= 2)
-    time.sleep(0.5)
-    site.cuff("cuff-2", "--idle", "0", "--record", json.dumps(
-        {"sys": 130, "dia": 80, "map": 97, "pulse": 70, "unit": "mmHg", "time": "now"}))
-    site.control("lab-2", result("S-20"))
-    site.accepted = [connect_time(site.path("run/control.sock")) for _ in range(20)
-                     if not time.sleep(0.2)]
     for name, count in (("cuff-1", 4), ("lab-1", 4), ("lab-2", 2), ("cuff-2", 1)):
-        wait_until(lambda: sum(s[2] is not None for s in spans(site, name)) >= count, 40)
+        all_told(site, name, count)
 
 
-def stalled_disk_cases(site, beats, begin):
-    end = now()
-    tap.note(f"stalled for {end - begin:.1f} s, {len(syncs(site))} syncs")
+def stalled_disk_cases(site, beats):
+    tap.note(f"hung for {site.released - site.hung:.1f} s, {len(syncs(site))} syncs")
     for name, what in (("cuff-1", "an indication is confirmed"), ("lab-1", "a LIS ACK comes")):
         with tap.case(f"slow disk: {what} only after its bytes are on disk", site):
-            for _, sent, told in all_told(site, name, 4)[1:]:
+            hung, *others = all_told(site, name, 4)[1:]
+            holds(hung[2] > site.released, f"{hung}: told while the disk hung, until {site.released}")
+            for _, sent, told in (hung, *others):
                 holds(told - sent >= STALL_S, f"sent {sent}, told {told}: no sync took so little")
                 holds(on_disk(site, sent, told), f"sent {sent}, told {told}; syncs {syncs(site)}")
     with tap.case("slow disk: no link was dropped, nothing was told twice", site):
@@ -140,38 +157,34 @@ def stalled_disk_cases(site, beats, begin):
             same(site.events(name, "closed", "lost", "refused", "error"), [], name)
             keys = [e["key"] for e in site.events(name, "sent")]
             same(len(keys), len(set(keys)), f"sendings of {name}")
-    with tap.case("slow disk: another cuff is discovered, read and subscribed within 1 s", site):
-        connected = site.events("cuff-2", "connected")[0]["t"]
-        sent = all_told(site, "cuff-2", 1)[0][1]
-        holds(sent - connected < 1, f"connected to first indication: {sent - connected:.2f} s")
-        busy = [s for s in syncs(site) if s[0] < connected and sent < s[1]]
-        holds(busy, f"no sync was under way from {connected} to {sent}: this proves nothing")
-    with tap.case("slow disk: ENQ and the frames before a result are answered within 1 s", site):
-        measured, sent, _ = all_told(site, "lab-2", 2)[1]
-        holds(sent - measured < 1, f"from ENQ to the result's frame: {sent - measured:.2f} s")
-        busy = [s for s in syncs(site) if s[0] < sent and measured < s[1]]
-        holds(busy, f"no sync was under way from {measured} to {sent}: this proves nothing")
-    with tap.case("slow disk: the control socket takes connections at once", site):
-        holds(max(site.accepted) < 0.5, f"slowest: {max(site.accepted):.2f} s")
-    with tap.case("slow disk: the watchdog is fed at least every 2 s", site):
-        gap = beats.longest_gap(begin, end)
-        holds(gap <= 2, f"longest gap: {gap:.2f} s in {end - begin:.0f} s")
+    with tap.case("slow disk: another cuff is discovered, read and subscribed in one sync", site):
+        in_one_sync(site, site.events("cuff-2", "connected")[0]["t"], all_told(site, "cuff-2", 1)[0][1])
+    with tap.case("slow disk: ENQ and the frames before a result are answered in one sync", site):
+        in_one_sync(site, *all_told(site, "lab-2", 2)[1][:2])
+    with tap.case("slow disk: the control socket takes connections, and the watchdog is fed", site):
+        fed = [t for t in beats.times if site.hung < t < site.released]
+        holds(len(fed) >= 3, f"fed at {fed}")
         holds("READY=1" in beats.words, f"no READY=1: {beats.words[:3]}")
     with tap.case("slow disk: when it is fast again, all is at the platform", site):
         slow(site, 0)
-        holds(wait_until(lambda: len(site.received("up/reading")) == 11, 30),
+        holds(wait_until(lambda: len(site.received("up/reading")) == 11),
               f"{len(site.received('up/reading'))} of 11 readings came")
-        holds(wait_until(lambda: site.outbox() == 0, 20), f"{site.outbox()} rows wait")
+        holds(wait_until(lambda: site.outbox() == 0), f"{site.outbox()} rows wait")
+
+
+def in_one_sync(site, begin, end):
+    holds([s for s in syncs(site) if s[0] < begin and end < s[1]],
+          f"it took from {begin} to {end}; the syncs: {syncs(site)}")
 
 
 # --- a dead name server
 
 
 class NameServer:
-    """Swallows every question until `awake`; then NAME is 127.0.0.1."""
+    """Keeps every question to itself until wake(): NAME is 127.0.0.1."""
 
     def __init__(self):
-        self.awake, self.asked = False, 0
+        self.awake, self.asked, self.lock = False, [], threading.Lock()
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self.sock.bind((NAME_SERVER, 53))
@@ -182,8 +195,16 @@ class NameServer:
     def _serve(self):
         while True:
             query, peer = self.sock.recvfrom(4096)
-            self.asked += 1
-            if self.awake:
+            with self.lock:
+                self.asked.append((query, peer))
+                if self.awake:
+                    self.sock.sendto(self.answer(query), peer)
+
+    def wake(self):
+        """Whoever waits is answered, too."""
+        with self.lock:
+            self.awake = True
+            for query, peer in self.asked:
                 self.sock.sendto(self.answer(query), peer)
 
     @staticmethod
@@ -201,7 +222,7 @@ class NameServer:
 def namespace(site):
     """A command prefix: what it starts sees a resolv.conf of ours."""
     with open(site.path("resolv.conf"), "w", encoding="utf-8") as f:
-        f.write(f"nameserver {NAME_SERVER}\noptions timeout:5 attempts:3\n")
+        f.write(f"nameserver {NAME_SERVER}\noptions timeout:{LOOKUP_S} attempts:5\n")
     prefix = ["unshare", "-m", "--propagation", "private", "sh", "-c",
               f"mount --bind {site.path('resolv.conf')} /etc/resolv.conf && exec \"$0\" \"$@\""]
     if os.geteuid():
@@ -234,21 +255,22 @@ def dead_name_server():
                 slowest = max(slowest, now() - asked)
                 time.sleep(0.4)
             for name in ("cuff-1", "lab-1"):
-                late = [t - s for _, s, t in all_told(site, name, 20) if t - s > 1]
-                same(late, [], f"{name}: seconds from sent to told, where above 1")
-            tap.note(f"the name server was asked {names.asked} times in {now() - begin:.0f} s; "
+                late = [t - s for _, s, t in all_told(site, name, 20) if t - s > HELD_S]
+                same(late, [], f"{name}: seconds from sent to told, where above {HELD_S}")
+            tap.note(f"the name server was asked {len(names.asked)} times in {now() - begin:.0f} s; "
                      f"slowest status {slowest:.2f} s")
-            holds(slowest < 1, f"`status` took {slowest:.2f} s")
+            holds(slowest < HELD_S, f"`status` took {slowest:.2f} s")
             gap = beats.longest_gap(begin, now())
-            holds(gap <= 2, f"longest gap between two watchdog messages: {gap:.2f} s")
+            holds(gap < HELD_S, f"longest gap between two watchdog messages: {gap:.2f} s")
             same(site.received(), {}, "at the platform")
-            same(site.cli("status")["uplink"]["platform"]["state"], "no_broker")
+            holds(wait_until(lambda: site.cli("status")["uplink"]["platform"]["state"] == "no_broker"),
+                  site.cli("status")["uplink"])
         if site.running("core"):
             with tap.case("dead name server: once it answers, everything arrives", site):
-                names.awake = True
-                holds(wait_until(lambda: len(site.received("up/reading")) == 40, 60, 0.2),
+                names.wake()
+                holds(wait_until(lambda: len(site.received("up/reading")) == 40, 180, 0.2),
                       f"{len(site.received('up/reading'))} of 40 readings came")
-                holds(wait_until(lambda: site.outbox() == 0, 20), f"{site.outbox()} rows wait")
+                holds(wait_until(lambda: site.outbox() == 0), f"{site.outbox()} rows wait")
 
 
 def main():

@@ -3,7 +3,7 @@
 import harness
 
 HOLD = 0.45         # seconds; `readings --follow` looks three times a second
-PATIENCE = 30       # for anything to happen on a busy machine
+PATIENCE = 60       # for anything to happen on a busy machine
 BATCH = 300         # readings in the visit case
 
 LIMITS = {"limit_tests": "GLU", "hi": "33.3 mmol/L", "lo": "0.6 mmol/L"}

@@ -57,7 +57,7 @@ class DemoSite(harness.Site):
     def bluez(self, what, **more):
         """An order to the fake bluetoothd."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
+            s.settimeout(harness.PATIENCE_S)
             try:
                 s.connect(self.path("bluez.ctl"))
                 s.sendall(json.dumps({"do": what, **more}).encode() + b"\n")
@@ -114,7 +114,7 @@ class Companion:
     def __exit__(self, *_):
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(harness.END_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

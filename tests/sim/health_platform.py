@@ -72,7 +72,7 @@ class Ledger:
 
 def entries(path):
     """All whole lines of a ledger."""
-    with open(path, encoding="utf-8") as lines:
+    with open(path, "rb") as lines:     # as bytes: it may end in the middle of a character
         for line in lines:
             try:
                 entry = json.loads(line)
