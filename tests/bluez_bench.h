@@ -78,8 +78,6 @@ static void turn(struct bench *t)
 	assert_true(sd_event_run(t->loop, 5000) >= 0);
 }
 
-#define WAIT(t, condition) WAIT_MS(t, condition, 15000)
-
 static inline void let_pass(struct bench *t, int ms)
 {
 	for (long end_ms = now_ms() + ms; now_ms() < end_ms;)

@@ -14,11 +14,12 @@
 #include <time.h>
 
 #define HEARD_MAX 64
-#define TOLD_MS 50
-#define FOUND_MS 150
-#define SCAN_MS 80
-#define PATIENCE_MS 400
-#define REST_MS 150
+/* Long enough for a busy machine to do something within half of it. */
+#define TOLD_MS 150
+#define FOUND_MS 450
+#define SCAN_MS 240
+#define PATIENCE_MS 1200
+#define REST_MS 450
 
 enum answer { CONFIRM, REFUSE, NOTHING };
 

@@ -47,6 +47,9 @@ int uname(struct utsname *u)
 	return 0;
 }
 
+/* A call that waited for its answer would do so as long as libsystemd lets it: 25 s. */
+#define TURN_LIMIT_MS 15000
+
 /* A turn of the loop never takes long: nothing in bluez.c waits for an answer. */
 static unsigned turn(struct bench *t)
 {
@@ -57,7 +60,7 @@ static unsigned turn(struct bench *t)
 	else
 		usleep(5000);
 	assert_true(r >= 0);
-	assert_in_range(now_ms() - begin_ms, 0, 300);
+	assert_in_range(now_ms() - begin_ms, 0, TURN_LIMIT_MS);
 	return r > 0;
 }
 
@@ -116,7 +119,7 @@ static void start_bus(struct bench *t)
 	snprintf(option, sizeof(option), "--config-file=%s", in_dir(t, "bus.conf"));
 	t->bus = run((char *[]){"dbus-daemon", option, "--nofork", "--nopidfile", NULL});
 	t->us = NULL;
-	for (long end_ms = now_ms() + 2000; !t->us && now_ms() < end_ms; turn(t))
+	for (long end_ms = now_ms() + WAIT_LIMIT_MS; !t->us && now_ms() < end_ms; turn(t))
 		if (sd_bus_open_system(&t->us) < 0)
 			t->us = sd_bus_unref(t->us);
 	assert_non_null(t->us);
@@ -132,7 +135,7 @@ static void start_bluetoothd(struct bench *t)
 {
 	t->mock =
 		run((char *[]){"/usr/bin/python3", "-m", "dbusmock", "--template", "bluez5", NULL});
-	WAIT_MS(t, has_owner(t), 5000);
+	WAIT(t, has_owner(t));
 }
 
 /* A call of the mock; it must succeed. */
@@ -230,9 +233,9 @@ static void adapters_come_and_go(void **state)
 	start_bluetoothd(t);
 	watch(t);
 	assert_false(bluez_ready(t->b, ""));
-	WAIT_MS(t, state_is(t, "adapter-absent"), 1000);
+	WAIT(t, state_is(t, "adapter-absent"));
 	add_adapter(t, "hci1");
-	WAIT_MS(t, bluez_ready(t->b, ""), 1000);
+	WAIT(t, bluez_ready(t->b, ""));
 	assert_true(t->changed > 0);
 	assert_string_equal(bluez_address(t->b, "", &random), "01:02:03:04:05:06");
 	assert_false(random);
@@ -241,10 +244,10 @@ static void adapters_come_and_go(void **state)
 	assert_null(bluez_address(t->b, "hci0", &random));
 	assert_string_equal(bluez_state(t->b, "hci0"), "adapter-absent");
 	add_adapter(t, "hci0");
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	unsigned before = t->changed;
 	order(t, "/", BLUEZ_MOCK, "RemoveAdapter", "s", "hci1");
-	WAIT_MS(t, !bluez_ready(t->b, "hci1"), 1000);
+	WAIT(t, !bluez_ready(t->b, "hci1"));
 	assert_true(t->changed > before);
 	assert_true(bluez_ready(t->b, ""));
 
@@ -253,11 +256,11 @@ static void adapters_come_and_go(void **state)
 	before = t->changed;
 	bluez_free(TAKE(t->b));
 	watch(t);
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	bluez_unwatch(t->b, t);
 	before = t->changed;
 	order(t, "/", BLUEZ_MOCK, "RemoveAdapter", "s", "hci0");
-	WAIT_MS(t, state_is(t, "adapter-absent"), 1000);
+	WAIT(t, state_is(t, "adapter-absent"));
 	assert_int_equal(t->changed, before);
 }
 
@@ -270,25 +273,25 @@ static void switches_on_once_for_each_appearance(void **state)
 	switch_by_hand(t, 0);
 	assert_false(is_on(t));
 	watch(t);
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	assert_true(is_on(t));
 	assert_int_equal(log_lines(t->log, "switching it on"), 1);
 	/* Somebody means it. */
 	switch_by_hand(t, 0);
-	WAIT_MS(t, state_is(t, "adapter-off"), 1000);
+	WAIT(t, state_is(t, "adapter-off"));
 	let_pass(t, 300);
 	assert_false(is_on(t));
 	assert_int_equal(log_lines(t->log, "switching it on"), 1);
 	switch_by_hand(t, 1);
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	/* Unplugged and back. */
 	order(t, "/", BLUEZ_MOCK, "RemoveAdapter", "s", "hci0");
-	WAIT_MS(t, state_is(t, "adapter-absent"), 1000);
+	WAIT(t, state_is(t, "adapter-absent"));
 	add_adapter(t, "hci0");
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	switch_by_hand(t, 0);
-	WAIT_MS(t, log_lines(t->log, "switching it on") == 2, 1000);
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, log_lines(t->log, "switching it on") == 2);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	assert_true(is_on(t));
 }
 
@@ -299,11 +302,11 @@ static void says_once_that_switching_on_fails(void **state)
 	start_bluetoothd(t);
 	watch(t);
 	add_adapter(t, "hci0");
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	switch_by_hand(t, 0);
 	/* The object is gone, but nothing said so: the call must fail. */
 	order(t, "/", MOCK, "RemoveObject", "s", HCI0);
-	WAIT_MS(t, log_lines(t->log, "cannot be switched on"), 1000);
+	WAIT(t, log_lines(t->log, "cannot be switched on"));
 	let_pass(t, 300);
 	assert_int_equal(log_lines(t->log, "cannot be switched on"), 1);
 	assert_int_equal(log_lines(t->log, "switching it on"), 1);
@@ -315,15 +318,14 @@ static void bluetoothd_restarts(void **state)
 	struct bench *t = *state;
 	start_bus(t);
 	watch(t);
-	WAIT_MS(t, state_is(t, "no-bluetoothd") && log_lines(t->log, "bluetoothd is not running"),
-		1000);
+	WAIT(t, state_is(t, "no-bluetoothd") && log_lines(t->log, "bluetoothd is not running"));
 	assert_in_range(let_pass(t, 500), 0, 3);
 	for (unsigned i = 1; i <= 3; i++) {
 		start_bluetoothd(t);
 		add_adapter(t, "hci0");
-		WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+		WAIT(t, bluez_ready(t->b, "hci0"));
 		end(&t->mock);
-		WAIT_MS(t, state_is(t, "no-bluetoothd"), 1000);
+		WAIT(t, state_is(t, "no-bluetoothd"));
 		assert_int_equal(log_lines(t->log, "bluetoothd is not running"), i + 1);
 	}
 }
@@ -333,13 +335,13 @@ static void the_bus_restarts(void **state)
 	struct bench *t = *state;
 	int lowest = -1;
 	watch(t);
-	WAIT_MS(t, log_lines(t->log, "the system bus is gone"), 500);
+	WAIT(t, log_lines(t->log, "the system bus is gone"));
 	assert_true(state_is(t, "no-bus"));
 	for (unsigned i = 1; i <= 2; i++) {
 		start_bus(t);
 		start_bluetoothd(t);
 		add_adapter(t, "hci0");
-		WAIT_MS(t, bluez_ready(t->b, "hci0"), 3000);
+		WAIT(t, bluez_ready(t->b, "hci0"));
 		int next = dup(STDIN_FILENO);
 		close(next);
 		if (lowest < 0)
@@ -348,7 +350,7 @@ static void the_bus_restarts(void **state)
 		t->us = sd_bus_close_unref(t->us);
 		end(&t->bus);
 		end(&t->mock);
-		WAIT_MS(t, state_is(t, "no-bus"), 500);
+		WAIT(t, state_is(t, "no-bus"));
 		assert_in_range(let_pass(t, 300), 0, 3);
 	}
 	assert_true(log_lines(t->log, "the system bus is gone") <= 3);
@@ -366,7 +368,7 @@ static void bluetoothd_hangs(void **state)
 	let_pass(t, 500);
 	assert_true(state_is(t, "no-bluetoothd"));
 	kill(t->mock, SIGCONT);
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	kill(t->mock, SIGSTOP);
 	bluez_free(TAKE(t->b));
 	kill(t->mock, SIGCONT);
@@ -395,7 +397,7 @@ static void forged_and_odd_signals_change_nothing(void **state)
 	start_bluetoothd(t);
 	add_adapter(t, "hci0");
 	watch(t);
-	WAIT_MS(t, bluez_ready(t->b, "hci0"), 1000);
+	WAIT(t, bluez_ready(t->b, "hci0"));
 	for (unsigned i = 0; i < 20; i++) {
 		char name[16];
 		snprintf(name, sizeof(name), ":1.%u", i);
@@ -419,7 +421,7 @@ static void forged_and_odd_signals_change_nothing(void **state)
 		"Address", "u", 1, "as", 0);
 	order(t, "/", MOCK, "EmitSignal", "sssav", "org.freedesktop.DBus.ObjectManager",
 		"InterfacesRemoved", "s", 1, "s", "what");
-	WAIT_MS(t, log_lines(t->log, "not as expected"), 1000);
+	WAIT(t, log_lines(t->log, "not as expected"));
 	assert_true(bluez_ready(t->b, "hci0"));
 	/* More adapters than there is room for. */
 	for (unsigned i = 1; i < 10; i++) {
@@ -427,7 +429,7 @@ static void forged_and_odd_signals_change_nothing(void **state)
 		snprintf(name, sizeof(name), "hci%u", i);
 		add_adapter(t, name);
 	}
-	WAIT_MS(t, log_lines(t->log, "one too many"), 1000);
+	WAIT(t, log_lines(t->log, "one too many"));
 	assert_true(bluez_ready(t->b, "hci0"));
 }
 

@@ -69,7 +69,7 @@ static void begin(const char *script, const void *bytes, size_t len)
 
 static void wait_for_answer(void)
 {
-	int64_t end = clock_boot_us() + 20 * CLOCK_SECOND_US;
+	int64_t end = clock_boot_us() + 60 * CLOCK_SECOND_US;
 	while (!answers && clock_boot_us() < end)
 		assert_true(sd_event_run(loop, 100000) >= 0);
 	assert_int_equal(answers, 1);
@@ -134,9 +134,12 @@ static void test_fails(void **state)
 static void test_leaves_another_behind(void **state)
 {
 	(void)state;
-	int64_t begun = clock_boot_us();
-	says("sleep 3 & printf '{}'", "{}");
-	assert_true(clock_boot_us() - begun < 2 * CLOCK_SECOND_US);
+	char script[256];
+	snprintf(script, sizeof(script),
+		"(for i in $(seq 900); do [ -e %s ] && exit; sleep 0.1; done) & printf '{}'",
+		pid_path);
+	says(script, "{}"); /* long before it has ended: that is ours to say */
+	assert_int_equal(close(open(pid_path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
 }
 
 static void test_hangs(void **state)
@@ -154,7 +157,7 @@ static void test_hangs(void **state)
 		assert_null(text);
 		assert_string_equal(why, "it did not come to an end");
 		assert_true(passing);
-		assert_in_range(clock_boot_us() - begun, 400000, 5 * CLOCK_SECOND_US);
+		assert_true(clock_boot_us() - begun >= 400000);
 	}
 	assert_true(DECODER_TIME_US >= 5 * CLOCK_SECOND_US);
 	says("printf good", "good"); /* the next one has its own time */
@@ -319,7 +322,7 @@ static void test_freed_while_running(void **state)
 	char line[32] = "", script[256];
 	snprintf(script, sizeof(script), "echo $$ >%s; printf part; exec sleep 100", pid_path);
 	begin(script, "x", 1);
-	int64_t end = clock_boot_us() + 10 * CLOCK_SECOND_US;
+	int64_t end = clock_boot_us() + 60 * CLOCK_SECOND_US;
 	while (!line[0] && clock_boot_us() < end) {
 		sd_event_run(loop, 20000);
 		FILE *f = fopen(pid_path, "re");

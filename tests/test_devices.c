@@ -99,6 +99,8 @@ static void start_line(void)
 	assert_int_equal(devices_start(rig.gateway.devices), 0);
 }
 
+#define PATIENCE_MS 20000 /* a busy machine is no failure */
+
 static void turn(void)
 {
 	assert_true(sd_event_run(rig.gateway.loop, 10000) >= 0);
@@ -108,7 +110,7 @@ static void turn(void)
 static int hear(int master, int ms)
 {
 	uint8_t c;
-	for (int64_t stop = clock_boot_us() + ms * 1000; clock_boot_us() < stop;) {
+	for (int64_t stop = clock_boot_us() + ms * INT64_C(1000); clock_boot_us() < stop;) {
 		if (read(master, &c, 1) == 1)
 			return c;
 		turn();
@@ -135,19 +137,31 @@ static int deliver(int master, const char *value)
 {
 	char text[512];
 	snprintf(text, sizeof(text), RESULT, value);
-	if (write(master, "\x05", 1) != 1 || hear(master, 5000) != 6)
+	if (write(master, "\x05", 1) != 1 || hear(master, PATIENCE_MS) != 6)
 		return -1;
 	say_frame(master, text);
-	int answer = hear(master, 3000);
+	int answer = hear(master, PATIENCE_MS);
 	assert_int_equal(write(master, "\x04", 1), 1);
 	return answer;
 }
 
-/* Whatever the line needs to be opened and heard. */
+static bool is_open(void)
+{
+	struct json j = {0};
+	json_object_begin(&j, NULL);
+	devices_json(rig.gateway.devices, &j);
+	json_object_end(&j);
+	bool open = strstr(json_text(&j), "\"state\":\"connected\"");
+	json_free(&j);
+	return open;
+}
+
 static void wait_open(void)
 {
-	for (int64_t stop = clock_boot_us() + 300000; clock_boot_us() < stop;)
+	for (int64_t stop = clock_boot_us() + PATIENCE_MS * INT64_C(1000); !is_open();) {
+		assert_true(clock_boot_us() < stop);
 		turn();
+	}
 }
 
 /* Acknowledged is stored: when the ACK is here, another connection sees the reading. */
@@ -173,16 +187,19 @@ static void test_acknowledged_is_stored(void **state)
 static void test_not_stored_not_acknowledged(void **state)
 {
 	(void)state;
-	int master = open_line("");
+	int master = open_line(""), tries = 0;
 	start_line();
 	wait_open();
 	rig_script(&rig,
 		"CREATE TRIGGER broken BEFORE INSERT ON reading BEGIN SELECT raise(ABORT,'x'); END");
 	assert_int_not_equal(deliver(master, "18.4"), 6);
 	rig_script(&rig, "DROP TRIGGER broken");
-	while (hear(master, 100) >= 0)
-		;
-	assert_int_equal(deliver(master, "18.4"), 6);
+	do { /* the line is opened anew; an instrument tries again */
+		while (hear(master, 100) >= 0)
+			;
+		wait_open();
+	} while (deliver(master, "18.4") != 6 && tries++ < 20);
+	assert_in_range(tries, 0, 19);
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM reading"), 1);
 	end();
 	close(master);
@@ -212,7 +229,7 @@ static void test_end_in_the_middle(void **state)
 		start_line();
 		wait_open();
 		assert_int_equal(write(master, "\x05", 1), 1);
-		assert_int_equal(hear(master, 5000), 6);
+		assert_int_equal(hear(master, PATIENCE_MS), 6);
 		snprintf(text, sizeof(text), RESULT, "18.4");
 		say_frame(master, text);
 		for (int k = 0; k < i; k++)

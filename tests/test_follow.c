@@ -175,7 +175,7 @@ static void test_commands_go_on(void **state)
 	assert_true(hear(fd, line, sizeof(line)));
 	assert_non_null(strstr(line, "\"ok\":true"));
 	close(fd);
-	close(fds[3]); /* its place is free again */
+	close(fds[3]); /* its place is free again, as soon as the loop hears of it */
 	turns(50000);
 	fds[3] = follower("{}");
 	assert_non_null(strstr(line, "\"ok\":true"));

@@ -71,17 +71,17 @@ static void a_silent_unit_costs_the_others_nothing(void **state)
 	sim_start(s, TCP("--slaves", "12:room"));
 	for (int i = 0; i < 12; i++) {
 		struct slave *v = slave_add(s, tcp_address(s, i), 1, "3:0+2");
-		v->config.response_ms = 2000;
+		v->config.response_ms = 3000;
 		slave_start(v);
 	}
 	for (unsigned i = 0; i < 12; i++)
 		WAIT(s, s->slaves[i].up);
 	order(s, "silent 1-6 forever");
 	json_decref(counts(s));
-	let_pass(s, 2200);
+	let_pass(s, 3300);
 	json_t *c = counts(s);
 	for (unsigned i = 7; i <= 12; i++) {
-		assert_true(count_of(c, i, "max_gap_ms") < 1400);
+		assert_true(count_of(c, i, "max_gap_ms") < 2700);
 		assert_true(s->slaves[i - 1].rounds > 10);
 	}
 	json_decref(c);
@@ -101,7 +101,9 @@ static void each_fault_over_tcp_costs_one_answer(void **state)
 	struct site *s = *state;
 	sim_start(s, TCP("--slaves", "2:fridge"));
 	struct slave *v = slave_start(slave_add(s, tcp_address(s, 0), 1, FRIDGE));
-	struct slave *other = slave_start(slave_add(s, tcp_address(s, 1), 1, FRIDGE));
+	struct slave *other = slave_add(s, tcp_address(s, 1), 1, FRIDGE);
+	other->config.response_ms = IN_TIME_MS;
+	slave_start(other);
 	WAIT(s, v->rounds && other->rounds);
 	for (size_t i = 0; i < ELEMENTS(faults); i++) {
 		unsigned good = v->good;
@@ -121,15 +123,16 @@ static void what_comes_late_over_tcp_comes_to_nobody(void **state)
 {
 	struct site *s = *state;
 	sim_start(s, TCP("--slaves", "1:fridge"));
-	struct slave *v =
-		slave_start(true_fridge(slave_add(s, tcp_address(s, 0), 1, "4:0+2 4:2+2")));
+	struct slave *v = true_fridge(slave_add(s, tcp_address(s, 0), 1, "4:0+2 4:2+2"));
+	v->config.response_ms = 1000;
+	slave_start(v);
 	WAIT(s, v->rounds);
-	for (int ms = 410; ms < 550; ms += 40) { /* asked again after 400 ms */
+	for (int ms = 2050; ms < 2750; ms += 200) { /* asked again after 2 s */
 		char text[32];
 		snprintf(text, sizeof(text), "late 1 %d 1", ms);
 		order(s, "clear 1");
 		order(s, text);
-		order(s, "late 1 150 forever");
+		order(s, "late 1 750 forever");
 		orders_done(s);
 		unsigned good = v->good;
 		WAIT(s, v->good > good + 1);
@@ -157,7 +160,9 @@ static void units_behind_one_converter_share_a_connection(void **state)
 	struct site *s = *state;
 	unsigned n;
 	sim_start(s, TCP("--slave", "1:fridge", "--slave", "2:room"));
-	struct slave *a = slave_start(slave_add(s, tcp_address(s, 0), 1, FRIDGE));
+	struct slave *a = slave_add(s, tcp_address(s, 0), 1, FRIDGE);
+	a->config.response_ms = IN_TIME_MS;
+	slave_start(a);
 	struct slave *b = slave_start(slave_add(s, tcp_address(s, 0), 2, "3:0+2"));
 	struct slave *none = slave_start(slave_add(s, tcp_address(s, 0), 9, "3:0+2"));
 	WAIT(s, a->rounds > 5 && b->rounds > 5);

@@ -413,7 +413,7 @@ static void test_retry(void **state)
 	went("s1 p0 p1 p2");
 	receipt_of(row, 0, 1, "\"retry\"");
 	went("");
-	now = clock_boot_us() + 29 * CLOCK_SECOND_US;
+	now = clock_boot_us() + 25 * CLOCK_SECOND_US;
 	serve();
 	went("");
 	now = clock_boot_us() + 31 * CLOCK_SECOND_US;

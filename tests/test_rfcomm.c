@@ -83,8 +83,6 @@ static void turn(struct bench *b)
 		b->link = accept4(b->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-#define WAIT(b, condition) WAIT_MS(b, condition, 8000)
-
 static void let_pass(struct bench *b, int ms)
 {
 	for (long end_ms = now_ms() + ms; now_ms() < end_ms;)
@@ -183,7 +181,7 @@ static int say(struct bench *b, const void *bytes, size_t len)
 static size_t take(struct bench *b, uint8_t *bytes, size_t size)
 {
 	size_t came = 0;
-	for (long end_ms = now_ms() + 8000; came < size && now_ms() < end_ms; turn(b)) {
+	for (long end_ms = now_ms() + WAIT_LIMIT_MS; came < size && now_ms() < end_ms; turn(b)) {
 		ssize_t n = read(b->link, bytes + came, size - came);
 		came += n > 0 ? (size_t)n : 0;
 	}

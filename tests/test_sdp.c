@@ -169,7 +169,7 @@ static void respond(struct bench *b, const uint8_t *asked, uint8_t kind, const c
 
 static void wait_answer(struct bench *b)
 {
-	for (unsigned i = 0; i < 500 && !b->answers; i++)
+	for (unsigned i = 0; i < 6000 && !b->answers; i++)
 		assert_true(sd_event_run(b->loop, 10000) >= 0);
 	for (unsigned i = 0; i < 3; i++)
 		assert_true(sd_event_run(b->loop, 1000) >= 0);

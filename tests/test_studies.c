@@ -83,10 +83,10 @@ static void turn(unsigned ms)
 		assert_true(sd_event_run(rig.gateway.loop, 5000) >= 0);
 }
 
-/* Runs the loop until `sql` (a literal) says `n`, at most 20 s. */
+/* Runs the loop until `sql` (a literal) says `n`, at most a minute. */
 #define UNTIL(sql, n)                                                           \
 	do {                                                                    \
-		int64_t end_ = clock_boot_us() + 20 * CLOCK_SECOND_US;          \
+		int64_t end_ = clock_boot_us() + 60 * CLOCK_SECOND_US;          \
 		while (rig_int(&rig, sql) != (n) && clock_boot_us() < end_)     \
 			assert_true(sd_event_run(rig.gateway.loop, 5000) >= 0); \
 		assert_int_equal(rig_int(&rig, sql), n);                        \
@@ -124,7 +124,7 @@ static void saw(const char *expected)
 
 static void until_there(const char *file)
 {
-	int64_t end = clock_boot_us() + 20 * CLOCK_SECOND_US;
+	int64_t end = clock_boot_us() + 60 * CLOCK_SECOND_US;
 	while (access(file, F_OK) < 0 && clock_boot_us() < end)
 		assert_true(sd_event_run(rig.gateway.loop, 5000) >= 0);
 	assert_int_equal(access(file, F_OK), 0);
@@ -203,7 +203,7 @@ static void test_wake_beside_an_empty_look(void **state)
 			usleep(500);
 		brings(40);
 		studies_wake(studies);
-		int64_t wanted = i + 1, end = clock_boot_us() + 5 * CLOCK_SECOND_US;
+		int64_t wanted = i + 1, end = clock_boot_us() + 60 * CLOCK_SECOND_US;
 		while (rig_int(&rig, DECODED) != wanted && clock_boot_us() < end)
 			assert_true(sd_event_run(rig.gateway.loop, 5000) >= 0);
 		assert_int_equal(rig_int(&rig, DECODED), wanted);
@@ -217,8 +217,8 @@ static void test_bad_files(void **state)
 	static const uint8_t files[] = {6, 7, 8, 9, 4, 10};
 	for (size_t i = 0; i < ELEMENTS(files); i++)
 		brings(files[i]);
-	again_us = 2 * CLOCK_SECOND_US;
-	limit_us = CLOCK_SECOND_US;
+	again_us = 4 * CLOCK_SECOND_US;
+	limit_us = 2 * CLOCK_SECOND_US;
 	start();
 	UNTIL(DECODED,
 		4); /* what hangs, or is killed, lets the others pass, and is tried again after a rest */
@@ -356,12 +356,12 @@ static void test_looks_again(void **state)
 	again_us = CLOCK_SECOND_US;
 	brings(10);
 	unlink(path);
+	int64_t begun_us = clock_boot_us();
 	start();
 	turn(200);
 	fake(FAKE);
-	int64_t begun_us = clock_boot_us();
 	UNTIL(DECODED, 1);
-	assert_true(clock_boot_us() - begun_us > CLOCK_SECOND_US / 2);
+	assert_true(clock_boot_us() - begun_us >= again_us);
 	/* so it does when the store refuses */
 	brings(11);
 	rig_script(&rig,

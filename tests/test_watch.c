@@ -67,10 +67,10 @@ static uint64_t jobs(void)
 	return s.jobs;
 }
 
-/* Runs the loop until `sql` (a literal) says `n`, at most 20 s. */
+/* Runs the loop until `sql` (a literal) says `n`, at most a minute. */
 #define UNTIL(sql, n)                                                            \
 	do {                                                                     \
-		int64_t end_ = clock_boot_us() + 20 * CLOCK_SECOND_US;           \
+		int64_t end_ = clock_boot_us() + 60 * CLOCK_SECOND_US;           \
 		while (rig_int(&rig, sql) != (n) && clock_boot_us() < end_)      \
 			assert_true(sd_event_run(rig.gateway.loop, 20000) >= 0); \
 		assert_int_equal(rig_int(&rig, sql), n);                         \
@@ -79,7 +79,7 @@ static uint64_t jobs(void)
 /* Runs the loop until the store has run `n` jobs and the loop has heard of them. */
 static void until_jobs(uint64_t n)
 {
-	int64_t end = clock_boot_us() + 20 * CLOCK_SECOND_US;
+	int64_t end = clock_boot_us() + 60 * CLOCK_SECOND_US;
 	while (jobs() < n && clock_boot_us() < end)
 		assert_true(sd_event_run(rig.gateway.loop, 20000) >= 0);
 	assert_int_equal(jobs(), n);
@@ -120,7 +120,7 @@ static const struct watch_reading warm = {
 /* Nothing is due: the loop turns, and nobody looks. */
 static void rests(void)
 {
-	int64_t quiet = clock_boot_us() + 20 * CLOCK_SECOND_US;
+	int64_t quiet = clock_boot_us() + 60 * CLOCK_SECOND_US;
 	while (sd_event_run(rig.gateway.loop, 300000) > 0)
 		assert_true(clock_boot_us() < quiet);
 }
@@ -169,10 +169,10 @@ static void test_tells_in_time(void **state)
 	(void)state;
 	watch_start();
 	until_jobs(1);
-	submit(rig.cuff, NULL, doubtful, 598);
+	submit(rig.cuff, NULL, doubtful, 592);
 	until_jobs(2);
 	assert_int_equal(COUNT("pending_repeat"), 1);
-	assert_int_equal(COUNT("alert"), 0); /* two seconds are left */
+	assert_int_equal(COUNT("alert"), 0); /* eight seconds are left */
 	UNTIL("SELECT count(*) FROM alert", 1);
 	assert_int_equal(COUNT("pending_repeat"), 0);
 	/* the timer goes on standing at what comes next */
