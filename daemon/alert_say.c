@@ -150,7 +150,9 @@ static const struct alert_word whose[] = {{"national", "national rule", "国家�
 	{"personal", "personal limit of the doctor", "医生设定的个人限值"}, END};
 
 static const struct alert_word units[] = {{"mm[Hg]", "mmHg", "mmHg"}, {"Cel", "°C", "℃"},
-	{"/min", "/min", "次/分"}, {"1", "", ""}, {"s", "s", "秒"}, END};
+	{"/min", "/min", "次/分"}, {"1", "", ""}, {"s", "s", "秒"}, {"ms", "ms", "毫秒"},
+	{"umol/L", "μmol/L", "μmol/L"}, {"kg/m2", "kg/m²", "kg/m²"}, {"Ohm", "Ω", "Ω"},
+	{"kcal/d", "kcal/d", "千卡/天"}, END};
 
 static const struct alert_word *const lists[SAY_LISTS] = {[SAY_SEVERITY] = severities,
 	[SAY_STATE] = states,

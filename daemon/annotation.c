@@ -15,12 +15,12 @@ static const struct {
 		{"nurse", "doctor", "village_doctor", "volunteer", "family", "self"}},
 };
 
-/* What people say, and the word for it. */
+/* What people say, and the word for it; the first of a word and a language is how it is shown. */
 static const char *const said[][2] = {{"2h", "postprandial_2h"}, {"空腹", "fasting"},
 	{"餐后2小时", "postprandial_2h"}, {"餐后两小时", "postprandial_2h"}, {"随机", "random"},
-	{"左", "left"}, {"左臂", "left"}, {"右", "right"}, {"右臂", "right"}, {"坐", "sitting"},
-	{"坐位", "sitting"}, {"卧", "lying"}, {"卧位", "lying"}, {"站", "standing"},
-	{"立位", "standing"}, {"指尖", "capillary"}, {"末梢", "capillary"}, {"静脉", "venous"},
+	{"左臂", "left"}, {"左", "left"}, {"右臂", "right"}, {"右", "right"}, {"坐位", "sitting"},
+	{"坐", "sitting"}, {"卧位", "lying"}, {"卧", "lying"}, {"立位", "standing"},
+	{"站", "standing"}, {"指尖", "capillary"}, {"末梢", "capillary"}, {"静脉", "venous"},
 	{"护士", "nurse"}, {"医生", "doctor"}, {"村医", "village_doctor"}, {"志愿者", "volunteer"},
 	{"家属", "family"}, {"本人", "self"}};
 
@@ -52,4 +52,12 @@ bool annotation_of_word(const char *word, struct annotation *ret)
 		if (annotation_find(keys[i].key, word, ret))
 			return true;
 	return false;
+}
+
+const char *annotation_say(const char *value, bool chinese)
+{
+	for (size_t i = 0; i < ELEMENTS(said); i++)
+		if (streq(said[i][1], value) && ((unsigned char)said[i][0][0] >= 0x80) == chinese)
+			return said[i][0];
+	return NULL;
 }

@@ -16,3 +16,5 @@ const char *annotation_key(unsigned index, const char **ret_words);
 bool annotation_find(const char *key, const char *value, struct annotation *ret);
 /* By the word alone, which only one key has, or by what people say for it: "2h", "空腹". */
 bool annotation_of_word(const char *word, struct annotation *ret);
+/* What people say for a value: 空腹 for "fasting", "2h" for "postprandial_2h"; NULL: the word itself, or it is none. */
+const char *annotation_say(const char *value, bool chinese);

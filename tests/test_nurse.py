@@ -84,7 +84,7 @@ def morning(site, nurse):
     begin = time.monotonic()
     with tap.case("the resident is checked in, by one command, with a visit for each programme", site):
         shown = nurse.types("checkin", "desk-1", "R-0003", "--way", "1", "--by", "N-0001")
-        holds("R-0003" in shown and "htn" in shown and "t2dm" in shown, shown)
+        holds("R-0003" in shown and "高血压" in shown and "2型糖尿病" in shown, shown)
     with tap.case("three pressures and one glucose, and nothing to be typed", site):
         for n, (high, low) in enumerate(PRESSURES, 1):
             measure(site, "cuff-1", pressure_record(high, low), n)
@@ -99,7 +99,7 @@ def morning(site, nurse):
         same({r["time"]["trust"] for r in got} <= {"corrected", "live"}, True, "trusted")
     with tap.case("the glucose is marked as fasting", site):
         shown = nurse.types("annotate", "last@desk-1", "空腹", "--by", "N-0001")
-        holds("glu.fasting" in shown and "R-0003" in shown, shown)
+        holds("空腹血糖值" in shown and "R-0003" in shown, shown)
     with tap.case("the form is looked at: proposed, with what is still open", site):
         shown = rows(nurse.types("followup", "R-0003", "--form", "htn"))
         pressure = next(v for k, v in shown.items() if "血压" in k and "左" not in k and "右" not in k)

@@ -331,7 +331,7 @@ def check_study():
                              "critical": "ACUTE ANTERIOR INFARCT"},
                             {"revision": 3, "status": "final", "by": "D-0003", "text": "old infarct, too"}]}}
     svg = CLI.svg(make(study=study), "en")
-    says(svg, "SYN-1  测试甲", "2026-02-01 08:30:00 +0800 (the device's clock, corrected)",
+    says(svg, "SYN-1  测试甲", "2026-02-01 08:30:00 +0800 (clock corrected)",
          "Report of the ECG centre: critical, D-0001", "ACUTE ANTERIOR INFARCT", "ST elevation in V1 to V4",
          "Report of the ECG centre: final, D-0003", "old infarct, too")
     says_not(svg, "superseded")

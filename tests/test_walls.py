@@ -118,6 +118,7 @@ TESTED_BY = {
     "daemon/cli/ecg_decoder.c": "tests/test_ecg_cli.py",
     "daemon/cli/ecg_original.c": "tests/test_ecg_cli.py",
     "daemon/cli/main.c": "tests/test_cli.py",
+    "daemon/cli/names.c": "tests/test_names_cli.py",
     "daemon/cli/people.c": "tests/test_words_cli.py",
     "daemon/cli/readings.c": "tests/test_words_cli.py",
     "daemon/cli/visit.c": "tests/test_words_cli.py",

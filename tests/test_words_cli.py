@@ -98,7 +98,7 @@ def check_checkin():
     shown = asks(("checkin", "desk-1", "R-0001"), "checkin", {"station": "desk-1", "resident": "R-0001"},
                  answers=({"station": "desk-1", "resident": "R-0001", "purpose": "follow-up",
                            "visits": {"htn": "1a2b3c4d5e6f708192a3b4c5d6e7f809"}},))
-    assert shown == "desk-1: R-0001 (follow-up) visit htn 1a2b3c4d\n", shown
+    assert shown == "desk-1: R-0001 (follow-up) visit hypertension 1a2b3c4d\n", shown
     for words in (("checkin",), ("checkin", "desk-1"), ("checkin", "desk-1", "R-0001", "R-0002"),
                   ("checkin", "desk-1", "R-0001", "--undo"), ("checkin", "desk-1", "--undo", "--instead"),
                   ("checkin", "desk-1", "R-0001", "--form", "htn"), ("checkin", "desk-1", "R-0001", "--purpose")):
@@ -133,11 +133,11 @@ def check_alerts():
     shown = asks(("alerts",), "alerts", {"limit": 50}, answers=(answer,)).splitlines()
     assert [line[:8] for line in shown] == ["id      ", "5b25bcde", "5b25bcde", "4a14bcde", "repeat t", "77665544"], shown
     assert shown[1] < shown[2] and "over, open" in shown[1] and "not reached" in shown[1], shown
-    assert re.search(r"warning +active +R-0001 +doctor D-0001 +at the platform +pressure high: bp.sbp 165 mmHg "
+    assert re.search(r"warning +active +R-0001 +doctor D-0001 +at the platform +pressure high: Systolic blood pressure 165 mmHg "
                      r"\[one measurement, not confirmed yet; arrived late\]$", shown[3]), shown[3]
     assert "low oxygen saturation [weak perfusion]" in shown[5], shown[5]
     zh = asks(("alerts",), "alerts", {"limit": 50}, answers=(answer,), lang="zh")
-    for text in ("危急", "已解除待确认", "责任医生 D-0001", "平台已收", "单次测量，尚未确认；数据迟到", "灌注弱"):
+    for text in ("危急", "已解除待确认", "责任医生 D-0001", "平台已收", "单次测量，尚未确认；数据迟到", "灌注弱", "血压高：收缩压 165 mmHg"):
         assert text in zh, f"{text} is not in {zh}"
     assert asks(("alerts",), "alerts", {"limit": 50}, answers=({"alerts": [], "repeats": []},)) == "no alert\n"
     history = {"alert": ALERT, "history": [
@@ -222,10 +222,11 @@ def check_limit():
     end = {"resident": "R-0001", "kind": "bp.sbp", "at_least": "0", "end": True}
     answer = {"resident": "R-0001", "limit": "bp.sbp at_least 190 critical pending", "state": "pending",
               "next_en": "It waits.", "next_zh": "待确认。"}
-    for lang, said in (("en", "It waits."), ("zh", "待确认。")):
+    for lang, limit, said in (("en", "Systolic blood pressure at least 190 mmHg critical pending", "It waits."),
+                              ("zh", "收缩压 ≥190 mmHg 危急 待复核", "待确认。")):
         shown = asks(("limit", "R-0001", "bp.sbp", "at_least", "end", "--by", "D-0001"), "limit", end, by="D-0001", lang=lang,
                      answers=(answer,))
-        assert shown == f"R-0001  bp.sbp at_least 190 critical pending\n{said}\n", shown
+        assert shown == f"R-0001  {limit}\n{said}\n", shown
     for words in (("limit", "R-0001", "bp.sbp", "above", "150", "warning"), ("limit", "R-0001", "bp.sbp", "at_least", "150")):
         expects(words, "usage: vitalgate limit R KIND")
 
@@ -270,7 +271,7 @@ def check_readings():
     shown = asks(("annotate", "last", "fasting", "arm=left", "坐位", "operator=nurse"), "annotate",
                  {"reading": "last", "meal": "fasting", "arm": "left", "posture": "sitting", "operator": "nurse"},
                  answers=(one,))
-    assert shown == "1a2b3c4d  R-0001  glu.fasting 6.8 mmol/L  meal=fasting  done\n", shown
+    assert shown == "1a2b3c4d  R-0001  Fasting glucose 6.8 mmol/L  meal=fasting  done\n", shown
     asks(("annotate", "last", "2h"), "annotate", {"reading": "last", "meal": "postprandial_2h"})
     for words in (("annotate", "last", "hungry"), ("annotate", "last", "arm=foot"), ("annotate", "last", "leg=left"),
                   ("annotate", "last", "fasting", "=")):
@@ -328,7 +329,7 @@ def check_people():
     assert "state: active" in shown and "range" in shown
     shown = run("resident", "R-0001", lang="zh", answers=({"resident": "R-0001", "state": "active", "age": [60, 60],
                                                            "merged_into": None, "chain": [], "setting": ""},)).stdout
-    assert shown == "居民: R-0001\n状态: active\n年龄: 60\n", shown
+    assert shown == "居民: R-0001\n状态: 在管\n年龄: 60\n", shown
 
 
 # --- visits and lists
@@ -338,7 +339,7 @@ def check_visit():
     shown = asks(("visit", "open", "R-0001", "htn", "--way", "3"), "visit_open",
                  {"resident": "R-0001", "form": "htn", "way": "3"}, answers=({"visit": vid, "form": "hypertension_followup_v3", "day": "2026-11-21",
                                                                            "state": "open"},))
-    assert shown == "1a2b3c4d  hypertension_followup_v3  2026-11-21  open\n", shown
+    assert shown == "1a2b3c4d  Hypertension follow-up  2026-11-21  open\n", shown
     asks(("visit", "close", "1a2b"), "visit_close", {"visit": "1a2b"})
     asks(("visit", "set", "1a2b", "complication=1", "adverse_reaction=1"), "visit_set",
          {"visit": "1a2b", "answers": {"complication": "1", "adverse_reaction": "1"}})
@@ -389,8 +390,8 @@ def check_lists():
     answer = {"items": [item, {**item, "list": "recheck", "form": None, "reason": "open", "days": 1, "level": None,
                                "in_contract": False}]}
     shown = asks(("due", "2026-11-21"), "due", {"day": "2026-11-21", "limit": 500}, answers=(answer,))
-    assert shown == ("due\n  R-0001           htn      2026-11-14  overdue, 7 days  re-follow-up\n"
-                     "re-check pressure\n  R-0001                    2026-11-14  open  no contract\n"), shown
+    assert shown == ("due\n  R-0001           hypertension    2026-11-14  overdue, 7 days  re-follow-up\n"
+                     "re-check pressure\n  R-0001                           2026-11-14  open  no contract\n"), shown
     assert "血压复测" in run("due", answers=(answer,), lang="zh").stdout
     assert DAEMON.asked[-1]["args"] == {"limit": 500}
     assert asks(("due",), "due", {"limit": 500}, answers=({"items": []},)) == "nothing is due\n"
@@ -462,11 +463,11 @@ def check_followup():
     for label, *says in (("体征-血压", "151/92 mmHg", "〔建议〕", "请测第三次", "依据 aabbccdd eeff0011", "左臂 140/90", "右臂 151/92",
                           "家庭血压 2026-11-14 至 2026-11-20：138/84，偏高"),
                          ("体重", "65.00 kg", "〔建议〕"), ("身高", "170.0 cm", "测于 2026-01-05"),
-                         ("心率", "70", "〔本人填写〕", "〔建议〕 72 /min"), ("空腹血糖", "____", "超出仪器量程", ">33.3"),
+                         ("心率", "70", "〔本人填写〕", "〔建议〕 72 次/分"), ("空腹血糖", "____", "超出仪器量程", ">33.3"),
                          ("低血糖反应", "____", "2 次低血糖（自 2026-08-01），最低 3.1"), ("辅助检查", "〔建议〕"),
                          ("总胆固醇值", "5.17 mmol/L", "2026-10-01", "01234567"), ("并发症", "1 无", "〔本人填写〕"),
                          ("此次随访分类", "____", "〔建议〕 2 控制不满意"), ("是否达标", "未达标"), ("转诊", "血压危急升高"),
-                         ("下一步管理措施", "4 紧急转诊"), ("下次随访日期", "2026-12-05"), ("glu.fasting", "6.8 mmol/L", "2026-11-01")):
+                         ("下一步管理措施", "4 紧急转诊"), ("下次随访日期", "2026-12-05"), ("空腹血糖值", "6.8 mmol/L", "2026-11-01")):
         for text in says:
             assert text in rows[label], f"{label}: {rows[label]}"
     assert "〔建议〕" not in rows["并发症"] and rows["症状"].rstrip().endswith("____")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Alerts: the lists of them, what is told of one, following them, and who is told. */
 #include "alert_say.h"
+#include "names.h"
 #include "util.h"
 #include "words.h"
 
@@ -13,19 +14,19 @@ static const char *say(const struct cli *cli, const char *en, const char *zh)
 	return cli->chinese ? zh : en;
 }
 
-/* "vaccine fridge too warm: env.temp 9.1 Cel": why somebody was told, by the first rule that fired. */
+/* "vaccine fridge too warm: Ambient temperature 9.1 °C": why somebody was told, by the first rule that fired. */
 static void why(const struct cli *cli, const json_t *alert)
 {
 	const json_t *rule = json_array_get(json_object_get(alert, "rules"), 0);
-	char n[32];
+	char amount[96];
 	fputs(json_array_size(json_object_get(alert, "rules"))
 			? show_text(rule, cli->chinese ? "text_zh" : "text_en")
 			: alert_say(SAY_CONDITION, show_text(alert, "condition"), cli->chinese),
 		stdout);
 	if (json_object_get(rule, "value")) {
-		const char *unit = alert_say(SAY_UNIT, show_text(rule, "unit"), cli->chinese);
-		show_number(rule, n, sizeof(n));
-		printf(": %s %s%s%s", show_text(rule, "kind"), n, *unit ? " " : "", unit);
+		show_amount(cli, rule, amount, sizeof(amount));
+		printf(say(cli, ": %s %s", "：%s %s"), name_kind(cli, show_text(rule, "kind")),
+			amount);
 	}
 	if (json_object_get(rule, "statement")) /* the words of a cart, or of the ECG centre */
 		printf(": \"%s\"", show_text(rule, "statement"));
@@ -65,19 +66,6 @@ static void show_repeats(const struct cli *cli, const json_t *repeats)
 	}
 }
 
-/* sent, at the platform, read, acknowledged: how far it has come */
-static const char *delivery(const struct cli *cli, const json_t *a)
-{
-	static const struct alert_word states[] = {{"queued", "not sent yet", "未发送"},
-		{"sent", "sent", "已发送"}, {"at_platform", "at the platform", "平台已收"},
-		{"read", "read", "已读"}, {"acknowledged", "acknowledged", "已确认"}};
-	const char *name = show_text(a, "delivery");
-	for (size_t i = 0; i < ELEMENTS(states); i++)
-		if (streq(states[i].name, name))
-			return say(cli, states[i].en, states[i].zh);
-	return name;
-}
-
 static int rank(const json_t *alert)
 {
 	const char *severity = show_text(alert, "severity");
@@ -108,7 +96,7 @@ static void show_alert(const struct cli *cli, const json_t *a)
 		13);
 	show_cell(show_whose(cli, a, who, sizeof(who)), 12);
 	show_cell(whom, 22);
-	show_cell(delivery(cli, a), 16);
+	show_cell(name_of(NAME_DELIVERY, show_text(a, "delivery"), cli->chinese), 16);
 	why(cli, a);
 	if (json_object_get(a, "place"))
 		printf(" (%s, %s %s)", show_text(a, "device"), say(cli, "since", "始于"),

@@ -39,6 +39,8 @@ const char *show_text(const json_t *o, const char *key);
 const char *show_time(const char *utc, char *out, size_t size);
 /* "<2.5": the value of an object, with its comparator. */
 void show_number(const json_t *v, char *out, size_t size);
+/* "<2.5 mmol/L": with its unit, too. */
+void show_amount(const struct cli *cli, const json_t *v, char *out, size_t size);
 /* Whose it is: a resident's token, or the place that a device watches, "[fridge]". */
 const char *show_whose(const struct cli *cli, const json_t *o, char *out, size_t size);
 void show_status(const struct cli *cli, const json_t *result);

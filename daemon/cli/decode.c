@@ -10,6 +10,7 @@
 #include "capfile.h"
 #include "cli.h"
 #include "driver.h"
+#include "names.h"
 #include "session.h"
 
 #include <errno.h>
@@ -434,16 +435,10 @@ static bool load_tables(const char *place, struct tables *ret, char *error, size
 
 static bool find_tables(const struct cli *cli, struct tables *ret)
 {
-	char beside[512], error[512];
-	ssize_t n = readlink("/proc/self/exe", beside, sizeof(beside) - 16);
-	beside[MAX(n, 0)] = 0;
-	char *slash = strrchr(beside, '/');
-	if (slash)
-		strcpy(slash, "/../config");
-	const char *given = cli->tables;
-	const char *places[] = {given, getenv("VITALGATE_TABLES"), VITALGATE_TABLES, beside};
-	for (size_t i = 0; i < (given ? 1 : ELEMENTS(places)); i++)
-		if (places[i] && load_tables(places[i], ret, error, sizeof(error)))
+	char error[512];
+	const char *place;
+	for (unsigned i = 0; (place = names_tables(cli, i)); i++)
+		if (load_tables(place, ret, error, sizeof(error)))
 			return true;
 	fprintf(stderr, "vitalgate: %s; give --tables DIR\n", error);
 	return false;

@@ -5,6 +5,7 @@
  * daemon does the work (daemon/enrol.h); it gives up by itself when this program is gone.
  */
 #include "cli.h"
+#include "names.h"
 #include "util.h"
 
 #include <errno.h>
@@ -152,7 +153,8 @@ static void show_list(const struct enrolling *e, const json_t *state)
 			       "（另有 %zu 个无法识别的设备：--all 可显示）\n"),
 			strangers);
 	if (!streq(text(state, "bluetooth"), "ready"))
-		printf("%s: %s\n", say(e, "Bluetooth", "蓝牙"), text(state, "bluetooth"));
+		printf("%s: %s\n", say(e, "Bluetooth", "蓝牙"),
+			name_of(NAME_DEVICE, text(state, "bluetooth"), e->cli->chinese));
 	if (e->tty)
 		printf("%s\n",
 			say(e, "Number (and a name: 2 cuff-2) and Enter enrols one, Ctrl-C ends.",

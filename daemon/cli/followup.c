@@ -3,6 +3,8 @@
  * The form of a visit as text: in the form's order, each field with who says so. What an instrument proposes, what was
  * confirmed and what a person answered are told apart by words, because colours are lost on paper.
  */
+#include "annotation.h"
+#include "names.h"
 #include "util.h"
 #include "words.h"
 
@@ -22,62 +24,10 @@ static const char *say(const struct cli *cli, const char *en, const char *zh)
 	return cli->chinese ? zh : en;
 }
 
-/* words */
-
-struct word {
-	const char *word, *en, *zh;
-};
-
-static const char *said(const struct cli *cli, const struct word *words, const char *word)
+static const char *said(const struct cli *cli, enum name list, const char *word)
 {
-	for (const struct word *w = words; w->word; w++)
-		if (streq(w->word, word))
-			return say(cli, w->en, w->zh);
-	return word;
+	return name_of(list, word, cli->chinese);
 }
-
-static const struct word forms[] = {
-	{"hypertension_followup_v3", "Hypertension follow-up", "高血压患者随访服务记录表"},
-	{"t2dm_followup_v3", "Type 2 diabetes follow-up", "2型糖尿病患者随访服务记录表"},
-	{"elderly_health_check_65plus", "Yearly check of the elderly", "老年人健康体检表"},
-	{"copd_followup_2024plus", "COPD follow-up", "慢阻肺病患者随访服务记录表"}, {0}};
-
-static const struct word states[] = {{"open", "open", "进行中"},
-	{"closed", "closed, not confirmed", "已结束，未确认"}, {"confirmed", "confirmed", "已确认"},
-	{"entered-in-error", "VOID", "已作废"}, {0}};
-
-static const struct word notes[] = {{"single", "one measurement only", "仅测量一次"},
-	{"third_needed", "measure a third time: the two differ too much",
-		"两次相差过大，请测第三次"},
-	{"beyond_range", "beyond the meter's range", "超出仪器量程"},
-	{"derived", "computed", "计算值"}, {"from", "of an earlier day", "既往测量"}, {0}};
-
-static const struct word whys[] = {
-	{"answer_first", "answer complication and adverse reaction first",
-		"请先填写并发症和药物不良反应"},
-	{"answers_missing", "complication or adverse reaction not answered",
-		"并发症或药物不良反应未填写"},
-	{"age_unknown", "the age is not known well enough", "年龄不详，无法判定"},
-	{"no_value", "no value of this visit", "本次无测量值"}, {0}};
-
-static const struct word reasons[] = {{"bp_urgent", "pressure urgently high", "血压危急升高"},
-	{"pregnant_bp", "pressure high in pregnancy or breastfeeding", "妊娠或哺乳期血压升高"},
-	{"glucose_high", "glucose urgently high", "血糖危急升高"},
-	{"glucose_low", "glucose low", "低血糖"},
-	{"pregnant_glucose", "glucose high in pregnancy or breastfeeding", "妊娠或哺乳期血糖升高"},
-	{"temperature", "fever", "发热"}, {"heart_rate", "heart rate high", "心率过快"},
-	{"complication", "new or worse complication", "出现新的或加重的并发症"},
-	{"adverse_twice", "adverse reaction twice", "连续两次药物不良反应"},
-	{"not_controlled_twice", "not controlled twice", "连续两次控制不满意"}, {0}};
-
-static const struct word classes[] = {{"1", "1 controlled", "1 控制满意"},
-	{"2", "2 not controlled", "2 控制不满意"}, {"3", "3 adverse reaction", "3 不良反应"},
-	{"4", "4 complication", "4 并发症"}, {0}};
-
-static const struct word measures[] = {{"1", "1 follow up as usual", "1 常规随访"},
-	{"2", "2 follow up again in two weeks", "2 两周内复访"},
-	{"3", "3 refer, follow up in two weeks", "3 建议转诊，两周内随访"},
-	{"4", "4 refer at once", "4 紧急转诊"}, {0}};
 
 /* fields */
 
@@ -92,10 +42,11 @@ static void number(const json_t *v, char *out, size_t size)
 }
 
 /* As the proposal writes it; "text" is what stands on the form. */
-static void value_of(const json_t *field, char *out, size_t size)
+static void value_of(const struct cli *cli, const json_t *field, char *out, size_t size)
 {
 	char systolic[24], diastolic[24], value[96];
-	const char *comparator = text(field, "comparator"), *unit = text(field, "unit");
+	const char *comparator = text(field, "comparator"),
+		   *unit = name_unit(cli, text(field, "unit"));
 	number(json_object_get(field, "systolic"), systolic, sizeof(systolic));
 	number(json_object_get(field, "diastolic"), diastolic, sizeof(diastolic));
 	number(json_object_get(field, "value"), value, sizeof(value));
@@ -103,8 +54,6 @@ static void value_of(const json_t *field, char *out, size_t size)
 		snprintf(value, sizeof(value), "%s", text(field, "text"));
 	else if (systolic[0] && diastolic[0])
 		snprintf(value, sizeof(value), "%.20s/%.20s", systolic, diastolic);
-	if (streq(unit, "mm[Hg]"))
-		unit = "mmHg";
 	snprintf(out, size, "%s%s%s%s", strstr(value, comparator) == value ? "" : comparator, value,
 		*unit && *value ? " " : "", *value ? unit : "");
 }
@@ -145,32 +94,36 @@ static void show_readings_of(const struct cli *cli, const json_t *of)
 	}
 }
 
+static const char *arm_of(const struct cli *cli, const char *arm)
+{
+	const char *said = annotation_say(arm, cli->chinese);
+	if (streq(arm, "not_annotated"))
+		return say(cli, "arm not said", "未注明");
+	return said ? said : arm;
+}
+
 /* Both arms, when both were measured: only one of them stands on the form. */
 static void show_arms(const struct cli *cli, const json_t *arms)
 {
-	static const struct word names[] = {{"left", "left", "左臂"}, {"right", "right", "右臂"},
-		{"not_annotated", "arm not said", "未注明"}, {0}};
 	size_t i;
 	const json_t *arm;
 	char value[64];
 	json_array_foreach(arms, i, arm)
 	{
-		value_of(arm, value, sizeof(value));
+		value_of(cli, arm, value, sizeof(value));
 		if (json_array_size(arms) > 1)
-			printf("  %s %s", said(cli, names, text(arm, "arm")), value);
+			printf("  %s %s", arm_of(cli, text(arm, "arm")), value);
 	}
 }
 
 static void show_week(const struct cli *cli, const json_t *week)
 {
-	static const struct word verdicts[] = {{"high", "high", "偏高"},
-		{"normal", "normal", "正常"}, {"between", "between", "临界"}, {0}};
 	char value[64];
-	value_of(week, value, sizeof(value));
+	value_of(cli, week, value, sizeof(value));
 	if (*value)
 		printf(say(cli, "  at home %s..%s: %s, %s", "  家庭血压 %s 至 %s：%s，%s"),
 			text(week, "from"), text(week, "to"), value,
-			said(cli, verdicts, text(week, "verdict")));
+			said(cli, NAME_VERDICT, text(week, "verdict")));
 }
 
 static void show_hypo(const struct cli *cli, const json_t *hypo)
@@ -184,14 +137,14 @@ static void show_hypo(const struct cli *cli, const json_t *hypo)
 			episodes, text(hypo, "since"), lowest);
 }
 
-static void show_beyond(const json_t *beyond)
+static void show_beyond(const struct cli *cli, const json_t *beyond)
 {
 	size_t i;
 	const json_t *v;
 	char value[64];
 	json_array_foreach(beyond, i, v)
 	{
-		value_of(v, value, sizeof(value));
+		value_of(cli, v, value, sizeof(value));
 		printf("  %s", value);
 	}
 }
@@ -200,11 +153,11 @@ static void show_beyond(const json_t *beyond)
 static void show_other(const struct cli *cli, const json_t *field, const json_t *proposed)
 {
 	char value[160] = "";
-	const struct word *words = streq(text(field, "key"), "classification")	? classes
-				   : streq(text(field, "key"), "next_measures") ? measures
-										: reasons;
+	enum name words = streq(text(field, "key"), "classification")  ? NAME_CLASS
+			  : streq(text(field, "key"), "next_measures") ? NAME_MEASURE
+								       : NAME_REFERRAL;
 	if (json_is_object(proposed))
-		value_of(proposed, value, sizeof(value));
+		value_of(cli, proposed, value, sizeof(value));
 	else if (!json_is_array(proposed))
 		number(proposed, value, sizeof(value));
 	if (value[0])
@@ -215,18 +168,24 @@ static void show_evidence(const struct cli *cli, const json_t *field, bool propo
 {
 	const json_t *evidence = json_object_get(field, "evidence");
 	if (text(field, "note")[0])
-		printf("  %s", said(cli, notes, text(field, "note")));
+		printf("  %s", said(cli, NAME_FILL, text(field, "note")));
 	if (text(field, "from")[0])
 		printf(say(cli, "  of %s", "  测于 %s"), text(field, "from"));
 	if (text(field, "origin")[0])
-		printf("  %s", text(field, "origin"));
+		printf("  %s", name_kind(cli, text(field, "origin")));
 	show_readings_of(cli, field);
 	show_arms(cli, json_object_get(evidence, "arms"));
 	show_week(cli, json_object_get(evidence, "home_week"));
 	show_hypo(cli, json_object_get(evidence, "hypo"));
-	show_beyond(json_object_get(evidence, "beyond_range"));
+	show_beyond(cli, json_object_get(evidence, "beyond_range"));
 	if (proposes)
 		show_other(cli, field, json_object_get(evidence, "proposed"));
+}
+
+/* As the daemon says it, when it does. */
+static const char *kind_of(const struct cli *cli, const json_t *of, const char *kind)
+{
+	return cli->chinese && text(of, "zh")[0] ? text(of, "zh") : name_kind(cli, kind);
 }
 
 /* Results of a field that takes several, each with its day. */
@@ -237,9 +196,9 @@ static void show_items(const struct cli *cli, const json_t *items)
 	char value[64];
 	json_array_foreach(items, i, item)
 	{
-		value_of(item, value, sizeof(value));
+		value_of(cli, item, value, sizeof(value));
 		fputs("    ", stdout);
-		show_cell(text(item, cli->chinese ? "zh" : "kind"), LABEL_COLUMNS - 2);
+		show_cell(kind_of(cli, item, text(item, "kind")), LABEL_COLUMNS - 2);
 		show_cell(value, VALUE_COLUMNS);
 		printf("%s  %.8s\n", text(item, "day"), text(item, "reading"));
 	}
@@ -249,7 +208,7 @@ static void show_items(const struct cli *cli, const json_t *items)
 static bool decided(const struct cli *cli, const json_t *field, char *value, size_t size)
 {
 	const json_t *proposed = json_object_get(json_object_get(field, "evidence"), "proposed");
-	const struct word *words = streq(text(field, "key"), "classification") ? classes : measures;
+	enum name words = streq(text(field, "key"), "classification") ? NAME_CLASS : NAME_MEASURE;
 	char n[24];
 	if (!json_is_integer(proposed))
 		return false;
@@ -265,7 +224,7 @@ static void show_field(const struct cli *cli, const json_t *field, bool confirme
 	bool filled = json_is_true(json_object_get(field, "filled"));
 	fputs("  ", stdout);
 	show_cell(*label ? label : text(field, "key"), LABEL_COLUMNS);
-	value_of(field, value, sizeof(value));
+	value_of(cli, field, value, sizeof(value));
 	choice_of(cli, field, value, sizeof(value));
 	if (confirmed && !filled)
 		filled = decided(cli, field, value, sizeof(value));
@@ -300,13 +259,13 @@ static void show_proposed(const struct cli *cli, const json_t *p, bool confirmed
 	const char *yes = json_is_true(at_goal)	   ? "yes"
 			  : json_is_false(at_goal) ? "no"
 						   : json_string_value(at_goal);
-	const char *why = said(cli, whys, text(p, "class_why"));
+	const char *why = said(cli, NAME_WHY, text(p, "class_why"));
 	snprintf(goal, sizeof(goal), "%s",
 		!yes		    ? ""
 		: streq(yes, "yes") ? say(cli, "yes", "达标")
 		: streq(yes, "no")  ? say(cli, "no", "未达标")
 				    : say(cli, "not known", "无法判定"));
-	const char *unknown = said(cli, whys, text(p, "goal_why"));
+	const char *unknown = said(cli, NAME_WHY, text(p, "goal_why"));
 	if (yes && *unknown)
 		snprintf(goal + strlen(goal), sizeof(goal) - strlen(goal),
 			say(cli, " (%s)", "（%s）"), unknown);
@@ -316,30 +275,29 @@ static void show_proposed(const struct cli *cli, const json_t *p, bool confirmed
 			json_is_object(reason) ? json_object_get(reason, "reason") : reason);
 		size_t at = strlen(list);
 		snprintf(list + at, sizeof(list) - at, "%s%s", i ? say(cli, ", ", "、") : "",
-			r ? said(cli, reasons, r) : "");
+			r ? said(cli, NAME_REFERRAL, r) : "");
 	}
 	line(cli, "At goal", "是否达标", goal);
 	char classified[256];
 	snprintf(classified, sizeof(classified), *why ? say(cli, "%s (%s)", "%s（%s）") : "%s",
-		*class ? said(cli, classes, class) : "____", why);
+		*class ? said(cli, NAME_CLASS, class) : "____", why);
 	line(cli, "Class of this visit", "此次随访分类", classified);
 	line(cli, "Referral", "转诊", list);
-	line(cli, "Next measure", "下一步管理措施", said(cli, measures, measure));
+	line(cli, "Next measure", "下一步管理措施", said(cli, NAME_MEASURE, measure));
 	line(cli, "Next visit", "下次随访日期", text(p, "next_visit_date"));
 }
 
 static void show_visit(const struct cli *cli, const json_t *result, const json_t *visit)
 {
-	static const struct word ways[] = {{"1", "in the clinic", "门诊"}, {"2", "at home", "家庭"},
-		{"3", "by phone", "电话"}, {"", "how it is held: ____", "随访方式：____"}, {0}};
 	bool confirmed = streq(text(visit, "state"), "confirmed");
 	const json_t *field;
 	size_t i;
 	char way[24];
 	number(json_object_get(visit, "way"), way, sizeof(way));
 	show_who(cli, result);
-	printf("  %s  %s  %s  [%s%s] %.8s\n", said(cli, forms, text(visit, "form")),
-		text(visit, "day"), said(cli, ways, way), said(cli, states, text(visit, "state")),
+	printf("  %s  %s  %s  [%s%s] %.8s\n", said(cli, NAME_FORM, text(visit, "form")),
+		text(visit, "day"), said(cli, NAME_WAY, way),
+		said(cli, NAME_VISIT, text(visit, "state")),
 		streq(text(visit, "origin"), "elsewhere") ? say(cli, ", elsewhere", "，外机构")
 							  : "",
 		text(visit, "id"));
@@ -354,15 +312,14 @@ static void show_blank(const struct cli *cli, const json_t *form)
 	const char *kind;
 	json_t *v;
 	char value[64];
-	printf("%s  %s\n", said(cli, forms, text(form, "form")),
+	printf("%s  %s\n", said(cli, NAME_FORM, text(form, "form")),
 		say(cli, "no visit is open; the latest known values, which fill nothing:",
 			"未开始随访；以下为最近已知值，不填入表格："));
 	json_object_foreach(json_object_get(form, "latest"), kind, v)
 	{
-		value_of(v, value, sizeof(value));
+		value_of(cli, v, value, sizeof(value));
 		fputs("    ", stdout);
-		show_cell(
-			cli->chinese && text(v, "zh")[0] ? text(v, "zh") : kind, LABEL_COLUMNS - 2);
+		show_cell(kind_of(cli, v, kind), LABEL_COLUMNS - 2);
 		show_cell(value, VALUE_COLUMNS);
 		puts(text(v, "day"));
 	}

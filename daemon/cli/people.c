@@ -1,79 +1,83 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Residents as the roster has them: who is expected today, whose card it is, and what happened to somebody. */
+#include "alert_say.h"
+#include "codes.h"
 #include "csv.h"
 #include "day.h"
+#include "names.h"
 #include "util.h"
 #include "words.h"
+
+/* A word of the daemon's, of which a member of this name is one; what is none is shown as it is. */
+static const char *word_of(const struct cli *cli, const char *key, const char *word)
+{
+	static const struct {
+		const char *key;
+		enum name list;
+	} words[] = {{"state", NAME_RESIDENT}, {"state", NAME_LIMIT}, {"sex", NAME_SEX},
+		{"programmes", NAME_TRAIT}, {"populations", NAME_TRAIT}, {"conditions", NAME_TRAIT},
+		{"setting", NAME_TRAIT}, {"role", NAME_STAFF}, {"hours", NAME_STAFF}};
+	const char *said = word;
+	if (streq(key, "kind"))
+		return name_kind(cli, word);
+	if (streq(key, "severity"))
+		return alert_say(SAY_SEVERITY, word, cli->chinese);
+	for (size_t i = 0; i < ELEMENTS(words) && said == word; i++)
+		if (streq(words[i].key, key))
+			said = name_of(words[i].list, word, cli->chinese);
+	return said;
+}
 
 static void show_value(const struct cli *cli, const char *key, const json_t *v)
 {
 	size_t i;
 	const char *name;
 	json_t *part;
+	bool any = false;
 	if (json_is_string(v))
-		fputs(json_string_value(v), stdout);
+		fputs(word_of(cli, key, json_string_value(v)), stdout);
 	else if (json_is_boolean(v))
 		fputs(cli->chinese	  ? json_is_true(v) ? "是" : "否"
 			: json_is_true(v) ? "yes"
 					  : "no",
 			stdout);
-	else if (json_is_integer(v))
-		printf("%lld", (long long)json_integer_value(v));
+	else if (json_is_number(v))
+		printf("%.10g", json_number_value(v));
 	else if (streq(key, "age") && json_equal(json_array_get(v, 0), json_array_get(v, 1)))
 		show_value(cli, "", json_array_get(v, 0));
 	else if (json_is_array(v))
 		json_array_foreach((json_t *)v, i, part)
 		{
 			fputs(!i ? "" : streq(key, "age") ? "-" : "; ", stdout);
-			show_value(cli, "", part);
+			show_value(cli, key, part);
 		}
+	else if (json_object_get(v, "zh")) /* a sentence */
+		fputs(show_text(v, cli->chinese ? "zh" : "en"), stdout);
 	else
 		json_object_foreach((json_t *)v, name, part)
 		{
 			if (json_is_null(part))
 				continue;
-			printf("%s%s ",
-				name == json_object_iter_key(json_object_iter((json_t *)v)) ? ""
-											    : "  ",
-				name);
-			show_value(cli, "", part);
+			printf("%s%s ", any ? "  " : "", name_of(NAME_MEMBER, name, cli->chinese));
+			show_value(cli, name, part);
+			any = true;
 		}
 }
 
 /* A reply, member by member; what is empty says nothing. */
 static void show_members(const struct cli *cli, const json_t *result)
 {
-	static const struct {
-		const char *key, *en, *zh;
-	} labels[] = {{"resident", "resident", "居民"}, {"label", "label", "标签"},
-		{"state", "state", "状态"}, {"state_on", "since", "自"},
-		{"merged_into", "merged into", "已并入"}, {"into", "into", "并入"},
-		{"birth_date", "born", "出生日期"}, {"age", "age", "年龄"}, {"sex", "sex", "性别"},
-		{"programmes", "programmes", "管理项目"},
-		{"populations", "populations", "重点人群"},
-		{"conditions", "conditions", "特殊情况"}, {"setting", "setting", "服务场所"},
-		{"doctor", "doctor", "责任医生"}, {"team", "team", "团队"},
-		{"chain", "escalation", "逐级通知"}, {"contract", "contract", "签约"},
-		{"in_contract", "in contract now", "当前签约有效"},
-		{"owner", "owning gateway", "管理网关"}, {"members", "team members", "团队成员"},
-		{"limits", "personal limits", "个人限值"}, {"station", "station", "工位"},
-		{"day", "day", "日期"}, {"residents", "residents", "居民数"},
-		{"readings", "readings", "读数"}, {"studies", "studies", "心电检查"},
-		{"visits", "visits", "随访"}};
 	const char *key;
 	json_t *v;
 	json_object_foreach((json_t *)result, key, v)
 	{
-		const char *label = key, *t = json_string_value(v);
+		const char *t = json_string_value(v);
 		bool empty = json_is_null(v) || (t && !*t) ||
 			     ((json_is_array(v) || json_is_object(v)) && !json_array_size(v) &&
 				     !json_object_size(v));
-		for (size_t i = 0; i < ELEMENTS(labels); i++)
-			if (streq(labels[i].key, key))
-				label = cli->chinese ? labels[i].zh : labels[i].en;
 		if (empty)
 			continue;
-		printf("%s: ", label);
+		printf("%s: ", name_of(NAME_MEMBER, key, cli->chinese));
 		show_value(cli, key, v);
 		putchar('\n');
 	}
@@ -231,10 +235,34 @@ static int run_resident(const struct words *w)
 	return words_ask(w, "resident", json_pack("{s:s}", "resident", w->word[0]), show_resident);
 }
 
+/* "bp.sbp at_least 150 warning", perhaps with "pending"; "bp.sbp at_least ended". */
+static void show_limit_words(const struct cli *cli, const char *text)
+{
+	char kind[32], side[16], value[32], word[2][16] = {"", ""};
+	if (sscanf(text, "%31s %15s %31s %15s %15s", kind, side, value, word[0], word[1]) < 3) {
+		puts(text);
+		return;
+	}
+	const struct code *code = name_code(cli, kind);
+	const char *unit = name_unit(cli, code ? code->ucum : "");
+	bool number = strspn(value, "-0123456789.") == strlen(value);
+	printf("%s %s%s%s", name_kind(cli, kind), alert_say(SAY_OP, side, cli->chinese),
+		cli->chinese && !number ? " " : "",
+		number ? value : name_of(NAME_LIMIT, value, cli->chinese));
+	if (number && *unit)
+		printf("%s%s", streq(unit, "%") ? "" : " ", unit);
+	for (size_t i = 0; i < ELEMENTS(word) && *word[i]; i++)
+		printf(" %s", alert_word(SAY_SEVERITY, word[i])
+				      ? alert_say(SAY_SEVERITY, word[i], cli->chinese)
+				      : name_of(NAME_LIMIT, word[i], cli->chinese));
+	putchar('\n');
+}
+
 static void show_limit(const struct cli *cli, const json_t *result)
 {
 	const json_t *next = json_object_get(result, cli->chinese ? "next_zh" : "next_en");
-	printf("%s  %s\n", show_text(result, "resident"), show_text(result, "limit"));
+	printf("%s  ", show_text(result, "resident"));
+	show_limit_words(cli, show_text(result, "limit"));
 	if (next) /* it waits for another doctor */
 		puts(json_string_value(next));
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Who is at a station, and what persons do to readings. */
 #include "annotation.h"
+#include "names.h"
 #include "util.h"
 #include "words.h"
 
@@ -15,7 +16,13 @@ static const char *text(const json_t *o, const char *key)
 
 /* stations */
 
-/* "desk-1: R-0001 (follow-up), visits htn 1a2b3c4d" */
+static void show_purpose(const struct cli *cli, const json_t *of)
+{
+	printf(cli->chinese ? "（%s）" : " (%s)",
+		name_of(NAME_PURPOSE, text(of, "purpose"), cli->chinese));
+}
+
+/* "desk-1: R-0001 (follow-up) visit hypertension 1a2b3c4d" */
 static void show_checkin(const struct cli *cli, const json_t *result)
 {
 	const char *form, *resident = json_string_value(json_object_get(result, "resident"));
@@ -23,11 +30,12 @@ static void show_checkin(const struct cli *cli, const json_t *result)
 	printf("%s: ", text(result, "station"));
 	show_who(cli, result);
 	if (resident && json_object_get(result, "purpose"))
-		printf(" (%s)", text(result, "purpose"));
+		show_purpose(cli, result);
 	json_object_foreach(json_object_get(result, "visits"), form, visit)
 	{
 		const char *id = json_string_value(visit);
-		printf(" %s %s %.8s", cli->chinese ? "随访" : "visit", form, id ? id : "");
+		printf(" %s %s %.8s", cli->chinese ? "随访" : "visit",
+			name_of(NAME_BRIEF, form, cli->chinese), id ? id : "");
 	}
 	putchar('\n');
 }
@@ -82,7 +90,7 @@ static void show_stations(const struct cli *cli, const json_t *result)
 		printf("%s: ", text(s, "id"));
 		show_who(cli, s);
 		if (resident)
-			printf(" (%s)", text(s, "purpose"));
+			show_purpose(cli, s);
 		if (json_array_size(json_object_get(s, "measured")))
 			printf(cli->chinese ? "，已测 %zu 次" : ", %zu readings",
 				json_array_size(json_object_get(s, "measured")));
@@ -97,7 +105,8 @@ static void show_stations(const struct cli *cli, const json_t *result)
 							  : "  was here";
 			printf("  %-5s ", at ? at : "");
 			show_who(cli, b);
-			printf(" %s%s\n", text(b, "purpose"), here);
+			printf(" %s%s\n", name_of(NAME_PURPOSE, text(b, "purpose"), cli->chinese),
+				here);
 		}
 	}
 }
@@ -109,20 +118,28 @@ static int run_stations(const struct words *w)
 
 /* what persons do to readings */
 
+static void show_note(const struct cli *cli, const char *key, const char *value)
+{
+	const char *said = value ? annotation_say(value, cli->chinese) : NULL;
+	printf("  %s=%s", name_of(NAME_NOTE, key, cli->chinese),
+		said ? said
+		     : name_of(streq(key, "operator") ? NAME_STAFF : NAME_NOTE, value,
+			       cli->chinese));
+}
+
 static void show_one(const struct cli *cli, const json_t *result)
 {
 	const char *kind;
+	char amount[96];
 	json_t *v;
 	printf("%.8s  %s", text(result, "reading"), text(result, "resident"));
 	json_object_foreach(json_object_get(result, "values"), kind, v)
 	{
-		const char *comparator = json_string_value(json_object_get(v, "comparator"));
-		const json_t *n = json_object_get(v, "value");
-		printf("  %s %s%.10g %s", kind, comparator ? comparator : "", json_number_value(n),
-			text(v, "unit"));
+		show_amount(cli, v, amount, sizeof(amount));
+		printf("  %s %s", name_kind(cli, kind), amount);
 	}
 	json_object_foreach(json_object_get(result, "notes"), kind, v)
-		printf("  %s=%s", kind, json_string_value(v) ? json_string_value(v) : "");
+		show_note(cli, kind, json_string_value(v));
 	printf("  %s\n", cli->chinese ? "完成" : "done");
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the sheet says, in Chinese or English, from the members of the JSON. No drawing. */
+#include "names.h"
 #include "sheet_parts.h"
 #include "util.h"
 
@@ -216,11 +217,6 @@ static void local(const char *utc, char *out, size_t size)
 /* When it was recorded, and who says so: the gateway, which knows how far to trust it, else the file. */
 void sheet_time(const struct canvas *c, const json_t *ecg, char *out, size_t size)
 {
-	static const struct word trusts[] = {
-		{"corrected", "the device's clock, corrected", "设备时钟，已校正"},
-		{"live", "received live", "实时接收"}, {"device", "the device's clock", "设备时钟"},
-		{"arrival", "time of arrival", "到达时间"},
-		{"unknown", "time not trustworthy", "时间不可信"}};
 	const json_t *t = json_object_get(json_object_get(ecg, "study"), "time");
 	const char *taken = sheet_string(t, "taken"), *trust = sheet_string(t, "trust"),
 		   *own = sheet_string(ecg, "acquired_at"), *zone = sheet_string(ecg, "tz_source");
@@ -229,7 +225,7 @@ void sheet_time(const struct canvas *c, const json_t *ecg, char *out, size_t siz
 	if (taken) {
 		local(taken, when, sizeof(when));
 		add(out, size, "", "%s (%.40s)", when,
-			trust ? word_of(c, trusts, ELEMENTS(trusts), trust) : "-");
+			trust ? name_of(NAME_TRUST, trust, c->chinese) : "-");
 		return;
 	}
 	if (!own) {

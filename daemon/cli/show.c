@@ -2,10 +2,14 @@
 /* Replies as text for people, in Chinese or English. */
 #include "alert_say.h"
 #include "cli.h"
+#include "names.h"
 #include "util.h"
 
 #include <time.h>
 #include <wchar.h>
+
+#define LINE 4096	  /* of values, or of flags */
+#define RESULT_COLUMNS 15 /* "out of sequence" */
 
 const char *show_text(const json_t *o, const char *key)
 {
@@ -25,6 +29,12 @@ void show_who(const struct cli *cli, const json_t *of)
 static const char *say(const struct cli *cli, const char *en, const char *zh)
 {
 	return cli->chinese ? zh : en;
+}
+
+/* A member of a reply by its name; "-" when it has none. */
+static const char *word(const struct cli *cli, enum name list, const json_t *o, const char *key)
+{
+	return name_of(list, show_text(o, key), cli->chinese);
 }
 
 void show_cell(const char *t, int width)
@@ -68,29 +78,35 @@ void show_number(const json_t *v, char *out, size_t size)
 		snprintf(out, size, "%s%.4g", comparator ? comparator : "", json_number_value(n));
 }
 
-/* "190/115 mm[Hg]  88 /min": the values of a reading in one line. */
-static void values_line(const json_t *values, char *out, size_t size)
+void show_amount(const struct cli *cli, const json_t *v, char *out, size_t size)
+{
+	char n[40];
+	const char *unit = name_unit(cli, json_string_value(json_object_get(v, "unit")));
+	show_number(v, n, sizeof(n));
+	snprintf(out, size, "%s%s%s", n, *unit && !streq(unit, "%") ? " " : "", unit);
+}
+
+/* "190/115 mmHg  88 /min  Body temperature 36.6 °C": the values of a reading in one line. A pressure and its pulse are known
+ * by their looks. */
+static void values_line(const struct cli *cli, const json_t *values, char *out, size_t size)
 {
 	const char *kind;
 	json_t *v;
-	char n[32];
+	char n[64], amount[96];
 	size_t at = 0;
-	const json_t *dia = json_object_get(values, "bp.dbp");
+	json_t *sys = json_object_get(values, "bp.sbp"), *dia = json_object_get(values, "bp.dbp");
+	bool pressure = sys && dia;
 	out[0] = 0;
 	json_object_foreach((json_t *)values, kind, v)
 	{
+		if (pressure && (streq(kind, "bp.dbp") || streq(kind, "bp.map")))
+			continue;
+		show_amount(cli, pressure && v == sys ? dia : v, amount, sizeof(amount));
 		show_number(v, n, sizeof(n));
-		const char *unit = show_text(v, "unit");
-		if (streq(kind, "bp.sbp") && dia) {
-			char d[32];
-			show_number(dia, d, sizeof(d));
-			at += (size_t)snprintf(out + at, size - at, "%s/%s mmHg", n, d);
-		} else if (streq(kind, "bp.pulse")) {
-			at += (size_t)snprintf(out + at, size - at, "  %s/min", n);
-		} else if (!streq(kind, "bp.dbp") && !streq(kind, "bp.map")) {
-			at += (size_t)snprintf(
-				out + at, size - at, "%s%s %s %s", at ? "  " : "", kind, n, unit);
-		}
+		bool known = pressure && (v == sys || streq(kind, "bp.pulse"));
+		at += (size_t)snprintf(out + at, size - at, "%s%s%s%s%s%s", at ? "  " : "",
+			known ? "" : name_kind(cli, kind), known ? "" : " ",
+			pressure && v == sys ? n : "", pressure && v == sys ? "/" : "", amount);
 		at = MIN(at, size - 1);
 	}
 }
@@ -104,15 +120,15 @@ const char *show_whose(const struct cli *cli, const json_t *o, char *out, size_t
 	return out;
 }
 
-static void list_line(const json_t *list, char *out, size_t size)
+static void flags_line(const struct cli *cli, const json_t *list, char *out, size_t size)
 {
 	size_t i, at = 0;
 	const json_t *v;
 	out[0] = 0;
 	json_array_foreach(list, i, v)
 	{
-		at += (size_t)snprintf(
-			out + at, size - at, "%s%s", i ? "," : "", json_string_value(v));
+		at += (size_t)snprintf(out + at, size - at, "%s%s", i ? say(cli, ", ", "、") : "",
+			alert_say(SAY_LABEL, json_string_value(v), cli->chinese));
 		at = MIN(at, size - 1);
 	}
 }
@@ -121,11 +137,11 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 {
 	size_t i;
 	const json_t *r;
-	char line[256], flags[160], when[32], who[48];
+	char line[LINE], flags[LINE], when[32], who[48];
 	if (head) {
 		show_cell(say(cli, "id", "编号"), 9);
 		show_cell(say(cli, "taken", "测量时间"), 15);
-		show_cell(say(cli, "trust", "时间可信度"), 10);
+		show_cell(say(cli, "trust", "时间可信度"), 16);
 		show_cell(say(cli, "resident", "居民/场所"), 12);
 		show_cell(say(cli, "device", "设备"), 12);
 		show_cell(say(cli, "values", "数值"), 34);
@@ -135,15 +151,16 @@ void show_readings(const struct cli *cli, const json_t *result, bool head)
 	{
 		const json_t *time = json_object_get(r, "time"),
 			     *identity = json_object_get(r, "identity");
-		values_line(json_object_get(r, "values"), line, sizeof(line));
-		list_line(json_object_get(r, "flags"), flags, sizeof(flags));
+		values_line(cli, json_object_get(r, "values"), line, sizeof(line));
+		flags_line(cli, json_object_get(r, "flags"), flags, sizeof(flags));
 		printf("%.8s  ", show_text(r, "id"));
 		show_cell(show_time(show_text(time, "taken"), when, sizeof(when)), 15);
-		show_cell(show_text(time, "trust"), 10);
+		show_cell(word(cli, NAME_TRUST, time, "trust"), 16);
 		show_cell(show_whose(cli, r, who, sizeof(who)), 12);
 		show_cell(show_text(json_object_get(r, "device"), "id"), 12);
 		show_cell(line, 34);
-		printf("%s%s%s\n", show_text(identity, "evidence"), flags[0] ? ", " : "", flags);
+		printf("%s%s%s\n", word(cli, NAME_EVIDENCE, identity, "evidence"),
+			flags[0] ? say(cli, "; ", "；") : "", flags);
 	}
 }
 
@@ -152,9 +169,10 @@ static void show_conditions(const struct cli *cli, const json_t *conditions)
 {
 	const char *id;
 	json_t *c;
-	json_object_foreach((json_t *)conditions, id, c) printf("%s (%s): %s\n  %s\n", id,
-		show_text(c, "state"), show_text(c, cli->chinese ? "zh" : "en"),
-		show_text(c, cli->chinese ? "next_zh" : "next_en"));
+	json_object_foreach((json_t *)conditions, id, c)
+		printf(say(cli, "%s: %s\n  %s\n", "%s：%s\n  %s\n"), id,
+			show_text(c, cli->chinese ? "zh" : "en"),
+			show_text(c, cli->chinese ? "next_zh" : "next_en"));
 }
 
 void show_devices(const struct cli *cli, const json_t *result)
@@ -167,24 +185,27 @@ void show_devices(const struct cli *cli, const json_t *result)
 	char when[32];
 	show_cell(say(cli, "device", "设备"), 12);
 	show_cell(say(cli, "driver", "驱动"), 15);
-	show_cell(say(cli, "state", "状态"), 12);
+	show_cell(say(cli, "state", "状态"), 16);
 	show_cell(say(cli, "last seen", "最近数据"), 15);
-	show_cell(say(cli, "ack", "确认方式"), 8);
+	show_cell(say(cli, "ack", "确认方式"), 10);
 	show_cell(say(cli, "bound to", "绑定居民"), 16);
-	puts("reading nothing malformed out_of_seq unsupported implausible");
+	for (size_t k = 0; k < ELEMENTS(results); k++)
+		show_cell(name_of(NAME_EVENT, results[k], cli->chinese), RESULT_COLUMNS);
+	putchar('\n');
 	json_array_foreach(json_object_get(result, "devices"), i, d)
 	{
 		const json_t *state = json_object_get(live, show_text(d, "id"));
 		const json_t *n = json_object_get(d, "results");
 		show_cell(show_text(d, "id"), 12);
 		show_cell(show_text(d, "driver"), 15);
-		show_cell(state ? show_text(state, "state") : say(cli, "not configured", "未配置"),
-			12);
+		show_cell(state ? word(cli, NAME_DEVICE, state, "state")
+				: say(cli, "not configured", "未配置"),
+			16);
 		show_cell(show_time(show_text(d, "last_seen"), when, sizeof(when)), 15);
-		show_cell(show_text(d, "ack_mode"), 8);
+		show_cell(word(cli, NAME_ACK, d, "ack_mode"), 10);
 		show_cell(show_text(d, "bound_to"), 16);
 		for (size_t k = 0; k < ELEMENTS(results); k++)
-			printf("%*lld ", (int[]){7, 7, 9, 10, 11, 11}[k],
+			printf("%-*lld ", RESULT_COLUMNS,
 				(long long)json_integer_value(json_object_get(n, results[k])));
 		putchar('\n');
 		if (json_object_get(d, "handover_to"))
@@ -218,17 +239,17 @@ void show_status(const struct cli *cli, const json_t *result)
 			"CLOCK NOT SET: readings are delivered labelled; set the time or reach NTP",
 			"网关时钟未设置：数据会带标记上传；请校时或连接NTP"));
 	show_cell(say(cli, "store", "存储"), 28);
-	puts(show_text(store, "state"));
+	puts(word(cli, NAME_SINK, store, "state"));
 	json_object_foreach(json_object_get(result, "uplink"), name, sink)
 	{
 		show_cell(name, 28);
-		printf("%s %s\n", show_text(sink, "state"),
+		printf("%s %s\n", word(cli, NAME_SINK, sink, "state"),
 			json_object_get(sink, "reason") ? show_text(sink, "reason") : "");
 	}
 	const json_t *bluetooth = json_object_get(result, "bluetooth");
 	if (bluetooth) {
 		show_cell(say(cli, "Bluetooth", "蓝牙"), 28);
-		printf("%s %s\n", show_text(bluetooth, "state"),
+		printf("%s %s\n", word(cli, NAME_DEVICE, bluetooth, "state"),
 			json_object_get(bluetooth, "next") ? show_text(bluetooth, "next") : "");
 	}
 	for (size_t i = 0; i < ELEMENTS(rows); i++) {
@@ -240,7 +261,7 @@ void show_status(const struct cli *cli, const json_t *result)
 	const json_t *r;
 	json_array_foreach(json_object_get(result, "rejected"), i, r)
 		printf("  %.8s %s r%lld: %s (%s `vitalgate resend %.8s`)\n", show_text(r, "id"),
-			show_text(r, "object"),
+			word(cli, NAME_OBJECT, r, "object"),
 			(long long)json_integer_value(json_object_get(r, "revision")),
 			show_text(r, "reason"), say(cli, "after mending it:", "修正后执行"),
 			show_text(r, "id"));
@@ -251,37 +272,13 @@ void show_events(const struct cli *cli, const json_t *result)
 	size_t i;
 	const json_t *e;
 	char when[32];
-	(void)cli;
 	json_array_foreach(json_object_get(result, "events"), i, e)
 	{
 		show_cell(show_time(show_text(e, "at"), when, sizeof(when)), 15);
 		show_cell(show_text(e, "device"), 12);
-		show_cell(show_text(e, "type"), 20);
+		show_cell(word(cli, NAME_EVENT, e, "type"), 28);
 		puts(show_text(e, "detail"));
 	}
-}
-
-/* What a person does about an open study, or that it waits. */
-static const char *study_state(const struct cli *cli, const char *state)
-{
-	static const struct {
-		const char *name, *en, *zh;
-	} states[] = {{"not_sent", "not sent yet", "尚未发送"},
-		{"waiting", "waits for its report", "等待报告"},
-		{"overdue", "report overdue: call the centre", "报告超时：请联系诊断中心"},
-		{"repeat", "poor tracing: record again", "图形不佳：请重新采集"},
-		{"unreadable", "damaged file: send it again from the cart",
-			"文件损坏：请从心电图机重新发送"},
-		{"preliminary", "preliminary: the final report is to come",
-			"初步报告：等待最终报告"},
-		{"critical_unread", "critical value: read it back", "危急值：请复述确认"},
-		{"unsent", "not received by the centre", "中心尚未收到"},
-		{"received", "received by the centre", "中心已收到"},
-		{"reported", "reported", "已报告"}};
-	for (size_t i = 0; i < ELEMENTS(states); i++)
-		if (streq(states[i].name, state))
-			return say(cli, states[i].en, states[i].zh);
-	return state;
 }
 
 /* An instant in UTC is shown as everywhere; the clock of a cart as the cart says it. */
@@ -316,11 +313,11 @@ static void study_rows(const struct cli *cli, const json_t *studies, bool open)
 		if (open) {
 			show_cell(show_time(show_text(s, "since"), when, sizeof(when)), 15);
 			show_cell(show_time(show_text(s, "due"), when, sizeof(when)), 15);
-			puts(study_state(cli, show_text(s, "state")));
+			puts(word(cli, NAME_STUDY, s, "state"));
 		} else {
 			const json_t *report = json_object_get(s, "report");
-			show_cell(show_text(s, "status"), 12);
-			puts(study_state(cli, show_text(report, "state")));
+			show_cell(word(cli, NAME_STUDY_STATUS, s, "status"), 12);
+			puts(word(cli, NAME_STUDY, report, "state"));
 		}
 	}
 }

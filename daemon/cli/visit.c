@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Visits that persons open, answer and confirm; plans, and the lists and rates that come of them. */
 #include "day.h"
+#include "names.h"
 #include "util.h"
 #include "words.h"
 
@@ -69,8 +70,9 @@ static char *visit_named(const struct words *w, const char *word)
 		if (!streq(state, "open") && !streq(state, "closed"))
 			continue;
 		size_t at = strlen(list);
-		snprintf(list + at, sizeof(list) - at, " %.8s (%.40s %.10s)", text(visit, "id"),
-			text(visit, "form"), text(visit, "day"));
+		snprintf(list + at, sizeof(list) - at, " %.8s (%.60s %.10s)", text(visit, "id"),
+			name_of(NAME_FORM, text(visit, "form"), w->cli->chinese),
+			text(visit, "day"));
 		free(id);
 		id = strdup(text(visit, "id"));
 		n++;
@@ -88,18 +90,12 @@ static char *visit_named(const struct words *w, const char *word)
 	return NULL;
 }
 
-/* "1a2b3c4d hypertension_followup_v3 2026-11-21 open": by its beginning it is named from now on. */
+/* "1a2b3c4d Hypertension follow-up 2026-11-21 open": by its beginning it is named from now on. */
 static void show_visit(const struct cli *cli, const json_t *result)
 {
-	static const char *const states[][3] = {{"open", "open", "进行中"},
-		{"closed", "closed", "已结束"}, {"confirmed", "confirmed", "已确认"},
-		{"entered-in-error", "void", "已作废"}};
-	const char *state = text(result, "state");
-	for (size_t i = 0; i < ELEMENTS(states); i++)
-		if (streq(states[i][0], state))
-			state = states[i][cli->chinese ? 2 : 1];
-	printf("%.8s  %s  %s  %s\n", text(result, "visit"), text(result, "form"),
-		text(result, "day"), state);
+	printf("%.8s  %s  %s  %s\n", text(result, "visit"),
+		name_of(NAME_FORM, text(result, "form"), cli->chinese), text(result, "day"),
+		name_of(NAME_VISIT, text(result, "state"), cli->chinese));
 }
 
 /* The visit of word 1, for a command that takes it. */
@@ -236,23 +232,9 @@ static int run_plan(const struct words *w)
 		NULL);
 }
 
-/* A word of the lists, as people say it. */
 static const char *said(const struct cli *cli, const char *word)
 {
-	static const struct {
-		const char *word, *en, *zh;
-	} words[] = {{"due", "due", "应随访"}, {"referral_result", "referral result", "转诊结果"},
-		{"no_contact", "no contact", "长期无联系"},
-		{"twice", "not controlled twice", "连续两次未控制"},
-		{"recheck", "re-check pressure", "血压复测"}, {"planned", "planned", "计划随访"},
-		{"refollowup", "re-follow-up", "两周内复访"}, {"open", "open", "进行中"},
-		{"likely", "likely hypertension", "疑似高血压"}, {"not_controlled_twice", "", ""},
-		{"ahead", "ahead", "未到期"}, {"yellow", "overdue", "超期"},
-		{"red", "long overdue", "严重超期"}};
-	for (size_t i = 0; i < ELEMENTS(words); i++)
-		if (streq(words[i].word, word))
-			return cli->chinese ? words[i].zh : words[i].en;
-	return word;
+	return name_of(NAME_LIST, word, cli->chinese);
 }
 
 static int list_place(const char *list)
@@ -279,8 +261,10 @@ static void show_due(const struct cli *cli, const json_t *result)
 		if (!streq(list, text(item, "list")))
 			printf("%s\n", said(cli, text(item, "list")));
 		list = text(item, "list");
-		printf("  %-16s %-8s %s", text(item, "resident"), form ? form : "",
-			text(item, "date"));
+		fputs("  ", stdout);
+		show_cell(text(item, "resident"), 16);
+		show_cell(name_of(NAME_BRIEF, form, cli->chinese), 15);
+		fputs(text(item, "date"), stdout);
 		if (level)
 			printf(cli->chinese ? "  %s %lld 天" : "  %s, %lld days", said(cli, level),
 				number(item, "days"));
@@ -349,26 +333,18 @@ static int run_due(const struct words *w)
 
 static void show_kpi(const struct cli *cli, const json_t *result)
 {
-	static const struct {
-		const char *key, *en, *zh;
-	} forms[] = {{"htn", "hypertension", "高血压"}, {"t2dm", "type 2 diabetes", "2型糖尿病"},
-		{"copd", "COPD", "慢阻肺"}, {"elderly", "elderly", "老年人"}};
-	static const struct {
-		const char *key, *en, *zh;
-	} counts[] = {{"enrolled", "enrolled", "在管登记"}, {"managed", "managed", "已管理"},
-		{"visits", "visits", "随访次数"}, {"standard", "managed to standard", "规范管理"},
-		{"controlled", "controlled at the last visit", "末次控制达标"},
-		{"in_contract", "managed and in contract", "已管理且签约"},
-		{"age_unknown", "of unknown age", "年龄不详"}};
+	static const char *const forms[] = {"htn", "t2dm", "copd", "elderly"};
+	static const char *const counts[] = {"enrolled", "managed", "visits", "standard",
+		"controlled", "in_contract", "age_unknown"};
 	for (size_t i = 0; i < ELEMENTS(forms); i++) {
-		const json_t *form = json_object_get(result, forms[i].key);
+		const json_t *form = json_object_get(result, forms[i]);
 		if (!form)
 			continue;
-		printf("%s\n", cli->chinese ? forms[i].zh : forms[i].en);
+		puts(name_of(NAME_BRIEF, forms[i], cli->chinese));
 		for (size_t k = 0; k < ELEMENTS(counts); k++)
-			if (json_object_get(form, counts[k].key))
-				printf("  %6lld  %s\n", number(form, counts[k].key),
-					cli->chinese ? counts[k].zh : counts[k].en);
+			if (json_object_get(form, counts[k]))
+				printf("  %6lld  %s\n", number(form, counts[k]),
+					name_of(NAME_RATE, counts[k], cli->chinese));
 	}
 }
 
