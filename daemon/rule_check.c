@@ -2,6 +2,7 @@
 /* Rules as a whole: what each may say by itself is rule_read.c's, what the national rules ask is rule_national.c's. */
 #include "rule_set.h"
 
+#include "fault.h"
 #include "traits.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@ struct check {
 static int __attribute__((format(printf, 3, 4)))
 fail(const struct check *c, const struct alert_rule *r, const char *format, ...)
 {
-	int n = snprintf(c->error, c->size, "%s:%u: rule \"%s\": ", c->path, r->line, r->id);
+	int n = snprintf(c->error, c->size, FAULT("%s:%u: rule \"%s\": ", "%s:%u: 规则“%s”："),
+		c->path, r->line, r->id);
 	size_t used = MIN((size_t)MAX(n, 0), c->size);
 	va_list args;
 	va_start(args, format);
@@ -44,17 +46,20 @@ static int check_whom(const struct check *c, const struct alert_rule *r)
 	const struct rule_whom *w = &r->whom;
 	if (w->traits & w->not_traits)
 		return fail(c, r,
-			"it is for nobody: the same trait is asked for and excluded. Take it out of "
-			"\"trait\" or of \"not\"");
+			FAULT("it is for nobody: the same trait is asked for and excluded. Take it out of "
+			      "\"trait\" or of \"not\"",
+				"不适用于任何人：同一特征既要求又排除。请从 trait 或 not 中删除"));
 	if (w->age_from >= 0 && w->age_below >= 0 && w->age_from >= w->age_below)
 		return fail(c, r,
-			"it is for nobody: expected age_from (%d) lower than age_below (%d)",
+			FAULT("it is for nobody: expected age_from (%d) lower than age_below (%d)",
+				"不适用于任何人：age_from (%d) 应小于 age_below (%d)"),
 			w->age_from, w->age_below);
 	if (w->altitude_from >= 0 && w->altitude_below >= 0 &&
 		w->altitude_from >= w->altitude_below)
 		return fail(c, r,
-			"it is for no site: expected altitude_from (%d) lower than altitude_below "
-			"(%d)",
+			FAULT("it is for no site: expected altitude_from (%d) lower than altitude_below "
+			      "(%d)",
+				"不适用于任何站点：altitude_from (%d) 应小于 altitude_below (%d)"),
 			w->altitude_from, w->altitude_below);
 	return 0;
 }
@@ -84,19 +89,25 @@ static int check_limit(const struct check *c, const struct alert_rule *r, const 
 	int64_t min, max;
 	bool upper = rule_limit_upper(l);
 	if (streq(kind, KIND_CONTROL))
-		return fail(c, r, "control solution is nobody's blood and never judged");
+		return fail(c, r,
+			FAULT("control solution is nobody's blood and never judged",
+				"质控液不是人的血液，从不判断：请换成其他 kind"));
 	if (!plausible(c->codes, kind, &min, &max))
 		return fail(c, r,
-			"kind \"%s\" is not a number: expected one with a plausible range", kind);
+			FAULT("kind \"%s\" is not a number: expected one with a plausible range",
+				"项目“%s”不是数值：应为有合理范围的项目"),
+			kind);
 	if (!rule_limit_breaks(l, upper ? max : min, 0))
 		return fail(c, r,
-			"nothing breaks its limit %g: values of \"%s\" are plausible from %g to %g "
-			"only (codes.csv)",
+			FAULT("nothing breaks its limit %g: values of \"%s\" are plausible from %g to %g "
+			      "only (codes.csv)",
+				"永远不会触发：限值 %g，而“%s”的合理范围为 %g 至 %g（codes.csv）。请修改限值"),
 			(double)l->milli / 1000, kind, (double)min / 1000, (double)max / 1000);
 	if (!all_allowed && rule_limit_breaks(l, upper ? min : max, 0))
 		return fail(c, r,
-			"everything breaks its limit %g: values of \"%s\" are plausible from %g to %g "
-			"only (codes.csv)",
+			FAULT("everything breaks its limit %g: values of \"%s\" are plausible from %g to %g "
+			      "only (codes.csv)",
+				"任何数值都会触发：限值 %g，而“%s”的合理范围为 %g 至 %g（codes.csv）。请修改限值"),
 			(double)l->milli / 1000, kind, (double)min / 1000, (double)max / 1000);
 	return 0;
 }
@@ -106,8 +117,10 @@ static int check_percent(const struct check *c, const struct alert_rule *r)
 {
 	int64_t milli = r->limits[0].milli;
 	if (is_upper(r) != (r->type == RULE_STORE) || milli <= 0 || milli >= 100000)
-		return fail(c, r, "expected %s between 0 and 100 %%",
-			r->type == RULE_STORE ? "at_least or above" : "at_most or below");
+		return fail(c, r,
+			FAULT("expected %s between 0 and 100 %%", "应为 %s，且在 0 与 100 %% 之间"),
+			r->type == RULE_STORE ? FAULT("at_least or above", "at_least 或 above")
+					      : FAULT("at_most or below", "at_most 或 below"));
 	return 0;
 }
 
@@ -125,11 +138,12 @@ static int check_numbers(const struct check *c, const struct alert_rule *r)
 		rc = check_limit(c, r, r->parts[i].kind, &r->parts[i].limit, false);
 	if (rc >= 0 && r->n_limits == 2 && r->limits[0].milli >= r->limits[1].milli)
 		return fail(c, r,
-			"everything breaks one of its limits: expected the lower one (%g) below the "
-			"upper one (%g)",
+			FAULT("everything breaks one of its limits: expected the lower one (%g) below the "
+			      "upper one (%g)",
+				"任何数值都会触发：下限 (%g) 应小于上限 (%g)"),
 			(double)r->limits[0].milli / 1000, (double)r->limits[1].milli / 1000);
 	if (rc >= 0 && change && !r->by_milli)
-		return fail(c, r, "expected by: more than 0");
+		return fail(c, r, FAULT("expected by: more than 0", "by 应大于 0"));
 	return rc;
 }
 
@@ -142,16 +156,25 @@ static int check_shape(const struct check *c, const struct alert_rule *r)
 		{RULE_FALL, false}, {RULE_REPEATED_LOW, false}};
 	for (unsigned i = 0; i < ELEMENTS(sides); i++)
 		if (r->type == sides[i].type && is_upper(r) != sides[i].upper)
-			return fail(c, r, "a rule of type %s takes %s", rule_types[r->type],
-				sides[i].upper ? "at_least or above" : "at_most or below");
+			return fail(c, r,
+				FAULT("a rule of type %s takes %s", "类型 %s 的规则应使用 %s"),
+				rule_types[r->type],
+				sides[i].upper ? FAULT("at_least or above", "at_least 或 above")
+					       : FAULT("at_most or below", "at_most 或 below"));
 	if (r->type == RULE_REPEATED && r->k > r->n)
 		return fail(c, r,
-			"it never fires: %u of %u is more than there are. Expected k of at most n",
+			FAULT("it never fires: %u of %u is more than there are. Expected k of at most n",
+				"永远不会触发：%u 次多于总数 %u 次。k 不应大于 n"),
 			r->k, r->n);
 	if (r->least && r->type == RULE_LIMIT && !r->usual_by_milli)
-		return fail(c, r, "least goes with usual_by: it says when a median is known");
+		return fail(c, r,
+			FAULT("least goes with usual_by: it says when a median is known",
+				"least 须与 usual_by 一起使用：它表示何时有中位数"));
 	if (r->advice[0] && !alert_rules_advice(c->rules, r->advice))
-		return fail(c, r, "there is no advice \"%s\": add it under \"advice\"", r->advice);
+		return fail(c, r,
+			FAULT("there is no advice \"%s\": add it under \"advice\"",
+				"没有处置建议“%s”：请在 advice 下添加"),
+			r->advice);
 	return 0;
 }
 
@@ -242,18 +265,21 @@ static int check_pair(
 		return 0;
 	if (family_of(r) != family_of(other))
 		return fail(c, r,
-			"its condition \"%s\" is that of rule \"%s\" too, which is judged otherwise (by "
-			"readings, by days or of things): expected another one",
+			FAULT("its condition \"%s\" is that of rule \"%s\" too, which is judged otherwise (by "
+			      "readings, by days or of things): expected another one",
+				"警报条件“%s”与规则“%s”相同，而后者判断方式不同（按读数、按天数或按设备）：请换一个 condition"),
 			r->condition, other->id);
 	if (one_sided(r) && one_sided(other) && is_upper(r) != is_upper(other))
 		return fail(c, r,
-			"its condition \"%s\" is that of rule \"%s\" too, of the other side: what ends "
-			"one would keep the other. Expected another condition",
+			FAULT("its condition \"%s\" is that of rule \"%s\" too, of the other side: what ends "
+			      "one would keep the other. Expected another condition",
+				"警报条件“%s”与规则“%s”相同，但方向相反：一个结束时另一个会持续。请换一个 condition"),
 			r->condition, other->id);
 	if (!r->technical && !other->technical && is_hidden(r, other))
 		return fail(c, r,
-			"it never counts: whenever it fires, rule \"%s\" of a higher severity does. "
-			"Change its limit or whom it is for, or take it out",
+			FAULT("it never counts: whenever it fires, rule \"%s\" of a higher severity does. "
+			      "Change its limit or whom it is for, or take it out",
+				"不起作用：凡其触发时，级别更高的规则“%s”也触发。请修改限值或适用对象，或删除该规则"),
 			other->id);
 	return 0;
 }

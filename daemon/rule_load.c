@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* config/alerts.yaml as a whole; a rule by itself: rule_read.c. */
+#include "fault.h"
 #include "rule_read.h"
 #include "statement.h"
 
@@ -19,7 +20,8 @@ static int words_read(struct yamlmap *y, const yaml_node_t *list, const char *na
 			break;
 	}
 	if (item || !n)
-		return yamlmap_fail(y, item ? item : list, "%s: expected [1 to %d short words]",
+		return yamlmap_fail(y, item ? item : list,
+			FAULT("%s: expected [1 to %d short words]", "%s：应为 [1 至 %d 个短词]"),
 			name, RULE_WORDS_MAX);
 	*ret_n = n;
 	return 0;
@@ -47,8 +49,9 @@ static int repeat_read(
 	for (unsigned i = 0; rc >= 0 && i < rules->n_kinds; i++)
 		if (!alert_kind_fits(codes, rules->kinds[i], false))
 			rc = yamlmap_fail(y, t.kinds,
-				"kinds: expected kinds of codes.csv that are of a person, found "
-				"\"%s\"",
+				FAULT("kinds: expected kinds of codes.csv that are of a person, found "
+				      "\"%s\"",
+					"kinds：应为 codes.csv 中的人的项目，实为“%s”"),
 				rules->kinds[i]);
 	rules->times.within_s = t.within_s;
 	rules->times.resolves_s = t.resolves_s;
@@ -68,8 +71,9 @@ static int late_read(struct yamlmap *y, yaml_node_t *node, struct rule_times *t)
 	int rc = yamlmap_read(y, node, late_keys, ELEMENTS(late_keys), t);
 	if (rc >= 0 && t->page_s < t->label_s)
 		return yamlmap_fail(y, node,
-			"late: expected page_s of at least label_s: what is old enough to wait is "
-			"labelled late");
+			FAULT("late: expected page_s of at least label_s: what is old enough to wait is "
+			      "labelled late",
+				"late：page_s 不应小于 label_s：可以等待的读数应已标为迟到"));
 	return rc;
 }
 
@@ -89,18 +93,25 @@ static int advice_read(struct yamlmap *y, yaml_node_t *list, struct alert_rules 
 		if (rc < 0)
 			return rc;
 		if (alert_rules_advice(rules, a.id))
-			return yamlmap_fail(
-				y, node, "advice \"%s\": expected an id that is used once", a.id);
+			return yamlmap_fail(y, node,
+				FAULT("advice \"%s\": expected an id that is used once",
+					"处置建议“%s”：id 重复，请换一个"),
+				a.id);
 		if (!a.resident_zh[0] != !a.resident_en[0])
 			return yamlmap_fail(y, node,
-				"advice \"%s\": resident_zh and resident_en go together", a.id);
+				FAULT("advice \"%s\": resident_zh and resident_en go together",
+					"处置建议“%s”：resident_zh 与 resident_en 须同时填写"),
+				a.id);
 		if (rules->n_advice == RULE_ADVICE_MAX)
-			return yamlmap_fail(
-				y, node, "expected at most %d pieces of advice", RULE_ADVICE_MAX);
+			return yamlmap_fail(y, node,
+				FAULT("expected at most %d pieces of advice", "处置建议至多 %d 条"),
+				RULE_ADVICE_MAX);
 		rules->advice[rules->n_advice++] = a;
 	}
 	return rules->n_advice ? 0
-			       : yamlmap_fail(y, list, "advice: expected a list of at least one");
+			       : yamlmap_fail(y, list,
+					 FAULT("advice: expected a list of at least one",
+						 "advice：至少应有一条"));
 }
 
 static int rules_read(
@@ -115,19 +126,25 @@ static int rules_read(
 		if (rc == 0)
 			continue; /* switched off */
 		if (alert_rules_find(rules, rule.id))
-			return yamlmap_fail(
-				y, node, "rule \"%s\": expected an id that is used once", rule.id);
+			return yamlmap_fail(y, node,
+				FAULT("rule \"%s\": expected an id that is used once",
+					"规则“%s”：id 重复，请换一个"),
+				rule.id);
 		if (rules->n == RULES_MAX)
-			return yamlmap_fail(y, node, "expected at most %d rules", RULES_MAX);
+			return yamlmap_fail(y, node,
+				FAULT("expected at most %d rules", "规则至多 %d 条"), RULES_MAX);
 		rules->rules[rules->n++] = rule;
 	}
 	if (!rules->n)
-		return yamlmap_fail(y, list, "rules: expected a list of at least one rule");
+		return yamlmap_fail(y, list,
+			FAULT("rules: expected a list of at least one rule",
+				"rules：至少应有一条规则"));
 	return rule_set_compile(rules, codes)
 		       ? 0
 		       : yamlmap_fail(y, list,
-				 "rules: expected at most %d conditions of readings, and at most "
-				 "%d rules of them, once for each kind that they are about",
+				 FAULT("rules: expected at most %d conditions of readings, and at most "
+				       "%d rules of them, once for each kind that they are about",
+					 "rules：读数的警报条件至多 %d 个，规则按项目累计至多 %d 条"),
 				 RULE_CONDITIONS_MAX, RULE_INDEX_MAX);
 }
 
@@ -182,7 +199,8 @@ struct alert_rules *alert_rules_load(
 		size_t n = strlen(error);
 		if (rc != -EINVAL)
 			snprintf(error + n, error_size - n,
-				"; set paths.tables to the directory of the tables");
+				FAULT("; set paths.tables to the directory of the tables",
+					"；请将 paths.tables 设为表格所在目录"));
 		return NULL;
 	}
 	struct alert_rules *rules = calloc(1, sizeof(*rules));

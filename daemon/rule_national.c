@@ -5,6 +5,7 @@
  */
 #include "rule_set.h"
 
+#include "fault.h"
 #include "traits.h"
 
 #include <errno.h>
@@ -19,14 +20,19 @@ static const struct national {
 	bool upper;
 	int64_t milli;	   /* this value must be critical */
 	const char *trait; /* of whoever has it; NULL: of every adult */
-	const char *words;
+	const char *en, *zh;
 } nationals[] = {
-	{"bp.sbp", true, 180000, NULL, "bp.sbp >= 180 to be critical of every adult"},
-	{"bp.dbp", true, 110000, NULL, "bp.dbp >= 110 to be critical of every adult"},
-	{"glu.*", true, 16700, NULL, "glu.* >= 16.7 to be critical of every adult"},
+	{"bp.sbp", true, 180000, NULL, "bp.sbp >= 180 to be critical of every adult",
+		"所有成人 bp.sbp >= 180 为危急 (critical)"},
+	{"bp.dbp", true, 110000, NULL, "bp.dbp >= 110 to be critical of every adult",
+		"所有成人 bp.dbp >= 110 为危急 (critical)"},
+	{"glu.*", true, 16700, NULL, "glu.* >= 16.7 to be critical of every adult",
+		"所有成人 glu.* >= 16.7 为危急 (critical)"},
 	{"glu.*", false, 3900, "treated_diabetes",
-		"glu.* <= 3.9 to be critical of who is treated for diabetes"},
-	{"glu.*", false, 2900, NULL, "glu.* < 3.0 to be critical of every adult"},
+		"glu.* <= 3.9 to be critical of who is treated for diabetes",
+		"糖尿病用药者 glu.* <= 3.9 为危急 (critical)"},
+	{"glu.*", false, 2900, NULL, "glu.* < 3.0 to be critical of every adult",
+		"所有成人 glu.* < 3.0 为危急 (critical)"},
 };
 
 /* Everybody who is not a child, nobody, and whose age nobody knows. */
@@ -58,31 +64,36 @@ static bool is_critical(const struct alert_rules *rules, const struct national *
 	return false;
 }
 
-/* What is missing; NULL: nothing. */
-static const char *looser(const struct alert_rules *rules, const struct codes *codes)
+/* What is missing, and of which kind (NULL: of none); NULL: nothing. */
+static const char *looser(
+	const struct alert_rules *rules, const struct codes *codes, const char **ret_kind)
 {
 	const struct rule_times *t = &rules->times;
 	const struct code *code;
+	*ret_kind = NULL;
 	for (unsigned i = 0; i < ELEMENTS(nationals); i++)
 		for (size_t k = 0; (code = codes_at(codes, k)); k++)
 			if (alert_kind_matches(nationals[i].kind, code->kind) &&
 				!streq(code->kind, KIND_CONTROL) &&
 				code->min_milli <= code->max_milli &&
-				!is_critical(rules, &nationals[i], code->kind))
-				return nationals[i].words;
+				!is_critical(rules, &nationals[i], code->kind)) {
+				*ret_kind = nationals[i].kind;
+				return FAULT(nationals[i].en, nationals[i].zh);
+			}
 	if (t->page_s < PAGE_S)
-		return "late.page_s of at least 7200";
+		return FAULT("late.page_s of at least 7200", "late.page_s 至少 7200");
 	if (t->within_s > REPEAT_S)
-		return "repeat.within_s of at most 600";
-	return t->critical_s > ESCALATE_S ? "escalate.critical_s of at most 3600" : NULL;
+		return FAULT("repeat.within_s of at most 600", "repeat.within_s 至多 600");
+	return t->critical_s > ESCALATE_S ? FAULT("escalate.critical_s of at most 3600",
+						    "escalate.critical_s 至多 3600")
+					  : NULL;
 }
 
-/* Where the first rule of the kind is: there it is to be mended. 0: nowhere. */
-static unsigned line_near(const struct alert_rules *rules, const char *words)
+/* Where the first rule of the kind is: there it is to be mended; else 1. */
+static unsigned line_near(const struct alert_rules *rules, const char *kind)
 {
 	for (unsigned i = 0; i < rules->n; i++)
-		if (rules->rules[i].kind[0] &&
-			strncmp(words, rules->rules[i].kind, strlen(rules->rules[i].kind)) == 0)
+		if (kind && streq(kind, rules->rules[i].kind))
 			return rules->rules[i].line;
 	return 1;
 }
@@ -90,22 +101,27 @@ static unsigned line_near(const struct alert_rules *rules, const char *words)
 int rule_national(const struct alert_rules *rules, const struct codes *codes, const char *path,
 	char *error, size_t error_size)
 {
-	const char *what = looser(rules, codes);
+	const char *kind, *what = looser(rules, codes, &kind);
 	bool once = rules->looser[0], twice = once && streq(rules->looser, rules->looser_again);
 	if (!what && (once || rules->looser_again[0])) {
 		snprintf(error, error_size,
-			"%s:1: accept_looser: nothing here is looser than the national rules: take it "
-			"out, so that it accepts nothing unseen later",
+			FAULT("%s:1: accept_looser: nothing here is looser than the national rules: "
+			      "take it out, so that it accepts nothing unseen later",
+				"%s:1: accept_looser：此文件并不比国家规范宽松：请删除该项，以免日后不知不觉地放宽"),
 			path);
 		return -EINVAL;
 	}
 	if (!what || twice)
 		return 0;
-	snprintf(error, error_size, "%s:%u: looser than the national rules: expected %s. %s", path,
-		line_near(rules, what), what,
-		once ? "It is accepted when the same reason stands a second time: "
-		       "accept_looser_again"
-		     : "Mend it; or say why not, twice: accept_looser: \"reason\" and "
-		       "accept_looser_again: \"the same reason\"");
+	snprintf(error, error_size,
+		FAULT("%s:%u: looser than the national rules: expected %s. %s",
+			"%s:%u: 比国家规范宽松：应有 %s。%s"),
+		path, line_near(rules, kind), what,
+		once ? FAULT("It is accepted when the same reason stands a second time: "
+			     "accept_looser_again",
+			       "相同理由须再写一次才被接受：accept_looser_again")
+		     : FAULT("Mend it; or say why not, twice: accept_looser: \"reason\" and "
+			     "accept_looser_again: \"the same reason\"",
+			       "请修正；或写明理由两次：accept_looser: \"理由\" 和 accept_looser_again: \"相同理由\""));
 	return -EINVAL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "rule_read.h"
 
+#include "fault.h"
 #include "traits.h"
 
 #include <errno.h>
@@ -75,10 +76,8 @@ enum {
 	K_WHOM = 1 << 17,
 };
 
-static const char *const key_names[] = {"kind", "one limit: at_least, above, at_most or below",
-	"two limits, one of each side", "margin", "by", "usual_by", "parts", "k", "n", "least",
-	"days", "times", "within_s", "for_s", "silent_s", "form", "place",
-	"whom it is for (trait, not, age_from ..)"};
+static const char *const key_names[] = {"kind", NULL, NULL, "margin", "by", "usual_by", "parts",
+	"k", "n", "least", "days", "times", "within_s", "for_s", "silent_s", "form", "place", NULL};
 
 struct shape {
 	uint32_t needs, may;
@@ -143,14 +142,26 @@ static uint32_t keys_of(const struct rule_text *t)
 
 static const char *first_of(uint32_t keys)
 {
+	switch (keys & -keys) {
+	case K_LIMIT:
+		return FAULT("one limit: at_least, above, at_most or below",
+			"一个限值：at_least、above、at_most 或 below");
+	case K_LIMITS:
+		return FAULT("two limits, one of each side", "两个限值，各为一个方向");
+	case K_WHOM:
+		return FAULT("whom it is for (trait, not, age_from ..)",
+			"适用对象 (trait、not、age_from 等)");
+	}
 	return key_names[__builtin_ctz(keys)];
 }
 
 static int fail(struct yamlmap *y, const yaml_node_t *at, const struct rule_text *t,
 	const char *what, const char *more)
 {
-	return yamlmap_fail(y, at, "rule \"%s\", kind \"%s\", type %s: %s%s", t->rule.id,
-		t->rule.kind, rule_types[t->rule.type], what, more);
+	return yamlmap_fail(y, at,
+		FAULT("rule \"%s\", kind \"%s\", type %s: %s%s",
+			"规则“%s”，项目“%s”，类型 %s：%s%s"),
+		t->rule.id, t->rule.kind, rule_types[t->rule.type], what, more);
 }
 
 static int shape_check(struct yamlmap *y, const yaml_node_t *at, const struct rule_text *t)
@@ -161,16 +172,21 @@ static int shape_check(struct yamlmap *y, const yaml_node_t *at, const struct ru
 	if (s->technical != t->rule.technical)
 		return fail(y, at, t,
 			s->technical
-				? "expected \"family: technical\": staff are told of it"
-				: "this type judges persons: expected no \"family: technical\"",
+				? FAULT("expected \"family: technical\": staff are told of it",
+					  "应有 family: technical：通知的是工作人员")
+				: FAULT("this type judges persons: expected no \"family: technical\"",
+					  "该类型判断的是人：不应有 family: technical"),
 			"");
 	if (s->needs & ~keys)
-		return fail(y, at, t, "expected ", first_of(s->needs & ~keys));
+		return fail(y, at, t, FAULT("expected ", "缺少 "), first_of(s->needs & ~keys));
 	if (keys & ~(s->needs | s->may))
-		return fail(y, at, t, "does not take ", first_of(keys & ~(s->needs | s->may)));
+		return fail(y, at, t, FAULT("does not take ", "不接受 "),
+			first_of(keys & ~(s->needs | s->may)));
 	if (t->rule.technical && t->severity + SEVERITY_NOTICE < SEVERITY_WARNING)
 		return fail(y, at, t,
-			"a technical rule calls staff: expected severity warning or critical", "");
+			FAULT("a technical rule calls staff: expected severity warning or critical",
+				"技术规则会呼叫工作人员：severity 应为 warning 或 critical"),
+			"");
 	return 0;
 }
 
@@ -219,13 +235,15 @@ static int values_take(struct yamlmap *y, const yaml_node_t *at, struct rule_tex
 	struct alert_rule *r = &t->rule;
 	if (!limits_take(t->limits, r->limits, &r->n_limits))
 		return fail(y, at, t,
-			"expected a limit with at most three decimals; of two, one of each side",
+			FAULT("expected a limit with at most three decimals; of two, one of each side",
+				"限值至多三位小数；若有两个，应各为一个方向"),
 			"");
 	if (!not_negative(t->margin, &r->margin_milli) || !not_negative(t->by, &r->by_milli) ||
 		!not_negative(t->usual_by, &r->usual_by_milli))
 		return fail(y, at, t,
-			"expected margin, by and usual_by that are not negative, with at most three "
-			"decimals",
+			FAULT("expected margin, by and usual_by that are not negative, with at most three "
+			      "decimals",
+				"margin、by 和 usual_by 不得为负，至多三位小数"),
 			"");
 	return 0;
 }
@@ -243,12 +261,18 @@ static int words_take(struct yamlmap *y, const yaml_node_t *list, const char *na
 			for (size_t k = 0; words[k] && n < sizeof(known); k++)
 				n += (size_t)snprintf(known + n, sizeof(known) - n, "%s%s",
 					k ? ", " : "", words[k]);
-			return yamlmap_fail(y, item, "%s: expected some of %s; found \"%.40s\"",
-				name, known, text ? text : "more below");
+			return yamlmap_fail(y, item,
+				FAULT("%s: expected some of %s; found \"%.40s\"",
+					"%s：应为 %s 中的词，实为“%.40s”"),
+				name, known, text ? text : FAULT("more below", "下级内容"));
 		}
 		*ret |= bit;
 	}
-	return list && !*ret ? yamlmap_fail(y, list, "%s: expected [a list of words]", name) : 0;
+	return list && !*ret
+		       ? yamlmap_fail(y, list,
+				 FAULT("%s: expected [a list of words]", "%s：应为 [词语列表]"),
+				 name)
+		       : 0;
 }
 
 static int whom_take(struct yamlmap *y, struct rule_text *t)
@@ -302,18 +326,27 @@ static int parts_take(
 		if (!alert_kind_fits(codes, p.kind, false) || !limits_take(p.limits, limits, &n) ||
 			n != 1)
 			return fail(y, node, t,
-				"expected of each part a kind of a person and one limit", "");
+				FAULT("expected of each part a kind of a person and one limit",
+					"每个部分应有一个人的项目 (kind) 和一个限值"),
+				"");
 		if (r->n_parts == RULE_PARTS_MAX)
-			return fail(y, node, t, "expected at most 4 parts", "");
+			return fail(
+				y, node, t, FAULT("expected at most 4 parts", "至多 4 个部分"), "");
 		r->parts[r->n_parts].limit = limits[0];
 		memcpy(r->parts[r->n_parts++].kind, p.kind, sizeof(p.kind));
 	}
 	if (list && r->n_parts < 2)
-		return fail(y, list, t, "expected at least two parts: one alone is a limit", "");
+		return fail(y, list, t,
+			FAULT("expected at least two parts: one alone is a limit",
+				"至少应有两个部分：只有一个即为限值规则"),
+			"");
 	if (list && !r->kind[0])
 		memcpy(r->kind, r->parts[0].kind, sizeof(r->kind));
 	if (list && !streq(r->kind, r->parts[0].kind))
-		return fail(y, list, t, "expected the kind of the first part, or none", "");
+		return fail(y, list, t,
+			FAULT("expected the kind of the first part, or none",
+				"kind 应与第一部分相同，或不写"),
+			"");
 	return 0;
 }
 
@@ -326,15 +359,22 @@ static int kind_check(struct yamlmap *y, const yaml_node_t *at, const struct cod
 	if (!alert_kind_fits(codes, r->kind, r->technical))
 		return fail(y, at, t,
 			r->technical
-				? "expected one kind of codes.csv that is of a place (env.)"
-				: "expected a kind of codes.csv that is of a person, or such as "
-				  "\"glu.*\"",
+				? FAULT("expected one kind of codes.csv that is of a place (env.)",
+					  "kind 应为 codes.csv 中的场所项目 (env.)")
+				: FAULT("expected a kind of codes.csv that is of a person, or such as "
+					"\"glu.*\"",
+					  "kind 应为 codes.csv 中的人的项目，或如 glu.*"),
 			"");
 	if (r->type == RULE_MEAN && !streq(r->kind, "bp.sbp") && !streq(r->kind, "bp.dbp"))
-		return fail(
-			y, at, t, "expected kind bp.sbp or bp.dbp: a week at home has these", "");
+		return fail(y, at, t,
+			FAULT("expected kind bp.sbp or bp.dbp: a week at home has these",
+				"kind 应为 bp.sbp 或 bp.dbp：家庭周均值只有这两项"),
+			"");
 	if (r->type == RULE_TIME_BELOW && !streq(r->kind, "spo2.low_s"))
-		return fail(y, at, t, "expected kind spo2.low_s: seconds are added up", "");
+		return fail(y, at, t,
+			FAULT("expected kind spo2.low_s: seconds are added up",
+				"kind 应为 spo2.low_s：按秒累计"),
+			"");
 	return 0;
 }
 
@@ -373,7 +413,10 @@ int rule_read(
 	t.rule.technical = t.family;
 	t.rule.type = t.type != NO_CHOICE ? t.type : t.silent_s ? RULE_SILENT : RULE_LIMIT;
 	if (t.rule.place[0] && !t.rule.technical)
-		return fail(y, node, &t, "a place and \"family: technical\" go together", "");
+		return fail(y, node, &t,
+			FAULT("a place and \"family: technical\" go together",
+				"place 须与 family: technical 一起使用"),
+			"");
 	rc = shape_check(y, node, &t);
 	if (rc >= 0)
 		rc = values_take(y, node, &t);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "statement.h"
 
+#include "fault.h"
 #include "util.h"
 
 #include <ctype.h>
@@ -75,8 +76,9 @@ static int words_read(struct yamlmap *y, const yaml_node_t *list, const char *na
 	}
 	if (item || !n)
 		return yamlmap_fail(y, item ? item : list,
-			"%s: expected [1 to %d texts of at most %zu bytes, each of words]", name,
-			STATEMENT_WORDS_MAX, sizeof(*words) - 2);
+			FAULT("%s: expected [1 to %d texts of at most %zu bytes, each of words]",
+				"%s：应为 [1 至 %d 段文字，每段至多 %zu 字节]"),
+			name, STATEMENT_WORDS_MAX, sizeof(*words) - 2);
 	*ret_n = n;
 	return 0;
 }
@@ -99,13 +101,17 @@ static int rule_read(struct yamlmap *y, yaml_node_t *node, struct statements *s)
 	for (unsigned i = 0; rc >= 0 && i < s->n; i++)
 		if (streq(s->rules[i].id, t.rule.id))
 			rc = yamlmap_fail(y, node,
-				"statement \"%s\": expected an id that is used once", t.rule.id);
+				FAULT("statement \"%s\": expected an id that is used once",
+					"语句“%s”：id 重复，请换一个"),
+				t.rule.id);
 	if (rc >= 0)
 		rc = words_read(y, t.words, "words", t.rule.words, &t.rule.n_words);
 	if (rc >= 0 && t.unless)
 		rc = words_read(y, t.unless, "unless", t.rule.unless, &t.rule.n_unless);
 	if (rc >= 0 && s->n == STATEMENTS_RULES_MAX)
-		rc = yamlmap_fail(y, node, "expected at most %d statements", STATEMENTS_RULES_MAX);
+		rc = yamlmap_fail(y, node,
+			FAULT("expected at most %d statements", "语句至多 %d 条"),
+			STATEMENTS_RULES_MAX);
 	if (rc >= 0)
 		s->rules[s->n++] = t.rule;
 	return rc;
@@ -119,8 +125,9 @@ int statements_read(struct yamlmap *y, yaml_node_t *list, struct statements *ret
 	for (size_t i = 0; rc >= 0 && (node = yamlmap_item(y, list, i)); i++)
 		rc = rule_read(y, node, ret);
 	if (rc >= 0 && !ret->n)
-		return yamlmap_fail(
-			y, list, "statements: expected a list of at least one statement");
+		return yamlmap_fail(y, list,
+			FAULT("statements: expected a list of at least one statement",
+				"statements：至少应有一条语句"));
 	return rc;
 }
 

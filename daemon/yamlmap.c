@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "yamlmap.h"
 
+#include "fault.h"
 #include "util.h"
 
 #include <errno.h>
@@ -14,13 +15,15 @@ int yamlmap_open(struct yamlmap *y, const char *path, char *error, size_t error_
 	yaml_parser_t parser;
 	if (!f || !yaml_parser_initialize(&parser)) {
 		int rc = f ? -ENOMEM : -errno;
-		snprintf(error, error_size, "%s: cannot be read: %s", path, strerror(-rc));
+		snprintf(error, error_size, FAULT("%s: cannot be read: %s", "%s: 无法读取：%s"),
+			path, strerror(-rc));
 		return rc;
 	}
 	yaml_parser_set_input_file(&parser, f);
 	int rc = 0;
 	if (!yaml_parser_load(&parser, &y->doc)) {
-		snprintf(error, error_size, "%s:%zu: this is not YAML: %s", path,
+		snprintf(error, error_size,
+			FAULT("%s:%zu: this is not YAML: %s", "%s:%zu: 不是正确的 YAML：%s"), path,
 			parser.problem_mark.line + 1,
 			parser.problem ? parser.problem : "unreadable");
 		rc = -EINVAL;
@@ -137,26 +140,30 @@ static int unexpected(struct yamlmap *y, const struct yamlmap_key *k, const yaml
 	size_t n = 0;
 	switch (k->type) {
 	case YAMLMAP_NUMBER:
-		snprintf(expected, sizeof(expected), "a number from %lld to %lld",
-			(long long)k->low, (long long)k->high);
+		snprintf(expected, sizeof(expected),
+			FAULT("a number from %lld to %lld", "%lld 至 %lld 的数"), (long long)k->low,
+			(long long)k->high);
 		break;
 	case YAMLMAP_DECIMAL:
-		snprintf(expected, sizeof(expected), "a decimal number");
+		snprintf(expected, sizeof(expected), FAULT("a decimal number", "小数"));
 		break;
 	case YAMLMAP_BOOL:
-		snprintf(expected, sizeof(expected), "true or false");
+		snprintf(expected, sizeof(expected), FAULT("true or false", "true 或 false"));
 		break;
 	case YAMLMAP_CHOICE:
 		for (size_t i = 0; k->choices[i] && n < sizeof(expected); i++)
 			n += (size_t)snprintf(expected + n, sizeof(expected) - n, "%s%s",
-				i ? ", " : "one of ", k->choices[i]);
+				i ? ", " : FAULT("one of ", "以下之一："), k->choices[i]);
 		break;
 	default:
-		snprintf(expected, sizeof(expected), "a text of 1 to %zu bytes", k->size - 1);
+		snprintf(expected, sizeof(expected),
+			FAULT("a text of 1 to %zu bytes", "1 至 %zu 字节的文字"), k->size - 1);
 	}
 	const char *text = yamlmap_text(at);
-	return yamlmap_fail(y, at, "%s: expected %s, found %s%.60s%s", k->name, expected,
-		text ? "\"" : "", text ? text : "more below", text ? "\"" : "");
+	return yamlmap_fail(y, at,
+		FAULT("%s: expected %s, found %s%.60s%s", "%s：应为 %s，实为 %s%.60s%s"), k->name,
+		expected, text ? "\"" : "", text ? text : FAULT("more below", "下级内容"),
+		text ? "\"" : "");
 }
 
 static int value(struct yamlmap *y, const struct yamlmap_key *k, yaml_node_t *at, void *base)
@@ -201,7 +208,9 @@ static int unknown(struct yamlmap *y, const struct yamlmap_key *keys, size_t n_k
 	for (size_t i = 0; i < n_keys && n < sizeof(known); i++)
 		n += (size_t)snprintf(
 			known + n, sizeof(known) - n, "%s%s", i ? ", " : "", keys[i].name);
-	return yamlmap_fail(y, at, "unknown key \"%.40s\"; known here: %s", name, known);
+	return yamlmap_fail(y, at,
+		FAULT("unknown key \"%.40s\"; known here: %s", "未知的项“%.40s”；此处可用：%s"),
+		name, known);
 }
 
 int yamlmap_read(struct yamlmap *y, yaml_node_t *n, const struct yamlmap_key *keys, size_t n_keys,
@@ -211,7 +220,8 @@ int yamlmap_read(struct yamlmap *y, yaml_node_t *n, const struct yamlmap_key *ke
 	const char *name;
 	yaml_node_t *at;
 	if (!n || n->type != YAML_MAPPING_NODE)
-		return yamlmap_fail(y, n, "expected lines \"name: value\"");
+		return yamlmap_fail(
+			y, n, FAULT("expected lines \"name: value\"", "应为“名称: 值”的行"));
 	for (size_t i = 0; yamlmap_pair(y, n, i, &name, &at); i++) {
 		size_t k = 0;
 		while (k < n_keys && !streq(keys[k].name, name))
@@ -219,7 +229,8 @@ int yamlmap_read(struct yamlmap *y, yaml_node_t *n, const struct yamlmap_key *ke
 		if (k == n_keys)
 			return unknown(y, keys, n_keys, at, name);
 		if (seen & UINT64_C(1) << k)
-			return yamlmap_fail(y, at, "the key \"%s\" is there twice", name);
+			return yamlmap_fail(
+				y, at, FAULT("the key \"%s\" is there twice", "项“%s”重复"), name);
 		seen |= UINT64_C(1) << k;
 		int rc = value(y, &keys[k], at, base);
 		if (rc < 0)
@@ -227,7 +238,8 @@ int yamlmap_read(struct yamlmap *y, yaml_node_t *n, const struct yamlmap_key *ke
 	}
 	for (size_t k = 0; k < n_keys; k++)
 		if (keys[k].required && !(seen & UINT64_C(1) << k))
-			return yamlmap_fail(
-				y, n, "the required key \"%s\" is missing", keys[k].name);
+			return yamlmap_fail(y, n,
+				FAULT("the required key \"%s\" is missing", "缺少必需的项“%s”"),
+				keys[k].name);
 	return 0;
 }

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "config.h"
+#include "fault.h"
 #include "judge.h"
 #include "numbers.h"
 #include "util.h"
@@ -42,6 +44,28 @@ static inline int rule_rig_close(void **state)
 	return 0;
 }
 
+/* The same place and the same numbers are named to whoever reads Chinese, and nothing of the sentence is left in English. */
+static inline void rule_fault_chinese(const char *path, const char *english)
+{
+	static const char *const left[] = {
+		" the ", "expected", "Expected", " is ", "rule ", " of ", "take"};
+	char error[600] = "";
+	const char *sentence =
+		english + strlen(path) + strspn(english + strlen(path), ":0123456789");
+	bool chinese = false;
+	fault_chinese = true;
+	assert_null(alert_rules_load(path, codes, error, sizeof(error)));
+	fault_chinese = false;
+	print_message("# %s\n", error);
+	assert_int_equal(strncmp(error, english, (size_t)(sentence - english)), 0);
+	for (const char *p = error; *p; p++)
+		chinese |= (unsigned char)*p >= 0xe3;
+	assert_true(chinese && strlen(error) < CONFIG_ERROR_MAX - 1);
+	for (size_t i = 0; i < ELEMENTS(left); i++)
+		if (!strstr(english, "not YAML")) /* what is wrong is the parser's */
+			assert_null(strstr(error, left[i]));
+}
+
 /* A file of this text; of an error the path is cut off, so that it begins with ":line: ". */
 static inline struct alert_rules *rule_text(const char *text, char *error, size_t size)
 {
@@ -51,6 +75,8 @@ static inline struct alert_rules *rule_text(const char *text, char *error, size_
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
 	struct alert_rules *r = alert_rules_load(path, codes, error, size);
+	if (!r)
+		rule_fault_chinese(path, error);
 	unlink(path);
 	if (!r && strncmp(error, path, strlen(path)) == 0)
 		memmove(error, error + strlen(path), strlen(error + strlen(path)) + 1);

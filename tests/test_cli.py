@@ -184,6 +184,10 @@ def check_config_bad_tables():
             path.write_text(text.replace(old, new, 1), encoding="utf-8")
             done = fails(1, "check-config", config(folder, tables=folder), says=name)
             assert re.search(re.escape(name) + r":\d+: ", done.stderr), done.stderr
+            if name.endswith(".yaml"):
+                chinese = fails(1, "--lang", "zh", "check-config", config(folder, tables=folder), says=name)
+                assert done.stderr.split(": ")[0] == chinese.stderr.split(": ")[0], chinese.stderr  # file:line
+                assert CHINESE.search(chinese.stderr) and "expected" not in chinese.stderr, chinese.stderr
 
 
 # --- help, and commands without a daemon

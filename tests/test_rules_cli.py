@@ -156,6 +156,8 @@ def check_wrong():
     done = run("test", broken, table("2026-03-02T08:00,R-0001,120,80,"))
     same(done.returncode, 1)
     holds("rules.yaml" in done.stderr and "bp.sbb" in done.stderr, done.stderr)
+    said = run("test", broken, table("2026-03-02T08:00,R-0001,120,80,"), "--lang", "zh").stderr
+    holds("rules.yaml" in said and "项目“bp.sbb”" in said and "expected" not in said, said)
     same(run("test", RULES).returncode, 1)  # there is no store
 
 

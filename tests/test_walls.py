@@ -65,6 +65,7 @@ TESTED_BY = {
     "daemon/filing.c": "tests/test_intake.c",  # what follows from a reading
     "daemon/assign.c": "tests/test_intake.c",
     "daemon/db_steps.c": "tests/test_migrate.c",
+    "daemon/fault.c": "tests/test_rule_read.c",  # each sentence of a rule file in both languages
     "daemon/condition.c": "tests/test_place.c",
     "daemon/report_state.c": "tests/test_report.c",
     "daemon/study_later.c": "tests/test_study.c",

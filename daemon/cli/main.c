@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitalgate: the companion program for engineers, nurses and scripts. */
 #include "cli.h"
+#include "fault.h"
 #include "policy.h"
 #include "udev.h"
 #include "util.h"
@@ -152,6 +153,7 @@ static int run_capture(const struct cli *cli, const struct arguments *a)
 static int check_config(const struct cli *cli, const char *path)
 {
 	char error[CONFIG_ERROR_MAX];
+	fault_chinese = cli->chinese;
 	struct policy *p = policy_load(path, error, sizeof(error));
 	if (!p) {
 		fprintf(stderr, "%s\n", error);

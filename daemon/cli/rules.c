@@ -2,6 +2,7 @@
 /* `vitalgate rules test`: how many alerts a rule file would have made, beside the rules that are in force. */
 #include "alert_say.h"
 #include "cli.h"
+#include "fault.h"
 #include "policy.h"
 #include "rehearse.h"
 
@@ -172,6 +173,7 @@ static int test(struct order *o)
 {
 	char error[CONFIG_ERROR_MAX];
 	struct outcome file, now;
+	fault_chinese = o->cli->chinese;
 	o->policy = policy_load(o->cli->config, error, sizeof(error));
 	struct alert_rules *rules =
 		o->policy ? alert_rules_load(o->file, o->policy->codes, error, sizeof(error))
