@@ -53,7 +53,7 @@ class Cli:
     def decoder_arguments(self):
         return (self.path / "vitalgate-ecg.args").read_text().strip()
 
-    def run(self, *words, stdin=b"", timeout=60, **env):
+    def run(self, *words, stdin=b"", timeout=180, **env):
         clean = {k: v for k, v in os.environ.items() if k not in ("LANG", "VITALGATE_CONFIG")}
         done = subprocess.run([self.path / "vitalgate", *map(str, words)], capture_output=True, input=stdin,
                               timeout=timeout, check=False, cwd=self.path,

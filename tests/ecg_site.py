@@ -72,7 +72,7 @@ def send(site, cart, **study):
     new = wait_until(lambda: [e["key"] for e in site.events(cart, "measured")
                               if e["key"] not in before])
     holds(new, f"{cart} made nothing of {study}: {site.log(cart)}")
-    holds(wait_until(lambda: [e for e in site.events(cart, "told") if e["key"] == new[0]], 60, 0.1),
+    holds(wait_until(lambda: [e for e in site.events(cart, "told") if e["key"] == new[0]], 180, 0.1),
           f"{cart} could not send {new[0]}: {site.ledger(cart)[-6:]}")
     return new[0]
 
@@ -95,7 +95,7 @@ def of_file(site, data, **want):
     return [s for s in site.studies(**want) if s["original"]["sha256"] == sha(data)]
 
 
-def arrived(site, data, seconds=20, **want):
+def arrived(site, data, seconds=90, **want):
     """The platform's study of a file: one, with its original."""
     wait_until(lambda: any(site.original(s) for s in of_file(site, data, **want)), seconds)
     found = of_file(site, data, **want)
@@ -131,7 +131,7 @@ def silent_about(site):
 
 
 def all_right(site):
-    drained(site, 20)
+    drained(site)
     nothing_wrong(site)
     same(site.events("platform", "rejected", "mismatch"), [], "refused by the platform")
     silent_about(site)
@@ -147,11 +147,11 @@ def command(site, name, study, status, **more):
         "args": {"study": study["id"], "status": status, **more}}))
     replies = lambda: [e["object"] for e in site.events("platform", "reply")  # noqa: E731
                        if e["object"].get("id") == name]
-    holds(wait_until(replies, 10), f"no reply to {name}")
+    holds(wait_until(replies), f"no reply to {name}")
     return replies()[0]
 
 
-def now_is(site, study, state, revisions, seconds=15):
+def now_is(site, study, state, revisions, seconds=90):
     """The study's newest revision, once its report says so."""
     good = lambda: [s for s in site.studies(id=study["id"])  # noqa: E731
                     if (s["report"]["state"], len(s["report"].get("revisions", []))) ==
@@ -207,7 +207,7 @@ class Sender:
         data = data.ljust(128, b"\x1a")
         self.say(bytes([SOH, number % 256, 255 - number % 256]) + data +
                  binascii.crc_hqx(data, 0).to_bytes(2, "big"))
-        return self.hear((ACK, NAK, CAN, CALL), 5)
+        return self.hear((ACK, NAK, CAN, CALL), 30)
 
     def blocks(self, data, first=1):
         """All of them; None when each was acknowledged, else what came instead."""

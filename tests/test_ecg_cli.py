@@ -168,7 +168,7 @@ def check_decoder_misbehaves():
             began = time.monotonic()
             says = "within 1 s" if script != "exec yes" else "vitalgate-ecg"
             CLI.fails(1, "ecg", path, "--timeout", "1", says=says)
-            holds(time.monotonic() - began < 4, f"{script}: {time.monotonic() - began:.1f} s")
+            holds(time.monotonic() - began < 20, f"{script}: {time.monotonic() - began:.1f} s")
         holds(not (CLI.path / "bad.svg").exists(), "something was drawn")
         CLI.decoder("exit 0 <&-; true")  # reads nothing of a long file
         CLI.fails(1, "ecg", "-", stdin=bytes(4 * MIB), says="no JSON object")
@@ -185,7 +185,7 @@ def check_decoder_is_ended():
     """Nothing goes on working when it took too long."""
     CLI.decoder("echo $$ >pid; exec sleep 30")
     try:
-        CLI.fails(1, "ecg", CLI.give(make()), "--timeout", "1")
+        CLI.fails(1, "ecg", CLI.give(make()), "--timeout", "5")
         pid = int((CLI.path / "pid").read_text())
         holds(not os.path.exists(f"/proc/{pid}"), "it is still there")
     finally:

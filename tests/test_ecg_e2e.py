@@ -100,7 +100,7 @@ def storm():
             tap.note(f"storm: seed {SEED}, " + storm_rages(site, dice))
         with tap.case("storm: everything is sent in the end, as far as the cart knows", site):
             count = lambda: sum(len(site.events(c, "told")) for c in CARTS)  # noqa: E731
-            wait_until(lambda: count() == STORM_FILES, 80, 0.2)
+            wait_until(lambda: count() == STORM_FILES, 240, 0.2)
             same(count(), STORM_FILES, "files that were reported as sent")
         storm_compare(site)
 
@@ -112,7 +112,7 @@ def storm_rages(site, dice):
     for victim in kills:
         sending = lambda: any(len(site.events(c, "sent")) > len(  # noqa: E731
             site.events(c, "told", "lost")) for c in CARTS)
-        wait_until(sending, 10)
+        wait_until(sending)
         time.sleep(dice.uniform(0.2, 2.5))
         holds(all(site.running(n) for n in ("core", "uplink", "broker", "platform")), site.tails())
         site.kill(victim)
@@ -129,7 +129,7 @@ def storm_compare(site):
             files[e["record"]["sha256"]] = e["key"] in told
     complete = lambda: {s["original"]["sha256"] for s in site.studies()  # noqa: E731
                         if site.original(s)}
-    wait_until(lambda: complete() >= {f for f, told in files.items() if told}, 40, 0.2)
+    wait_until(lambda: complete() >= {f for f, told in files.items() if told}, 120, 0.2)
     with tap.case("storm: what was reported as sent is at the platform, byte-identical", site):
         missing = [f for f, told in files.items() if told and f not in complete()]
         same(missing, [], "missing")
@@ -154,24 +154,24 @@ def interrupted():
                            holds(wait_until(site.answers), "the core does not start"))
         data = made(samples=2600, seed=100)     # more than 256 blocks of 128 bytes
         with tap.case("an EOT that belongs to no file is never acknowledged", site):
-            holds(sender.hear((CALL,), 15), "nobody calls")
+            holds(sender.hear((CALL,), 60), "nobody calls")
             holds(not sender.finish(), f"told that it was sent: {sender.heard[-12:].hex()}")
         with tap.case("killed before the EOT: whoever sends is not told that it was sent", site):
-            holds(sender.hear((CALL,), 30), "nobody calls")
+            holds(sender.hear((CALL,), 60), "nobody calls")
             same(sender.blocks(data), None, "answer to a block")
             restart()
             holds(not sender.finish(), f"told that it was sent: {sender.heard[-12:].hex()}")
         with tap.case("killed before block 257, whose number is 1: that is no beginning", site):
             sender.heard = b""
-            holds(sender.hear((CALL,), 30), "nobody calls")
+            holds(sender.hear((CALL,), 60), "nobody calls")
             same(sender.blocks(data[:256 * 128]), None, "answer to a block")
             restart()
-            answer = sender.hear((CALL, CAN), 15)
+            answer = sender.hear((CALL, CAN), 60)
             told = answer == CALL and sender.blocks(data[256 * 128:]) is None and sender.finish()
             holds(not told, f"told that it was sent: {sender.heard[-12:].hex()}")
         with tap.case("and what is sent again whole arrives", site):
             sender.heard = b""
-            holds(sender.hear((CALL,), 30), "nobody calls")
+            holds(sender.hear((CALL,), 60), "nobody calls")
             same(sender.blocks(data), None, "answer to a block")
             holds(sender.finish(), f"not acknowledged: {sender.heard[-12:].hex()}")
             arrived(site, data)
@@ -182,8 +182,11 @@ def interrupted():
 # --- a platform that loses, spoils and refuses
 
 
+RECEIPT_S = 8       # a receipt that is on its way is here by then, on a busy machine, too
+
+
 def faulty():
-    with Site(devices=[box_device("box-1")], receipt_timeout=3) as site:
+    with Site(devices=[box_device("box-1")], receipt_timeout=RECEIPT_S) as site:
         opened(site)
         faults = lambda **f: site.control("platform", json.dumps({"faults": f}))  # noqa: E731
         chunks = lambda s, *kinds: [e["n"] for e in site.events("platform", *kinds)  # noqa: E731
@@ -192,28 +195,28 @@ def faulty():
             faults(drop_chunks=[1, 3])
             data = made(seed=110, bytes=5 * CHUNK)
             dropped(site, "a.scp", data)
-            study = arrived(site, data, 30)
+            study = arrived(site, data)
             same((sorted(chunks(study, "chunk")), chunks(study, "dropped", "again")),
                  ([0, 1, 2, 3, 4], [1, 3]))
         with tap.case("a wrong SHA-256: everything is sent again", site):
             faults(drop_chunks=[], spoil_chunk=2)
             data = made(seed=111, bytes=4 * CHUNK)
             dropped(site, "b.scp", data)
-            study = arrived(site, data, 50)
+            study = arrived(site, data)
             same(len(site.events("platform", "mismatch")), 1)
             same(sorted(chunks(study, "chunk")), [0, 0, 1, 1, 2, 2, 3, 3])
         with tap.case("no receipts; asked for chunks that are on their way: once, whole", site):
             faults(spoil_chunk=None, withhold=True)
             data = made(seed=112, bytes=6 * CHUNK)
             dropped(site, "c.scp", data)
-            arrived(site, data, 30)
-            time.sleep(5)
+            arrived(site, data)
+            time.sleep(RECEIPT_S + 2)
             faults(withhold=False, ask_at_once=True)
-            drained(site, 30)
+            drained(site)
             data = made(seed=113, bytes=6 * CHUNK)
             dropped(site, "d.scp", data)
-            arrived(site, data, 30)
-            drained(site, 20)
+            arrived(site, data)
+            drained(site)
         with tap.case("refused: visible, and sent again when somebody says so", site):
             faults(ask_at_once=False, refuse=True)
             data = made(seed=114, bytes=2 * CHUNK)
@@ -222,8 +225,8 @@ def faulty():
             holds(wait_until(lambda: refused() != [(0,)]), "nothing is refused")
             faults(refuse=False)
             site.cli("resend", "all")
-            arrived(site, data, 30)
-            drained(site, 20)
+            arrived(site, data)
+            drained(site)
             nothing_wrong(site)
 
 
@@ -244,7 +247,7 @@ def spool():
             with open(site.path("box-1.box/c.scp.part"), "wb") as f:
                 f.write(data)
             os.rename(f.name, site.path("box-1.box/c.scp"))
-            holds(wait_until(lambda: len(os.listdir(site.path("box-1.box/done"))) >= 4, 10),
+            holds(wait_until(lambda: len(os.listdir(site.path("box-1.box/done"))) >= 4),
                   os.listdir(site.path("box-1.box/done")))
             time.sleep(1)
             same(len(of_file(site, data)), 1, "studies")
@@ -321,7 +324,7 @@ def narrow():
                                                bytes=4 << 20, statements=[ACUTE]))
             narrow_alert(site, big, "R-0003", "D-0002")
         with tap.case("and the alert of another study overtakes the chunks of the first", site):
-            holds(wait_until(lambda: len(site.events("platform", "chunk")) >= 1, 30), "no chunk")
+            holds(wait_until(lambda: len(site.events("platform", "chunk")) >= 1), "no chunk")
             small = file_of(site, "cart-1", send(site, "cart-1", patient="R-0001", samples=300,
                                                  statements=["窦性心律", ACUTE]))
             narrow_alert(site, small, "R-0001", "D-0001")
@@ -329,7 +332,7 @@ def narrow():
         with tap.case("chunks go on, one after the other, none twice", site):
             count = lambda: len(site.events("platform", "chunk"))  # noqa: E731
             before = count()
-            holds(wait_until(lambda: count() >= before + 2, 6 * CHUNK_S), "the chunks stopped")
+            holds(wait_until(lambda: count() >= before + 2, 6 * CHUNK_S + 60), "the chunks stopped")
             same(site.events("platform", "again"), [], "again")
             same(len(alerts(site)), 2, "alerts")
             nothing_wrong(site)
@@ -339,16 +342,17 @@ def narrow():
 def narrow_alert(site, data, resident, doctor):
     found = wait_until(lambda: [e for e in site.events("platform", "stored")
                                 if e["topic"] == "up/alert" and
-                                e["object"]["resident"] == resident], 4 * CHUNK_S + 10)
+                                e["object"]["resident"] == resident], 4 * CHUNK_S + 60)
     holds(found, f"no alert; there are {alerts(site)}")
     late = found[0]["t"] - boot_of(found[0]["object"]["raised"])
     tap.note(f"narrow: the alert took {late:.1f} s, two chunks {2 * CHUNK_S:.1f} s")
-    holds(late < 2 * CHUNK_S, f"the alert took {late} s")
+    before = [e for e in site.events("platform", "chunk") if found[0]["t"] - late < e["t"] < found[0]["t"]]
+    holds(len(before) <= 2, f"{len(before)} chunks went before the alert")
     a = found[0]["object"]
     same((a["severity"], a["priority"], a["state"], a["to"]),
          ("critical", "PH", "active", {"role": "doctor", "token": doctor}))
     holds("cart_statement" in a["labels"], a["labels"])
-    study = wait_until(lambda: of_file(site, data), 6 * CHUNK_S)
+    study = wait_until(lambda: of_file(site, data), 6 * CHUNK_S + 60)
     holds(study, "the study's metadata did not come")
     same((a["study"], study[0]["resident"]), (study[0]["id"], resident))
 
@@ -446,7 +450,7 @@ def hurried(site):
 def ended(site, rule, seconds):
     """It began once, was technical, and is over."""
     of_rule = lambda: [a for a in alerts(site) if rule in rules_of(a)]  # noqa: E731
-    holds(wait_until(of_rule, 15), f"no alert {rule}: {alerts(site)}")
+    holds(wait_until(of_rule), f"no alert {rule}: {alerts(site)}")
     wait_until(lambda: of_rule()[0]["state"] == "inactive", seconds, 0.5)
     same([(a["type"], a["place"], a["state"], a["phase"], a["level"], a["to"]) for a in of_rule()],
          [("ST", "ecg", "inactive", "end", "none", {"role": "staff", "token": "S-0001"})])
@@ -459,12 +463,12 @@ def unsent():
         data = made(seed=60)
         dropped(site, "a.scp", data)
         with tap.case("not sent for a minute: a technical alert, ended by the receipt", site):
-            holds(wait_until(lambda: site.query("SELECT 1 FROM alert"), 90, 0.5), "no alert")
+            holds(wait_until(lambda: site.query("SELECT 1 FROM alert"), 180, 0.5), "no alert")
             same(set(open_studies(site).values()), {"not_sent"})
             site.platform()
             site.uplink()
             arrived(site, data)
-            ended(site, "ecg-not-sent", 70)
+            ended(site, "ecg-not-sent", 180)
 
 
 def overdue():
@@ -477,11 +481,11 @@ def overdue():
         dropped(site, "a.scp", data)
         with tap.case("not reported for a minute: overdue, an alert, ended by the report", site):
             study = arrived(site, data)
-            now_is(site, study, "overdue", 0, 90)
+            now_is(site, study, "overdue", 0, 180)
             same(open_studies(site), {study["id"]: "overdue"})
             same(command(site, "c-1", study, "final", text="正常")["ok"], True)
             now_is(site, study, "reported", 1)
-            ended(site, "ecg-overdue", 70)
+            ended(site, "ecg-overdue", 180)
 
 
 # --- (f) what kills a decoder, (g) a restart with studies that are not decoded yet
@@ -517,19 +521,20 @@ def hostile():
             dropped(site, fate + ".scp", data)
         dropped(site, "good.scp", good)
         with tap.case("another study goes on beside files that kill their decoder", site):
-            study = arrived(site, good, 120)
+            study = arrived(site, good, 300)
             same((study["resident"], study["ecg"]["measurements"]["hr"]), ("R-0001", 61))
         for fate, data in files.items():
             with tap.case(f"a decoder that ends in {fate}: the original comes, marked", site):
-                study = arrived(site, data, 150)  # a hanging one has three tries
+                study = arrived(site, data, 300)  # a hanging one has three tries
                 same(study["ecg"].get("rejected"), "decoder")
                 same((study["resident"], study["status"]), (None, "unassigned"))
         with tap.case("the daemon lives, and no decoder is left over", site):
             holds(site.running("core") and site.cli("status"), "the core ended")
-            left = [p for p in glob.glob("/proc/[0-9]*/exe")
-                    if decoder_at(p) == site.path("programs/vitalgate-ecg")]
-            same(left, [], "decoders that still run")
-            drained(site, 20)
+            left = lambda: [p for p in glob.glob("/proc/[0-9]*/exe")  # noqa: E731
+                            if decoder_at(p) == site.path("programs/vitalgate-ecg")]
+            wait_until(lambda: not left())
+            same(left(), [], "decoders that still run")
+            drained(site)
             nothing_wrong(site)
             silent_about(site)
 
@@ -549,19 +554,19 @@ def undecoded():
             for n, data in enumerate(files):
                 dropped(site, f"{n}.scp", data)
             holds(wait_until(lambda: [p for p in glob.glob("/proc/[0-9]*/exe") if decoder_at(p) ==
-                                      site.path("programs/vitalgate-ecg")], 15), "no decoder runs")
+                                      site.path("programs/vitalgate-ecg")]), "no decoder runs")
             time.sleep(1)
             site.kill("core")
             shutil.copy(harness.BUILD + "/vitalgate-ecg", site.path("programs/new"))
             os.rename(site.path("programs/new"), site.path("programs/vitalgate-ecg"))
             site.restart("core")
             for data in files:
-                study = arrived(site, data, 30)
+                study = arrived(site, data)
                 wait_until(lambda: of_file(site, data)[0]["ecg"].get("measurements"))
                 study = of_file(site, data)[0]
                 same((study["resident"], study["ecg"]["measurements"]["hr"]), ("R-0001", 75))
                 holds("rejected" not in study["ecg"], study["ecg"])
-            drained(site, 20)
+            drained(site)
             same([a["study"] for a in alerts(site)], [of_file(site, files[1])[0]["id"]], "alerts")
             nothing_wrong(site)
             silent_about(site)

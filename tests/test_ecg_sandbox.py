@@ -57,7 +57,7 @@ tap = Tap()
 
 
 def run(data, *words, **more):
-    return subprocess.run([PROGRAM, *words], input=data, capture_output=True, timeout=60, check=False, **more)
+    return subprocess.run([PROGRAM, *words], input=data, capture_output=True, timeout=300, check=False, **more)
 
 
 def answer(data, *words):
@@ -136,7 +136,7 @@ def check_answers():
         child.stdin.close()
         same(json.loads(child.stdout.read())["format"], "aecg")
         child.stdout.close()
-        same(child.wait(10), 0)
+        same(child.wait(120), 0)
 
 
 def dicom(charset, name):
@@ -293,7 +293,7 @@ def check_closed():
         with tap.case("inherited descriptors are closed"):
             same(spare, 3, "lowest descriptor")
             os.set_blocking(reader, False)
-            same(wait_until(lambda: ended(reader)), b"", "what the writing end of a pipe says")
+            holds(wait_until(lambda: ended(reader)), "the writing end is still open")
             signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             try:
                 os.write(kept, b"x")
@@ -313,17 +313,17 @@ def check_closed():
     finally:
         os.close(reader)
         os.close(kept)
-        out, _ = child.communicate(AECG, timeout=10)
+        out, _ = child.communicate(AECG, timeout=120)
     with tap.case("and it works"):
         same((child.returncode, json.loads(out)["format"]), (0, "aecg"))
 
 
 def ended(fd):
-    """b"" once every writing end is closed, None before."""
+    """Is every writing end closed?"""
     try:
-        return b"" if os.read(fd, 1) == b"" else b"x"
+        return os.read(fd, 1) == b""
     except BlockingIOError:
-        return None
+        return False
 
 
 def check_parent():

@@ -54,7 +54,7 @@ class Village(Site):
 
     def bluez(self, what, **more):
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
+            s.settimeout(60)
             s.connect(self.path("bluez.ctl"))
             s.sendall(json.dumps({"do": what, **more}).encode() + b"\n")
             answer = json.loads(s.makefile().readline())
@@ -118,7 +118,7 @@ class Enrolling:
         self.states += [json.loads(line) for line in lines]
         return self.states
 
-    def reaches(self, check, seconds=30):
+    def reaches(self, check, seconds=90):
         """The first state for which check holds."""
         def found():
             return next((s for s in self.hear() if check(s)), None)
@@ -135,7 +135,7 @@ class Enrolling:
 
     def ends(self, status=0):
         try:
-            code = self.process.wait(60)
+            code = self.process.wait(180)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise Failure(f"it does not end: {self.hear()[-1:]}" + self.site.tails()) from None
@@ -164,8 +164,10 @@ def in_hand(site, name="cuff", address=A, *words):
 def shows_what_advertises(site):
     site.appears("cuff", A)
     site.bluez("device", address="C0:00:00:00:00:99", name="TV", rssi=-80)
-    work = site.enrol("--seconds", "3")
-    work.ends()
+    work = site.enrol("--seconds", "120")
+    work.reaches(lambda s: len(s["list"]) == 2)
+    work.interrupt()
+    work.ends(1)
     found = {s["address"]: s for s in work.states[-1]["list"]}
     same(sorted(found), ["C0:00:00:00:00:99", A])
     cuff = found[A]
@@ -175,7 +177,7 @@ def shows_what_advertises(site):
     holds("START" in cuff["model"]["press_en"] and "开始" in cuff["model"]["press_zh"], cuff)
     same(found["C0:00:00:00:00:99"]["model"], None)
     text = subprocess.run([BUILD + "/vitalgate", "--config", site.config, "enrol", "--lang", "zh",
-                           "--seconds", "2"], capture_output=True, text=True, timeout=60,
+                           "--seconds", "10"], capture_output=True, text=True, timeout=180,
                           stdin=subprocess.DEVNULL)
     holds(A in text.stdout and "开始" in text.stdout and "TV" not in text.stdout, text)
 
@@ -223,7 +225,7 @@ def just_works(site):
     same(site.rows()[1:], [(1, "test", None)])
     holds("id: \"cuff-2\"" in open(site.path("store/enrolled.yaml")).read(), "enrolled.yaml")
     site.measure_later("cuff", sys=133)
-    holds(wait_until(lambda: len(site.rows()) == 3, 30), "no reading" + site.tails())
+    holds(wait_until(lambda: len(site.rows()) == 3), "no reading" + site.tails())
     same(site.rows()[2], (0, "device_binding", "R-0001"))
     same(site.rows("test")[:2], [(1,), (1,)], "the test readings stay what they are")
     holds("as cuff-2" in site.refusal("enrol", A), "it is enrolled already")
@@ -240,7 +242,7 @@ def memory_before_the_enrolment_is_nobodys(site):
     same(site.rows("DISTINCT test, resident"), [(1, None)])
     same(len(site.rows()), 200)
     site.measure_later("cuff", sys=133)
-    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001"), 30), site.rows())
+    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001")), site.rows())
 
 
 def stays_over_restarts(site):
@@ -249,9 +251,9 @@ def stays_over_restarts(site):
     site.kill("core", signal.SIGKILL)
     holds(site.core(site.env), "restart" + site.tails())
     site.measure_later("cuff", sys=133)
-    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001"), 30), site.rows())
+    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001")), site.rows())
     checked = subprocess.run([BUILD + "/vitalgate", "--config", site.config, "check-config"],
-                             capture_output=True, text=True, timeout=60).stdout
+                             capture_output=True, text=True, timeout=180).stdout
     holds("1 devices, 1 of them enrolled" in checked, checked)
     site.processes["core"].send_signal(signal.SIGHUP)
     holds(wait_until(lambda: "was read again" in site.log("core")), "reload")
@@ -266,14 +268,16 @@ def stays_over_restarts(site):
     work.ends(1)
     same(work.result(), "refused")
     same(sorted(site.live()), ["cuff-2", "cuff-3"])
-    same(site.query("SELECT address FROM device WHERE name='cuff-3'"), [("unix:/nowhere",)])
+    address = lambda: site.query("SELECT address FROM device WHERE name='cuff-3'")  # noqa: E731
+    wait_until(lambda: address() == [("unix:/nowhere",)])
+    same(address(), [("unix:/nowhere",)])
     # the same name in the file: refused whole, and told why
     site.write_config([{"id": "cuff-2", "driver": "bt_blp", "transport": "ble", "address": B}])
     site.processes["core"].send_signal(signal.SIGHUP)
     holds(wait_until(lambda: "of vitalgate.yaml; nothing was changed" in site.log("core")), site.tails())
     site.kill("core", signal.SIGTERM)
     holds(site.core(site.env), "a conflict at start silences nobody" + site.tails())
-    holds("cuff-2" in site.live(), "gone with the last good copy")
+    holds(wait_until(lambda: "cuff-2" in site.live()), "gone with the last good copy")
 
 
 def passkey_wrong_then_right(site):
@@ -338,7 +342,7 @@ def bluetoothd_restarts_at_every_step(site):
         site.bluez("die_at", method=method)
 
     def back():
-        holds(wait_until(lambda: not site.bluez("state")["alive"], 30), "it did not go" + site.tails())
+        holds(wait_until(lambda: not site.bluez("state")["alive"]), "it did not go" + site.tails())
         site.bluez("return")
 
     back()
@@ -347,7 +351,7 @@ def bluetoothd_restarts_at_every_step(site):
     site.bluez("die")
     wait_until(lambda: not work.hear()[-1].get("ask"))
     site.bluez("return")
-    wait_until(lambda: work.hear()[-1].get("ask"), 30)
+    wait_until(lambda: work.hear()[-1].get("ask"))
     work.say("123456")
     work.phase("trial")
     site.bluez("die")
@@ -358,7 +362,7 @@ def bluetoothd_restarts_at_every_step(site):
     site.bluez("die")
     site.bluez("return")
     site.measure_later("cuff", sys=133)
-    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001"), 30), site.rows())
+    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001")), site.rows())
 
 
 def unenrolled(site):
@@ -377,7 +381,7 @@ def unenrolled(site):
     work = site.enrol(B, "--id", "cuff-2", "--yes")
     work.ends()
     site.measure_later("other", sys=133)
-    holds(wait_until(lambda: len(site.rows()) == 3, 30), site.rows())
+    holds(wait_until(lambda: len(site.rows()) == 3), site.rows())
     same(site.rows()[2][1:], ("not_bound", None))
 
 
@@ -390,7 +394,7 @@ def the_name_of_another_one(site):
     site.cli("bind", "cuff-2", "R-0001")
     site.appears("other", B)
     site.measure_later("other")
-    holds(wait_until(lambda: site.rows() == [(0, "device_binding", "R-0001")], 30), site.rows())
+    holds(wait_until(lambda: site.rows() == [(0, "device_binding", "R-0001")]), site.rows())
     site.write_config([])
     site.processes["core"].send_signal(signal.SIGHUP)
     holds(wait_until(lambda: "cuff-2" not in site.live()), "reload")
@@ -399,7 +403,7 @@ def the_name_of_another_one(site):
     work = site.enrol(A, "--id", "cuff-2", "--yes")
     work.ends()
     site.measure_later("cuff", sys=133)
-    holds(wait_until(lambda: len(site.rows()) == 3, 30), site.rows())
+    holds(wait_until(lambda: len(site.rows()) == 3), site.rows())
     same(site.rows()[1:], [(1, "test", None), (0, "not_bound", None)])
 
 
@@ -409,7 +413,7 @@ def unenrolled_while_bluetoothd_is_away(site):
     site.bluez("die")
     site.cli("unenrol", "cuff-2")
     site.bluez("return")
-    holds(wait_until(lambda: not site.paired(A), 20), "the bond stays")
+    holds(wait_until(lambda: not site.paired(A)), "the bond stays")
 
 
 def same_serial_at_another_address(site):
@@ -429,7 +433,7 @@ def same_serial_at_another_address(site):
     work.ends()
     same(work.result(), "fine")
     site.measure_later("moved", sys=123)
-    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001"), 30), site.rows())
+    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001")), site.rows())
     holds(wait_until(lambda: not site.paired(A)), "the bond of the old address stays")
     same(len(site.live()), 1)
 
@@ -443,12 +447,12 @@ def another_one_replaces_nobody(site):
     work.ends(1)
     same(work.result(), "not_the_same")
     site.measure_later("cuff", sys=133)
-    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001"), 30), site.rows())
+    holds(wait_until(lambda: site.rows()[-1] == (0, "device_binding", "R-0001")), site.rows())
 
 
 def content(site):
     """The cuff has keys now."""
-    holds(wait_until(lambda: site.paired(A), 20), "not paired" + site.tails())
+    holds(wait_until(lambda: site.paired(A)), "not paired" + site.tails())
     site.kill("cuff", signal.SIGTERM)
     site.appears("cuff", A, advertised="BP")
     site.measure("cuff")
@@ -488,12 +492,13 @@ def two_that_say_the_same_serial(site):
     for name in ("one", "two"):
         site.cli("bind", name, "R-0001", "--from", "2026-01-01")
     site.measure("cuff")
-    holds(wait_until(lambda: len(site.rows()) == 1, 20), site.tails())
+    holds(wait_until(lambda: len(site.rows()) == 1), site.tails())
     site.measure("twin", sys=120)
-    holds(wait_until(lambda: len(site.rows()) == 2, 20), site.tails())
+    holds(wait_until(lambda: len(site.rows()) == 2), site.tails())
     site.measure("cuff", sys=119)
-    holds(wait_until(lambda: len(site.rows()) == 3, 20), site.tails())
+    holds(wait_until(lambda: len(site.rows()) == 3), site.tails())
     same([r[2] for r in site.rows()], ["R-0001", None, None])
+    wait_until(lambda: len(site.cli("devices")["conditions"]) == 2)
     said = site.cli("devices")["conditions"]
     same({k: (v["state"], v["other"]) for k, v in said.items()},
          {"one": ("cloned", "two"), "two": ("cloned", "one")})
@@ -501,7 +506,7 @@ def two_that_say_the_same_serial(site):
     site.kill("core", signal.SIGTERM)
     holds(site.core(site.env), "restart")
     site.measure("cuff", sys=118)  # before the other one was seen again
-    holds(wait_until(lambda: len(site.rows()) == 4, 20), site.tails())
+    holds(wait_until(lambda: len(site.rows()) == 4), site.tails())
     same(site.rows()[3][2], None)
 
 

@@ -22,7 +22,7 @@ from datetime import datetime
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHARED = os.environ.get("VITALGATE_SHARED") or os.path.join(HERE, "..", "..", "shared")
-PATIENCE = 20     # seconds for anything to happen; a busy machine is no failure
+PATIENCE = 60     # seconds for anything to happen; a busy machine is no failure
 
 
 SIMS = []           # those of the running test, so that none outlives it
@@ -333,7 +333,7 @@ def test_cuff_refuses_by_the_book(where):
 
 def test_cuff_keeps_a_record_until_its_confirmation(where):
     cuff = cuff_in(where, "--state", os.path.join(where, "state"), "--exit-when-done",
-                   "--record", ONE, "--record", TWO, "--record", FAILED, "--idle", "0.2")
+                   "--record", ONE, "--record", TWO, "--record", FAILED, "--idle", "4")
     client = Att(cuff)
     client.subscribe()
     same(client.indication().hex(), ONE_HEX)
@@ -360,7 +360,7 @@ def test_cuff_keeps_a_record_until_its_confirmation(where):
 
 
 def test_cuff_advertises_only_with_records_and_hangs_up_when_idle(where):
-    cuff = cuff_in(where, "--idle", "1")
+    cuff = cuff_in(where, "--idle", "3")
     cuff.say("rubbish")
     time.sleep(0.3)
     same(os.path.exists(cuff.path("att")), False)
@@ -371,9 +371,10 @@ def test_cuff_advertises_only_with_records_and_hangs_up_when_idle(where):
         same(second.connect_ex(cuff.path("att")) != 0, True)
     client.subscribe()
     same(client.indication().hex(), ONE_HEX)
-    same(select.select([client.sock], [], [], 1.3)[0], [])    # not idle: it waits for us
+    same(select.select([client.sock], [], [], 3.5)[0], [])    # not idle: it waits for us
     client.confirm()
     same(client.receive(), b"")
+    until(lambda: cuff.ledger("closed"), "closed")
     same([x["why"] for x in cuff.ledger("closed")], ["idle"])
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as second:
         same(second.connect_ex(cuff.path("att")) != 0, True)
@@ -445,7 +446,7 @@ def test_cuff_drops_before_the_confirmation_is_processed(where):
 
 
 def test_cuff_mute(where):
-    cuff = cuff_in(where, "--mute", "0.7", "--always", "--own-requests", "--idle", "0.5")
+    cuff = cuff_in(where, "--mute", "3", "--always", "--own-requests", "--idle", "0.5")
     client = Att(cuff)
     client.sock.send(bytes.fromhex("02 17 00"))
     same(select.select([client.sock], [], [], 0.4)[0], [])
@@ -473,7 +474,7 @@ def test_cuff_now_is_never_the_same_second(where):
     until(lambda: len(cuff.ledger("measured")) == 3, "three records")
     times = [x["record"]["time"] for x in cuff.ledger("measured")]
     same(sorted(set(times)), times)
-    same(abs((datetime.fromisoformat(times[0]) - datetime.now()).total_seconds()) < 10, True)
+    same(abs((datetime.fromisoformat(times[0]) - datetime.now()).total_seconds()) < 60, True)
     cuff.terminate()
 
 
@@ -615,7 +616,7 @@ def test_analyser_message(where):
 
 def test_analyser_is_told_by_the_ack_of_the_completing_frame(where):
     analyser = analyser_in(where, *result(1), *result(2), "--per-message", "2", "--ack-timeout",
-                           "0.3", "--retry", "0.1", "--exit-when-done")
+                           "2", "--retry", "0.1", "--exit-when-done")
     silent = []
 
     def reply(body, _good):
@@ -662,7 +663,7 @@ def test_analyser_resends_on_nak_and_gives_up_after_six(where):
 
 def test_analyser_line_bids(where):
     """Busy, contention, silence; a gateway that bids for the line of an idle analyser; EOT."""
-    analyser = analyser_in(where, "--ack-timeout", "0.3", "--retry", "0.2")
+    analyser = analyser_in(where, "--ack-timeout", "2", "--retry", "0.2")
     receiver = Receiver(analyser)
     os.write(receiver.fd, b"\x05")
     same(receiver.byte(PATIENCE), b"\x15")
@@ -726,7 +727,7 @@ def test_analyser_line_ends(where):
         os.write(receiver.fd, b"\x06")
         same(receiver.byte(PATIENCE), b"\x02")
         same(receiver.frame()[1], True)
-        same(b"".join(receiver.byte(0.2) for _ in range(3)), end)
+        same(b"".join(receiver.byte(PATIENCE) for _ in end) + receiver.byte(0.2), end)
         analyser.terminate()
 
 
@@ -768,7 +769,7 @@ def test_analyser_qc_and_unknown(where):
             if r[0] == "R":
                 shown.append((r[2][3:], "control" if control else
                               None if records[0][11] == "P" else records[0][11]))
-        time.sleep(0.02)              # the last "complete" follows the EOT
+        until(lambda: len(analyser.keys("complete")) >= len(shown), "what follows the EOT")
     same(analyser.exit_code(receiver), 0)
     results = [x["record"] for x in analyser.ledger("complete")]
     same(shown, [(r["test"], r.get("qc")) for r in results])
@@ -779,7 +780,7 @@ def test_analyser_qc_and_unknown(where):
 
 
 def test_analyser_unplug_and_return(where):
-    analyser = analyser_in(where, *result(1), "--ack-timeout", "0.3", "--retry", "0.2",
+    analyser = analyser_in(where, *result(1), "--ack-timeout", "2", "--retry", "0.2",
                            "--exit-when-done")
     receiver = Receiver(analyser)
     same([receiver.event() for _ in range(3)], ["ENQ", "frame", "frame"])
@@ -800,7 +801,7 @@ def test_analyser_unplug_and_return(where):
 
 
 def test_analyser_bytes_vanish_while_nobody_listens(where):
-    analyser = analyser_in(where, *result(1), "--ack-timeout", "0.2", "--retry", "0.1", "--blind")
+    analyser = analyser_in(where, *result(1), "--ack-timeout", "1", "--retry", "0.1", "--blind")
     until(lambda: len(analyser.ledger("refused")) >= 3, "three vain bids")
     receiver = Receiver(analyser)
     try:

@@ -214,7 +214,7 @@ def test_push_kinds_say_their_bytes(where):
                                                    "sensor": 0, "pai": "4.2"},
              ["0f" "6100" "3d00" + MOMENT_HEX + "0001" "000000" "2af0"])):
         record["time"] = MOMENT
-        sim = peripheral(where, kind, *options, *given(**record), "--once", "--idle", "0.1")
+        sim = peripheral(where, kind, *options, *given(**record), "--once", "--idle", "1")
         client = Client(sim)
         client.on(*uuids)
         same((kind, client.take(len(wanted) + 1)), (kind, wanted))
@@ -415,7 +415,7 @@ def test_clock_is_off_can_be_set_and_dates_the_records(where):
 
 
 def test_and_cuff_has_to_be_told_the_time_first(where):
-    sim = peripheral(where, "and_cuff", "--records", "2", "--idle", "0.2")
+    sim = peripheral(where, "and_cuff", "--records", "2", "--idle", "2")
     client = Client(sim)
     client.on(0x2A35)
     client.holding = True
@@ -536,7 +536,7 @@ def test_bad_manners_on_the_link(where):
     _, client = first("any-order")
     for handle in range(1, 9):
         client.sock.send(bytes([0x0A, handle, 0]))
-    answers = list(islice(iter(lambda: client.read(0.3), None), 8))
+    answers = list(islice(iter(client.read, None), 8))
     same((len(answers), answers[0][:1] == b"\x01"), (8, False))
     _, client = first("any-length")
     client.on(0x2A18, 0x2A34, 0x2A52)

@@ -174,7 +174,7 @@ def test_reports(where):
         s.platform.centre.publish = sent.append
         s.send("up/ecg", "studies", study_of(data))
         s.send("up/ecg/chunk", "chunks", *chunks_of(data))
-        holds(wait_until(lambda: len(sent) == 2, 5), sent)
+        holds(wait_until(lambda: len(sent) == 2), sent)
         same([(c["cmd"], c["by"], c["args"]) for c in sent], [
             ("ecg_report", "D-0009", {"study": sha(data)[:32], "status": "preliminary",
                                       "text": "p"}),

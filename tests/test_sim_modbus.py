@@ -485,7 +485,7 @@ def test_rtu_faults(where):
 def test_rtu_late_answer_comes_in_the_middle_of_something_else(where):
     sim = on_line(where, "--slave", "1:fridge", "--slave", "2:room")
     line = Rtu(sim)
-    sim.order("late 1 400 1")
+    sim.order("late 1 3000 1")
     line.send(1, TEMP)
     until(sim.faults, "the request")
     same(line.quiet(), True)
@@ -519,7 +519,7 @@ def test_rtu_talks_unasked(where):
     heard = b""
     while frame not in heard or not heard.replace(frame, b""):
         heard += line.bytes(1)                      # noise and answers
-    sim.order("flood 1 0.3")
+    sim.order("flood 1 5")
     while heard.count(frame) < 3000:
         heard += line.bytes(1) + line.heard
         line.heard = b""
@@ -539,7 +539,7 @@ def test_tcp_faults(where):
     sim = on_port(where, "--slaves", "1:fridge")
     client = Tcp(sim.port())
     sim.order("silent all 1", "wrong_tid 1 1", "wrong_slave 1 1", "exception 1 4 1", "garbage 1 1",
-              "late 1 100 1")
+              "late 1 1500 1")
     client.send(TEMP, tid=1)
     client.send(TEMP, tid=2)
     same(client.receive(), (3, 1, TEMP_45))
@@ -611,8 +611,8 @@ def test_tcp_talks_unasked_in_whole_frames(where):
     sim = on_port(where, "--slaves", "1:fridge")
     client = Tcp(sim.port())
     same(client.ask(TEMP), TEMP_45)
-    sim.order("flood 1 0.3")
-    for _ in range(100000):
+    sim.order("flood 1 2")
+    for _ in range(10000):
         same(client.receive(), (0xFFFF, 1, TEMP_45))
     client.send("0400010001", tid=5)
     got = client.receive()

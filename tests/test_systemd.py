@@ -175,8 +175,8 @@ class Machine:
              "--system-call-filter=adjtimex clock_adjtime", "--console=pipe", "systemd.unit=basic.target"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.leader = None
-        self.leader = wait_until(self._find_leader, 20)
-        if not self.leader or not wait_until(self._booted, 60, 0.2):
+        self.leader = wait_until(self._find_leader)
+        if not self.leader or not wait_until(self._booted, 180, 0.2):
             raise Skip("systemd does not start in a container here: " + self._last_words())
 
     def _settle(self, extra):
@@ -240,7 +240,7 @@ class Machine:
     def run(self, *argv, check=False):
         enter = ["nsenter", "-t", str(self.leader), "-m", "-p", "-u", "-i", "-n", "-C"]
         done = subprocess.run([*enter, *argv], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60)
+                              text=True, timeout=180)
         if check and done.returncode:
             raise Failure(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
         return done
@@ -265,7 +265,7 @@ class Machine:
     def probe(self, name):
         """What the probe of one unit found."""
         self.run("systemctl", "start", name, check=False)
-        found = wait_until(lambda: re.search(r"PROBE (.*)", self.journal("-t", name)), 5)
+        found = wait_until(lambda: re.search(r"PROBE (.*)", self.journal("-t", name)))
         if not found:
             raise Failure(self.journal("-u", name))
         return json.loads(found[1])
@@ -274,7 +274,7 @@ class Machine:
         """As "640 root:vitalgate"."""
         return self.run("stat", "-c", "%a %U:%G", path, check=True).stdout.strip()
 
-    def restarted(self, unit, old, seconds):
+    def restarted(self, unit, old, seconds=90):
         """Seconds until `unit` is active with another process."""
         began = time.monotonic()
         if not wait_until(lambda: self.show(unit, "MainPID") not in ("0", old)
@@ -299,7 +299,7 @@ class Machine:
                 pass
         elif self.nspawn.poll() is None:
             self.nspawn.kill()
-        self.nspawn.wait(20)
+        self.nspawn.wait(60)
         self.log.close()
         for group in self.groups:
             for where, _, _ in os.walk(group, topdown=False):
@@ -344,14 +344,14 @@ def check_units(tap, dest, folder):
         write(paths[-1], text.replace("=/usr/sbin/", f"={dest}/usr/sbin/"))
     with tap.case("systemd-analyze verify has nothing to say"):
         done = subprocess.run(["systemd-analyze", "verify", "--man=no", *paths],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=180)
         ours = [line for line in done.stderr.splitlines() if "vitalgate" in line]
         same((done.returncode, ours), (0, []), done.stderr)
     for path, most in zip(paths, (2.0, 1.5)):  # 0.4 for asking adjtimex()
         with tap.case(f"exposure of {os.path.basename(path)} is at most {most}"):
             done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager",
                                    f"--threshold={most * 10:.0f}", path], capture_output=True,
-                                  text=True, timeout=60)
+                                  text=True, timeout=180)
             last = (done.stdout or done.stderr).splitlines()[-1:]
             holds(done.returncode == 0, last)
             tap.note(" ".join(last).strip("→ "))
@@ -365,7 +365,7 @@ def check_credentials(tap, folder):
 
     def said(**more):
         done = subprocess.run(uplink, env={**env, **more}, capture_output=True, text=True,
-                              timeout=20)
+                              timeout=120)
         same(done.returncode, 1, "exit status")
         return done.stderr
 
@@ -379,7 +379,7 @@ def check_credentials(tap, folder):
         for bad in "credential:", "credential:../shadow", "credential:a/b", "gw.key":
             write(config, CONFIG.replace("credential:gw.key", json.dumps(bad)))
             done = subprocess.run([BUILD + "/vitalgate", "check-config", config],
-                                  capture_output=True, text=True, timeout=20)
+                                  capture_output=True, text=True, timeout=120)
             holds(done.returncode and "or credential:NAME" in done.stderr, done.stderr or bad)
 
 
@@ -388,7 +388,7 @@ def check_rules(tap, folder):
     rules = [BUILD + "/vitalgate", "--config", config, "udev-rules"]
     with tap.case("udev rules name the configured ports and no others"):
         write(config, CONFIG)
-        done = subprocess.run(rules, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(rules, capture_output=True, text=True, timeout=120)
         same(done.returncode, 0, done.stderr)
         lines = [line for line in done.stdout.splitlines() if not line.startswith("#")]
         same([re.search(r'(SYMLINK|KERNEL)=="([^"]*)"', line).groups() for line in lines],
@@ -396,7 +396,7 @@ def check_rules(tap, folder):
     with tap.case("an address that would widen a rule makes none"):
         for bad in "/dev/ttyUSB*", '/dev/x", MODE="0666', "/tmp/line.tty", "/dev/tty[AB]":
             write(config, CONFIG.replace(PORT, json.dumps(bad)))
-            done = subprocess.run(rules, capture_output=True, text=True, timeout=20)
+            done = subprocess.run(rules, capture_output=True, text=True, timeout=120)
             same(done.returncode, 1, bad)
             holds("lab-1" in done.stderr and "lab-1" not in done.stdout, done.stdout + done.stderr)
 
@@ -421,7 +421,7 @@ def check_start(tap, m):
         holds(refused.returncode and "Permission denied" in refused.stderr, refused.stderr)
     with tap.case("the uplink reaches the broker with the key that only systemd gave it"):
         if not wait_until(lambda: m.status()["uplink"]["platform"]["state"] == "connected",
-                          15, 0.3):
+                          60, 0.3):
             raise Failure(m.journal("-u", UPLINK) + m.journal("-u", "broker"))
     with tap.case("files and sockets have the modes that we promise"):
         for path, mode in {
@@ -463,7 +463,7 @@ def check_decoder(tap, m):
         def studies():
             found = m.run("vitalgate", "--json", "ecg", check=True).stdout
             return [s for s in json.loads(found)["studies"] if s["status"] != "undecoded"]
-        if not wait_until(studies, 25, 0.5):
+        if not wait_until(studies, 90, 0.5):
             raise Failure(m.journal("-u", CORE))
         study, = studies()
         same((study["ecg"]["format"], study["ecg"].get("rejected")), ("scp", None), "the study")
@@ -484,10 +484,10 @@ def check_bus(tap, m):
             raise Skip("no python3-dbusmock")
         m.run("systemd-run", "--unit=bluez-mock", PYTHON, "-m", "dbusmock", "--system",
               "--template", "bluez5", check=True)
-        holds(wait_until(lambda: ask("root", *objects) == "yes", 10, 0.2), "the mock did not come")
+        holds(wait_until(lambda: ask("root", *objects) == "yes", 60, 0.2), "the mock did not come")
         m.run("busctl", "--system", "call", "org.bluez", "/", "org.bluez.Mock", "AddAdapter",
               "ss", "hci0", "gateway", check=True)
-        holds(wait_until(lambda: "adapter hci0" in m.journal("-u", CORE), 10, 0.3),
+        holds(wait_until(lambda: "adapter hci0" in m.journal("-u", CORE), 60, 0.3),
               m.journal("-u", CORE))
         same(ask("vitalgate", *objects), "yes")
         holds("denied" not in ask("vitalgate", *pairs).lower(), ask("vitalgate", *pairs))
@@ -517,29 +517,29 @@ def check_death(tap, m):
         pid = m.signal(CORE, "STOP")
         # The uplink dies meanwhile.
         uplink = m.signal(UPLINK, "KILL")
-        m.restarted(UPLINK, uplink, 10)
-        m.restarted(CORE, pid, 20 + 1 + 10)
+        m.restarted(UPLINK, uplink)
+        m.restarted(CORE, pid)
         tap.note(f"back {time.monotonic() - began:.1f} s after SIGSTOP")
-        holds("Watchdog timeout" in m.journal("-u", CORE), m.journal("-u", CORE))
+        holds(wait_until(lambda: "Watchdog timeout" in m.journal("-u", CORE)), m.journal("-u", CORE))
         m.status()
     with tap.case("a core that is killed comes back, and the uplink finds it again"):
-        tap.note(f"back {m.restarted(CORE, m.signal(CORE, 'KILL'), 10):.1f} s after SIGKILL")
+        tap.note(f"back {m.restarted(CORE, m.signal(CORE, 'KILL')):.1f} s after SIGKILL")
         same(m.show(CORE, "NRestarts"), "2")
         m.status()
         same(m.owner("/run/vitalgate/uplink.sock"), "660 vitalgate:vitalgate-uplink")
-        same(m.active(UPLINK), True)
+        holds(wait_until(lambda: m.active(UPLINK)), "the uplink")
     with tap.case("a broken file: both come back with the last good one, and a reload ends it"):
         config = "/etc/vitalgate/vitalgate.yaml"
         m.run("cp", "-p", config, "/root/good.yaml", check=True)
         m.run("sed", "-i", "s/^site:/sight:/", config, check=True)
-        m.restarted(CORE, m.signal(CORE, "KILL"), 10)
-        m.restarted(UPLINK, m.signal(UPLINK, "KILL"), 15)
-        holds("RUNNING WITH THE LAST GOOD CONFIGURATION" in m.journal("-u", CORE), "not told")
-        holds(wait_until(lambda: "running with what the core goes by" in m.journal("-u", UPLINK), 10),
+        m.restarted(CORE, m.signal(CORE, "KILL"))
+        m.restarted(UPLINK, m.signal(UPLINK, "KILL"))
+        holds(wait_until(lambda: "RUNNING WITH THE LAST GOOD CONFIGURATION" in m.journal("-u", CORE)), "not told")
+        holds(wait_until(lambda: "running with what the core goes by" in m.journal("-u", UPLINK)),
               m.journal("-u", UPLINK))
         m.run("cp", "-p", "/root/good.yaml", config, check=True)
         m.run("systemctl", "reload", CORE, check=True)
-        holds(wait_until(lambda: "was read again" in m.journal("-u", CORE), 10),
+        holds(wait_until(lambda: "was read again" in m.journal("-u", CORE)),
               m.journal("-u", CORE))
         m.status()
     with tap.case("both stop cleanly and leave the store, not the sockets"):

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROBE = ROOT / os.environ.get("VITALGATE_BUILD", "build") / "tests" / "xmodem_probe"
 SENDERS = {"xmodem": ["sx"], "xmodem-1k": ["sx", "-k"], "ymodem": ["sb"], "ymodem-1k": ["sb", "-k"]}
 BLOCK = {"xmodem": 133, "xmodem-1k": 1029, "ymodem": 133, "ymodem-1k": 1029}
-SPEED = 10  # the receiver's clock; the senders' is what it is
+SPEED = 5  # the receiver's clock; the senders' is what it is
 ACK = 0x06
 
 count = failed = 0
@@ -92,7 +92,7 @@ class Transfer:
     """One run of a sender."""
 
     def __init__(self, kind, files, seed=0, there=0.0, back=0.0, *, keep_ms=0, speed=SPEED, check="auto",
-                 cut=None, timeout=120, wanted=None):
+                 cut=None, timeout=300, wanted=None):
         self.files = wanted or files
         with tempfile.TemporaryDirectory() as folder:
             names = []
@@ -115,7 +115,7 @@ class Transfer:
                 except subprocess.TimeoutExpired:
                     done = "time"
                 self.seconds = time.monotonic() - begun
-                time.sleep(0.2 if cut is None else 40 / speed)
+                time.sleep(0.2 if cut is None else 60 / speed)
                 probe.terminate()
                 self.said = probe.stdout.read().splitlines()
             self.relay.close()
@@ -236,7 +236,7 @@ def test_acknowledged_behind_the_commit():
     begun = {}
 
     def timed(kind):
-        t = Transfer(kind, [scp(500, 1)], keep_ms=10000)  # 1 s of ours
+        t = Transfer(kind, [scp(500, 1)], keep_ms=1000 * SPEED)  # 1 s of ours
         begun[kind] = t.seconds
         return t
 
