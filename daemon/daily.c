@@ -58,7 +58,7 @@ static int mean(struct facts *f, const struct alert_rule *rule, struct quantity 
 static int overdue(struct facts *f, const struct alert_rule *rule, struct quantity *ret)
 {
 	struct due_facts facts;
-	int rc = f->has_due ? 0 : due_facts(f->db, f->g->numbers, f->who, f->day, &facts);
+	int rc = f->has_due ? 0 : due_facts_visits(f->db, f->who, &facts);
 	if (rc >= 0 && !f->has_due)
 		f->n_due = due_judge(f->g->numbers, &facts, f->day, f->due);
 	f->has_due = rc >= 0;

@@ -148,16 +148,21 @@ static int read_recheck(struct db *db, const struct numbers *n, const struct own
 	return rc;
 }
 
-int due_facts(struct db *db, const struct numbers *n, const struct owned *who, int32_t day,
-	struct due_facts *ret)
+int due_facts_visits(struct db *db, const struct owned *who, struct due_facts *ret)
 {
 	int rc = 0;
+	*ret = (struct due_facts){.contact = DAY_NONE};
 	for (unsigned i = 0; i < FORMS && rc >= 0; i++) {
 		ret->enrolled[i] = owned_in(who, form_names[i].programme);
 		rc = read_visits(db, who->id, i, &ret->visits[i]);
 	}
-	if (rc >= 0)
-		rc = read_plans(db, who->id, ret->visits);
+	return rc < 0 ? rc : read_plans(db, who->id, ret->visits);
+}
+
+int due_facts(struct db *db, const struct numbers *n, const struct owned *who, int32_t day,
+	struct due_facts *ret)
+{
+	int rc = due_facts_visits(db, who, ret);
 	if (rc >= 0)
 		rc = read_contact(db, n, who->id, day, ret);
 	return rc < 0 ? rc : read_recheck(db, n, who, day, &ret->recheck);

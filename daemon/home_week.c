@@ -83,7 +83,8 @@ struct home_week home_week(
 struct home_week home_week_before(
 	const struct numbers *n, const struct home_point *points, size_t n_points, int32_t day)
 {
-	for (int32_t last = day - 1; last >= day - n->home_week_look_back_days; last--) {
+	for (int32_t last = day - 1; n_points && last >= day - n->home_week_look_back_days;
+		last--) {
 		struct home_week w = home_week(n, points, n_points, last);
 		if (w.valid)
 			return w;
