@@ -2,10 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`vitalgate rules test`: what another rule file would have made of readings, from tables and from a running daemon's store.
 What is expected was counted by hand."""
+import contextlib
+import datetime
 import hashlib
 import json
 import os
 import re
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -19,6 +23,7 @@ FOLDER = tempfile.TemporaryDirectory()
 HERE = Path(FOLDER.name)
 CONFIG = HERE / "vitalgate.yaml"
 RULES = ROOT + "/config/alerts.yaml"
+DAILY = ROOT + "/tests/alerts/daily.yaml"  # home-week from 135 on, grave from 160 on; overdue by 30 days; home-missing of setting home
 CONFIG.write_text(f"""version: 1
 org: demo
 site: village
@@ -29,9 +34,9 @@ paths: {{store: {HERE}/store, runtime: {HERE}, tables: {ROOT}/config}}
 """, encoding="utf-8")
 
 
-def run(*words, config=CONFIG):
+def run(*words, config=CONFIG, lang="en"):
     (HERE / "tmp").mkdir(exist_ok=True)
-    done = subprocess.run([BUILD + "/vitalgate", "--config", str(config), "--lang", "en", "rules", *map(str, words)],
+    done = subprocess.run([BUILD + "/vitalgate", "--config", str(config), "--lang", lang, "rules", *map(str, words)],
                           capture_output=True, text=True, timeout=300, check=False,
                           env={"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"], "TMPDIR": str(HERE / "tmp")})
     holds("Sanitizer" not in done.stderr and done.returncode >= 0, done.stderr)
@@ -133,6 +138,63 @@ def check_both_files():
     holds(re.search(r"^per 100 measurements +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+$", shown, re.M), shown)
 
 
+def home(resident, setting, pressure, first, last):
+    """Lines of a table: twice every morning and evening of these days of March."""
+    return [f"2026-03-{day:02}T{at},{resident},{pressure},{setting}"
+            for day in range(first, last + 1) for at in ("07:01", "07:03", "20:01", "20:03")]
+
+
+def check_rules_of_a_day():
+    # 03-03 to 03-05: measured, and no valid week yet (4, 8 and 12 readings, on 3 days). On 03-06 it is: 16 on 4 days.
+    week = home("R-0001", "home", "150,80", 2, 8)
+    same(kinds(table(*week), DAILY), {"home-missing notice": (1, 0), "home-week warning": (1, 1)})
+    same(kinds(table(*home("R-0001", "home", "165,80", 2, 8)), DAILY),
+         {"home-missing notice": (1, 0), "home-week critical": (1, 1)})
+    # a warning on 03-06, answered; the mean is 155.8 on 03-07, (16 x 150 + 8 x 179) / 24 = 159.7, rounded 160, on 03-08:
+    # the same alert, answered once more
+    same(kinds(table(*week[:16], *home("R-0001", "home", "179,80", 6, 10)), DAILY),
+         {"home-missing notice": (1, 0), "home-week critical": (1, 2)})
+    same(kinds(table(*home("R-0001", "home", "134,80", 2, 8)), DAILY), {"home-missing notice": (1, 0)})
+    same(kinds(table(*home("R-0001", "clinic", "150,80", 2, 8)), DAILY), {})
+    # a flag of the cuff: no valid week, and nothing that was measured
+    flagged = [line + ",body_movement" for line in week]
+    same(kinds(table(*flagged, head="taken,resident,sbp,dbp,setting,flags"), DAILY), {})
+    # over after seven days, and once more: the second on the morning behind the last reading
+    twice = table("2026-03-02T08:00,R-0001,120,80,home", "2026-03-20T08:00,R-0001,120,80,home")
+    same(kinds(twice, DAILY), {"home-missing notice": (2, 0)})
+    # long after, and at once
+    same(kinds(table("2026-03-02T08:00,R-0001,120,80,home", "2056-03-20T08:00,R-0001,120,80,home"), DAILY),
+         {"home-missing notice": (2, 0)})
+    # what came ten days late was not known on the day behind it
+    same(kinds(table("2026-03-02T08:00,2026-03-12T08:00,R-0001,120,80,home", "2026-03-02T06:00,,R-0002,120,80,clinic",
+                     head="taken,arrived,resident,sbp,dbp,setting"), DAILY), {})
+    # by rules that make no alert of them, none
+    same(kinds(table(*week)), {})
+
+
+def check_not_replayed():
+    """What cannot be known is said, not counted as none."""
+    overdue = [{"rule": f"overdue-{form}", "why": "no_visits"} for form in ("htn", "htn-grave", "t2dm")]
+    at_home = table(*home("R-0001", "home", "150,80", 2, 8))
+    got = counted(DAILY, at_home)
+    same(got["file"]["not_replayed"], overdue)
+    technical = re.findall(r"id: ([\w-]+),.*family: technical", Path(RULES).read_text(encoding="utf-8"))
+    holds(len(technical) > 20, technical)
+    same(got["present"]["not_replayed"], [{"rule": rule, "why": "technical"} for rule in technical])
+    shown = run("test", DAILY, at_home).stdout.splitlines()
+    same([line for line in shown if "not replayed" in line],
+         ["not replayed (this file): overdue-htn overdue-htn-grave overdue-t2dm (a table has no visits; take --history)",
+          f"not replayed (in force): {len(technical)} (technical ones, of devices and places)"])
+    elsewhere = table(*home("R-0001", "clinic", "150,80", 2, 8))
+    same(counted(DAILY, elsewhere)["file"]["not_replayed"],
+         [{"rule": rule, "why": "not_at_home"} for rule in ("home-week-grave", "home-week-sbp", "home-week-dbp")] +
+         overdue + [{"rule": "home-missing", "why": "not_at_home"}])
+    shown = run("test", DAILY, elsewhere, lang="zh").stdout.splitlines()
+    same([line for line in shown if "未重放（此文件）" in line],
+         ["未重放（此文件）：overdue-htn overdue-htn-grave overdue-t2dm（表中没有随访，请用 --history）",
+          "未重放（此文件）：home-week-grave home-week-sbp home-week-dbp home-missing（表中没有 setting 为 home 的居民）"])
+
+
 def check_wrong():
     for words, said in ((("test",), "usage"), ((), "usage"), (("frob", "a"), "usage"), (("test", "a", "b", "c"), "usage"),
                         (("test", "--history", RULES, "t.csv"), "usage")):
@@ -183,6 +245,96 @@ def check_history():
         same(contents(site), before, "the daemon's store")
         site.cli("enter", "R-0003", "bp=185/80", "--by", "N-0001")  # it goes on
         same(counted(RULES, config=site.config)["file"]["kinds"]["bp-high critical"], (2, 2))
+
+
+class Past:
+    """The store of a site whose daemon has ended, in which what was told today happened so many days ago."""
+
+    def __init__(self, site):
+        self.db = sqlite3.connect(site.path("store/vitalgate.db"), isolation_level=None)
+        self.midnight = datetime.datetime.combine(today(), datetime.time(), datetime.timezone(datetime.timedelta(hours=8)))
+
+    def at(self, ago, hour=8, minute=0):
+        when = self.midnight + datetime.timedelta(days=-ago, hours=hour, minutes=minute)
+        return int(when.timestamp()) * 1_000_000
+
+    def row(self, table, where, **values):
+        """A row like one that is there, but for these."""
+        rows = self.db.execute(f"SELECT * FROM {table} WHERE {where}")
+        row = dict(zip((d[0] for d in rows.description), rows.fetchone())) | {"id": None} | values
+        self.db.execute(f"INSERT INTO {table}({','.join(row)}) VALUES({','.join('?' * len(row))})", list(row.values()))
+
+    def readings(self, template, resident, *times):
+        for at in times:
+            self.row("reading", f"id={template}", uuid=os.urandom(16), arrived=at, taken=at,
+                     resident=self.resident(resident))
+
+    def resident(self, token):
+        return self.db.execute("SELECT id FROM resident WHERE token=?", (token,)).fetchone()[0]
+
+
+def today():
+    return datetime.datetime.now(datetime.timezone(datetime.timedelta(hours=8))).date()
+
+
+def ago(days):
+    return (today() - datetime.timedelta(days)).isoformat()
+
+
+def tell_visits(site):
+    """Each with the day on which the gateway heard of it: (token, days ago)."""
+    heard = []
+    for token, form, day, next_day, known in (("R-0001", "htn", 298, 170, 298), ("R-0001", "htn", 120, 70, 100), ("R-0001", "htn", 20, -70, 20),
+                                              ("R-0002", "t2dm", 120, 45, 100),
+                                              ("R-0003", "htn", 120, 75, 100)):
+        site.cli("visit", "elsewhere", token, form, ago(day), "way=1", "class=1", f"next_day={ago(next_day)}", "by=D-0001",
+                 "--by", "D-0001")
+        heard.append((known, site.query("SELECT max(id) FROM visit")[0][0]))
+    for token, form, day in (("R-0002", "t2dm", -5), ("R-0002", "t2dm", -10), ("R-0003", "htn", -20)):
+        site.cli("plan", token, form, ago(day), "--by", "D-0001")
+    return heard
+
+
+def make_past(site, heard):
+    past = Past(site)
+    with contextlib.closing(past.db):
+        for known, visit in heard:
+            past.db.execute("UPDATE visit SET confirmed_at=? WHERE id=?", (past.at(known), visit))
+        for token, known in (("R-0002", 20), ("R-0003", 40)):
+            past.db.execute("UPDATE plan SET at=? WHERE resident=?", (past.at(known), past.resident(token)))
+        template = past.db.execute("SELECT max(id) FROM reading").fetchone()[0]
+        week = [past.at(day, *time) for day in range(30, 26, -1) for time in ((7, 1), (7, 3), (20, 1), (20, 3))]
+        past.readings(template, "R-0001", past.at(300), past.at(50))
+        past.readings(template, "R-0004", *week)
+        past.readings(template, "R-0005", *week)
+        # R-0005 was visited all the time: that is not at home
+        past.row("visit", f"id={heard[0][1]}", uuid=os.urandom(16), resident=past.resident("R-0005"), state="open")
+        past.db.execute("INSERT INTO visit_window(visit,from_us,to_us) SELECT max(id),?,? FROM visit", (week[0], week[-1]))
+        past.db.execute("DELETE FROM reading WHERE id=?", (template,))
+
+
+def check_history_of_days():
+    """Visits and plans as they were known then. R-0001: due 70 days ago, overdue by 30 from 40 to 20 days ago (by 60 it would
+    have been 10 days ago). R-0003: due 75 days ago, overdue from 45 to 40 days ago, when it was planned anew. R-0002: due 45
+    days ago, and planned anew 20 days ago, 5 before anybody was told. R-0004: a high week, from 26 days ago on. Between 300 and
+    50 days ago nothing was measured: from 208 to 50 days ago the gateway was off, so that nobody was told of R-0001, overdue by
+    30 from 140 to 100 days ago."""
+    with Site(devices=[]) as site:
+        site.core()
+        site.cli("import", site.roster())
+        site.cli("enter", "R-0001", "bp=150/80", "--by", "N-0001")
+        heard = tell_visits(site)
+        site.kill("core", signal.SIGTERM)
+        make_past(site, heard)
+        got = counted(DAILY, "--history", config=site.config)
+        same((got["readings"], got["residents"]), (34, 3))
+        same(got["file"]["kinds"], {"overdue-htn warning": (2, 2), "home-week warning": (1, 1)})
+        same(got["present"]["kinds"], {})
+        same((got["file"]["not_replayed"], got["file"]["plans_replaced"]), ([], 1))
+        same(got["present"]["plans_replaced"], 0)  # its rules of visits make no alert
+        shown = run("test", DAILY, config=site.config).stdout
+        holds("overdue (this file): up to 1 plans were replaced by later ones and are not known" in shown, shown)
+        holds("overdue (in force)" not in shown, shown)
 
 
 for name, check in sorted(globals().copy().items()):

@@ -3,6 +3,8 @@
 
 #include "acknowledge.h"
 #include "alerts.h"
+#include "daily.h"
+#include "digest.h"
 #include "log.h"
 #include "outbox.h"
 #include "policy.h"
@@ -16,6 +18,7 @@
 #define STARTED_US INT64_C(1577836800000000) /* 2020-01-01: the machine has run since */
 #define COMMIT_EVERY 2000
 #define ANSWERS "rehearsal"
+#define OFF_DAYS 92 /* a gateway that heard nothing for so long is off, and judges nothing */
 #define TAIL_US (3 * INT64_C(86400) * CLOCK_SECOND_US) /* until then everything was due once */
 
 /* the clock */
@@ -90,9 +93,9 @@ static bool anything_due(struct rehearsal *h)
 }
 
 /* Until then, whatever is due happens at its own instant. */
-static int pass(struct rehearsal *h, int64_t until_us)
+static int pass_due(struct rehearsal *h, int64_t until_us)
 {
-	int64_t none;
+	int64_t next_us;
 	int rc = 0;
 	while (rc >= 0 && anything_due(h)) {
 		int64_t due_us = next_due(h) + STARTED_US;
@@ -101,15 +104,78 @@ static int pass(struct rehearsal *h, int64_t until_us)
 		now_us = MAX(now_us, due_us);
 		rc = answer(h);
 		if (rc >= 0)
-			rc = watch_look(&h->gateway, h->db, now_us, clock_boot_us(), &none);
+			rc = watch_look(&h->gateway, h->db, now_us, clock_boot_us(), &next_us);
+		if (rc >= 0 && next_due(h) <= clock_boot_us() && next_us > clock_boot_us())
+			rc = -EIO; /* it cannot be told: it would be tried for ever */
 	}
 	now_us = MAX(now_us, until_us);
+	return rc;
+}
+
+/* the rules of a day */
+
+static int64_t morning_us(const struct rehearsal *h, int32_t day)
+{
+	return day_at_us(day, day_minute(h->config.lists_at));
+}
+
+/* What persons confirmed and planned until now; rehearse_visits() kept it back. */
+static int learn(struct rehearsal *h)
+{
+	int rc = db_run(h->db,
+		"UPDATE visit SET state='confirmed' WHERE state='" VISIT_LATER
+		"' AND confirmed_at<=?",
+		"i", now_us);
+	if (rc >= 0)
+		rc = db_run(h->db,
+			"UPDATE plan SET form=substr(form,2) WHERE at<=? AND form GLOB '" PLAN_LATER
+			"*'",
+			"i", now_us);
+	return rc;
+}
+
+/* The walk of the daemon; its clock stands still meanwhile. */
+static int judge_day(struct rehearsal *h)
+{
+	char period[DAY_TEXT];
+	bool known = h->home || h->visits;
+	int needed = known ? daily_needed(&h->gateway, h->db) : 0;
+	int rc = needed > 0 ? learn(h) : needed;
+	if (needed <= 0 || rc < 0)
+		return rc;
+	struct digest_build *b = digest_begin(&h->gateway, DIGEST_ALERTS, day_text(period, h->day));
+	if (!b)
+		return -ENOMEM;
+	do
+		rc = digest_portion(b, &h->gateway, h->db, CLOCK_SECOND_US);
+	while (rc > 0);
+	digest_drop(b);
+	return rc;
+}
+
+/* The same, and each morning the rules of a day. */
+static int pass(struct rehearsal *h, int64_t until_us)
+{
+	int rc = 0;
+	for (; rc >= 0 && h->day && morning_us(h, h->day) <= until_us; h->day++) {
+		if (h->day > day_of(h->last_us) + OFF_DAYS)
+			continue;
+		rc = pass_due(h, morning_us(h, h->day));
+		if (rc >= 0)
+			rc = judge_day(h);
+	}
+	if (rc >= 0)
+		rc = pass_due(h, until_us);
 	return rc < 0 ? failed(h, rc) : 0;
 }
 
-int rehearse_end(struct rehearsal *h)
+int rehearse_end(struct rehearsal *h, bool until_today)
 {
-	return pass(h, now_us + TAIL_US);
+	int64_t known_us =
+		until_today ? __real_clock_utc_us() : morning_us(h, day_of(h->last_us) + 1);
+	int rc = h->readings ? pass(h, MAX(now_us, known_us)) : 0;
+	h->day = 0;
+	return rc < 0 ? rc : pass(h, now_us + TAIL_US);
 }
 
 /* a reading */
@@ -174,6 +240,8 @@ int rehearse_reading(struct rehearsal *h, int64_t row)
 	if (!h->readings++)
 		h->first_us = now_us;
 	h->last_us = now_us;
+	if (!h->day && clock_plausible(now_us))
+		h->day = day_of(now_us);
 	u.arrived_us = now_us;
 	u.boot_us = clock_boot_us();
 	for (unsigned i = 0; i < r->n_quantities && rc >= 0 && f.who.resident; i++)

@@ -17,6 +17,11 @@ struct rehearsal {
 	struct gateway gateway;
 	unsigned readings, pending; /* taken; since the last commit */
 	int64_t first_us, last_us;
+	int32_t day; /* whose rules of a day are judged next; 0: of none */
+	/* What is known of rules of a day: somebody is measured at home; visits and plans are there, but for so many plans
+	 * that a later one has replaced. */
+	bool home, visits;
+	int64_t plans_lost;
 	char error[400];
 };
 
@@ -30,5 +35,11 @@ int rehearse_history(struct rehearsal *h, const char *from);
 int rehearse_table(struct rehearsal *h, const char *path);
 /* The row of a reading that is in the store arrives. */
 int rehearse_reading(struct rehearsal *h, int64_t row);
-/* Time passes until nothing is due any more that would be a person's. */
-int rehearse_end(struct rehearsal *h);
+/* The last days are judged: `until_today`, or the morning behind the last reading. Then time passes until nothing is due any
+ * more that would be a person's. */
+int rehearse_end(struct rehearsal *h, bool until_today);
+
+/* What is there already, and becomes known when a person said it: confirmed visits have this state until then, and the forms
+ * of plans begin with this. */
+#define VISIT_LATER "later"
+#define PLAN_LATER ">"

@@ -47,6 +47,28 @@ static int places_of(struct row *query, struct place **ret, size_t *ret_n)
 	return rc;
 }
 
+/* Visits and their windows, which are no time at home. One that was confirmed, and a plan, waits until then. */
+static int copy_visits(struct rehearsal *h)
+{
+	int rc = db_script(h->db,
+		"INSERT INTO visit SELECT * FROM old.visit;"
+		"INSERT INTO visit_window SELECT * FROM old.visit_window;"
+		"INSERT INTO checkin SELECT * FROM old.checkin WHERE id IN (SELECT checkin FROM "
+		"old.visit_window);"
+		"INSERT INTO plan SELECT * FROM old.plan;"
+		"UPDATE visit SET state='" VISIT_LATER
+		"' WHERE state='confirmed' AND confirmed_at IS NOT NULL;"
+		"UPDATE plan SET form='" PLAN_LATER "'||form;"
+		"CREATE INDEX rehearsal_visit ON visit(confirmed_at) WHERE state='" VISIT_LATER
+		"'");
+	h->home = h->visits = true;
+	h->plans_lost = db_int(h->db, 0,
+		"SELECT max(0,(SELECT count(*) FROM old.audit WHERE action='plan')-(SELECT count(*) "
+		"FROM old.plan))",
+		"");
+	return rc;
+}
+
 static int copy_one(struct rehearsal *h, int64_t row)
 {
 	int rc =
@@ -74,6 +96,8 @@ int rehearse_history(struct rehearsal *h, const char *from)
 	rc = db_script(h->db, "BEGIN IMMEDIATE");
 	for (size_t i = 0; i < ELEMENTS(tables) && rc >= 0; i++)
 		rc = db_script(h->db, tables[i]);
+	if (rc >= 0)
+		rc = copy_visits(h);
 	if (rc >= 0) /* one look at where they are, and then each by itself: nobody waits for us */
 		rc = places_of(
 			db_query(h->db,
@@ -85,7 +109,7 @@ int rehearse_history(struct rehearsal *h, const char *from)
 	for (size_t i = 0; i < n && rc >= 0; i++)
 		rc = copy_one(h, all[i].row);
 	if (rc >= 0)
-		rc = rehearse_end(h);
+		rc = rehearse_end(h, true);
 	if (rc >= 0)
 		rc = db_script(h->db, "COMMIT");
 	if (rc < 0 && !h->error[0])
@@ -234,9 +258,20 @@ static int take_line(struct table *t)
 	return rc < 0 ? rc : (int)MIN(t->resident, INT64_C(0));
 }
 
+/* Whoever is at home measures with an instrument of its own; of others nobody knows where they were measured. */
+static bool is_home(struct table *t)
+{
+	bool home =
+		t->resident && db_int(t->h->db, 0, "SELECT setting='home' FROM resident WHERE id=?",
+				       "i", t->resident) == 1;
+	t->h->home |= home;
+	return home;
+}
+
 static int keep_line(struct table *t)
 {
 	struct json j = {0};
+	bool home = is_home(t);
 	struct uuid id = uuid_of("table", &t->n, sizeof(t->n));
 	json_object_begin(&j, NULL);
 	reading_json_body(&t->reading, &j, false);
@@ -248,11 +283,11 @@ static int keep_line(struct table *t)
 				"INSERT INTO reading(uuid,revision,status,kind,device,resident,"
 				"evidence,grade,in_contract,test,arrived,boot_id,boot_us,taken,"
 				"uncertainty_us,trust,body,content,raw,driver,tables_version,"
-				"committed_boot_us) VALUES(?,1,'final','table',?,?,'message_token',"
-				"'message',1,0,?,zeroblob(16),0,?,0,'live',?,'','','','',0)",
-				"bipiit", id.bytes, sizeof(id.bytes), t->device,
-				t->resident ? &t->resident : NULL, t->arrived_us, t->taken_us,
-				body);
+				"committed_boot_us) VALUES(?,1,'final','table',?,?,?,?,1,0,?,zeroblob(16),0,?,0,'live',?,'','','','',0)",
+				"bipttiit", id.bytes, sizeof(id.bytes), t->device,
+				t->resident ? &t->resident : NULL,
+				home ? "binding" : "message_token", home ? "device" : "message",
+				t->arrived_us, t->taken_us, body);
 	json_free(&j);
 	t->n++;
 	return error_only(rc);
@@ -299,7 +334,7 @@ int rehearse_table(struct rehearsal *h, const char *path)
 	for (size_t i = 0; i < n && rc >= 0; i++)
 		rc = rehearse_reading(h, all[i].row);
 	if (rc >= 0)
-		rc = rehearse_end(h);
+		rc = rehearse_end(h, false);
 	if (rc >= 0)
 		rc = db_script(h->db, "COMMIT");
 	if (rc < 0 && !h->error[0])

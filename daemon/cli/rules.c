@@ -10,7 +10,9 @@
 
 /* What came of one rule file. */
 struct outcome {
-	json_t *kinds; /* "bp-high critical" -> {"condition","severity","alerts","handled"} */
+	json_t *kinds;	  /* "bp-high critical" -> {"condition","severity","alerts","handled"} */
+	json_t *left_out; /* rules that were not replayed: {"rule","why"} */
+	long long plans_lost;
 	const char *version;
 	unsigned readings;
 	long long alerts, handled, repeats, residents;
@@ -28,16 +30,20 @@ static int usage(const struct cli *cli, int status)
 	fputs(cli->chinese
 			? "用法：vitalgate rules test 规则文件 [--history|表.csv]\n"
 			  "  用另一规则文件重放读数，并与现行规则对比：会发出多少警报、多少需要人工处理\n"
-			  "  --history   本机存储的读数（默认）；只读，不影响运行\n"
+			  "  按日判定的规则也重放：家庭周均值、家庭测量不足、随访逾期；未能重放的规则会列出\n"
+			  "  --history   本机存储的读数和随访（默认）；只读，不影响运行\n"
 			  "  表.csv      列 taken（本地时间），可选 resident arrived flags birth_date programmes\n"
 			  "              populations conditions setting，其余为数值：sbp dbp pulse glucose spo2 …\n"
+			  "              setting 为 home 者，其血压算作家庭测量；表中没有随访\n"
 			: "usage: vitalgate rules test FILE [--history|TABLE.csv]\n"
 			  "  replays readings by another rule file, beside the rules in force: how many alerts there\n"
-			  "  would have been, and how many a person would have handled\n"
-			  "  --history   those of this gateway's store (the default); it is only read\n"
+			  "  would have been, and how many a person would have handled; also rules of a day (mean of\n"
+			  "  a home week, too few home readings, overdue visits). It says which were not replayed\n"
+			  "  --history   readings and visits of this gateway's store (the default); only read\n"
 			  "  TABLE.csv   columns taken (local time); resident arrived flags birth_date programmes\n"
 			  "              populations conditions setting, if known; and numbers: sbp dbp pulse\n"
-			  "              glucose fasting, or any kind of the code table (spo2, temp, weight ..)\n",
+			  "              glucose fasting, or any kind of the code table (spo2, temp, weight ..).\n"
+			  "              With setting home, pressures count as measured at home; it has no visits\n",
 		status ? stderr : stdout);
 	return status;
 }
@@ -66,16 +72,46 @@ static int count(struct rehearsal *h, struct outcome *o)
 	return rc;
 }
 
+/* Why a rule that would make alerts cannot be replayed; NULL: it was. */
+static const char *why_not(const struct rehearsal *h, const struct alert_rule *rule)
+{
+	if (rule->technical)
+		return "technical";
+	if (rule->type == RULE_OVERDUE)
+		return h->visits ? NULL : "no_visits";
+	return (rule->type == RULE_MEAN || rule->type == RULE_MISSING) && !h->home ? "not_at_home"
+										   : NULL;
+}
+
+static void leave_out(const struct rehearsal *h, struct outcome *o)
+{
+	const struct alert_rules *rules = h->gateway.rules;
+	const struct alert_rule *rule;
+	for (unsigned i = 0; (rule = alert_rules_at(rules, i)); i++) {
+		bool told = rule->severity >= alert_times(rules)->least;
+		const char *why = told ? why_not(h, rule) : NULL;
+		if (why)
+			json_array_append_new(
+				o->left_out, json_pack("{s:s,s:s}", "rule", rule->id, "why", why));
+		if (told && rule->type == RULE_OVERDUE)
+			o->plans_lost = h->plans_lost;
+	}
+}
+
 static bool rehearse(const struct order *o, struct alert_rules *rules, struct outcome *ret)
 {
 	static struct rehearsal h;
-	*ret = (struct outcome){.kinds = json_object(), .version = alert_rules_version(rules)};
+	*ret = (struct outcome){.kinds = json_object(),
+		.left_out = json_array(),
+		.version = alert_rules_version(rules)};
 	int rc = rehearse_open(&h, o->policy, rules);
 	if (rc >= 0)
 		rc = o->table ? rehearse_table(&h, o->table)
 			      : rehearse_history(&h, o->policy->config.store);
 	if (rc >= 0)
 		rc = count(&h, ret);
+	if (rc >= 0)
+		leave_out(&h, ret);
 	if (rc < 0)
 		fprintf(stderr, "vitalgate: %s\n", h.error[0] ? h.error : strerror(-rc));
 	ret->readings = h.readings;
@@ -111,6 +147,46 @@ static void line(const struct cli *cli, const json_t *kind, const char *key,
 		number(now, key, "handled"));
 }
 
+/* Those of one reason; of things, which nobody expects here, only how many. */
+static void print_left_out(const struct cli *cli, const struct outcome *o, const char *whose)
+{
+	static const struct {
+		const char *why, *en, *zh;
+	} reasons[] = {{"no_visits", "a table has no visits; take --history",
+			       "表中没有随访，请用 --history"},
+		{"not_at_home", "nobody in the table has the setting home",
+			"表中没有 setting 为 home 的居民"},
+		{"technical", "technical ones, of devices and places", "设备和场所的技术规则"}};
+	for (size_t i = 0; i < ELEMENTS(reasons); i++) {
+		unsigned n = 0;
+		size_t k;
+		json_t *one;
+		bool technical = streq(reasons[i].why, "technical");
+		json_array_foreach(o->left_out, k, one)
+		{
+			if (!streq(json_string_value(json_object_get(one, "why")), reasons[i].why))
+				continue;
+			if (!n++)
+				printf(cli->chinese ? "未重放（%s）：" : "not replayed (%s):",
+					whose);
+			if (!technical)
+				printf("%s%s", cli->chinese && n == 1 ? "" : " ",
+					json_string_value(json_object_get(one, "rule")));
+		}
+		if (technical && n)
+			printf("%s%u", cli->chinese ? "" : " ", n);
+		if (n)
+			printf(cli->chinese ? "（%s）\n" : " (%s)\n",
+				cli->chinese ? reasons[i].zh : reasons[i].en);
+	}
+	if (o->plans_lost)
+		printf(cli->chinese
+				? "随访逾期（%s）：至多 %lld 个随访计划已被后来的计划取代，无从得知，逾期数可能有出入\n"
+				: "overdue (%s): up to %lld plans were replaced by later ones and are not "
+				  "known, so that some counts may differ\n",
+			whose, o->plans_lost);
+}
+
 static void print(const struct cli *cli, const struct outcome *file, const struct outcome *now)
 {
 	const char *key;
@@ -144,6 +220,8 @@ static void print(const struct cli *cli, const struct outcome *file, const struc
 		per_100(now, now->handled));
 	show_cell(cli->chinese ? "请求复测" : "repeats asked for", 43);
 	printf("%9lld %9s %9lld\n", file->repeats, "", now->repeats);
+	print_left_out(cli, file, cli->chinese ? "此文件" : "this file");
+	print_left_out(cli, now, cli->chinese ? "现行规则" : "in force");
 }
 
 static json_t *as_json(const struct outcome *o)
@@ -152,10 +230,11 @@ static json_t *as_json(const struct outcome *o)
 	const char *key;
 	json_t *kind;
 	json_object_foreach(o->kinds, key, kind) json_array_append(kinds, kind);
-	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:o}", "rules_version", o->version, "alerts",
-		(json_int_t)o->alerts, "handled", (json_int_t)o->handled, "repeats",
+	return json_pack("{s:s,s:I,s:I,s:I,s:f,s:f,s:o,s:O,s:I}", "rules_version", o->version,
+		"alerts", (json_int_t)o->alerts, "handled", (json_int_t)o->handled, "repeats",
 		(json_int_t)o->repeats, "alerts_per_100", per_100(o, o->alerts), "handled_per_100",
-		per_100(o, o->handled), "kinds", kinds);
+		per_100(o, o->handled), "kinds", kinds, "not_replayed", o->left_out,
+		"plans_replaced", (json_int_t)o->plans_lost);
 }
 
 static void print_json(const struct outcome *file, const struct outcome *now)
@@ -169,10 +248,16 @@ static void print_json(const struct outcome *file, const struct outcome *now)
 
 /* doing it */
 
+static void outcome_end(struct outcome *o)
+{
+	json_decref(o->kinds);
+	json_decref(o->left_out);
+}
+
 static int test(struct order *o)
 {
 	char error[CONFIG_ERROR_MAX];
-	struct outcome file, now;
+	struct outcome file, now = {0};
 	fault_chinese = o->cli->chinese;
 	o->policy = policy_load(o->cli->config, error, sizeof(error));
 	struct alert_rules *rules =
@@ -190,9 +275,9 @@ static int test(struct order *o)
 			print_json(&file, &now);
 		else if (good)
 			print(o->cli, &file, &now);
-		json_decref(now.kinds);
 	}
-	json_decref(file.kinds);
+	outcome_end(&now);
+	outcome_end(&file);
 	alert_rules_free(rules);
 	policy_free(o->policy);
 	return good ? 0 : 1;
