@@ -86,7 +86,7 @@ static int run_answer(struct job *job, struct db *db)
 			rc = outbox_failed(o, db, a->sink, a->tags[i], a->text ? a->text : "");
 		break;
 	case ANSWER_RECEIPTS:
-		rc = outbox_receipts(o, db, a->sink, a->text, a->len);
+		rc = outbox_receipts(a->gateway, db, a->sink, a->text, a->len);
 		break;
 	}
 	return rc;

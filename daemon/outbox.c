@@ -4,20 +4,18 @@
 #include "alert_sent.h"
 #include "gateway.h"
 #include "log.h"
+#include "outbox_body.h"
 #include "payload.h"
 #include "report.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <jansson.h>
 
 #define WINDOW_MAX 256
 #define LANDED_MAX (WINDOW_MAX * OUTBOX_PACK_ROWS)
 #define SETTLE_ROWS 256 /* written down at once: an alert that comes just then waits for them */
 #define BACKLOG_US 3000 /* from one message of what waited to the next: others work, too */
 #define BACKLOG_SLOTS 4 /* of the window, for these: on a slow line an alert is behind them */
-#define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
-#define REASON_MAX 200			/* bytes of what the platform says that we keep */
 #define FAILED_US (2 * CLOCK_SECOND_US) /* doubled with every try */
 #define FAILED_MAX 8			/* then it is called rejected */
 
@@ -67,7 +65,6 @@ struct outbox {
 	void (*post)(void *arg, struct publish *p);
 	void *arg;
 	uint32_t last_tag;
-	struct log_limit receipt_log;
 	int64_t unwritten; /* the first row of the transaction that has to be written down; 0: none */
 	struct sink sinks[CONFIG_SINKS_MAX];
 };
@@ -102,12 +99,6 @@ void publish_free(struct publish *p)
 	free(p);
 }
 
-/* Of rows that change without a new revision of it. */
-static bool is_made_up(enum object kind)
-{
-	return kind == OBJECT_ALERT || kind == OBJECT_FOLLOWUP;
-}
-
 int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object,
 	const struct uuid *uuid, int revision)
 {
@@ -119,43 +110,17 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 			uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
 		if (rc < 0)
 			return rc;
-		if (is_made_up(kind) && !o->unwritten)
+		if (outbox_body_kept(kind) && !o->unwritten)
 			o->unwritten = db_last_id(db);
 	}
 	return 0;
 }
 
-/* The next row that has to be written down: 1, 0: there is none, -errno. */
-static int next_unwritten(struct db *db, int64_t from, struct due *ret)
-{
-	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT id,kind,object FROM outbox WHERE id>=? AND kind IN (?,?) AND body IS NULL ORDER "
-		"BY id LIMIT 1",
-		"iii", from, (int64_t)OBJECT_ALERT, (int64_t)OBJECT_FOLLOWUP);
-	int rc = row_next(r);
-	if (rc > 0)
-		*ret = (struct due){row_int(r, 0), row_int(r, 2), (enum object)row_int(r, 1)};
-	return rc;
-}
-
 int outbox_before_commit(struct outbox *o, struct db *db)
 {
-	struct due d;
-	int rc = 0;
-	for (int64_t from = o->unwritten; from && rc >= 0; from = d.id + 1) {
-		rc = next_unwritten(db, from, &d);
-		if (rc <= 0)
-			break;
-		struct json j = {0};
-		int made = payload_object(o->gateway, db, d.kind, d.object, d.id, &j);
-		_cleanup_(freep) char *body = json_take(&j);
-		if (made > 0) /* else hand_over() says why it cannot be told */
-			rc = body ? db_run(db, "UPDATE outbox SET body=? WHERE id=?", "ti", body,
-					    d.id)
-				  : -ENOMEM;
-	}
+	int64_t from = o->unwritten;
 	o->unwritten = 0;
-	return MIN(rc, 0);
+	return from ? outbox_bodies_write(o->gateway, db, from) : 0;
 }
 
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision)
@@ -201,6 +166,11 @@ static bool flying(const struct sink *s, int64_t row)
 	return false;
 }
 
+bool outbox_flying(const struct outbox *o, unsigned sink, int64_t row)
+{
+	return flying(&o->sinks[sink], row);
+}
+
 /* Due rows of one lane between two rows, the first excluded. */
 static unsigned select_lane(
 	struct db *db, unsigned sink, enum lane lane, int64_t after, int64_t upto, struct due *due)
@@ -225,21 +195,6 @@ static void pass_over(struct db *db, int64_t row, int why)
 			"its object is not in the store", row);
 }
 
-/* The object of a row, as it was written down if it was. As payload_object(). */
-static int object_of(const struct outbox *o, struct db *db, const struct due *d, struct json *j)
-{
-	if (is_made_up(d->kind)) {
-		_cleanup_(row_endp) struct row *r = db_query(
-			db, "SELECT body FROM outbox WHERE id=? AND body IS NOT NULL", "i", d->id);
-		int rc = row_next(r);
-		if (rc > 0)
-			json_raw(j, NULL, row_text(r, 0));
-		if (rc)
-			return rc;
-	}
-	return payload_object(o->gateway, db, d->kind, d->object, d->id, j);
-}
-
 /* One message of as many rows as fit; returns how many rows are dealt with. */
 static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_t boot_us,
 	const struct due *due, unsigned n)
@@ -256,7 +211,7 @@ static unsigned hand_over(struct outbox *o, struct db *db, unsigned sink, int64_
 	payload_open(o->gateway, due[0].kind, &j);
 	while (taken < n && (!f->n || (j.len < OUTBOX_PACK_BYTES && !goes_alone(f->kind)))) {
 		const struct due *d = &due[taken++];
-		int rc = object_of(o, db, d, &j);
+		int rc = outbox_body(o->gateway, db, d->id, d->kind, d->object, &j);
 		if (rc > 0)
 			f->rows[f->n++] = d->id;
 		else
@@ -536,122 +491,4 @@ int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, 
 	s->flying--;
 	s->next_scan_us = 0;
 	return MIN(rc, 0);
-}
-
-/* What a receipt speaks of. Alerts (1), visits (2), studies (4) with their pieces (5) are told as they are now: a
- * receipt for a revision is one for all before it. */
-#define RECEIPTED "uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2,4,5)))"
-#define ABOUT "bii", u->bytes, sizeof(u->bytes), (int64_t)sink, revision
-#define ABOUT_AND(more) "bii" more, u->bytes, sizeof(u->bytes), (int64_t)sink, revision
-
-/* A platform that accepts what it was never given has lost the original, and nobody else has it. */
-static void check_pieces(struct outbox *o, struct db *db, unsigned sink, const struct uuid *u)
-{
-	const struct sink *s = &o->sinks[sink];
-	unsigned never = 0;
-	char text[33];
-	_cleanup_(row_endp) struct row *r = db_query(db,
-		"SELECT id FROM outbox WHERE uuid=? AND sink=? AND kind=5 AND state=0 AND tries=0",
-		"bi", u->bytes, sizeof(u->bytes), (int64_t)sink);
-	while (row_next(r) > 0)
-		never += !flying(s, row_int(r, 0));
-	if (never)
-		log_warn("outbox",
-			"the platform accepted %.8s, and %u of its chunks were never sent: it "
-			"has not the whole original",
-			hex(text, u->bytes, sizeof(u->bytes)), never);
-}
-
-static int accepted(
-	struct outbox *o, struct db *db, unsigned sink, const struct uuid *u, int64_t revision)
-{
-	int64_t kind = db_int(db, -1,
-		"SELECT kind FROM outbox WHERE kind IN (1,4) AND " RECEIPTED " LIMIT 1", ABOUT);
-	if (kind == OBJECT_STUDY)
-		check_pieces(o, db, sink, u);
-	int rc = db_run(db, "DELETE FROM outbox WHERE " RECEIPTED, ABOUT);
-	if (rc < 0)
-		return rc;
-	return kind == OBJECT_STUDY   ? report_received(o->gateway, db, sink, u)
-	       : kind == OBJECT_ALERT ? alert_received(db, u, revision)
-				      : 0;
-}
-
-/* Pieces that the platform misses: at once, by the way that repeats take. */
-static int send_missing(struct db *db, unsigned sink, const struct uuid *u, const json_t *missing)
-{
-	const json_t *n;
-	size_t i;
-	int rc = 0;
-	json_array_foreach(missing, i, n) if (rc >= 0 && json_is_integer(n)) rc = db_run(db,
-		"UPDATE outbox SET state=1, next_try=1 WHERE uuid=? AND sink=? AND kind=5 AND "
-		"state<>3 AND object=(SELECT p.id FROM study_piece p JOIN study s ON "
-		"s.id=p.study WHERE s.uuid=? AND p.n=?)",
-		"bibi", u->bytes, sizeof(u->bytes), (int64_t)sink, u->bytes, sizeof(u->bytes),
-		(int64_t)json_integer_value(n));
-	return rc;
-}
-
-static int again(
-	struct db *db, unsigned sink, const struct uuid *u, int64_t revision, const json_t *missing)
-{
-	bool some = json_is_array(missing);
-	int rc = db_run(db,
-		"UPDATE outbox SET state=1, next_try=?4 WHERE state<>3 AND (kind<>5 OR NOT ?5) AND " RECEIPTED,
-		ABOUT_AND("ii"), clock_boot_us() + RETRY_RECEIPT_US, (int64_t)some);
-	return rc >= 0 && some ? send_missing(db, sink, u, missing) : rc;
-}
-
-static int receipt(struct outbox *o, struct db *db, unsigned sink, const json_t *item)
-{
-	const char *id = json_string_value(json_object_get(item, "id"));
-	const char *result = json_string_value(json_object_get(item, "result"));
-	const char *reason = json_string_value(json_object_get(item, "reason"));
-	int64_t revision = json_integer_value(json_object_get(item, "revision"));
-	char why[REASON_MAX + 1];
-	struct uuid uuid, *u = &uuid;
-	if (!id || strlen(id) != 32 || !unhex(u->bytes, 16, id) || !result || revision < 1)
-		return -EBADMSG;
-	if (streq(result, "accepted"))
-		return accepted(o, db, sink, u, revision);
-	if (streq(result, "retry"))
-		return again(db, sink, u, revision, json_object_get(item, "missing"));
-	if (!streq(result, "rejected"))
-		return -EBADMSG;
-	reason = reason ? reason : "no reason given";
-	text_copy(why, sizeof(why), reason, strlen(reason));
-	log_warn("outbox", "the platform refused %.8s revision %lld: %s", id, (long long)revision,
-		why);
-	return db_run(db, "UPDATE outbox SET state=3, next_try=0, reason=?4 WHERE " RECEIPTED,
-		ABOUT_AND("t"), why);
-}
-
-int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *text, size_t len)
-{
-	json_error_t e;
-	unsigned held_back;
-	json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
-	const json_t *list = json_object_get(root, "receipts");
-	int rc = json_is_array(list) ? 0 : -EBADMSG;
-	size_t i, bad = 0;
-	const json_t *item;
-	json_array_foreach(list, i, item)
-	{
-		int done = receipt(o, db, sink, item);
-		if (done == -EBADMSG)
-			bad++;
-		else if (done < 0) {
-			rc = done;
-			break;
-		}
-	}
-	bad += rc == -EBADMSG;
-	o->sinks[sink].next_scan_us = 0; /* a receipt may ask for another try */
-	if (bad && log_allowed(&o->receipt_log, 3, &held_back))
-		log_warn("outbox",
-			"receipt message with %zu entries that are not receipts; the "
-			"platform must send id (32 hex), revision, result",
-			bad);
-	json_decref(root);
-	return rc == -EBADMSG ? 0 : rc;
 }

@@ -63,8 +63,7 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 /* Forgets unsent older revisions of a state-like object, of which only the last one matters. */
 int outbox_supersede(struct db *db, const struct uuid *uuid, int revision);
 
-/* An alert or a visit is made of rows that change, of rules and forms: this revision is written down as it will go, however
- * often. In the transaction, behind all else. 0, -errno. */
+/* In the transaction, behind all else: writes down what may change without a new revision (outbox_body.h). 0, -errno. */
 int outbox_before_commit(struct outbox *o, struct db *db);
 int64_t outbox_after_commit(void *outbox, struct db *db, int64_t boot_us);
 /* Some row was made due by hand. */
@@ -82,5 +81,7 @@ void outbox_down(struct outbox *o, unsigned sink);
 bool outbox_landed(struct outbox *o, unsigned sink, uint32_t tag);
 int outbox_settle(struct outbox *o, struct db *db, unsigned sink);
 int outbox_failed(struct outbox *o, struct db *db, unsigned sink, uint32_t tag, const char *reason);
+/* Handed over, and what became of it is not written down yet. */
+bool outbox_flying(const struct outbox *o, unsigned sink, int64_t row);
 /* A receipt message of the platform (JSON text). Rows it does not know are counted, not an error. */
-int outbox_receipts(struct outbox *o, struct db *db, unsigned sink, const char *text, size_t len);
+int outbox_receipts(struct gateway *g, struct db *db, unsigned sink, const char *text, size_t len);

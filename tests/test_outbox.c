@@ -113,7 +113,7 @@ static size_t objects(const struct publish *p, json_t **ret_root)
 
 static int receipts(const char *text)
 {
-	return outbox_receipts(rig.gateway.outbox, rig.db, 0, text, strlen(text));
+	return outbox_receipts(&rig.gateway, rig.db, 0, text, strlen(text));
 }
 
 /* A receipt for every object of a message. */
@@ -974,7 +974,7 @@ static void test_random_receipts(void **state)
 		size_t n = (size_t)random() % sizeof(text);
 		for (size_t k = 0; k < n; k++)
 			text[k] = alphabet[(size_t)random() % (sizeof(alphabet) - 1)];
-		assert_int_equal(outbox_receipts(rig.gateway.outbox, rig.db, 0, text, n), 0);
+		assert_int_equal(outbox_receipts(&rig.gateway, rig.db, 0, text, n), 0);
 	}
 	assert_int_equal(COUNT("state=1"), 2);
 }
@@ -986,7 +986,7 @@ static void test_deep_and_long_receipts(void **state)
 	char *text = test_malloc(12 + 2 * deep);
 	size_t n = (size_t)sprintf(text, "{\"receipts\":");
 	memset(text + n, '[', deep);
-	assert_int_equal(outbox_receipts(rig.gateway.outbox, rig.db, 0, text, n + deep), 0);
+	assert_int_equal(outbox_receipts(&rig.gateway, rig.db, 0, text, n + deep), 0);
 	test_free(text);
 
 	reading(120);

@@ -125,7 +125,7 @@ static void receipt_of(int64_t row, unsigned sink, int revision, const char *res
 	snprintf(text, sizeof(text),
 		"{\"receipts\":[{\"id\":\"%s\",\"revision\":%d,\"result\":%s}]}",
 		hex(as_hex, id.bytes, 16), revision, result);
-	assert_int_equal(outbox_receipts(rig.gateway.outbox, rig.db, sink, text, strlen(text)), 0);
+	assert_int_equal(outbox_receipts(&rig.gateway, rig.db, sink, text, strlen(text)), 0);
 	serve();
 }
 

@@ -36,7 +36,7 @@ FOREIGN = {
         "daemon/command.h",  # commands
         "daemon/stored.c",
         "daemon/alert_text.c",  # rules that fired, as they are stored
-        "daemon/outbox.c",  # receipts
+        "daemon/outbox_receipt.c",
         "daemon/study.c",  # what the decoder said
         "daemon/proposal*",  # answers of persons
         "daemon/cli/*",  # replies
@@ -80,6 +80,8 @@ TESTED_BY = {
     "daemon/acknowledge.c": "tests/test_alert_command.c",
     "daemon/alert_sent.c": "tests/test_outbox.c",
     "daemon/outbox_sinks.c": "tests/test_outbox.c",
+    "daemon/outbox_body.c": "tests/test_outbox.c",
+    "daemon/outbox_receipt.c": "tests/test_outbox.c",
     "daemon/act.c": "tests/test_command.c",  # what the table of commands calls
     "daemon/query.c": "tests/test_command.c",
     "daemon/config_keys.c": "tests/test_config.c",  # the table of keys
