@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import harness  # noqa: E402
-from harness import (Failure, Site, Tap, cuff_device, holds, lab_device, same,  # noqa: E402
+from harness import (PATIENCE_S, Failure, Site, Tap, cuff_device, holds, lab_device, same,  # noqa: E402
                      wait_until)
 
 tap = Tap()
@@ -59,25 +59,25 @@ def told(site, name, key):
     return any(e["key"] == key for e in site.events(name, "told"))
 
 
-def delivered(site, device, count, **want):
+def delivered(site, device, count, seconds=PATIENCE_S, **want):
     """The platform's readings of a device, once there are `count`."""
-    wait_until(lambda: len(site.readings(device, **want)) >= count)
+    wait_until(lambda: len(site.readings(device, **want)) >= count, seconds)
     got = site.readings(device, **want)
     same(len(got), count, f"readings of {device} {want} at the platform")
     return got
 
 
-def alert(site, reading, revision=1, **want):
+def alert(site, reading, revision=1, seconds=PATIENCE_S, **want):
     """The alert that a reading raised, in one of its revisions."""
-    found = wait_until(lambda: site.alert_of(reading, revision, **want))
+    found = wait_until(lambda: site.alert_of(reading, revision, **want), seconds)
     holds(found, f"no alert {want}, revision {revision}, of reading {reading['id']}; there are "
                  f"{[(a['id'], a['revision']) for a in site.received('up/alert').values()]}")
     return found
 
 
-def shown(site, reading, **want):
+def shown(site, reading, seconds=PATIENCE_S, **want):
     """The revision of an alert by which a person is shown a reading that joined it."""
-    found = wait_until(lambda: site.alert_showing(reading, **want))
+    found = wait_until(lambda: site.alert_showing(reading, **want), seconds)
     holds(found, f"no alert {want} shows reading {reading['id']}; there are "
                  f"{[(a['id'], a['revision'], a.get('shown')) for a in site.received('up/alert').values()]}")
     return found
@@ -92,8 +92,8 @@ def filled(visit):
     return {f["key"]: f for f in visit["fields"] if f["filled"]}
 
 
-def drained(site):
-    if wait_until(lambda: site.outbox() == 0):
+def drained(site, seconds=PATIENCE_S):
+    if wait_until(lambda: site.outbox() == 0, seconds):
         return
     rows = site.query("SELECT id,lane,kind,hex(uuid),revision,state,tries,next_try FROM outbox")
     raise Failure(f"{len(rows)} rows wait in the outbox: {rows[:5]}")
