@@ -209,7 +209,7 @@ int modbus_link_open(struct modbus_link *l)
 void modbus_link_close(struct modbus_link *l)
 {
 	if (l->fd >= 0 && l->line)
-		tty_close(l->fd);
+		tty_close(l->fd, false);
 	else if (l->fd >= 0)
 		close(l->fd);
 	l->fd = -1;

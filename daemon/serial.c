@@ -75,10 +75,16 @@ static void serial_retry(struct serial *s)
 	serial_arm(s, delays_us[n]);
 }
 
+static bool serial_all_sent(const struct serial *s)
+{
+	int waiting = 0;
+	return !s->out.len && (ioctl(s->fd, TIOCOUTQ, &waiting) < 0 || !waiting);
+}
+
 static void serial_hang_up(struct serial *s)
 {
 	s->io = sd_event_source_disable_unref(s->io);
-	tty_close(s->fd);
+	tty_close(s->fd, serial_all_sent(s));
 	s->fd = -1;
 	s->doomed = NULL;
 	s->linger_until_us = 0;
@@ -237,9 +243,7 @@ static void serial_try(struct serial *s)
 /* After the owner's close: an acknowledgement that it sent just before still has to leave. */
 static void serial_linger(struct serial *s)
 {
-	int waiting = 0;
-	bool empty = !s->out.len && (ioctl(s->fd, TIOCOUTQ, &waiting) < 0 || !waiting);
-	if (empty || boot_us() >= s->linger_until_us)
+	if (serial_all_sent(s) || boot_us() >= s->linger_until_us)
 		serial_drop(s, "");
 	else
 		serial_arm(s, SERIAL_LINGER_STEP_US);

@@ -95,9 +95,9 @@ int tty_open(const struct config_device *d, dev_t *ret_rdev, int *ret_fd)
 	return r;
 }
 
-void tty_close(int fd)
+void tty_close(int fd, bool all_sent)
 {
-	tcflush(fd, TCIOFLUSH);
+	tcflush(fd, all_sent ? TCIFLUSH : TCIOFLUSH);
 	ioctl(fd, TIOCNXCL);
 	close(fd);
 }

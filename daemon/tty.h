@@ -18,5 +18,6 @@ bool tty_speed_known(uint32_t baud);
  * serial port; -ERANGE it does not do the speed; other -errno. */
 int tty_open(const struct config_device *d, dev_t *ret_rdev, int *ret_fd);
 
-/* Discards what has not left: close() alone would wait up to 30 s for a line that takes nothing. */
-void tty_close(int fd);
+/* `all_sent`: the kernel has nothing more to send. Else that is discarded: close() would wait up to 30 s for a line that
+ * takes nothing. */
+void tty_close(int fd, bool all_sent);
