@@ -110,8 +110,10 @@ int outbox_add(struct outbox *o, struct db *db, enum object kind, int64_t object
 			uuid->bytes, sizeof(uuid->bytes), (int64_t)revision);
 		if (rc < 0)
 			return rc;
-		if (outbox_body_kept(kind) && !o->unwritten)
-			o->unwritten = db_last_id(db);
+		int64_t row = db_last_id(db);
+		/* what was undone before has taken no numbers: this one may be lower */
+		if (outbox_body_kept(kind) && (!o->unwritten || row < o->unwritten))
+			o->unwritten = row;
 	}
 	return 0;
 }

@@ -55,15 +55,20 @@ static void reading(int sys)
 	rig_bp(&rig, (struct rig_bp){sys, 80, 70, .identity = NULL});
 }
 
+/* The same in a transaction that is begun. */
+static void take(int sys)
+{
+	struct unit *u = rig_unit(&rig);
+	rig_add(&rig, u, &(struct rig_bp){sys, 80, 70, .identity = NULL});
+	assert_int_equal(intake_unit(&rig.gateway, rig.db, u), 0);
+	unit_free(u);
+}
+
 static void readings(unsigned n)
 {
 	rig_script(&rig, "BEGIN");
-	for (unsigned i = 0; i < n; i++) {
-		struct unit *u = rig_unit(&rig);
-		rig_add(&rig, u, &(struct rig_bp){120, 80, 70, .identity = NULL});
-		assert_int_equal(intake_unit(&rig.gateway, rig.db, u), 0);
-		unit_free(u);
-	}
+	for (unsigned i = 0; i < n; i++)
+		take(120);
 	rig_script(&rig, "COMMIT");
 }
 
@@ -551,6 +556,23 @@ static void test_goes_again_as_it_went(void **state)
 				again++;
 			}
 	assert_int_equal(again, 3); /* alert, reading, visit */
+}
+
+/* What an undone job or transaction had added gives its numbers to the next one. */
+static void test_written_down_after_undoing(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	rig_script(&rig, "BEGIN");
+	take(120);
+	take(190);
+	rig_script(&rig, "ROLLBACK");
+	rig_script(&rig, "BEGIN");
+	take(190);
+	assert_int_equal(outbox_before_commit(rig.gateway.outbox, rig.db), 0);
+	rig_script(&rig, "COMMIT");
+	assert_int_equal(COUNT("kind=1"), 1);
+	assert_int_equal(COUNT("kind=1 AND body IS NULL"), 0);
 }
 
 /* links that come and go */
@@ -1051,6 +1073,7 @@ int main(void)
 		T(test_receipt_does_not_come),
 		T(test_alert_again),
 		T(test_goes_again_as_it_went),
+		T(test_written_down_after_undoing),
 		T(test_down_gives_again),
 		T(test_landed_and_settled),
 		T(test_a_landed_repeat_waits),
