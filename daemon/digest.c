@@ -170,6 +170,17 @@ static int add_apart(
 	return db_part_end(db, added);
 }
 
+/* Behind the last resident. 1: there may be more. What was missed is said by a portion in which nothing was done: its work
+ * is undone. Of the others all stands, and the next try finds the rest. */
+static int leave(struct digest_build *b, struct gateway *g, struct db *db, int64_t until_us)
+{
+	int left = 0, rc;
+	do
+		rc = daily_leave(g, db, now());
+	while (rc > 0 && ++left && clock_boot_us() < until_us);
+	return rc < 0 ? rc : left ? 1 : b->failed;
+}
+
 int digest_portion(struct digest_build *b, struct gateway *g, struct db *db, int64_t for_us)
 {
 	struct owned who[OWNED_PAGE];
@@ -180,11 +191,7 @@ int digest_portion(struct digest_build *b, struct gateway *g, struct db *db, int
 		memcpy(b->after, who[i].token, sizeof(b->after));
 	}
 	if (n == 0 && b->kind == DIGEST_ALERTS)
-		do
-			rc = daily_leave(g, db, now());
-		while (rc > 0 && clock_boot_us() < until_us);
-	if (n == 0 && b->kind == DIGEST_ALERTS && rc == 0)
-		rc = b->failed; /* of the others they stand: the next try finds what was missed */
+		rc = leave(b, g, db, until_us);
 	return rc < 0 ? rc : n > 0 || rc > 0;
 }
 

@@ -428,7 +428,13 @@ static void test_alerts_whole(void **state)
 	settle();
 	assert_int_equal(rig_int(&rig, "SELECT group_concat(resident,'') FROM alert"), 13);
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM digest"), 0);
-	rig_script(&rig, "DROP TRIGGER full");
+	rig_script(&rig, "UPDATE resident SET state='moved' WHERE id=3");
+	digest_follow(d);
+	settle();
+	assert_int_equal(
+		rig_int(&rig, "SELECT group_concat(resident,'') FROM alert WHERE state='active'"),
+		1);
+	rig_script(&rig, "UPDATE resident SET state='active' WHERE id=3; DROP TRIGGER full");
 	digest_follow(d);
 	settle();
 	assert_int_equal(rig_int(&rig, "SELECT count(*) FROM alert"), 3);
