@@ -53,7 +53,8 @@ int watch_tell(watch_one *one, struct gateway *g, struct db *db, int64_t utc_us,
 	unsigned held_back;
 	int64_t stuck = 0;
 	int told = 1;
-	for (unsigned n = 0; told && n<TOLD_MAX; n += told> 0) {
+	unsigned n = 0;
+	while (told && n < TOLD_MAX) {
 		int rc = db_part_begin(db);
 		if (rc < 0)
 			return rc;
@@ -61,6 +62,7 @@ int watch_tell(watch_one *one, struct gateway *g, struct db *db, int64_t utc_us,
 		rc = db_part_end(db, told);
 		if (rc < 0)
 			return rc;
+		n += told > 0;
 		stuck += told < 0;
 		if (told < 0 && log_allowed(&limit, 5, &held_back))
 			log_error("watch",
@@ -68,7 +70,7 @@ int watch_tell(watch_one *one, struct gateway *g, struct db *db, int64_t utc_us,
 				"`vitalgate alerts --open`",
 				strerror(-told));
 	}
-	return stuck > 0;
+	return (stuck ? WATCH_STUCK : 0) | (told ? WATCH_MORE : 0);
 }
 
 int watch_look(
@@ -79,20 +81,24 @@ int watch_look(
 		return 0; /* what waits is kept for the day on which alerts are wanted again */
 	static watch_room *const rooms[] = {
 		repeat_tell, condition_tell, report_tell, escalate_tell};
-	bool stuck = false;
+	int seen = 0;
 	for (size_t i = 0; i < ELEMENTS(rooms); i++) {
 		int rc = rooms[i](g, db, utc_us, boot_us);
 		if (rc < 0)
 			return rc;
-		stuck |= rc;
+		seen |= rc;
 	}
+	bool stuck = seen & WATCH_STUCK;
 	int64_t due_us = db_int(db, INT64_MAX,
-		"SELECT min(due) FROM (SELECT min(due_boot) AS due FROM pending_repeat UNION ALL "
-		"SELECT min(due_boot) FROM condition WHERE alert IS NULL UNION ALL SELECT "
-		"min(due_boot) FROM study_wait WHERE alert IS NULL UNION ALL SELECT min(due_boot) FROM "
-		"escalation WHERE rests=0)",
-		"");
-	*ret_next_us = stuck ? MAX(due_us, boot_us + AGAIN_US) : due_us;
+		"SELECT min(due) FROM (SELECT min(due_boot) AS due FROM pending_repeat WHERE "
+		"due_boot>?1 UNION ALL SELECT min(due_boot) FROM condition WHERE alert IS NULL AND "
+		"due_boot>?1 UNION ALL SELECT min(due_boot) FROM study_wait WHERE alert IS NULL AND "
+		"due_boot>?1 UNION ALL SELECT min(due_boot) FROM escalation WHERE rests=0 AND "
+		"due_boot>?1)",
+		"i", stuck ? boot_us : INT64_MIN);
+	*ret_next_us = seen & WATCH_MORE ? boot_us
+		       : stuck		 ? MIN(due_us, boot_us + AGAIN_US)
+					 : due_us;
 	return 0;
 }
 

@@ -30,8 +30,12 @@ void watch_expect(struct watch *w, int64_t due_us);
 /* One thing that is due is told by whoever keeps it, behind the first `skip` of them. 1; 0: there is none; -errno. */
 typedef int watch_one(
 	struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us, int64_t skip);
-/* As many as one look tells; the rest in the next. What cannot be told waits, and holds up none of those behind it. 0;
- * 1: there was such a one; -errno: the transaction is lost. */
+enum watch_seen {
+	WATCH_STUCK = 1, /* one that cannot be told */
+	WATCH_MORE = 2	 /* perhaps more than one look tells */
+};
+/* As many as one look tells; the rest in the next, which is at once. What cannot be told waits, and holds up none of those
+ * behind it. Bits of `enum watch_seen`; -errno: the transaction is lost. */
 typedef int watch_room(struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us);
 int watch_tell(watch_one *one, struct gateway *g, struct db *db, int64_t utc_us, int64_t boot_us);
 

@@ -305,6 +305,24 @@ static void test_one_is_stuck(void **state)
 	assert_int_equal(COUNT("alert"), 1);
 	assert_int_equal(COUNT("pending_repeat"), 2);
 	assert_int_equal(next_us - boot_us, 30 * CLOCK_SECOND_US);
+	/* what becomes due before that does not wait for it */
+	rig_script(&rig,
+		"UPDATE pending_repeat SET due_boot=due_boot-90000000 WHERE reading NOT IN "
+		"(SELECT reading FROM odd)");
+	assert_int_equal(watch_look(&rig.gateway, rig.db, clock_utc_us(), boot_us, &next_us), 0);
+	assert_in_range(next_us - boot_us, 1, 15 * CLOCK_SECOND_US);
+	rig_script(&rig,
+		"UPDATE pending_repeat SET due_boot=due_boot+90000000 WHERE reading NOT IN "
+		"(SELECT reading FROM odd)");
+	/* nor what is more than one look tells */
+	rig_script(&rig,
+		"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<70) INSERT INTO "
+		"pending_repeat SELECT randomblob(16),condition,device,kind,kinds,severity,body,doubts,"
+		"since,boot_id,due_boot,due FROM pending_repeat,n WHERE reading IN (SELECT reading FROM "
+		"odd)");
+	assert_int_equal(watch_look(&rig.gateway, rig.db, clock_utc_us(), boot_us, &next_us), 0);
+	assert_int_equal(COUNT("pending_repeat"), 2 + 70 - 64);
+	assert_int_equal(next_us, boot_us);
 	rig_script(&rig, "DROP TRIGGER odd");
 	assert_int_equal(watch_look(&rig.gateway, rig.db, clock_utc_us(), boot_us, &next_us), 0);
 	assert_int_equal(COUNT("pending_repeat"), 1);
