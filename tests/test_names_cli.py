@@ -274,6 +274,13 @@ def check_tables():
         assert "temp 36.6 ℃" in text, text
 
 
+def check_ecg():
+    """That an ECG is filed says nothing of its tracing: nobody may read it as a normal one."""
+    for status in comment("study", "status"):
+        text = shown(("ecg",), study(status=status, report={"state": "waiting"}), "zh")
+        assert "正常" not in text, text
+
+
 def columns(text):
     return sum(2 if ord(c) >= 0x2e80 else 1 for c in text)
 
@@ -299,7 +306,7 @@ def check_columns():
 
 def main():
     checks = [(name, lambda v=view, n=name: check_of(*v, n in SILENT)) for name, view in VIEWS.items()]
-    checks += [("tables", check_tables), ("columns", check_columns)]
+    checks += [("tables", check_tables), ("no verdict on an ECG", check_ecg), ("columns", check_columns)]
     failed = 0
     for number, (name, check) in enumerate(checks, 1):
         try:

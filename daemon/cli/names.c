@@ -133,7 +133,7 @@ static const struct alert_word objects[] = {{"reading", "reading", "读数"},
 	{"due", "list of what is due", "待办名单"}, {"kpi", "rates", "月度指标"}, END};
 
 static const struct alert_word study_statuses[] = {{"undecoded", "not decoded", "未解码"},
-	{"unassigned", "unassigned", "未归属"}, {"final", "final", "正常"},
+	{"unassigned", "unassigned", "未归属"}, {"final", "final", "有效"},
 	{"amended", "filed", "已归属"}, {"entered-in-error", "void", "已作废"}, END};
 
 static const struct alert_word studies[] = {{"not_sent", "not sent yet", "尚未发送"},
