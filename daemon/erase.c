@@ -114,6 +114,13 @@ static int blank(struct db *db, const char *token, struct json *report)
 	int rc = db_run(db, "DELETE FROM command WHERE instr(reply,'\"'||?||'\"')>0", "t", token);
 	if (rc > 0)
 		json_int(report, "replies", rc);
+	/* what is somebody else's now, and was refused while it was theirs: it is made anew when it is sent again */
+	if (rc >= 0)
+		rc = db_run(db,
+			"UPDATE outbox SET body=NULL WHERE body IS NOT NULL AND EXISTS (SELECT 1 FROM "
+			"erase_who JOIN resident r ON r.id=erase_who.id WHERE "
+			"instr(outbox.body,'\"'||r.token||'\"')>0)",
+			"");
 	return rc < 0 ? rc
 		      : error_only(db_run(db,
 				"UPDATE resident SET birth_date=NULL,sex=NULL,programmes='',doctor=NULL,"

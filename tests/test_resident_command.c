@@ -329,6 +329,22 @@ static void test_erase(void **state)
 	assert_int_equal(roster_files_under(rig.db, 1), 0);
 }
 
+/* What the platform refused while it was R-0001's is R-0002's now: it waits to be tried again, and names the one no more. */
+static void test_erase_written_down(void **state)
+{
+	(void)state;
+	rig_bind(&rig, 1);
+	rig_bp(&rig, (struct rig_bp){190, 95, 70, .identity = "1"});
+	assert_int_equal(outbox_before_commit(rig.gateway.outbox, rig.db), 0);
+	rig_script(&rig, "UPDATE outbox SET state=3; UPDATE alert SET resident=2, acked=1; UPDATE "
+			 "reading SET resident=2; UPDATE evidence SET resident=2");
+	assert_int_equal(ROWS("outbox WHERE instr(body,'R-0001')"), 1);
+	give("erase", "{'resident':'R-0001','reason':'asked for'}");
+	done();
+	assert_int_equal(ROWS("outbox WHERE instr(body,'R-0001')"), 0);
+	assert_int_equal(ROWS("outbox WHERE kind=1"), 1);
+}
+
 static void test_erase_waiting_repeat(void **state)
 {
 	(void)state;
@@ -507,6 +523,7 @@ int main(void)
 		T(test_merge_void),
 		T(test_merge_study),
 		T(test_erase),
+		T(test_erase_written_down),
 		T(test_erase_waiting_repeat),
 		T(test_erase_anothers_alert),
 		T(test_team),
