@@ -14,8 +14,8 @@
 #define RETRY_RECEIPT_US (30 * CLOCK_SECOND_US)
 #define REASON_MAX 200 /* bytes of what the platform says that we keep */
 
-/* What a receipt speaks of. Alerts (1), visits (2), studies (4) with their pieces (5) are told as they are now: a
- * receipt for a revision is one for all before it. */
+/* What a receipt speaks of. Of alerts (1), visits (2), studies (4) with their pieces (5) each revision says the whole: a
+ * receipt for one is one for all before it. */
 #define RECEIPTED "uuid=?1 AND sink=?2 AND (revision=?3 OR (revision<?3 AND kind IN (1,2,4,5)))"
 #define ABOUT "bii", u->bytes, sizeof(u->bytes), (int64_t)sink, revision
 #define ABOUT_AND(more) "bii" more, u->bytes, sizeof(u->bytes), (int64_t)sink, revision

@@ -119,7 +119,7 @@ static int64_t morning_us(const struct rehearsal *h, int32_t day)
 	return day_at_us(day, day_minute(h->config.lists_at));
 }
 
-/* What persons confirmed and planned until now; rehearse_visits() kept it back. */
+/* What persons confirmed and planned until now; rehearse_history() kept it back. */
 static int learn(struct rehearsal *h)
 {
 	int rc = db_run(h->db,

@@ -286,8 +286,8 @@ static int keep_line(struct table *t)
 				"committed_boot_us) VALUES(?,1,'final','table',?,?,?,?,1,0,?,zeroblob(16),0,?,0,'live',?,'','','','',0)",
 				"bipttiit", id.bytes, sizeof(id.bytes), t->device,
 				t->resident ? &t->resident : NULL,
-				home ? "binding" : "message_token", home ? "device" : "message",
-				t->arrived_us, t->taken_us, body);
+				home ? "device_binding" : "message_token",
+				home ? "device" : "message", t->arrived_us, t->taken_us, body);
 	json_free(&j);
 	t->n++;
 	return error_only(rc);
