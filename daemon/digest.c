@@ -158,15 +158,17 @@ static int add(struct digest_build *b, struct gateway *g, struct db *db, const s
 static int add_apart(
 	struct digest_build *b, struct gateway *g, struct db *db, const struct owned *who)
 {
+	static struct log_limit limit; /* the store thread's */
+	unsigned held_back;
 	int rc = db_part_begin(db);
 	if (rc < 0)
 		return rc;
 	int added = add(b, g, db, who);
-	if (added < 0) {
+	if (added < 0)
 		b->failed = added;
+	if (added < 0 && log_allowed(&limit, 5, &held_back))
 		log_error("lists", "%s of %s cannot be made for one resident: %s", kinds[b->kind],
 			b->period, strerror(-added));
-	}
 	return db_part_end(db, added);
 }
 
