@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness  # noqa: E402
 from test_words_cli import CHINESE, DAEMON, PROGRAM, ROOT, run  # noqa: E402
 
 STRANGE = "zz_strange"
@@ -305,20 +306,14 @@ def check_columns():
 
 
 def main():
+    tap = harness.Tap()
     checks = [(name, lambda v=view, n=name: check_of(*v, n in SILENT)) for name, view in VIEWS.items()]
     checks += [("tables", check_tables), ("no verdict on an ECG", check_ecg), ("columns", check_columns)]
-    failed = 0
-    for number, (name, check) in enumerate(checks, 1):
-        try:
+    for name, check in checks:
+        with tap.case(name):
             check()
-            print(f"ok {number} - {name}", flush=True)
-        except (AssertionError, OSError, KeyError, ValueError, IndexError, subprocess.SubprocessError) as why:
-            failed += 1
-            print(f"not ok {number} - {name}\n" +
-                  "\n".join("# " + line for line in f"{type(why).__name__}: {why}".splitlines()), flush=True)
-    print(f"1..{len(checks)}")
-    return 1 if failed else 0
+    tap.done()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

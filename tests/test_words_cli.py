@@ -12,6 +12,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import harness  # noqa: E402
+
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / os.environ.get("VITALGATE_BUILD", "build") / "vitalgate"
 CHINESE = re.compile("[\u4e00-\u9fff]")
@@ -532,19 +535,13 @@ def check_not_utf8():
 
 
 def main():
+    tap = harness.Tap()
     checks = [(name[6:], check) for name, check in globals().items() if name.startswith("check_")]
-    failed = 0
-    for number, (name, check) in enumerate(checks, 1):
-        try:
+    for name, check in checks:
+        with tap.case(name):
             check()
-            print(f"ok {number} - {name}", flush=True)
-        except (AssertionError, OSError, KeyError, ValueError, IndexError, subprocess.SubprocessError) as why:
-            failed += 1
-            print(f"not ok {number} - {name}\n" +
-                  "\n".join("# " + line for line in f"{type(why).__name__}: {why}".splitlines()), flush=True)
-    print(f"1..{len(checks)}")
-    return 1 if failed else 0
+    tap.done()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
