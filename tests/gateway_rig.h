@@ -129,13 +129,19 @@ static inline int rig_before_commit(void *arg, struct db *db)
 	return outbox_before_commit(((struct rig *)arg)->gateway.outbox, db);
 }
 
-static inline void rig_run_store(struct rig *r)
+/* A loop, and a store whose thread does not run yet: until then its database is ours. */
+static inline void rig_open_store(struct rig *r)
 {
 	struct store_hooks hooks = {rig_after_commit, r, rig_before_commit};
 	assert_true(sd_event_new(&r->gateway.loop) >= 0);
 	assert_int_equal(store_new(r->gateway.loop, r->config.store, r->config.commit_rows, &hooks,
 				 &r->gateway.store),
 		0);
+}
+
+static inline void rig_run_store(struct rig *r)
+{
+	rig_open_store(r);
 	assert_int_equal(store_run(r->gateway.store), 0);
 }
 

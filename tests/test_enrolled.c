@@ -18,10 +18,11 @@ static char error[CONFIG_ERROR_MAX], main_file[128], lastgood[128];
 static void begin(const char *yaml)
 {
 	rig_open(&rig, yaml);
-	rig_run_store(&rig);
+	rig_open_store(&rig);
 	snprintf(main_file, sizeof(main_file), "%s/vitalgate.yaml", rig.dir);
 	snprintf(lastgood, sizeof(lastgood), "%s/last-good", rig.dir);
 	assert_int_equal(devices_new(&rig.gateway, &rig.gateway.devices), 0);
+	assert_int_equal(store_run(rig.gateway.store), 0);
 }
 
 static void end(void)
