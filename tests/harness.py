@@ -134,6 +134,13 @@ class Tap:
         else:
             self.result(True, name)
 
+    def all(self, checks):
+        """Each (name, function), and the end."""
+        for name, check in checks:
+            with self.case(name):
+                check()
+        self.done()
+
     def done(self):
         print(f"1..{self.count}", flush=True)
         sys.exit(1 if self.failed else 0)

@@ -306,13 +306,9 @@ def check_columns():
 
 
 def main():
-    tap = harness.Tap()
     checks = [(name, lambda v=view, n=name: check_of(*v, n in SILENT)) for name, view in VIEWS.items()]
     checks += [("tables", check_tables), ("no verdict on an ECG", check_ecg), ("columns", check_columns)]
-    for name, check in checks:
-        with tap.case(name):
-            check()
-    tap.done()
+    harness.Tap().all(checks)
 
 
 if __name__ == "__main__":

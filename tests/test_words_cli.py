@@ -535,12 +535,8 @@ def check_not_utf8():
 
 
 def main():
-    tap = harness.Tap()
     checks = [(name[6:], check) for name, check in globals().items() if name.startswith("check_")]
-    for name, check in checks:
-        with tap.case(name):
-            check()
-    tap.done()
+    harness.Tap().all(checks)
 
 
 if __name__ == "__main__":
